@@ -1,0 +1,64 @@
+# `make demo` and `make test` need Python 3.11 or later and make; everything else is installed into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test test-slow check format lock bench drill clean
+
+help: ## Show the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/run.stamp ## Run the whole product against a simulated Routee and check the outcome
+	$(BIN)/routee-receiver demo $(ARGS)
+
+run: .venv/run.stamp ## Serve on 127.0.0.1:8000 (RECEIVER_CALLBACK_SECRETS must be set)
+	$(BIN)/routee-receiver serve $(ARGS)
+
+test: .venv/dev.stamp ## Run the tests
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: .venv/dev.stamp ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: .venv/dev.stamp ## Check format, lint, types and imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp ## Format the code and apply safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --extra embedded --group build pyproject.toml $(ARGS) -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --extra embedded --group build --group dev -c requirements.lock pyproject.toml $(ARGS) -o requirements-dev.lock
+
+bench: ## Measure the callback path (not yet)
+	@echo "make bench: not yet. It will print the callback path's speed as ratios to a server that stores nothing."
+
+drill: ## Rehearse failures (not yet)
+	@echo "make drill: not yet. It will rehearse a failover, a full disk and a lost worker."
+
+clean: ## Remove .venv and caches (data in var/ stays)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, but neither python3.11 nor python3 is on the PATH."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; $(PYTHON) is older."; exit 1; }
+	@echo "Creating .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing the locked dependencies into .venv"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/run.stamp
+	@echo "Installing the locked development tools into .venv"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""Routee Receiver: takes Viber delivery callbacks durably, in any order, and answers for them."""

@@ -1,0 +1,1 @@
+"""The vocabulary and the rules of delivery, as pure functions."""

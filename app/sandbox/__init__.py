@@ -1,0 +1,1 @@
+"""What a person runs to try the service or to prove it."""

@@ -1,0 +1,154 @@
+"""The only file that knows the environment variables of the service."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import ConfigurationError
+
+#: A shorter secret can be guessed; the advice for making one gives 43 characters.
+MIN_SECRET_CHARACTERS = 32
+
+HOW_TO_MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+_SECRET_PATTERN = re.compile(r"[A-Za-z0-9_~-]+")
+
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """
+    Everything an operator can set, read from `RECEIVER_*` environment variables.
+
+    Secrets are `SecretStr`, so that printing the settings shows none.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RECEIVER_", extra="ignore", frozen=True)
+
+    database_url: str = Field(
+        default="",
+        description="postgresql://… of PostgreSQL 18 or later. Empty: one is run in DATA_DIR.",
+    )
+    database_read_url: str = Field(
+        default="", description="A replica for lists and BI. Empty: the same as DATABASE_URL."
+    )
+    data_dir: Path = Field(
+        default=Path("./var"), description="Where the embedded PostgreSQL keeps its data."
+    )
+    embedded_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="TCP port on 127.0.0.1 for the embedded PostgreSQL. Empty: socket only.",
+    )
+    public_url: str = Field(
+        default="",
+        description="Our address as Routee sees it, https://…; launching needs it.",
+    )
+    callback_secrets: Secrets = Field(
+        default=(),
+        description="Comma-separated callback tokens, each at least 32 URL-safe characters.",
+    )
+    signing_keys: Secrets = Field(
+        default=(),
+        description="Comma-separated keys for per-campaign tokens: the first signs, all verify.",
+    )
+    routee_application_id: str = Field(default="", description="Routee application id.")
+    routee_application_secret: SecretStr = Field(
+        default=SecretStr(""), description="Routee application secret."
+    )
+    routee_api_url: str = Field(
+        default="https://connect.routee.net", description="Base of Routee's API."
+    )
+    routee_auth_url: str = Field(
+        default="https://auth.routee.net", description="Base of Routee's token service."
+    )
+    ack_budget_seconds: float = Field(
+        default=1.5,
+        gt=0,
+        lt=2,
+        description="How long a callback may wait for its commit; Routee hangs up at 2 s.",
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1024, description="Larger callbacks are answered 413."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="`json` for log collectors."
+    )
+
+    @field_validator("callback_secrets", "signing_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("callback_secrets", "signing_keys")
+    @classmethod
+    def _strong(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            value = secret.get_secret_value()
+            if len(value) < MIN_SECRET_CHARACTERS:
+                raise ValueError(
+                    f"each must have at least {MIN_SECRET_CHARACTERS} characters, one has "
+                    f"{len(value)}. Make one with: {HOW_TO_MAKE_A_SECRET}"
+                )
+            if not _SECRET_PATTERN.fullmatch(value):
+                raise ValueError(
+                    "each may have letters, digits, '_', '~' and '-' only, because it stands in "
+                    f"a URL. Make one with: {HOW_TO_MAKE_A_SECRET}"
+                )
+        return secrets
+
+    @field_validator("public_url", "routee_api_url", "routee_auth_url")
+    @classmethod
+    def _bare(cls, url: str) -> str:
+        if url and not url.startswith(("https://", "http://")):
+            raise ValueError("must start with https:// (or http:// on a test machine)")
+        return url.rstrip("/")
+
+    def require_callback_secrets(self) -> None:
+        """
+        Refuse to go on without a callback token.
+
+        Raises:
+            ConfigurationError: none is set.
+        """
+        if not self.callback_secrets:
+            raise ConfigurationError(
+                "RECEIVER_CALLBACK_SECRETS is not set, so nobody could post a callback. "
+                f"Make a secret with: {HOW_TO_MAKE_A_SECRET}"
+            )
+
+    def missing_for_launching(self) -> tuple[str, ...]:
+        """The names of the settings without which no campaign can be launched."""
+        needed = {
+            "RECEIVER_PUBLIC_URL": self.public_url,
+            "RECEIVER_SIGNING_KEYS": self.signing_keys,
+            "RECEIVER_ROUTEE_APPLICATION_ID": self.routee_application_id,
+            "RECEIVER_ROUTEE_APPLICATION_SECRET": (
+                self.routee_application_secret.get_secret_value()
+            ),
+        }
+        return tuple(name for name, value in needed.items() if not value)
+
+
+def load_settings() -> Settings:
+    """
+    The settings of this process's environment.
+
+    Raises:
+        ConfigurationError: one of them is unusable; the message names the variable, never its
+            value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = [
+            f"RECEIVER_{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationError("; ".join(faults)) from None
