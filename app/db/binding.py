@@ -1,0 +1,122 @@
+"""How messages get to know their campaign, and campaigns their trackingId."""
+
+from collections.abc import Collection
+from enum import Enum, auto
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from app.domain.campaign import Submission
+
+
+class Claim(Enum):
+    """What a campaign named in a callback is to the campaign whose token it came through."""
+
+    #: The same campaign. Its trackingId may have been learnt just now.
+    OWN = auto()
+    #: Not a campaign that was launched here: somebody copied ours, with its URLs, in the console.
+    COPY = auto()
+    #: Another campaign of ours.
+    FOREIGN = auto()
+
+
+_OBSERVE: Final = """
+INSERT INTO campaigns (tracking_id, submission)
+SELECT tracking_id, 'observed' FROM unnest($1::text[]) AS given(tracking_id)
+ORDER BY tracking_id COLLATE "C"
+ON CONFLICT (tracking_id) DO NOTHING
+"""
+_TRACKING_ID: Final = "SELECT tracking_id FROM campaigns WHERE id = $1"
+_TRACKING_ID_LOCKED: Final = _TRACKING_ID + " FOR UPDATE"
+_SUBMISSION: Final = "SELECT submission FROM campaigns WHERE tracking_id = $1"
+_FORGET_OBSERVED: Final = "DELETE FROM campaigns WHERE tracking_id = $1 AND submission = 'observed'"
+#: A callback through its token proves that Routee has accepted a campaign.
+_LEARN: Final = """
+UPDATE campaigns SET
+    tracking_id = $2,
+    submission = CASE WHEN submission IN ('launching', 'unconfirmed') THEN 'launched'
+        ELSE submission END,
+    lease_until = NULL,
+    updated_at = now()
+WHERE id = $1
+"""
+#: In the same order of rows as every other writer.
+_BIND_MESSAGES: Final = """
+WITH unbound AS (
+    SELECT message_tracking_id FROM messages
+    WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
+    ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
+),
+bound AS (
+    UPDATE messages m SET campaign_tracking_id = $2, updated_at = now()
+    FROM unbound u WHERE m.message_tracking_id = u.message_tracking_id
+    RETURNING new.status
+)
+INSERT INTO campaign_count_deltas (campaign_tracking_id, status, messages)
+SELECT $2, status, count(*) FROM bound GROUP BY status
+"""
+_BIND_EVENTS: Final = """
+UPDATE events SET campaign_tracking_id = $2
+WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
+"""
+_BIND_INBOUND: Final = """
+UPDATE inbound_messages SET campaign_tracking_id = $2
+WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
+"""
+
+
+async def observe(connection: asyncpg.Connection, tracking_ids: Collection[str]) -> None:
+    """Make a row for each campaign that is named in a callback and not known yet."""
+    await connection.execute(_OBSERVE, list(tracking_ids))
+
+
+async def claim(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str) -> Claim:
+    """
+    Say what the campaign *tracking_id* is to our campaign *campaign_id*.
+
+    When ours has no trackingId yet, it learns this one, and everything that waited for it is bound.
+    """
+    known = await connection.fetchval(_TRACKING_ID, campaign_id)
+    if known == tracking_id:
+        return Claim.OWN
+    holder = await connection.fetchval(_SUBMISSION, tracking_id)
+    if known is None and holder in (None, Submission.OBSERVED):
+        return await _learn_or_compare(connection, campaign_id, tracking_id)
+    if holder not in (None, Submission.OBSERVED):
+        return Claim.FOREIGN
+    await observe(connection, [tracking_id])
+    return Claim.COPY
+
+
+async def learn(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str) -> bool:
+    """
+    Give our campaign its trackingId, and bind to it whatever came through its token before.
+
+    A row that had been observed under that id is absorbed. All in one transaction. False when the
+    campaign has another trackingId already, or does not exist: a second one never rebinds.
+
+    Raises:
+        asyncpg.UniqueViolationError: another campaign of ours has that trackingId.
+    """
+    async with connection.transaction():
+        row = await connection.fetchrow(_TRACKING_ID_LOCKED, campaign_id)
+        if row is None:
+            return False
+        if row["tracking_id"] is not None:
+            return bool(row["tracking_id"] == tracking_id)
+        await connection.execute(_FORGET_OBSERVED, tracking_id)
+        await connection.execute(_LEARN, campaign_id, tracking_id)
+        await connection.execute(_BIND_MESSAGES, campaign_id, tracking_id)
+        await connection.execute(_BIND_EVENTS, campaign_id, tracking_id)
+        await connection.execute(_BIND_INBOUND, campaign_id, tracking_id)
+    return True
+
+
+async def _learn_or_compare(
+    connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str
+) -> Claim:
+    if await learn(connection, campaign_id, tracking_id):
+        return Claim.OWN
+    await observe(connection, [tracking_id])
+    return Claim.COPY

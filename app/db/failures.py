@@ -1,0 +1,54 @@
+"""The only file that knows what PostgreSQL's and asyncpg's errors mean for a batch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import asyncpg
+
+from app.errors import DatabaseUnavailable, ReceiverError
+
+#: SQLSTATE classes that blame the values: data exception, integrity violation, program limit.
+_BLAMES_THE_VALUES: Final = ("22", "23", "54")
+_SERIALIZATION_FAILURE: Final = "40001"
+_DEADLOCK_DETECTED: Final = "40P01"
+
+
+class ValuesRefused(ReceiverError):
+    """The database, or its driver, refuses the values themselves: repeating cannot help."""
+
+
+class Contended(ReceiverError):
+    """The transaction lost against another one: repeating it at once helps."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """
+    Raise the driver's errors as what they mean for the batch.
+
+    Raises:
+        ValuesRefused: SQLSTATE class 22, 23 or 54, or values that the driver cannot encode.
+        Contended: a deadlock or a serialization failure.
+        DatabaseUnavailable: everything else: failover, lock timeout, read-only, lost connection.
+            A sick database must not make good callbacks look bad.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise _meaning(error) from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise ValuesRefused(type(error).__name__) from error
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
+        raise DatabaseUnavailable(type(error).__name__) from error
+
+
+def _meaning(error: asyncpg.PostgresError) -> ReceiverError:
+    sqlstate = error.sqlstate or ""
+    # The message of the error is left out: it may quote a value.
+    said = f"{type(error).__name__} ({sqlstate})"
+    if sqlstate in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
+        return Contended(said)
+    if sqlstate.startswith(_BLAMES_THE_VALUES):
+        return ValuesRefused(said)
+    return DatabaseUnavailable(said)

@@ -1,0 +1,294 @@
+"""
+The one statement with which a batch of events becomes durable, and its siblings.
+
+Everything about concurrency that the callback path promises rests on the order in here:
+
+1. the campaign rows of callbacks that name no campaign (shared with other batches; learning a
+   campaign's trackingId takes them exclusively);
+2. the message rows, in the bytewise order of their ids. The row lock of even a losing upsert
+   stays until the commit, so whatever follows for one message is serial;
+3. the count deltas, which are only appended;
+4. the events.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from app.domain.event import DeliveryEvent, EventIdentity, merged_event
+from app.domain.inbound_message import InboundMessage
+from app.domain.merge import greatest, least
+from app.domain.message import MERGES, STATUS_COLUMNS, Message, merged, projected
+from app.domain.quarantine import Quarantined
+
+_SQL_OF_MERGE: Final[dict[Callable[..., object], str]] = {least: "LEAST", greatest: "GREATEST"}
+
+_EVENT_TYPES: Final = (
+    "text[], text[], timestamptz[], smallint[], text[], text[], text[], text[], uuid[], "
+    "text[], text[], text[], text[], numeric[], timestamptz[], smallint[], bytea[], smallint[], "
+    "boolean[]"
+).split(", ")
+_MESSAGE_TYPES: Final = (
+    "text[], smallint[], timestamptz[], text[], text[], text[], text[], text[], uuid[], "
+    "text[], text[], text[], text[], timestamptz[], numeric[], timestamptz[], timestamptz[], "
+    "timestamptz[], timestamptz[], timestamptz[], timestamptz[], timestamptz[]"
+).split(", ")
+_INBOUND_TYPES: Final = (
+    "bytea[], text[], text[], text[], text[], text[], timestamptz[], text[], text[], uuid[], "
+    "text[], text[], bytea[], smallint[], boolean[]"
+).split(", ")
+
+
+def _unnest(types: Sequence[str], columns: Sequence[str], first: int) -> str:
+    parameters = ", ".join(f"${first + at}::{kind}" for at, kind in enumerate(types))
+    return f"unnest({parameters}) AS given({', '.join(columns)})"
+
+
+_EVENT_COLUMNS: Final = DeliveryEvent._fields
+_MESSAGE_COLUMNS: Final = Message._fields
+_INBOUND_COLUMNS: Final = InboundMessage._fields
+
+#: Rows of ours that callbacks without a campaign id are bound to. FOR SHARE, so that learning the
+#: trackingId either comes first, and is seen here, or waits, and then sees the rows written here.
+_SCOPE: Final = """
+scope AS (
+    SELECT id, tracking_id FROM campaigns WHERE id = ANY({parameter}::uuid[]) ORDER BY id FOR SHARE
+)"""
+
+#: The greatest event decides these columns together. Texts count as '' where they are missing.
+_NEWER: Final = """
+    (excluded.status_rank, excluded.status_at, excluded.status_key, excluded.provider_status,
+     coalesce(excluded.detailed_status, ''), coalesce(excluded.description, ''))
+    > (m.status_rank, m.status_at, m.status_key, m.provider_status,
+       coalesce(m.detailed_status, ''), coalesce(m.description, ''))"""
+
+_MERGED: Final = {
+    column: f"{_SQL_OF_MERGE[merge]}(m.{column}, excluded.{column})"
+    for column, merge in MERGES.items()
+}
+_SET_MESSAGE: Final = ",\n        ".join(
+    [
+        f"{column} = CASE WHEN {_NEWER} THEN excluded.{column} ELSE m.{column} END"
+        for column in (*STATUS_COLUMNS, "status")
+    ]
+    + [f"{column} = {merge}" for column, merge in _MERGED.items()]
+)
+
+_EVENT_MERGES: Final = {
+    "campaign_tracking_id": "LEAST",
+    "campaign_id": "LEAST",
+    "recipient": "LEAST",
+    "sender": "LEAST",
+    "country": "LEAST",
+    "label": "LEAST",
+    "price": "GREATEST",
+    "created_at": "LEAST",
+}
+_TELLING: Final = (
+    "({row}.provider_status, coalesce({row}.detailed_status, ''), coalesce({row}.description, ''))"
+)
+_TOLD_MORE: Final = f"{_TELLING.format(row='excluded')} > {_TELLING.format(row='e')}"
+_MERGED_EVENT: Final = {
+    column: f"{merge}(e.{column}, excluded.{column})" for column, merge in _EVENT_MERGES.items()
+}
+_SET_EVENT: Final = ",\n        ".join(
+    [
+        f"{column} = CASE WHEN {_TOLD_MORE} THEN excluded.{column} ELSE e.{column} END"
+        for column in ("provider_status", "detailed_status", "description")
+    ]
+    + [f"{column} = {merge}" for column, merge in _MERGED_EVENT.items()]
+)
+
+
+def _qualified(columns: Iterable[str], row: str) -> str:
+    return ", ".join(f"{row}.{column}" for column in columns)
+
+
+def _resolved(columns: Sequence[str]) -> str:
+    """The given columns, the campaign filled in from the token's where the callback names none."""
+    return ", ".join(
+        "coalesce(given.campaign_tracking_id, scope.tracking_id) AS campaign_tracking_id"
+        if column == "campaign_tracking_id"
+        else f"given.{column}"
+        for column in columns
+    )
+
+
+_FIRST_MESSAGE: Final = len(_EVENT_COLUMNS) + 1
+_SCOPE_PARAMETER: Final = _FIRST_MESSAGE + len(_MESSAGE_COLUMNS)
+
+APPEND_EVENTS: Final = f"""
+WITH {_SCOPE.format(parameter=f"${_SCOPE_PARAMETER}")},
+incoming AS (
+    SELECT {_resolved(_MESSAGE_COLUMNS)}
+    FROM {_unnest(_MESSAGE_TYPES, _MESSAGE_COLUMNS, _FIRST_MESSAGE)}
+    LEFT JOIN scope ON scope.id = given.campaign_id
+),
+-- What came through a campaign's token, but is known to belong to another campaign.
+strangers AS (
+    SELECT i.message_tracking_id
+    FROM incoming i JOIN messages m ON m.message_tracking_id = i.message_tracking_id
+    WHERE i.campaign_id IS NOT NULL AND m.campaign_tracking_id <> i.campaign_tracking_id
+),
+upserted AS (
+    INSERT INTO messages AS m ({", ".join(_MESSAGE_COLUMNS)}, status)
+    SELECT {_qualified(_MESSAGE_COLUMNS, "i")},
+        CASE WHEN i.status_rank = 0 THEN 'UNKNOWN' ELSE i.status_key END
+    FROM incoming i
+    WHERE i.message_tracking_id NOT IN (SELECT message_tracking_id FROM strangers)
+    ORDER BY i.message_tracking_id COLLATE "C"
+    ON CONFLICT (message_tracking_id) DO UPDATE SET
+        {_SET_MESSAGE},
+        updated_at = now()
+    WHERE {_NEWER}
+        OR ({_qualified(_MERGED, "m")}) IS DISTINCT FROM ({", ".join(_MERGED.values())})
+    RETURNING old.campaign_tracking_id AS old_campaign, old.status AS old_status,
+        new.campaign_tracking_id AS new_campaign, new.status AS new_status
+),
+deltas AS (
+    INSERT INTO campaign_count_deltas (campaign_tracking_id, status, messages)
+    SELECT campaign, status, sum(messages)
+    FROM (
+        SELECT old_campaign, old_status, -1 FROM upserted WHERE old_campaign IS NOT NULL
+        UNION ALL
+        SELECT new_campaign, new_status, 1 FROM upserted WHERE new_campaign IS NOT NULL
+    ) AS transitions (campaign, status, messages)
+    GROUP BY campaign, status
+    HAVING sum(messages) <> 0
+),
+stored AS (
+    INSERT INTO events AS e ({", ".join(_EVENT_COLUMNS)})
+    SELECT {_resolved(_EVENT_COLUMNS)}
+    FROM {_unnest(_EVENT_TYPES, _EVENT_COLUMNS, 1)}
+    LEFT JOIN scope ON scope.id = given.campaign_id
+    -- Counting what was upserted makes sure that all message rows are locked before.
+    WHERE (SELECT count(*) FROM upserted) >= 0
+        AND given.message_tracking_id NOT IN (SELECT message_tracking_id FROM strangers)
+    ON CONFLICT (message_tracking_id, status_key, occurred_at) DO UPDATE SET
+        {_SET_EVENT}
+    WHERE {_TOLD_MORE}
+        OR ({_qualified(_MERGED_EVENT, "e")}) IS DISTINCT FROM ({", ".join(_MERGED_EVENT.values())})
+    RETURNING old.id IS NULL AS fresh
+)
+SELECT (SELECT count(*) FROM stored WHERE fresh) AS fresh,
+    (SELECT array_agg(message_tracking_id) FROM strangers) AS strangers
+"""
+
+APPEND_INBOUND: Final = f"""
+WITH {_SCOPE.format(parameter=f"${len(_INBOUND_COLUMNS) + 1}")},
+incoming AS (
+    SELECT {_resolved(_INBOUND_COLUMNS)}
+    FROM {_unnest(_INBOUND_TYPES, _INBOUND_COLUMNS, 1)}
+    LEFT JOIN scope ON scope.id = given.campaign_id
+),
+strangers AS (
+    SELECT i.identity
+    FROM incoming i JOIN messages m ON m.message_tracking_id = i.reference_tracking_id
+    WHERE i.campaign_id IS NOT NULL AND m.campaign_tracking_id <> i.campaign_tracking_id
+),
+stored AS (
+    INSERT INTO inbound_messages ({", ".join(_INBOUND_COLUMNS)})
+    SELECT {_qualified(_INBOUND_COLUMNS, "i")}
+    FROM incoming i
+    WHERE i.identity NOT IN (SELECT identity FROM strangers)
+    ORDER BY i.identity
+    ON CONFLICT (identity) DO NOTHING
+    RETURNING id
+)
+SELECT (SELECT count(*) FROM stored) AS fresh,
+    (SELECT array_agg(identity) FROM strangers) AS strangers
+"""
+
+APPEND_QUARANTINED: Final = """
+INSERT INTO quarantine AS q (sha256, reason, body, path, campaign_id, times)
+SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::bigint[])
+    AS given(sha256, reason, body, path, campaign_id, times)
+ORDER BY sha256
+ON CONFLICT (sha256) DO UPDATE SET
+    times = q.times + excluded.times,
+    last_received_at = now()
+"""
+
+
+class Appended(NamedTuple):
+    """What became of a batch."""
+
+    #: How many were not known before; the others were absorbed as duplicates.
+    fresh: int
+    #: The places, in the sequence given, of what belongs to another campaign than its token's.
+    #: Nothing of that was stored.
+    strangers: frozenset[int]
+
+
+async def append_events(
+    connection: asyncpg.Connection, events: Sequence[DeliveryEvent]
+) -> Appended:
+    """
+    Make *events* and all that follows from them durable, in one transaction of one round trip.
+
+    All events of one message came through the same token, or none through any.
+    """
+    distinct, messages = _folded(events)
+    row = await connection.fetchrow(
+        APPEND_EVENTS,
+        *zip(*distinct, strict=True),
+        *zip(*messages, strict=True),
+        _unnamed(distinct),
+    )
+    return _appended(row, [event.message_tracking_id for event in events])
+
+
+async def append_inbound(
+    connection: asyncpg.Connection, messages: Sequence[InboundMessage]
+) -> Appended:
+    """Make replies durable; one that is known already is absorbed."""
+    row = await connection.fetchrow(
+        APPEND_INBOUND, *zip(*messages, strict=True), _unnamed(messages)
+    )
+    return _appended(row, [message.identity for message in messages])
+
+
+async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Quarantined]) -> None:
+    """Set bodies aside; the same bytes again only count up."""
+    times: dict[bytes, int] = {}
+    for body in bodies:
+        times[body.sha256] = times.get(body.sha256, 0) + 1
+    distinct = list({body.sha256: body for body in reversed(bodies)}.values())
+    columns = [list(column) for column in zip(*distinct, strict=True)]
+    await connection.execute(
+        APPEND_QUARANTINED, *columns, [times[body.sha256] for body in distinct]
+    )
+
+
+def _appended(row: asyncpg.Record | None, keys: Sequence[str] | Sequence[bytes]) -> Appended:
+    fresh, strangers = row or (0, None)
+    if not strangers:
+        return Appended(fresh, frozenset())
+    return Appended(fresh, frozenset(at for at, key in enumerate(keys) if key in strangers))
+
+
+def _folded(
+    events: Sequence[DeliveryEvent],
+) -> tuple[Iterable[DeliveryEvent], Iterable[Message]]:
+    """Each event and each message once: one statement cannot upsert the same row twice."""
+    distinct: dict[EventIdentity, DeliveryEvent] = {}
+    messages: dict[str, Message] = {}
+    for event in events:
+        twin = distinct.get(event.identity)
+        distinct[event.identity] = event if twin is None else merged_event(twin, event)
+        message = projected(event)
+        known = messages.get(event.message_tracking_id)
+        messages[event.message_tracking_id] = message if known is None else merged(known, message)
+    return distinct.values(), messages.values()
+
+
+def _unnamed(records: Iterable[DeliveryEvent | InboundMessage]) -> list[UUID]:
+    return sorted(
+        {
+            record.campaign_id
+            for record in records
+            if record.campaign_id is not None and record.campaign_tracking_id is None
+        }
+    )

@@ -1,0 +1,119 @@
+"""The database connection of the callback path: one for each process, replaced when it is sick."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from app.db import binding, ingest
+from app.db.binding import Claim
+from app.db.failures import Contended, ValuesRefused, translated
+from app.db.ingest import Appended
+from app.domain.event import DeliveryEvent
+from app.domain.inbound_message import InboundMessage
+from app.domain.quarantine import Quarantined
+
+__all__ = ["Appended", "Claim", "Contended", "IngestConnection", "IngestSession", "ValuesRefused"]
+
+#: A 200 is a committed row, whatever the server's default is. The plan of the one statement is
+#: made once: planned with tables still empty it must not scan them when they have grown.
+_SESSION_SETTINGS: Final = {
+    "application_name": "routee-receiver ingest",
+    "synchronous_commit": "on",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+
+class IngestConnection:
+    """What can be written on the callback path. Errors are those of `db.failures.translated`."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def append_events(self, events: Sequence[DeliveryEvent]) -> Appended:
+        """See `ingest.append_events`."""
+        with translated():
+            return await ingest.append_events(self._connection, events)
+
+    async def append_inbound(self, messages: Sequence[InboundMessage]) -> Appended:
+        """See `ingest.append_inbound`."""
+        with translated():
+            return await ingest.append_inbound(self._connection, messages)
+
+    async def append_quarantined(self, bodies: Sequence[Quarantined]) -> None:
+        """See `ingest.append_quarantined`."""
+        with translated():
+            await ingest.append_quarantined(self._connection, bodies)
+
+    async def observe(self, tracking_ids: Collection[str]) -> None:
+        """See `binding.observe`."""
+        with translated():
+            await binding.observe(self._connection, tracking_ids)
+
+    async def claim(self, campaign_id: UUID, tracking_id: str) -> Claim:
+        """See `binding.claim`."""
+        with translated():
+            return await binding.claim(self._connection, campaign_id, tracking_id)
+
+
+class IngestSession:
+    """Keeps one connection open, and opens another when that one broke or was left behind."""
+
+    def __init__(self, url: str, *, statement_timeout_seconds: float) -> None:
+        self._url = url
+        self._settings = {
+            **_SESSION_SETTINGS,
+            # A statement that was left behind must not hold its locks for long.
+            "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+        }
+        self._connect_seconds = statement_timeout_seconds
+        self._connection: asyncpg.Connection | None = None
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[IngestConnection]:
+        """
+        Lend the connection to one flush.
+
+        A flush that is cancelled, or finds the database unavailable, costs the connection: what it
+        still has under way may not answer to the next one.
+
+        Raises:
+            DatabaseUnavailable: no connection can be had.
+        """
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            with translated():
+                connection = await self._connect()
+            self._connection = connection
+        try:
+            yield IngestConnection(connection)
+        except (ValuesRefused, Contended):
+            raise
+        except BaseException:
+            self._drop(connection)
+            raise
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            self._url,
+            timeout=self._connect_seconds,
+            server_settings=self._settings,
+            target_session_attrs="read-write",
+        )
+
+    def _drop(self, connection: asyncpg.Connection) -> None:
+        connection.terminate()
+        if self._connection is connection:
+            self._connection = None

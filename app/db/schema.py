@@ -1,0 +1,81 @@
+"""The only file that knows how the schema gets to its version, and which version this code needs."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.errors import SchemaOutdated
+
+_MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
+#: Any number, as long as no other program in the same database uses it.
+_MIGRATION_LOCK: Final = 7_021_001
+
+
+async def migrate(engine: AsyncEngine) -> str:
+    """
+    Bring the schema to the version that this code needs, and return that version.
+
+    Of several processes that do so at once, one works and the others wait for it.
+    """
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        await connection.commit()
+        try:
+            await connection.run_sync(_upgrade)
+        finally:
+            await connection.rollback()
+            await connection.execute(
+                text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK}
+            )
+            await connection.commit()
+    return needed_version()
+
+
+async def require_current(engine: AsyncEngine) -> None:
+    """
+    Refuse a database that is not of the version this code needs.
+
+    Raises:
+        SchemaOutdated: it is not; the message says what to run.
+    """
+    async with engine.connect() as connection:
+        found = await connection.run_sync(current_version)
+    if found != needed_version():
+        raise SchemaOutdated(
+            f"The database schema is {found or 'empty'}, this program needs {needed_version()}. "
+            "Run: routee-receiver migrate"
+        )
+
+
+def needed_version() -> str:
+    """The newest migration that ships with this code."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    return head or ""
+
+
+def current_version(connection: Connection) -> str | None:
+    """The version the database has; None when it has none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def configured(connection: Connection) -> Config:
+    """An Alembic configuration that works on *connection*."""
+    config = _config()
+    config.attributes["connection"] = connection
+    return config
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    command.upgrade(configured(connection), "head")

@@ -1,0 +1,278 @@
+"""The only file that knows which tables and columns there are."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Sequence,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+NAMING: Final = {
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "pk": "%(table_name)s_pkey",
+}
+
+
+class TransactionId(UserDefinedType[int]):
+    """PostgreSQL's `xid8`: the id of the transaction that wrote the row."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """The type's name in DDL."""
+        return "xid8"
+
+
+#: Compares byte by byte: every writer must meet rows in the same order, whatever the locale, and
+#: "the least" must mean the same here and in Python.
+Bytewise: Final = Text(collation="C")
+
+METADATA: Final = MetaData(naming_convention=NAMING)
+
+#: Status events and inbound messages draw their ids from one sequence: the feed is one order.
+FEED_ID: Final = Sequence("feed_id", metadata=METADATA)
+
+
+class Row(DeclarativeBase):
+    """What every table shares."""
+
+    metadata = METADATA
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it off the class)
+        str: Text,
+        int: BigInteger,
+        bytes: LargeBinary,
+        datetime: DateTime(timezone=True),
+        Decimal: Numeric,
+        UUID: Uuid,
+    }
+
+
+class CampaignRow(Row):
+    """A campaign that was launched here, or that callbacks named."""
+
+    __tablename__ = "campaigns"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    #: Routee's id; null until it is learnt.
+    tracking_id: Mapped[str | None] = mapped_column(Bytewise, unique=True)
+    name: Mapped[str | None]
+    #: Whether we made the name up, because the caller gave none.
+    name_generated: Mapped[bool] = mapped_column(server_default=text("false"))
+    submission: Mapped[str]
+    submission_reason: Mapped[str | None]
+    label: Mapped[str | None]
+    billing: Mapped[str | None]
+    #: How many messages Routee said it would send.
+    expected_messages: Mapped[int | None]
+    cost: Mapped[Decimal | None]
+    #: What the caller asked for, and what Routee answered, as JSON bytes.
+    request: Mapped[bytes | None]
+    answer: Mapped[bytes | None]
+    warnings: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
+    #: Until when the process that is calling Routee may be thought alive.
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        Index(
+            "campaigns_name_key",
+            "name",
+            unique=True,
+            postgresql_where=text("submission IN ('launching', 'unconfirmed', 'launched')"),
+        ),
+    )
+
+
+class EventRow(Row):
+    """One fact about one message. Partitioned by month of `occurred_at`."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(server_default=text("nextval('feed_id')"))
+    #: With `feed_epoch` and `id`, the place in the feed.
+    xid: Mapped[int] = mapped_column(TransactionId, server_default=text("pg_current_xact_id()"))
+    #: 1970-01-01 when the provider gave no time that can be used.
+    occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: Routee's own time of creation.
+    created_at: Mapped[datetime | None]
+    campaign_id: Mapped[UUID | None]
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    source: Mapped[int] = mapped_column(SmallInteger)
+    status_rank: Mapped[int] = mapped_column(SmallInteger)
+    payload_dictionary: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    payload_reserialised: Mapped[bool] = mapped_column(server_default=text("false"))
+    message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    status_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    provider_status: Mapped[str] = mapped_column(Bytewise)
+    detailed_status: Mapped[str | None] = mapped_column(Bytewise)
+    description: Mapped[str | None] = mapped_column(Bytewise)
+    campaign_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
+    recipient: Mapped[str | None] = mapped_column(Bytewise)
+    sender: Mapped[str | None] = mapped_column(Bytewise)
+    country: Mapped[str | None] = mapped_column(Bytewise)
+    label: Mapped[str | None] = mapped_column(Bytewise)
+    price: Mapped[Decimal | None]
+    #: Null once its retention has passed.
+    payload: Mapped[bytes | None]
+
+    __table_args__ = (
+        Index(
+            "events_unbound_idx",
+            "campaign_id",
+            postgresql_where=text("campaign_id IS NOT NULL AND campaign_tracking_id IS NULL"),
+        ),
+        {"postgresql_partition_by": "RANGE (occurred_at)"},
+    )
+
+
+class MessageRow(Row):
+    """The current state of one message: a projection of its events."""
+
+    __tablename__ = "messages"
+
+    #: 1970-01-01 when the provider gave no time.
+    status_at: Mapped[datetime]
+    created_at: Mapped[datetime | None]
+    queued_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    first_occurred_at: Mapped[datetime | None]
+    last_occurred_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    campaign_id: Mapped[UUID | None]
+    status_rank: Mapped[int] = mapped_column(SmallInteger)
+    message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    campaign_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
+    #: In our vocabulary; `status_key` is the provider's word upper-cased.
+    status: Mapped[str] = mapped_column(Bytewise)
+    status_key: Mapped[str] = mapped_column(Bytewise)
+    provider_status: Mapped[str] = mapped_column(Bytewise)
+    detailed_status: Mapped[str | None] = mapped_column(Bytewise)
+    description: Mapped[str | None] = mapped_column(Bytewise)
+    recipient: Mapped[str | None] = mapped_column(Bytewise)
+    sender: Mapped[str | None] = mapped_column(Bytewise)
+    country: Mapped[str | None] = mapped_column(Bytewise)
+    label: Mapped[str | None] = mapped_column(Bytewise)
+    price: Mapped[Decimal | None]
+
+    __table_args__ = (
+        Index("messages_campaign_idx", "campaign_tracking_id", "message_tracking_id"),
+        Index(
+            "messages_unbound_idx",
+            "campaign_id",
+            postgresql_where=text("campaign_id IS NOT NULL AND campaign_tracking_id IS NULL"),
+        ),
+    )
+
+
+class InboundMessageRow(Row):
+    """A recipient's reply."""
+
+    __tablename__ = "inbound_messages"
+
+    id: Mapped[int] = mapped_column(primary_key=True, server_default=text("nextval('feed_id')"))
+    xid: Mapped[int] = mapped_column(TransactionId, server_default=text("pg_current_xact_id()"))
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    sent_at: Mapped[datetime | None]
+    campaign_id: Mapped[UUID | None]
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    payload_dictionary: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    payload_reserialised: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: A versioned hash of the content: Routee gives a reply no id.
+    identity: Mapped[bytes] = mapped_column(unique=True)
+    sender: Mapped[str | None] = mapped_column(Bytewise)
+    recipient: Mapped[str | None] = mapped_column(Bytewise)
+    message: Mapped[str | None]
+    media: Mapped[str | None]
+    filename: Mapped[str | None]
+    campaign_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
+    campaign_name: Mapped[str | None]
+    reference_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
+    label: Mapped[str | None]
+    #: Null once its retention has passed.
+    payload: Mapped[bytes | None]
+
+    __table_args__ = (
+        Index("inbound_messages_campaign_idx", "campaign_tracking_id", "id"),
+        Index("inbound_messages_reference_idx", "reference_tracking_id", "id"),
+        Index("inbound_messages_sender_idx", "sender", "id"),
+    )
+
+
+class CampaignCountRow(Row):
+    """How many messages of a campaign are in a status, as far as the deltas are folded in."""
+
+    __tablename__ = "campaign_counts"
+
+    campaign_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    status: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    messages: Mapped[int]
+
+
+class CampaignCountDeltaRow(Row):
+    """
+    A change of a count that is not folded in yet.
+
+    Appended, because a counter that every batch updates in place is one hot row for all writers.
+    """
+
+    __tablename__ = "campaign_count_deltas"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    campaign_tracking_id: Mapped[str] = mapped_column(Bytewise, index=True)
+    status: Mapped[str] = mapped_column(Bytewise)
+    messages: Mapped[int]
+
+
+class QuarantineRow(Row):
+    """Bytes that could not be read, or may not be believed."""
+
+    __tablename__ = "quarantine"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    last_received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: How often the same bytes came.
+    times: Mapped[int] = mapped_column(server_default=text("1"))
+    campaign_id: Mapped[UUID | None]
+    sha256: Mapped[bytes] = mapped_column(unique=True)
+    reason: Mapped[str]
+    #: Without the token.
+    path: Mapped[str]
+    body: Mapped[bytes]
+
+
+class ApiKeyRow(Row):
+    """A key of a backend. The key itself is not stored."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    name: Mapped[str]
+    sha256: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]

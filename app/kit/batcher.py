@@ -1,0 +1,163 @@
+"""Group commit: what arrives while one batch is being flushed becomes the next batch."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class BatcherError(Exception):
+    """The batcher could not take an item, or not finish it in time."""
+
+
+class Full(BatcherError):
+    """As many items as are allowed are waiting already, or the batcher is closing."""
+
+
+class TooLate(BatcherError):
+    """The items were not flushed within the budget."""
+
+
+class _Shared(asyncio.Future[Sequence[R]]):
+    """
+    One future that everybody in a batch awaits, instead of one future each.
+
+    A task that is cancelled would cancel what it awaits, and so fail its neighbours. This future
+    declines, so the cancellation reaches that task once the batch has ended.
+    """
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 (the signature is asyncio's)
+        return False
+
+
+class _Batch(Generic[T, R]):
+    """Items that are flushed together."""
+
+    __slots__ = ("deadline", "items", "outcomes")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        self.items: list[T] = []
+        self.outcomes: _Shared[R] = _Shared(loop=loop)
+        self.deadline = deadline
+
+    def succeed(self, outcomes: Sequence[R]) -> None:
+        if not self.outcomes.done():
+            self.outcomes.set_result(outcomes)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.outcomes.done():
+            self.outcomes.set_exception(error)
+            self.outcomes.exception()  # nobody may be waiting any more: that is no mistake
+
+
+class Batcher(Generic[T, R]):
+    """
+    Collects items into batches and flushes one batch after another.
+
+    There is no linger timer: an item that finds the batcher idle is flushed at once, and under
+    load the batches grow by themselves. Every batch ends within `budget_seconds` of its first
+    item, whatever the flush does: a flush that is still busy then is cancelled and left behind.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        max_batch_items: int,
+        max_pending_items: int,
+        budget_seconds: float,
+    ) -> None:
+        """
+        Args:
+            flush: makes all items durable and gives one outcome for each, in order. What it
+                raises, everybody in the batch gets.
+            max_batch_items: how many items one flush gets at most.
+            max_pending_items: how many may be waiting or being flushed before `Full`.
+            budget_seconds: after which time `TooLate` is raised.
+        """  # noqa: D205, D212, D415 (a constructor needs no summary)
+        self._flush = flush
+        self._max_batch_items = max_batch_items
+        self._max_pending_items = max_pending_items
+        self._budget_seconds = budget_seconds
+        self._waiting: deque[_Batch[T, R]] = deque()
+        self._pending_items = 0
+        self._closing = False
+        self._runner: asyncio.Task[None] | None = None
+        self._abandoned: set[asyncio.Future[Sequence[R]]] = set()
+
+    @property
+    def pending_items(self) -> int:
+        """How many items are waiting or being flushed."""
+        return self._pending_items
+
+    async def submit(self, item: T) -> R:
+        """
+        Return the outcome of *item* once the flush that contains it has finished.
+
+        Cancelling the caller does not take the item back.
+
+        Raises:
+            Full: `max_pending_items` are waiting already, or the batcher is closing.
+            TooLate: the flush did not finish within the budget. It may still come to its end.
+        """
+        batch = self._batch_with_room()
+        index = len(batch.items)
+        batch.items.append(item)
+        return (await batch.outcomes)[index]
+
+    async def close(self) -> None:
+        """Take no more items, and return once all that were taken have ended."""
+        self._closing = True
+        if self._runner is not None:
+            await asyncio.wait({self._runner})
+        if self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=self._budget_seconds)
+
+    def _batch_with_room(self) -> _Batch[T, R]:
+        if self._closing or self._pending_items >= self._max_pending_items:
+            raise Full
+        self._pending_items += 1
+        if self._waiting and len(self._waiting[-1].items) < self._max_batch_items:
+            return self._waiting[-1]
+        loop = asyncio.get_running_loop()
+        batch: _Batch[T, R] = _Batch(loop, loop.time() + self._budget_seconds)
+        self._waiting.append(batch)
+        if self._runner is None:
+            self._runner = loop.create_task(self._run())
+        return batch
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._waiting.popleft()
+                try:
+                    await self._finish(batch)
+                finally:
+                    self._pending_items -= len(batch.items)
+        finally:
+            self._runner = None
+
+    async def _finish(self, batch: _Batch[T, R]) -> None:
+        loop = asyncio.get_running_loop()
+        left = batch.deadline - loop.time()
+        if left <= 0:
+            batch.fail(TooLate())
+            return
+        flushing = asyncio.ensure_future(self._flush(batch.items))
+        done, _ = await asyncio.wait({flushing}, timeout=left)
+        if not done:
+            self._leave_behind(flushing)
+        if not done or flushing.cancelled():
+            batch.fail(TooLate())
+        elif (error := flushing.exception()) is not None:
+            batch.fail(error)
+        else:
+            batch.succeed(flushing.result())
+
+    def _leave_behind(self, flushing: "asyncio.Future[Sequence[R]]") -> None:
+        flushing.cancel()
+        self._abandoned.add(flushing)
+        flushing.add_done_callback(self._abandoned.discard)

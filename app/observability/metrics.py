@@ -1,0 +1,71 @@
+"""The only file that knows what is counted and measured, and under which names."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_FLUSH_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.callbacks = Counter(
+            "receiver_callbacks",
+            "Requests to the callback URLs, by the answer's HTTP status.",
+            ["status"],
+            registry=self.registry,
+        )
+        self.records = Counter(
+            "receiver_records",
+            "Events and inbound messages, by kind and outcome (fresh, duplicate).",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.quarantined = Counter(
+            "receiver_quarantined",
+            "Bodies set aside, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.oddities = Counter(
+            "receiver_oddities",
+            "Stored callbacks with something unusual, by what it is.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.campaign_copies = Counter(
+            "receiver_campaign_copies",
+            "Campaigns that use the URLs of another one: copied in Routee's console.",
+            registry=self.registry,
+        )
+        self.batch_items = Histogram(
+            "receiver_batch_items",
+            "Items made durable by one flush.",
+            buckets=_BATCH_SIZES,
+            registry=self.registry,
+        )
+        self.flush_seconds = Histogram(
+            "receiver_flush_seconds",
+            "Time of one flush.",
+            buckets=_FLUSH_SECONDS,
+            registry=self.registry,
+        )
+        self.flush_failures = Counter(
+            "receiver_flush_failures",
+            "Flushes that stored nothing, by the error.",
+            ["error"],
+            registry=self.registry,
+        )
+        self.pending_items = Gauge(
+            "receiver_pending_items",
+            "Items waiting for their commit.",
+            registry=self.registry,
+        )
+
+    def exposition(self) -> bytes:
+        """Everything, in the text format of Prometheus."""
+        return generate_latest(self.registry)

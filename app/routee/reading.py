@@ -1,0 +1,162 @@
+"""
+How single values of Routee's JSON are read, whatever type they come in.
+
+Each reader gives None for what it cannot use, and never raises; the exception is `identifier`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+Payload = Mapping[str, Any]
+
+MAX_ID_BYTES: Final = 512
+MAX_NUMBER_CHARACTERS: Final = 32
+
+#: PostgreSQL refuses the one, UTF-8 the others.
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+_NUMBER: Final = re.compile(r"\+?(\d{6,15})")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Times outside are absurd: a clock that was never set, seconds taken for milliseconds.
+_FIRST_YEAR: Final = 2010
+_LAST_YEAR: Final = 2099
+#: What PostgreSQL's numeric and Python's default decimal context both keep exactly.
+_MAX_MONEY_DIGITS: Final = 28
+_MAX_MONEY_MAGNITUDE: Final = 15
+_SHORTEST_EPOCH_MILLISECONDS: Final = 12
+#: Beyond the year 5000; also keeps 1E+400000000 from being written out as an integer.
+_MAX_EPOCH_MILLISECONDS: Final = 10**14
+
+
+class UnusableId(ValueError):
+    """An id is there, but it can be neither stored nor looked up as it is."""
+
+
+def identifier(payload: Payload, *keys: str) -> str | None:
+    """
+    The first of *keys* that has an opaque id. Whole numbers count as ids; empty text does not.
+
+    Raises:
+        UnusableId: it is longer than 512 bytes, or has NUL or lone surrogates. Replacing
+            characters could make two ids equal, so it is not mended.
+    """
+    for key in keys:
+        value = payload.get(key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = _spelt(value)
+        if isinstance(value, str) and value:
+            return _usable(value)
+    return None
+
+
+def _usable(value: str) -> str:
+    if _UNSTORABLE.search(value) or len(value.encode()) > MAX_ID_BYTES:
+        raise UnusableId
+    return value
+
+
+def as_text(value: object, limit: int | None = None) -> str | None:
+    """*value* as text of at most *limit* characters; None for nothing and for nested values."""
+    if isinstance(value, str):
+        if not value:
+            return None
+        value = value[:limit]
+        return _UNSTORABLE.sub("\ufffd", value) if _UNSTORABLE.search(value) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float | Decimal):
+        return _spelt(value)[:limit]
+    return None
+
+
+def _spelt(value: float | Decimal) -> str:  # (float includes int)
+    try:
+        return str(value)
+    except ValueError:  # more digits than Python is willing to write out
+        return "\ufffd"
+
+
+def text(payload: Payload, *keys: str, limit: int | None = None) -> str | None:
+    """The first of *keys* that has text."""
+    for key in keys:
+        found = as_text(payload.get(key), limit)
+        if found is not None:
+            return found
+    return None
+
+
+def number(payload: Payload, *keys: str) -> str | None:
+    """A telephone number with its `+`, which Routee sometimes leaves out; other text as it is."""
+    found = text(payload, *keys, limit=MAX_NUMBER_CHARACTERS)
+    match = _NUMBER.fullmatch(found) if found else None
+    return f"+{match[1]}" if match else found
+
+
+def time(payload: Payload, *keys: str) -> datetime | None:
+    """The first of *keys* that has a time between 2010 and 2099, in UTC."""
+    for key in keys:
+        found = as_time(payload.get(key))
+        if found is not None:
+            return found
+    return None
+
+
+def as_time(value: object) -> datetime | None:
+    """An instant: ISO 8601 with 0 to 9 digits of fraction, or epoch milliseconds; else None."""
+    try:
+        found = _instant(value)
+    except (ValueError, OverflowError, ArithmeticError):
+        return None
+    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        return None
+    return found
+
+
+def _instant(value: object) -> datetime | None:
+    if isinstance(value, str):
+        value = value.strip()
+        if len(value) >= _SHORTEST_EPOCH_MILLISECONDS and value.isdecimal():
+            return _since_epoch(int(value))
+        found = datetime.fromisoformat(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return _since_epoch(value)
+    return None
+
+
+def _since_epoch(value: int | Decimal) -> datetime:
+    milliseconds = int(value) if abs(value) < _MAX_EPOCH_MILLISECONDS else 0
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def money(payload: Payload, *keys: str) -> Decimal | None:
+    """
+    The first of *keys* that has an amount, exactly, without trailing zeros.
+
+    Amounts of more than 28 digits, and NaN and Infinity, are None.
+    """
+    for key in keys:
+        found = as_money(payload.get(key))
+        if found is not None:
+            return found
+    return None
+
+
+def as_money(value: object) -> Decimal | None:
+    """An amount as an exact decimal: equal amounts look equal, whatever zeros they came with."""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        return None
+    try:
+        amount = Decimal(value)
+    except (InvalidOperation, ValueError):
+        return None
+    if not amount.is_finite() or len(amount.as_tuple().digits) > _MAX_MONEY_DIGITS:
+        return None
+    if not amount:
+        return Decimal(0)
+    amount = amount.normalize()
+    if amount.adjusted() > _MAX_MONEY_MAGNITUDE or amount.adjusted() < -_MAX_MONEY_DIGITS:
+        return None
+    return amount

@@ -1,0 +1,237 @@
+"""The only file that knows how a callback and an inbound message are spelt."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
+from app.domain.inbound_message import InboundMessage, identity_of
+from app.domain.quarantine import Reason
+from app.domain.status import Status, rank_of, status_of
+from app.routee import reading
+from app.routee.reading import Payload, UnusableId
+from app.routee.wire import Unreadable, parse, serialise
+
+Record = DeliveryEvent | InboundMessage
+
+#: One request with more elements than this could not be stored within its time.
+MAX_ELEMENTS: Final = 1000
+
+MAX_STATUS_CHARACTERS: Final = 64
+MAX_SENDER_CHARACTERS: Final = 64
+MAX_COUNTRY_CHARACTERS: Final = 32
+MAX_LABEL_CHARACTERS: Final = 350
+MAX_REASON_CHARACTERS: Final = 350
+MAX_DESCRIPTION_CHARACTERS: Final = 1000
+MAX_CAMPAIGN_NAME_CHARACTERS: Final = 350
+
+# The spellings. Where there are several, the first one that can be read counts.
+_MESSAGE_ID = ("trackingId", "messageId")
+_CAMPAIGN_ID = ("campaignTrackingId",)
+_REFERENCE_ID = ("referenceTrackingId",)
+_CAMPAIGN_NAME = ("campaignName", "campaign")
+_STATUS_WORD = ("name", "status")
+_STATUS_TIME_INSIDE = ("updatedDate", "date")
+_STATUS_TIME_OUTSIDE = ("updatedDate",)
+_CREATED = ("createdAt",)
+_SENT = ("sentDate",)
+_FILENAME = ("filename", "fileName")
+
+_KNOWN_KEYS: Final = frozenset(
+    "action applicationName body campaign campaignName campaignTrackingId country createdAt direction "
+    "expireOnDelivery fileName filename from groups imageURL imageUrl inboundUrl label media message "
+    "messageId originatingService price referenceTrackingId sentDate sessionId sessionMessage status "
+    "to trackingId ttl updatedDate viberAction viberFile viberVideo".split()
+)
+
+
+class Translation(NamedTuple):
+    """What a request body says."""
+
+    records: tuple[Record, ...]
+    #: Why the body, as a whole, must go to the quarantine (too); None: it need not.
+    reason: Reason | None
+    #: What was unusual, by a name for counting. Nothing of it is an error.
+    oddities: frozenset[str]
+
+
+_NOTHING_ODD: Final[frozenset[str]] = frozenset()
+
+
+def translate(body: bytes, *, campaign_id: UUID | None = None) -> Translation:
+    """
+    Read a request body. Never raises: what cannot be read is named in `reason`.
+
+    *campaign_id* is the campaign whose token it came through.
+    """
+    try:
+        value = parse(body)
+    except Unreadable as error:
+        return Translation((), error.reason, _NOTHING_ODD)
+    if isinstance(value, dict):
+        return _translate_object(value, body, campaign_id)
+    if isinstance(value, list) and value:
+        return _translate_array(value, campaign_id)
+    return Translation((), Reason.NOT_AN_OBJECT, _NOTHING_ODD)
+
+
+def _translate_object(payload: Payload, body: bytes, campaign_id: UUID | None) -> Translation:
+    try:
+        record = _record(payload, body, campaign_id, reserialised=False)
+    except Unreadable as error:
+        return Translation((), error.reason, _NOTHING_ODD)
+    return Translation((record,), None, _oddities(payload, record))
+
+
+def _translate_array(elements: list[Any], campaign_id: UUID | None) -> Translation:
+    if len(elements) > MAX_ELEMENTS:
+        return Translation((), Reason.TOO_MANY_ELEMENTS, _NOTHING_ODD)
+    records: list[Record] = []
+    reasons: list[Reason] = []
+    oddities = {"array"}
+    for element in elements:
+        try:
+            record = _element(element, campaign_id)
+        except Unreadable as error:
+            reasons.append(error.reason)
+        else:
+            records.append(record)
+            oddities |= _oddities(element, record)
+    if reasons and records:
+        reasons = [Reason.PARTLY_UNREADABLE]
+    return Translation(tuple(records), reasons[0] if reasons else None, frozenset(oddities))
+
+
+def _element(element: object, campaign_id: UUID | None) -> Record:
+    if not isinstance(element, dict):
+        raise Unreadable(Reason.NOT_AN_OBJECT)
+    try:
+        body = serialise(element)
+    except RecursionError:
+        raise Unreadable(Reason.NOT_JSON) from None
+    return _record(element, body, campaign_id, reserialised=True)
+
+
+def _record(
+    payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
+) -> Record:
+    try:
+        message_id = reading.identifier(payload, *_MESSAGE_ID)
+        has_status = payload.get("status") is not None
+        if message_id is not None and (has_status or not _is_inbound(payload)):
+            return _event(payload, message_id, body, campaign_id, reserialised=reserialised)
+        if _is_inbound(payload):
+            return _inbound(payload, body, campaign_id, reserialised=reserialised)
+    except UnusableId:
+        raise Unreadable(Reason.UNUSABLE_ID) from None
+    raise Unreadable(Reason.NO_MESSAGE_ID)
+
+
+def _is_inbound(payload: Payload) -> bool:
+    direction = payload.get("direction")
+    return (
+        (isinstance(direction, str) and direction.lower() == "inbound")
+        or payload.get("sentDate") is not None
+        or payload.get("referenceTrackingId") is not None
+    )
+
+
+def _event(
+    payload: Payload, message_id: str, body: bytes, campaign_id: UUID | None, *, reserialised: bool
+) -> DeliveryEvent:
+    status = payload.get("status")
+    inside: Payload = status if isinstance(status, dict) else {"status": status}
+    word = reading.text(inside, *_STATUS_WORD, limit=MAX_STATUS_CHARACTERS) or ""
+    key = word.upper()[:MAX_STATUS_CHARACTERS]
+    created_at = reading.time(payload, *_CREATED)
+    occurred_at = (
+        reading.time(inside, *_STATUS_TIME_INSIDE)
+        or reading.time(payload, *_STATUS_TIME_OUTSIDE)
+        or (created_at if key == Status.QUEUED else None)
+        or UNKNOWN_TIME
+    )
+    detailed_status, description = _reason(inside.get("reason"))
+    return DeliveryEvent(
+        message_tracking_id=message_id,
+        status_key=key,
+        occurred_at=occurred_at,
+        status_rank=rank_of(key),
+        provider_status=word,
+        detailed_status=detailed_status,
+        description=description,
+        campaign_tracking_id=reading.identifier(payload, *_CAMPAIGN_ID),
+        campaign_id=campaign_id,
+        recipient=reading.number(payload, "to"),
+        sender=reading.text(payload, "from", limit=MAX_SENDER_CHARACTERS),
+        country=reading.text(payload, "country", limit=MAX_COUNTRY_CHARACTERS),
+        label=reading.text(payload, "label", limit=MAX_LABEL_CHARACTERS),
+        price=reading.money(payload, "price"),
+        created_at=created_at,
+        source=Source.CALLBACK,
+        payload=body,
+        payload_dictionary=0,
+        payload_reserialised=reserialised,
+    )
+
+
+def _reason(value: object) -> tuple[str | None, str | None]:
+    if isinstance(value, dict):
+        return (
+            reading.text(value, "detailedStatus", limit=MAX_REASON_CHARACTERS),
+            reading.text(value, "description", limit=MAX_DESCRIPTION_CHARACTERS),
+        )
+    return reading.as_text(value, MAX_REASON_CHARACTERS), None
+
+
+def _inbound(
+    payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
+) -> InboundMessage:
+    sender = reading.number(payload, "from")
+    recipient = reading.text(payload, "to", limit=MAX_SENDER_CHARACTERS)
+    sent_at = reading.time(payload, *_SENT)
+    message = reading.text(payload, "message")
+    media = reading.text(payload, "media")
+    filename = reading.text(payload, *_FILENAME)
+    reference = reading.identifier(payload, *_REFERENCE_ID)
+    return InboundMessage(
+        identity=identity_of(
+            sender=sender,
+            recipient=recipient,
+            reference_tracking_id=reference,
+            sent=sent_at.isoformat() if sent_at else reading.text(payload, *_SENT),
+            message=message,
+            media=media,
+            filename=filename,
+        ),
+        sender=sender,
+        recipient=recipient,
+        message=message,
+        media=media,
+        filename=filename,
+        sent_at=sent_at,
+        campaign_tracking_id=reading.identifier(payload, *_CAMPAIGN_ID),
+        campaign_name=reading.text(payload, *_CAMPAIGN_NAME, limit=MAX_CAMPAIGN_NAME_CHARACTERS),
+        campaign_id=campaign_id,
+        reference_tracking_id=reference,
+        label=reading.text(payload, "label", limit=MAX_LABEL_CHARACTERS),
+        payload=body,
+        payload_dictionary=0,
+        payload_reserialised=reserialised,
+    )
+
+
+def _oddities(payload: Payload, record: Record) -> frozenset[str]:
+    unknown_field = not payload.keys() <= _KNOWN_KEYS
+    if isinstance(record, InboundMessage):
+        return frozenset(_names((unknown_field, "unknown-field")))
+    return frozenset(
+        _names(
+            (unknown_field, "unknown-field"),
+            (status_of(record.status_key) is Status.UNKNOWN, "unknown-status"),
+            (record.occurred_at == UNKNOWN_TIME, "unknown-time"),
+        )
+    )
+
+
+def _names(*findings: tuple[bool, str]) -> Iterator[str]:
+    return (name for found, name in findings if found)

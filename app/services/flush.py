@@ -1,0 +1,220 @@
+"""How one batch becomes durable: what is believed, what is set aside, what is repeated."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple, TypeVar
+from uuid import UUID
+
+import structlog
+
+from app.db.ingest_session import Appended, Claim, Contended, IngestConnection, ValuesRefused
+from app.domain.event import DeliveryEvent
+from app.domain.inbound_message import InboundMessage
+from app.domain.quarantine import Quarantined, Reason, quarantined
+from app.errors import DatabaseUnavailable
+from app.kit.recent import Recent
+from app.observability.metrics import Metrics
+from app.routee.translate import Record
+
+log = structlog.get_logger()
+
+#: Campaigns of which a process remembers that the database knows them.
+MAX_REMEMBERED_CAMPAIGNS: Final = 100_000
+
+
+class Receipt(StrEnum):
+    """What became of a request body. Either way it is durable."""
+
+    STORED = "stored"
+    QUARANTINED = "quarantined"
+
+
+class Arrival(NamedTuple):
+    """One record that waits for its commit."""
+
+    record: Record | Quarantined
+    #: Where it was posted to, without the token.
+    path: str
+
+
+class KnownCampaigns:
+    """What need not be asked again about the campaigns that callbacks name."""
+
+    def __init__(self) -> None:
+        #: Trackings ids that have a row.
+        self.observed: Recent[str, bool] = Recent(MAX_REMEMBERED_CAMPAIGNS)
+        #: What a named campaign is to the campaign of the token.
+        self.claims: Recent[tuple[UUID, str], Claim] = Recent(MAX_REMEMBERED_CAMPAIGNS)
+
+
+R = TypeVar("R", DeliveryEvent, InboundMessage)
+#: Records of one kind, each with its place in the batch.
+Placed = list[tuple[int, R]]
+
+
+class Flush:
+    """Makes one batch durable on one connection."""
+
+    def __init__(
+        self,
+        connection: IngestConnection,
+        arrivals: Sequence[Arrival],
+        campaigns: KnownCampaigns,
+        metrics: Metrics,
+    ) -> None:
+        self._connection = connection
+        self._arrivals = arrivals
+        self._campaigns = campaigns
+        self._metrics = metrics
+        self._receipts = [Receipt.STORED] * len(arrivals)
+        self._aside: list[Quarantined] = []
+
+    async def run(self) -> list[Receipt]:
+        """
+        Store everything, set aside what must be, and say which is which.
+
+        Raises:
+            DatabaseUnavailable: not all of it is durable. What is, is absorbed when it comes again.
+        """
+        await self._observe()
+        events: Placed[DeliveryEvent] = []
+        replies: Placed[InboundMessage] = []
+        for place, (record, _) in enumerate(self._arrivals):
+            if isinstance(record, Quarantined):
+                self._set_aside(place, record)
+            elif await self._is_foreign(record):
+                self._distrust(place, record, Reason.CAMPAIGN_MISMATCH)
+            elif isinstance(record, DeliveryEvent):
+                events.append((place, record))
+            else:
+                replies.append((place, record))
+        await self._append_events(events)
+        await self._append("inbound", self._connection.append_inbound, replies)
+        await self._append_aside()
+        return self._receipts
+
+    async def _observe(self) -> None:
+        """Make sure that each campaign named through no campaign's token has a row."""
+        named = {
+            record.campaign_tracking_id
+            for record, _ in self._arrivals
+            if not isinstance(record, Quarantined)
+            and record.campaign_id is None
+            and record.campaign_tracking_id is not None
+        }
+        known = self._campaigns.observed
+        unknown = [name for name in named if known.find(name) is None]
+        if unknown:
+            await self._connection.observe(unknown)
+            for name in unknown:
+                known.put(name, value=True)
+
+    async def _is_foreign(self, record: Record) -> bool:
+        """Whether *record* names another campaign of ours than its token's."""
+        if record.campaign_id is None or record.campaign_tracking_id is None:
+            return False
+        key = (record.campaign_id, record.campaign_tracking_id)
+        claim = self._campaigns.claims.find(key)
+        if claim is None:
+            claim = await self._connection.claim(*key)
+            self._campaigns.claims.put(key, claim)
+            if claim is Claim.COPY:
+                self._warn_of_copy(*key)
+        return claim is Claim.FOREIGN
+
+    def _warn_of_copy(self, campaign_id: UUID, tracking_id: str) -> None:
+        self._metrics.campaign_copies.inc()
+        log.warning(
+            "another campaign uses this campaign's callback URL: was it copied in the console?",
+            campaign_id=str(campaign_id),
+            campaign_tracking_id=tracking_id,
+        )
+
+    async def _append_events(self, events: Placed[DeliveryEvent]) -> None:
+        while events:
+            now, events = _of_one_origin(events)
+            await self._append("event", self._connection.append_events, now)
+
+    async def _append(
+        self,
+        kind: str,
+        append: Callable[[Sequence[R]], Awaitable[Appended]],
+        placed: Placed[R],
+    ) -> None:
+        """Append all of *placed*; a poison one is found by bisection and set aside."""
+        if not placed:
+            return
+        try:
+            appended = await _repeated_once(append, [record for _, record in placed])
+        except ValuesRefused as error:
+            await self._isolate(kind, append, placed, error)
+            return
+        for at in appended.strangers:
+            self._distrust(*placed[at], Reason.CAMPAIGN_MISMATCH)
+        self._count(kind, len(placed), appended)
+
+    async def _isolate(
+        self,
+        kind: str,
+        append: Callable[[Sequence[R]], Awaitable[Appended]],
+        placed: Placed[R],
+        error: ValuesRefused,
+    ) -> None:
+        if len(placed) == 1:
+            log.warning("the database refused the values of a callback", error=str(error))
+            self._distrust(*placed[0], Reason.REFUSED_BY_DATABASE)
+            return
+        middle = len(placed) // 2
+        await self._append(kind, append, placed[:middle])
+        await self._append(kind, append, placed[middle:])
+
+    def _count(self, kind: str, offered: int, appended: Appended) -> None:
+        duplicates = offered - appended.fresh - len(appended.strangers)
+        self._metrics.records.labels(kind, "fresh").inc(appended.fresh)
+        self._metrics.records.labels(kind, "duplicate").inc(duplicates)
+
+    def _distrust(self, place: int, record: Record, reason: Reason) -> None:
+        path = self._arrivals[place].path
+        body = quarantined(record.payload, reason, path=path, campaign_id=record.campaign_id)
+        self._set_aside(place, body)
+
+    def _set_aside(self, place: int, body: Quarantined) -> None:
+        self._receipts[place] = Receipt.QUARANTINED
+        self._aside.append(body)
+
+    async def _append_aside(self) -> None:
+        if self._aside:
+            await self._connection.append_quarantined(self._aside)
+        for body in self._aside:
+            self._metrics.quarantined.labels(body.reason.value).inc()
+
+
+def _of_one_origin(
+    events: Placed[DeliveryEvent],
+) -> tuple[Placed[DeliveryEvent], Placed[DeliveryEvent]]:
+    """
+    Put off the events of messages of which an event came through another token.
+
+    What one of them may say depends on what the other has stored.
+    """
+    origins: dict[str, UUID | None] = {}
+    now: Placed[DeliveryEvent] = []
+    later: Placed[DeliveryEvent] = []
+    for placed in events:
+        _, event = placed
+        origin = origins.setdefault(event.message_tracking_id, event.campaign_id)
+        (now if origin == event.campaign_id else later).append(placed)
+    return now, later
+
+
+async def _repeated_once(
+    append: Callable[[Sequence[R]], Awaitable[Appended]], records: Sequence[R]
+) -> Appended:
+    try:
+        return await append(records)
+    except Contended:
+        pass
+    try:
+        return await append(records)
+    except Contended as error:
+        raise DatabaseUnavailable(str(error)) from error

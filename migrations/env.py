@@ -1,0 +1,24 @@
+"""How Alembic reaches the database: over the connection that `app.db.schema` hands it."""
+
+from alembic import context
+from sqlalchemy.dialects.postgresql.base import ischema_names
+
+from app.db.tables import METADATA, TransactionId
+
+ischema_names.setdefault("xid8", TransactionId)
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Partitions are not in the metadata, so they are no difference."""
+    return not (kind == "table" and name is not None and name.startswith("events_"))
+
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=METADATA,
+    include_name=_is_ours,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

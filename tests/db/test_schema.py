@@ -1,0 +1,75 @@
+import asyncio
+import re
+
+import asyncpg
+import pytest
+from alembic import command
+from sqlalchemy import Connection
+
+from app.db.engine import make_engine
+from app.db.schema import configured, migrate, needed_version, require_current
+from app.errors import SchemaOutdated
+from tests.conftest import database_url
+
+
+def _engine(url: str):  # noqa: ANN202
+    return make_engine(url, name="tests", pool_items=4, statement_timeout_seconds=60)
+
+
+async def test_the_tables_are_those_of_the_code(url: str) -> None:
+    engine = _engine(url)
+    async with engine.connect() as connection:
+        await connection.run_sync(lambda it: command.check(configured(it)))
+    await engine.dispose()
+
+
+async def test_migrations_go_up_down_and_up_again(url: str) -> None:
+    engine = _engine(url)
+
+    def _down_and_up(connection: Connection) -> None:
+        command.downgrade(configured(connection), "base")
+        command.upgrade(configured(connection), "head")
+
+    async with engine.connect() as connection:
+        await connection.run_sync(_down_and_up)
+        await connection.commit()
+    await require_current(engine)
+    await engine.dispose()
+
+
+async def test_an_old_schema_is_refused_with_the_command_to_run(server_url: str) -> None:
+    engine = _engine(database_url(server_url, "postgres"))
+    with pytest.raises(SchemaOutdated, match=re.escape("routee-receiver migrate")):
+        await require_current(engine)
+    await engine.dispose()
+
+
+async def test_processes_that_migrate_at_once_do_not_collide(
+    server_url: str, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("CREATE DATABASE at_once")
+    engines = [_engine(database_url(server_url, "at_once")) for _ in range(3)]
+    versions = await asyncio.gather(*map(migrate, engines))
+    assert versions == [needed_version()] * 3
+    for engine in engines:
+        await engine.dispose()
+    await connection.execute("DROP DATABASE at_once")
+
+
+async def test_every_time_has_a_partition(connection: asyncpg.Connection) -> None:
+    insert = """
+        INSERT INTO events
+            (message_tracking_id, status_key, occurred_at, source, status_rank, provider_status)
+        VALUES ('m', 'QUEUED', $1::text::timestamptz, 0, 1, 'QUEUED') RETURNING tableoid::regclass::text
+    """
+    stored = {
+        time: await connection.fetchval(insert, time)
+        for time in ("epoch", "2010-01-01Z", "2026-01-01Z", "2026-12-31T23:59:59Z", "2099-12-31Z")
+    }
+    assert stored == {
+        "epoch": "events_before",
+        "2010-01-01Z": "events_before",
+        "2026-01-01Z": "events_2026_01",
+        "2026-12-31T23:59:59Z": "events_2026_12",
+        "2099-12-31Z": "events_after",
+    }
