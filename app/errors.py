@@ -15,10 +15,12 @@ The only file that knows every way in which a request can fail.
         ├── LaunchingNotConfigured    503
         ├── Overloaded                503, with Retry-After
         └── RouteeError               Routee did not do what it was asked
-            ├── RouteeRefused         422: it answered with one of its documented refusals
-            └── RouteeUnavailable     502: no token, no connection, no usable answer
+            ├── RouteeRefused         422: it answered with a definite refusal
+            └── RouteeUnavailable     502: no connection, no usable answer, too busy
+                └── RouteeTokenUnavailable  502: it gave no access token, so nothing was asked
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar
@@ -42,7 +44,7 @@ class SchemaOutdated(ReceiverError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a request: where, what to do, and Routee's codes if it has any."""
+    """One thing that is wrong with a request: where, what to do, and Routee's codes, if any."""
 
     field: str
     message: str
@@ -143,7 +145,13 @@ class RouteeError(ApiError):
 
 
 class RouteeRefused(RouteeError):
-    """Routee answered with a refusal; the faults carry its `code` and `errorCode`."""
+    """
+    Routee answered with a definite refusal: nothing was done.
+
+    `meaning` is a stable slug of `app.routee.refusals.Meaning`, and the detail says what to do
+    about it. What Routee said itself, which may quote telephone numbers, is in `developer_message`,
+    `properties` and the faults, and never in the text of the exception.
+    """
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "routee-refused"
@@ -154,20 +162,50 @@ class RouteeRefused(RouteeError):
         detail: str | None = None,
         *,
         http_status: int,
+        meaning: str = "refused",
         code: str | None = None,
         error_code: str | None = None,
         developer_message: str | None = None,
+        properties: Mapping[str, str] | None = None,
         faults: tuple[Fault, ...] = (),
     ) -> None:
-        super().__init__(detail or developer_message, faults=faults)
+        super().__init__(detail, faults=faults)
         self.http_status = http_status
+        self.meaning = meaning
         self.code = code
         self.error_code = error_code
         self.developer_message = developer_message
+        self.properties = dict(properties or {})
 
 
 class RouteeUnavailable(RouteeError):
-    """Routee gave no token, no connection, or no answer that could be used."""
+    """
+    Routee gave no connection, or no answer that says whether it did what it was asked.
+
+    `may_have_been_accepted` is False only where it is certain that nothing was done: a campaign
+    must not simply be launched again while it is True. `temporary` says that trying later may help.
+    """
 
     slug = "routee-unavailable"
     title = "Routee could not be reached"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        http_status: int | None = None,
+        may_have_been_accepted: bool = True,
+        temporary: bool = True,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.http_status = http_status
+        self.may_have_been_accepted = may_have_been_accepted
+        self.temporary = temporary
+
+
+class RouteeTokenUnavailable(RouteeUnavailable):
+    """Routee gave no access token, so the call itself was not made."""
+
+    slug = "routee-token-unavailable"
+    title = "Routee gave no access token"

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="Larger callbacks are answered 413."
     )
+    surface: Literal["all", "callbacks", "api"] = Field(
+        default="all", description="What this process serves; set by `serve --surface`."
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="`json` for log collectors."
     )
@@ -102,6 +105,16 @@ class Settings(BaseSettings):
                     f"a URL. Make one with: {HOW_TO_MAKE_A_SECRET}"
                 )
         return secrets
+
+    @field_validator("database_url", "database_read_url")
+    @classmethod
+    def _of_postgres(cls, url: str) -> str:
+        scheme, separator, rest = url.partition("://")
+        if not url:
+            return url
+        if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+            raise ValueError("must start with postgresql://; PostgreSQL 18 is the one database")
+        return f"postgresql://{rest}"
 
     @field_validator("public_url", "routee_api_url", "routee_auth_url")
     @classmethod

@@ -2,12 +2,26 @@
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from app.cli import api_key
+from app.cli.migrate import migrate
+from app.cli.serve import serve
+from app.cli.simulate import simulate
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(api_key.app, name="api-key")
+app.command()(serve)
+app.command()(migrate)
+app.command()(simulate)
 
 
 @app.callback()
 def _root() -> None:
-    """Take Routee's Viber callbacks durably, in any order, and answer for them."""
+    """
+    Take Routee's Viber callbacks durably, in any order, and answer for them.
+
+    Settings are environment variables named RECEIVER_*; see the README. To see the whole product
+    work on one machine, run: routee-receiver demo
+    """
 
 
 def main() -> None:

@@ -1,10 +1,7 @@
 """The only file that knows how SQLAlchemy reaches the database."""
 
-from typing import Final
-
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-
-_DRIVER: Final = "postgresql+asyncpg://"
 
 
 def make_engine(
@@ -15,18 +12,23 @@ def make_engine(
 
     *name* is what `pg_stat_activity` shows.
     """
+    settings = {
+        "application_name": f"routee-receiver {name}",
+        "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+        "jit": "off",
+    }
+
+    # The driver reads the URL itself: SQLAlchemy would not know `sslmode` and several hosts.
+    async def _connect() -> asyncpg.Connection:
+        return await asyncpg.connect(
+            url, timeout=statement_timeout_seconds, server_settings=settings
+        )
+
     return create_async_engine(
-        _DRIVER + url.partition("://")[2],
+        "postgresql+asyncpg://",
+        async_creator=_connect,
         pool_size=pool_items,
         max_overflow=0,
         pool_timeout=statement_timeout_seconds,
         pool_pre_ping=True,
-        connect_args={
-            "timeout": statement_timeout_seconds,
-            "server_settings": {
-                "application_name": f"routee-receiver {name}",
-                "statement_timeout": str(int(statement_timeout_seconds * 1000)),
-                "jit": "off",
-            },
-        },
     )

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from app.db import binding, ingest
 from app.db.binding import Claim
@@ -110,7 +111,7 @@ class IngestSession:
             self._url,
             timeout=self._connect_seconds,
             server_settings=self._settings,
-            target_session_attrs="read-write",
+            target_session_attrs=SessionAttribute.read_write,
         )
 
     def _drop(self, connection: asyncpg.Connection) -> None:

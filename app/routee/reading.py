@@ -116,10 +116,10 @@ def as_time(value: object) -> datetime | None:
 
 def _instant(value: object) -> datetime | None:
     if isinstance(value, str):
-        value = value.strip()
-        if len(value) >= _SHORTEST_EPOCH_MILLISECONDS and value.isdecimal():
-            return _since_epoch(int(value))
-        found = datetime.fromisoformat(value)
+        written = value.strip()
+        if len(written) >= _SHORTEST_EPOCH_MILLISECONDS and written.isdecimal():
+            return _since_epoch(int(written))
+        found = datetime.fromisoformat(written)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return _since_epoch(value)
@@ -127,7 +127,8 @@ def _instant(value: object) -> datetime | None:
 
 
 def _since_epoch(value: int | Decimal) -> datetime:
-    milliseconds = int(value) if abs(value) < _MAX_EPOCH_MILLISECONDS else 0
+    sane = -_MAX_EPOCH_MILLISECONDS < value < _MAX_EPOCH_MILLISECONDS
+    milliseconds = int(value) if sane else 0
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 

@@ -1,0 +1,124 @@
+"""What the routes are handed: the parts of the service, the caller's key, and parameters."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from urllib.parse import unquote_to_bytes
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import AfterValidator
+
+from app.db.database import Database
+from app.domain.api_key import ApiKey, Scope
+from app.domain.callback_token import CallbackTokens
+from app.errors import Forbidden, InvalidCursor, NotFound, Unauthorized
+from app.kit.cursor import CursorInvalid, decode_cursor
+from app.observability.metrics import Metrics
+from app.services.keyring import Keyring
+from app.services.launch import Launching
+
+MAX_LIMIT: Final = 1000
+DEFAULT_LIMIT: Final = 100
+#: No id is longer, see `routee.reading`.
+_MAX_ID_BYTES: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a route may need, built once by `main`."""
+
+    database: Database
+    keyring: Keyring
+    launching: Launching
+    tokens: CallbackTokens
+    metrics: Metrics
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the application that serves *request*."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(parts_of)]
+
+_bearer = HTTPBearer(auto_error=False, description="An API key: `routee-receiver api-key create`.")
+
+
+async def _caller(
+    parts: PartsDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> ApiKey:
+    if credentials is None:
+        raise Unauthorized("Send the header `Authorization: Bearer <api key>`.")
+    return await parts.keyring.verified(credentials.credentials)
+
+
+def caller_with(scope: Scope) -> Callable[..., Coroutine[Any, Any, ApiKey]]:
+    """A dependency that gives the caller's key if it allows *scope*."""
+
+    async def _allowed(caller: Annotated[ApiKey, Depends(_caller)]) -> ApiKey:
+        if not caller.allows(scope):
+            raise Forbidden(f"This call needs a key of scope `{scope}`.")
+        return caller
+
+    return _allowed
+
+
+Reader = Annotated[ApiKey, Depends(caller_with(Scope.READ))]
+Launcher = Annotated[ApiKey, Depends(caller_with(Scope.CAMPAIGNS))]
+
+
+def _opaque_id(
+    tracking_id: Annotated[str, Path(description="An opaque id, percent-encoded.")],
+) -> str:
+    return decoded_id(tracking_id)
+
+
+def decoded_id(encoded: str) -> str:
+    """
+    The id in one segment of a raw path.
+
+    Raises:
+        NotFound: no id can be like this, so there is nothing of it.
+    """
+    octets = unquote_to_bytes(encoded)
+    if len(octets) > _MAX_ID_BYTES or b"\0" in octets:
+        raise NotFound
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise NotFound from None
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not have NUL")
+    return text
+
+
+#: PostgreSQL has no text with NUL in it.
+SafeText = Annotated[str, AfterValidator(_without_nul)]
+TrackingId = Annotated[str, Depends(_opaque_id)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
+Cursor = Annotated[
+    str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
+]
+
+
+def position_in(cursor: str | None, *, scope: str) -> list[str | int] | None:
+    """
+    Where the page of *cursor* begins; None for the first page.
+
+    Raises:
+        InvalidCursor: it is not a cursor of the list *scope*.
+    """
+    if cursor is None:
+        return None
+    try:
+        return decode_cursor(cursor, scope=scope)
+    except CursorInvalid:
+        raise InvalidCursor(
+            "Send `nextCursor` of the page before unchanged, with the same filters."
+        ) from None

@@ -1,0 +1,131 @@
+"""Every answer that is not a success: `application/problem+json` (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.errors import ApiError, DatabaseUnavailable, Fault, RouteeRefused, SchemaOutdated
+
+log = structlog.get_logger()
+
+MEDIA_TYPE: Final = "application/problem+json"
+_TYPE: Final = "urn:routee-receiver:problem:"
+_RETRY_AFTER_SECONDS: Final = 2
+
+
+def register_problems(app: FastAPI) -> None:
+    """Make *app* answer all its errors as problems."""
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(DatabaseUnavailable, _on_database_unavailable)
+    app.add_exception_handler(SchemaOutdated, _on_schema_outdated)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_anything)
+
+
+def problem(  # noqa: PLR0913 (the members of RFC 9457 and ours)
+    status: int,
+    *,
+    slug: str,
+    title: str,
+    detail: str | None = None,
+    faults: tuple[Fault, ...] = (),
+    headers: dict[str, str] | None = None,
+    **members: Any,  # noqa: ANN401 (extension members are any JSON)
+) -> JSONResponse:
+    """One problem; members that are None are left out."""
+    content = {"type": _TYPE + slug, "title": title, "status": status, "detail": detail, **members}
+    if faults:
+        content["errors"] = [_error(fault) for fault in faults]
+    present = {name: value for name, value in content.items() if value is not None}
+    return JSONResponse(present, status, headers, MEDIA_TYPE)
+
+
+def _error(fault: Fault) -> dict[str, str]:
+    members = {
+        "field": fault.field,
+        "message": fault.message,
+        "code": fault.code,
+        "errorCode": fault.error_code,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)  # noqa: S101 (registered for it)
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if error.status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    members = {}
+    if isinstance(error, RouteeRefused):
+        members = {
+            "code": error.code,
+            "errorCode": error.error_code,
+            "developerMessage": error.developer_message,
+        }
+    return problem(
+        error.status,
+        slug=error.slug,
+        title=error.title,
+        detail=error.detail,
+        faults=error.faults,
+        headers=headers,
+        **members,
+    )
+
+
+async def _on_database_unavailable(_: Request, error: Exception) -> JSONResponse:
+    log.warning("the database is unavailable", error=str(error))
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        slug="database-unavailable",
+        title="The database does not answer",
+        detail="Nothing was lost. Please try again.",
+        headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
+    )
+
+
+async def _on_schema_outdated(_: Request, error: Exception) -> JSONResponse:
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        slug="schema-outdated",
+        title="The database has another schema version",
+        detail=str(error),
+    )
+
+
+async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
+    faults = tuple(
+        Fault(".".join(str(part) for part in fault["loc"][1:]) or "body", fault["msg"])
+        for fault in error.errors()
+    )
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        slug="invalid-request",
+        title="The request is not valid",
+        faults=faults,
+    )
+
+
+async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
+    status = HTTPStatus(error.status_code)
+    slug = status.phrase.lower().replace(" ", "-")
+    return problem(status, slug=slug, title=status.phrase, headers=dict(error.headers or {}))
+
+
+async def _on_anything(_: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected error", exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        slug=ApiError.slug,
+        title=ApiError.title,
+    )

@@ -1,0 +1,26 @@
+"""Routing by the path as it was sent, so that an id may have `%2F` in it."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_API: Final = "/v1/"
+
+
+class RawPath:
+    """
+    Hands *app* the undecoded path of API calls.
+
+    Servers decode paths before routing, and then `a%2Fb` cannot be told from `a/b`. The routes
+    decode their ids themselves.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] == "http" and scope["path"].startswith(_API):
+            raw: bytes = scope.get("raw_path") or scope["path"].encode()
+            scope = {**scope, "path": raw.partition(b"?")[0].decode("latin-1")}
+        await self._app(scope, receive, send)

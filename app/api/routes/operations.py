@@ -1,0 +1,33 @@
+"""What orchestrators and monitoring ask."""
+
+from fastapi import APIRouter, Response
+
+from app.api.parts import PartsDep
+from app.api.wire import Wire
+
+router = APIRouter(tags=["operations"])
+
+
+class Health(Wire):
+    """An answer to a probe."""
+
+    result: str
+
+
+@router.get("/livez", summary="Is the process alive?")
+async def get_livez() -> Health:
+    """Yes, or there is no answer."""
+    return Health(result="alive")
+
+
+@router.get("/readyz", summary="Can it store and answer?")
+async def get_readyz(parts: PartsDep) -> Health:
+    """Whether the database answers and has the schema that this version needs; 503 if not."""
+    await parts.database.require_current_schema()
+    return Health(result="ready")
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def get_metrics(parts: PartsDep) -> Response:
+    """The metrics of this process, in the text format of Prometheus."""
+    return Response(parts.metrics.exposition(), media_type="text/plain; version=0.0.4")

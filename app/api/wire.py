@@ -1,0 +1,45 @@
+"""What all JSON of the API has in common: camelCase, ISO 8601 in UTC, money as decimal strings."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from app.domain.event import UNKNOWN_TIME
+
+T = TypeVar("T")
+
+
+class Wire(BaseModel):
+    """A JSON object as callers of Routee's API know it."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+def _iso(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(amount: Decimal) -> str:
+    return format(amount, "f")
+
+
+#: ISO 8601 with up to six digits of fraction and a Z.
+Instant = Annotated[datetime, PlainSerializer(_iso, return_type=str, when_used="json")]
+#: Exact; in the currency of the Routee account.
+Money = Annotated[Decimal, PlainSerializer(_plain, return_type=str, when_used="json")]
+
+
+class Page(Wire, Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    #: For the parameter `cursor`; null on the last page.
+    next_cursor: str | None
+
+
+def known_time(instant: datetime) -> datetime | None:
+    """None where the provider gave no time that can be used."""
+    return None if instant == UNKNOWN_TIME else instant

@@ -1,0 +1,97 @@
+"""`routee-receiver api-key`: the keys with which backends ask."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.table import Table
+
+from app.cli.running import console, current_database, loaded_settings, run, say
+from app.db.api_keys import add_api_key, all_api_keys, revoke_api_key
+from app.domain.api_key import ApiKey, Scope, digest, make_key
+from app.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="Whose key it is, for people to read.")],
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(help="What it may be used for; repeatable. read when not given."),
+    ] = None,
+    expires_in_days: Annotated[
+        int | None, typer.Option(min=1, help="After how many days it ends; never when not given.")
+    ] = None,
+) -> None:
+    """
+    Make a key. It is the last line of the output, and is not stored: keep it.
+
+    Example: routee-receiver api-key create --name billing --scope read --scope campaigns
+    """
+    key = make_key()
+    scopes = frozenset(scope or [Scope.READ])
+    expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
+    key_id = run(_create(loaded_settings(), name, key, scopes, expires_at))
+    say(f"Key {key_id} for {name!r} with scope {', '.join(sorted(scopes))}. It is shown only now:")
+    typer.echo(key)
+
+
+@app.command(name="list")
+def list_keys() -> None:
+    """List all keys, the revoked and the expired ones included."""
+    keys = run(_list(loaded_settings()))
+    now = datetime.now(UTC)
+    table = Table("id", "name", "scopes", "created", "expires", "state")
+    for key in keys:
+        table.add_row(
+            str(key.id),
+            key.name,
+            " ".join(sorted(key.scopes)),
+            f"{key.created_at:%Y-%m-%d %H:%M}",
+            f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never",
+            _state(key, now),
+        )
+    console.print(table)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[UUID, typer.Argument(help="The id that `api-key list` shows.")],
+) -> None:
+    """Revoke a key. It stops working within seconds."""
+    if not run(_revoke(loaded_settings(), key_id)):
+        say(f"There is no key {key_id}. See: routee-receiver api-key list")
+        raise typer.Exit(1)
+    say(f"Revoked {key_id}.")
+
+
+def _state(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "good" if key.is_good(now) else "expired"
+
+
+async def _create(
+    settings: Settings,
+    name: str,
+    key: str,
+    scopes: frozenset[Scope],
+    expires_at: datetime | None,
+) -> UUID:
+    async with current_database(settings) as database:
+        return await add_api_key(
+            database, name=name, sha256=digest(key), scopes=scopes, expires_at=expires_at
+        )
+
+
+async def _list(settings: Settings) -> list[ApiKey]:
+    async with current_database(settings) as database:
+        return await all_api_keys(database)
+
+
+async def _revoke(settings: Settings, key_id: UUID) -> bool:
+    async with current_database(settings) as database:
+        return await revoke_api_key(database, key_id)

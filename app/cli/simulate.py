@@ -1,0 +1,161 @@
+"""The command that runs the simulated Routee for a receiver to talk to."""
+
+import asyncio
+import math
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from app.sandbox.behaviour import Behaviour
+from app.sandbox.courier import Progress
+from app.sandbox.routee import SimulatedRoutee
+
+_PROGRESS_EVERY_SECONDS = 2.0
+
+#: How long open requests may take when the simulator is told to stop.
+_GRACE_SECONDS = 3
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def simulate(  # noqa: PLR0913 (one parameter per option)
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8100,
+    application_id: Annotated[
+        str, typer.Option(help="Application id that may fetch a token.")
+    ] = "demo-application",
+    application_secret: Annotated[
+        str, typer.Option(help="Secret of that application; it is shown on the screen.")
+    ] = "demo-secret",  # noqa: S107 (it opens the simulator only)
+    callbacks_per_second: Annotated[
+        float, typer.Option(min=0, help="Callbacks per second; 0 is as fast as possible.")
+    ] = 200.0,
+    duplicate_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of callbacks sent twice although acknowledged."),
+    ] = 0.0,
+    shuffled: Annotated[
+        bool, typer.Option("--shuffled", help="Send the callbacks in random order.")
+    ] = False,
+    delay_seconds: Annotated[
+        float, typer.Option(min=0, help="Seconds from a campaign to its first callback.")
+    ] = 0.0,
+    lost_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of status callbacks that are never sent.")
+    ] = 0.0,
+    before_answer: Annotated[
+        bool,
+        typer.Option("--before-answer", help="Send some callbacks before answering the launch."),
+    ] = False,
+    connections: Annotated[
+        int, typer.Option(min=1, help="How many callbacks are under way at the same time.")
+    ] = 16,
+    time_scale: Annotated[
+        float,
+        typer.Option(min=0, help="Factor on the waits between repeats; 1 is Routee's own clock."),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed tells the same stories.")] = 1,
+) -> None:
+    """Run a simulated Routee that takes campaigns and posts their callbacks."""
+    routee = SimulatedRoutee(
+        behaviour=Behaviour(
+            callbacks_per_second=callbacks_per_second or math.inf,
+            duplicate_share=duplicate_share,
+            shuffled=shuffled,
+            delay_seconds=delay_seconds,
+            lost_share=lost_share,
+            before_answer=before_answer,
+            connections=connections,
+            time_scale=time_scale,
+            seed=seed,
+        ),
+        application_id=application_id,
+        application_secret=application_secret,
+    )
+    config = uvicorn.Config(
+        routee.app,
+        host=host,
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    origin = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    introduction = _introduction(origin, application_id, application_secret)
+    asyncio.run(_serve(routee, uvicorn.Server(config), introduction))
+
+
+async def _serve(routee: SimulatedRoutee, server: uvicorn.Server, introduction: str) -> None:
+    with _stopped_by_signals(server):
+        async with asyncio.TaskGroup() as group:
+            showing = group.create_task(_show(routee, server, introduction))
+            await server.serve()
+            showing.cancel()
+    _console.print(_line(routee.progress), markup=False)
+
+
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """
+    Make SIGINT and SIGTERM a request to stop, and nothing else.
+
+    The server raises the signal again after its clean end; without this it would kill the process
+    before the last line is printed.
+    """
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _show(routee: SimulatedRoutee, server: uvicorn.Server, introduction: str) -> None:
+    """Print the introduction once the server listens, and then the progress whenever it changes."""
+    while not server.started:  # noqa: ASYNC110 (uvicorn has a flag for it, and no event)
+        await asyncio.sleep(0.05)
+    _console.print(introduction, markup=False)
+    shown = routee.progress
+    while True:
+        await asyncio.sleep(_PROGRESS_EVERY_SECONDS)
+        progress = routee.progress
+        if progress != shown:
+            _console.print(_line(progress), markup=False)
+            shown = progress
+
+
+def _introduction(origin: str, application_id: str, application_secret: str) -> str:
+    return "\n".join(
+        (
+            f"Simulated Routee at {origin}. Connect a receiver to it with:",
+            "",
+            f"export RECEIVER_ROUTEE_API_URL={origin}",
+            f"export RECEIVER_ROUTEE_AUTH_URL={origin}",
+            f"export RECEIVER_ROUTEE_APPLICATION_ID={shlex.quote(application_id)}",
+            f"export RECEIVER_ROUTEE_APPLICATION_SECRET={shlex.quote(application_secret)}",
+            "",
+            "Its RECEIVER_PUBLIC_URL is where the callbacks go. Ctrl-C ends the simulator.",
+            "",
+        )
+    )
+
+
+def _line(progress: Progress) -> str:
+    return (
+        f"{progress.settled} of {progress.total} callbacks settled: "
+        f"{progress.acknowledged} acknowledged, "
+        f"{progress.duplicates_acknowledged} of them twice, "
+        f"{progress.abandoned} abandoned, {progress.lost} lost on purpose; "
+        f"{progress.attempted} posts, {progress.retries} repeats, "
+        f"{progress.refused} refused, {progress.unanswered} unanswered"
+    )

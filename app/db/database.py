@@ -1,0 +1,119 @@
+"""How everything but the callback path reaches the database, and what its failures mean."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, cast
+
+import asyncpg
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.db.engine import make_engine
+from app.db.failures import translated
+from app.db.schema import migrate, require_current
+from app.errors import DatabaseUnavailable
+
+_API_POOL_ITEMS: Final = 8
+_API_TIMEOUT_SECONDS: Final = 5.0
+_MIGRATION_TIMEOUT_SECONDS: Final = 3600.0
+
+
+class Database:
+    """A pool of connections. Constructing it connects to nothing."""
+
+    def __init__(self, url: str, *, name: str = "api", pool_items: int = _API_POOL_ITEMS) -> None:
+        self._engine: AsyncEngine = make_engine(
+            url,
+            name=name,
+            pool_items=pool_items,
+            statement_timeout_seconds=_API_TIMEOUT_SECONDS,
+        )
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """
+        A session in which each statement is a transaction of its own.
+
+        Raises:
+            DatabaseUnavailable: whatever the database or the way to it has.
+        """
+        try:
+            async with AsyncSession(self._reading, expire_on_commit=False) as session:
+                yield session
+        except (SQLAlchemyError, OSError) as error:
+            raise _unavailable(error) from error
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """
+        A session in a transaction that commits at the end of the block.
+
+        Raises:
+            IntegrityError: the rows contradict others; the caller knows what that means.
+            DatabaseUnavailable: whatever the database or the way to it has.
+        """
+        try:
+            async with AsyncSession(self._engine) as session, session.begin():
+                yield session
+        except IntegrityError:
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            raise _unavailable(error) from error
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[asyncpg.Connection]:
+        """
+        The driver's own connection, for what the callback path has in statements of its own.
+
+        Raises:
+            DatabaseUnavailable: whatever the database or the way to it has.
+        """
+        try:
+            async with self._reading.connect() as connection:
+                raw = (await connection.get_raw_connection()).driver_connection
+                with translated():
+                    yield cast("asyncpg.Connection", raw)
+        except (SQLAlchemyError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def require_current_schema(self) -> None:
+        """
+        Refuse a schema of another version.
+
+        Raises:
+            SchemaOutdated: it is of another version.
+            DatabaseUnavailable: it cannot be read.
+        """
+        try:
+            await require_current(self._engine)
+        except (SQLAlchemyError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._engine.dispose()
+
+
+async def migrate_database(url: str) -> str:
+    """
+    Bring the schema up to date and return its version.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached.
+    """
+    engine = make_engine(
+        url, name="migrate", pool_items=1, statement_timeout_seconds=_MIGRATION_TIMEOUT_SECONDS
+    )
+    try:
+        return await migrate(engine)
+    except (SQLAlchemyError, OSError) as error:
+        raise _unavailable(error) from error
+    finally:
+        await engine.dispose()
+
+
+def _unavailable(error: Exception) -> DatabaseUnavailable:
+    # Only the kind of error: the text of a statement error has its parameters in it.
+    cause = getattr(error, "orig", None) or error
+    return DatabaseUnavailable(f"The database does not answer ({type(cause).__name__}).")

@@ -1,0 +1,201 @@
+"""The only file that knows how Routee's access tokens are obtained, and how long one is used."""
+
+import asyncio
+import base64
+import re
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import httpx
+import structlog
+
+from app.errors import RouteeTokenUnavailable, RouteeUnavailable
+from app.routee import reading, wire
+from app.routee.exchange import Answer, Exchange
+from app.routee.retry_after import retry_after_seconds
+
+log = structlog.get_logger(__name__)
+
+_PURPOSE: Final = "obtain an access token"
+#: A token is renewed this long before its end, or at nine tenths of its life if that is later.
+_MAX_MARGIN_SECONDS: Final = 60.0
+_MARGIN_SHARE: Final = 0.1
+#: If Routee does not say: short, since a token that is still alive is handed out again.
+_DEFAULT_LIFE_SECONDS: Final = 300.0
+_MAX_REASON_CHARACTERS: Final = 200
+_CREDENTIALS_REFUSED: Final = frozenset({400, 401, 403})
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERROR: Final = 500
+#: What a header may carry. Anything else would end in an exception that quotes the token.
+_SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccessToken(httpx.Auth):
+    """A bearer token that signs requests. Showing it shows no secret."""
+
+    value: str = field(repr=False)
+    #: On the clock of its `AccessTokens`.
+    renew_at_seconds: float
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
+        """Sign *request*; called by httpx."""
+        request.headers["Authorization"] = f"Bearer {self.value}"
+        yield request
+
+
+class AccessTokens:
+    """
+    The current access token, renewed shortly before its end by one request for all who wait.
+
+    *fetch* makes that request, and gives the token and its life in seconds.
+    """
+
+    def __init__(
+        self, fetch: Callable[[], Awaitable[tuple[str, float]]], *, clock: Callable[[], float]
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._current: AccessToken | None = None
+        self._renewal: asyncio.Task[AccessToken] | None = None
+
+    async def get(self) -> AccessToken:
+        """
+        The token to use now.
+
+        Cancelling one caller does not stop the renewal that others wait for.
+
+        Raises:
+            RouteeTokenUnavailable: there is none.
+        """
+        if self._current is not None and self._clock() < self._current.renew_at_seconds:
+            return self._current
+        if self._renewal is None:
+            self._renewal = asyncio.create_task(self._renew())
+            self._renewal.add_done_callback(self._renewed)
+        renewal = self._renewal
+        await asyncio.wait({renewal})
+        if renewal.cancelled():
+            raise RouteeTokenUnavailable(
+                "The client is being closed.", may_have_been_accepted=False, temporary=False
+            )
+        return renewal.result()
+
+    def forget(self, token: AccessToken) -> None:
+        """Stop using *token*, unless another one has taken its place already."""
+        if self._current is token:
+            self._current = None
+
+    async def aclose(self) -> None:
+        """Give up a renewal that is under way."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait({self._renewal})
+
+    async def _renew(self) -> AccessToken:
+        # Its life began before we got to know of it, so it is counted from the question.
+        asked_at = self._clock()
+        value, life_seconds = await self._fetch()
+        margin = min(_MAX_MARGIN_SECONDS, life_seconds * _MARGIN_SHARE)
+        self._current = AccessToken(value, asked_at + life_seconds - margin)
+        log.info("Routee access token renewed", life_seconds=life_seconds)
+        return self._current
+
+    def _renewed(self, renewal: asyncio.Task[AccessToken]) -> None:
+        self._renewal = None
+        if not renewal.cancelled():
+            renewal.exception()  # all who waited may be gone: that is no mistake
+
+
+class TokenService:
+    """Routee's token service, asked with the credentials of one application."""
+
+    def __init__(
+        self, exchange: Exchange, *, auth_url: str, application_id: str, application_secret: str
+    ) -> None:
+        self._exchange = exchange
+        self._url = f"{auth_url.rstrip('/')}/oauth/token"
+        self._auth = httpx.BasicAuth(application_id, application_secret)
+        basic = base64.b64encode(f"{application_id}:{application_secret}".encode()).decode()
+        self._unspeakable = tuple(filter(None, (application_secret, basic)))
+
+    async def fetch(self) -> tuple[str, float]:
+        """
+        A token and its life in seconds, by one request.
+
+        Raises:
+            RouteeTokenUnavailable: there is none; `temporary` says whether to ask again.
+        """
+        request = self._exchange.build("POST", self._url, form={"grant_type": "client_credentials"})
+        try:
+            answer = await self._exchange.send(request, self._auth, purpose=_PURPOSE)
+        except RouteeUnavailable as error:
+            raise RouteeTokenUnavailable(error.detail, may_have_been_accepted=False) from None
+        if not answer.ok:
+            raise self._refusal(answer)
+        payload = _object(answer.body)
+        token = payload.get("access_token")
+        if not isinstance(token, str) or not _SENDABLE.fullmatch(token):
+            raise _no_token("Routee's answer has no usable access token.", answer, temporary=False)
+        return token, _life_seconds(payload.get("expires_in"))
+
+    def _refusal(self, answer: Answer) -> RouteeTokenUnavailable:
+        reason = self._reason(answer)
+        if answer.status in _CREDENTIALS_REFUSED:
+            return _no_token(
+                f"Routee refused the application's credentials ({reason}). Check "
+                "RECEIVER_ROUTEE_APPLICATION_ID and RECEIVER_ROUTEE_APPLICATION_SECRET.",
+                answer,
+                temporary=False,
+            )
+        if answer.status == _TOO_MANY_REQUESTS or answer.status >= _SERVER_ERROR:
+            return _no_token(
+                f"Routee's token service cannot answer now ({reason}).", answer, temporary=True
+            )
+        return _no_token(
+            f"Routee's token service gave no token ({reason}). Check RECEIVER_ROUTEE_AUTH_URL.",
+            answer,
+            temporary=False,
+        )
+
+    def _reason(self, answer: Answer) -> str:
+        payload = _object(answer.body)
+        said = (
+            reading.text(payload, "error"),
+            reading.text(payload, "error_description", "message"),
+        )
+        reason = ": ".join((f"HTTP {answer.status}", *filter(None, said)))
+        for secret in self._unspeakable:
+            reason = reason.replace(secret, "***")
+        return reason[:_MAX_REASON_CHARACTERS]
+
+
+def _no_token(detail: str, answer: Answer, *, temporary: bool) -> RouteeTokenUnavailable:
+    return RouteeTokenUnavailable(
+        detail,
+        http_status=answer.status,
+        may_have_been_accepted=False,
+        temporary=temporary,
+        retry_after_seconds=retry_after_seconds(answer.headers),
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = wire.parse(body)
+    except wire.Unreadable:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _life_seconds(value: object) -> float:
+    """`expires_in`, which Routee also sends as a numeric string."""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        return _DEFAULT_LIFE_SECONDS
+    try:
+        seconds = float(Decimal(value))
+    except (InvalidOperation, ValueError, OverflowError):
+        return _DEFAULT_LIFE_SECONDS
+    return max(seconds, 0.0) if seconds == seconds else _DEFAULT_LIFE_SECONDS  # noqa: PLR0124 (NaN)

@@ -1,0 +1,263 @@
+"""The only file that knows Routee's endpoints for Viber, and which of them may be asked twice."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote, urlsplit
+
+import structlog
+
+from app.errors import RouteeRefused, RouteeUnavailable
+from app.routee import reading, wire
+from app.routee.access_token import AccessToken, AccessTokens, TokenService
+from app.routee.exchange import Answer, Exchange, Patience
+from app.routee.launch_answer import LaunchAnswer, read_launch_answer
+from app.routee.refusals import Meaning, failure_of
+from app.routee.repeats import Repeats
+
+log = structlog.get_logger(__name__)
+
+#: A stale token is refused by either (Routee's API page).
+_ABOUT_THE_TOKEN: Final = frozenset({401, 403})
+_MAX_PAGES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One question to the API, repeatable or not."""
+
+    method: str
+    path: str
+    #: A verb phrase for messages.
+    purpose: str
+    query: Mapping[str, int] | None = None
+    json: bytes | None = field(default=None, repr=False)
+
+
+class RouteeClient:
+    """
+    Launches Viber campaigns, deletes scheduled ones, and reads where messages have got to.
+
+    Money is `Decimal` in both directions. Reads, deletions and token requests are repeated when
+    that may help; a launch never is, once it may have reached Routee.
+
+        async with RouteeClient(
+            api_url="https://connect.routee.net",
+            auth_url="https://auth.routee.net",
+            application_id="…",
+            application_secret="…",
+        ) as routee:
+            answer = await routee.launch_campaign({"senderInfoTrackingId": "…", …})
+
+    All methods raise `RouteeRefused` if Routee says no, `RouteeUnavailable` if it gives no usable
+    answer, and of those `RouteeTokenUnavailable` if there is no access token to ask with.
+    """
+
+    def __init__(  # noqa: PLR0913 (all but the first four are for fine tuning)
+        self,
+        *,
+        api_url: str,
+        auth_url: str,
+        application_id: str,
+        application_secret: str,
+        patience: Patience | None = None,
+        repeats: Repeats | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            api_url: base of the API; the paths are appended.
+            auth_url: base of the token service.
+            application_id: of Routee's console.
+            application_secret: of Routee's console.
+            patience: how long to wait for connections and answers.
+            repeats: how often to repeat what may be repeated.
+            clock: in seconds; decides when a token is renewed.
+        """
+        self._api_url = api_url.rstrip("/")
+        self._repeats = repeats or Repeats()
+        self._exchange = Exchange(patience or Patience())
+        service = TokenService(
+            self._exchange,
+            auth_url=auth_url,
+            application_id=application_id,
+            application_secret=application_secret,
+        )
+        self._tokens = AccessTokens(
+            lambda: self._repeats.call_for_token(service.fetch), clock=clock
+        )
+
+    def __repr__(self) -> str:
+        return f"<RouteeClient {urlsplit(self._api_url).hostname}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections. Whoever still waits for an answer gets none."""
+        await self._tokens.aclose()
+        await self._exchange.aclose()
+
+    async def launch_campaign(self, request: Mapping[str, Any]) -> LaunchAnswer:
+        """
+        Ask Routee to send *request*, a campaign in its own words. It costs money.
+
+        Never repeated, but for the one renewal of a token that Routee no longer takes.
+
+        Raises:
+            RouteeRefused: nothing will be sent.
+            RouteeUnavailable: unless `may_have_been_accepted` is False, it may have been launched.
+        """
+        call = _Call("POST", "/viber/campaign", "launch the campaign", json=wire.serialise(request))
+        return read_launch_answer(await self._ask(call))
+
+    async def delete_campaign(self, tracking_id: str) -> None:
+        """
+        Delete a campaign that is scheduled and not yet being sent. Repeated if need be.
+
+        Raises:
+            RouteeRefused: it is unknown, or no longer scheduled.
+            RouteeUnavailable: unless `may_have_been_accepted` is False, it may have been deleted.
+        """
+        call = _Call("DELETE", f"/viber/campaign/{_segment(tracking_id)}", "delete the campaign")
+        await self._repeats.call(_Deletion(lambda: self._ask(call)).attempt)
+
+    async def track_message(self, tracking_id: str) -> Mapping[str, Any]:
+        """
+        Where one message has got to, as Routee spells it.
+
+        Raises:
+            RouteeRefused: it is unknown.
+        """
+        call = _Call("GET", f"/viber/tracking/{_segment(tracking_id)}", "track a message")
+        return await self._repeats.call(lambda: self._read(call))
+
+    async def track_campaign(
+        self, tracking_id: str, *, page_size: int = 100
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """
+        Where all messages of a campaign have got to, page after page, as Routee spells it.
+
+        A message can come twice, or be missed, if the campaign grows while it is read.
+
+        Raises:
+            RouteeRefused: it is unknown.
+        """
+        path = f"/viber/tracking/campaign/{_segment(tracking_id)}"
+        previous: list[Any] = []
+        for number in range(_MAX_PAGES):
+            page = await self._page(path, number=number, size=page_size)
+            content = _content(page)
+            # The page before once more: `page` is ignored, and would be for ever.
+            if content == previous:
+                return
+            for item in content:
+                if isinstance(item, dict):
+                    yield item
+            if _is_last(page, number):
+                return
+            previous = content
+        log.warning("Routee's pages have no end", pages=_MAX_PAGES)
+
+    async def _page(self, path: str, *, number: int, size: int) -> Mapping[str, Any]:
+        call = _Call("GET", path, "track a campaign", query={"page": number, "size": size})
+        return await self._repeats.call(lambda: self._read(call))
+
+    async def _read(self, call: _Call) -> Mapping[str, Any]:
+        answer = await self._ask(call)
+        try:
+            payload = wire.parse(answer.body)
+        except wire.Unreadable:
+            payload = None
+        if isinstance(payload, dict):
+            return payload
+        raise RouteeUnavailable(
+            f"The answer {answer.status} to the request to {call.purpose} cannot be read.",
+            http_status=answer.status,
+            temporary=False,
+        )
+
+    async def _ask(self, call: _Call) -> Answer:
+        """A 2xx, with a new token if the first one is not taken."""
+        token = await self._tokens.get()
+        answer = await self._send(call, token)
+        if answer.status in _ABOUT_THE_TOKEN:
+            log.info("Routee refused the access token", http_status=answer.status)
+            self._tokens.forget(token)
+            answer = await self._send(call, await self._tokens.get())
+        if answer.ok:
+            return answer
+        raise failure_of(answer, purpose=call.purpose)
+
+    async def _send(self, call: _Call, token: AccessToken) -> Answer:
+        request = self._exchange.build(
+            call.method, f"{self._api_url}{call.path}", query=call.query, json=call.json
+        )
+        return await self._exchange.send(request, token, purpose=call.purpose)
+
+
+class _Deletion:
+    """Attempts to delete one campaign, which understand each other's traces."""
+
+    def __init__(self, delete: Callable[[], Awaitable[object]]) -> None:
+        self._delete = delete
+        self._maybe_done = False
+
+    async def attempt(self) -> None:
+        """Delete it; that it is gone after an unanswered attempt is what was wanted."""
+        try:
+            await self._delete()
+        except RouteeUnavailable as error:
+            self._maybe_done |= error.may_have_been_accepted
+            error.may_have_been_accepted = self._maybe_done
+            raise
+        except RouteeRefused as refusal:
+            if not self._maybe_done:
+                raise
+            self._judge(refusal)
+
+    def _judge(self, refusal: RouteeRefused) -> None:
+        if refusal.meaning == Meaning.CAMPAIGN_NOT_FOUND:
+            return
+        if refusal.meaning != Meaning.CAMPAIGN_NOT_SCHEDULED:
+            raise refusal
+        # Either our own first attempt deleted it, or it is being sent.
+        raise RouteeUnavailable(
+            "The campaign is no longer scheduled, and an earlier attempt to delete it went "
+            "unanswered: it was deleted by that, or is being sent.",
+            http_status=refusal.http_status,
+            temporary=False,
+        ) from refusal
+
+
+def _segment(tracking_id: str) -> str:
+    """*tracking_id* as one segment of a path."""
+    if not tracking_id:
+        raise ValueError("the tracking id is empty")
+    # A segment of dots alone would be taken for a step up, and so for another endpoint.
+    only_dots = not tracking_id.strip(".")
+    return "%2E" * len(tracking_id) if only_dots else quote(tracking_id, safe="")
+
+
+def _content(page: Mapping[str, Any]) -> list[Any]:
+    content = page.get("content")
+    return content if isinstance(content, list) else []
+
+
+def _is_last(page: Mapping[str, Any], number: int) -> bool:
+    pages = reading.as_text(page.get("totalPages")) or ""
+    return (
+        not _content(page)
+        or reading.as_text(page.get("last")) == "true"
+        or (pages.isdecimal() and number + 1 >= int(pages) > 0)
+    )
