@@ -13,7 +13,7 @@ from app.domain.masking import mask_callback_urls, mask_number
 _NUMBER: Final = re.compile(r"\+\d{7,15}\b")
 
 
-def configure_logs(*, log_format: Literal["console", "json"], level: int = logging.INFO) -> None:
+def configure_logs(*, log_format: Literal["console", "json"], level: str = "INFO") -> None:
     """Send everything, the libraries' logs included, through the same masking to stderr."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -32,7 +32,7 @@ def configure_logs(*, log_format: Literal["console", "json"], level: int = loggi
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

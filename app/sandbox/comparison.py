@@ -1,0 +1,94 @@
+"""Whether what the service holds is what the simulated Routee knows it sent."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from app.sandbox.ledger import EventKey, InboundKey, SimulatedCampaign
+from app.sandbox.stage import Backend
+
+#: How many histories are asked for at the same time.
+_ASKED_AT_ONCE: Final = 8
+_SHOWN_DIFFERENCES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the service answered about one campaign, and how that differs from what was sent."""
+
+    campaign: dict[str, Any]
+    messages: list[dict[str, Any]]
+    histories: dict[str, list[dict[str, Any]]]
+    replies: list[dict[str, Any]]
+    differences: tuple[str, ...]
+
+    @property
+    def events(self) -> int:
+        """How many distinct events are stored."""
+        return sum(map(len, self.histories.values()))
+
+
+async def compare(backend: Backend, sent: SimulatedCampaign) -> Comparison:
+    """Ask the service for everything it holds of *sent*."""
+    path = f"/v1/campaigns/{sent.tracking_id}"
+    campaign = await backend.get(path)
+    messages = await backend.all_items(f"{path}/messages")
+    histories = await _histories(backend, [message["trackingId"] for message in messages])
+    replies = await backend.all_items("/v1/inbound-messages", campaignTrackingId=sent.tracking_id)
+    statuses = {message["trackingId"]: message["status"] for message in messages}
+    differences = (
+        *_differences("status", sent.expected_statuses.items(), statuses.items()),
+        *_differences("event", sent.expected_events, _events(histories)),
+        *_differences("reply", sent.expected_inbound, _replies(replies)),
+        *_differences("count", _counted(statuses), _shown(campaign["counts"])),
+    )
+    return Comparison(campaign, messages, histories, replies, differences)
+
+
+async def _histories(backend: Backend, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+    limit = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+    async def _history(message_id: str) -> list[dict[str, Any]]:
+        async with limit:
+            return await backend.all_items(f"/v1/messages/{message_id}/events")
+
+    return dict(zip(ids, await asyncio.gather(*map(_history, ids)), strict=True))
+
+
+def _events(histories: dict[str, list[dict[str, Any]]]) -> list[EventKey]:
+    return [
+        EventKey(message_id, event["status"], datetime.fromisoformat(event["occurredAt"]))
+        for message_id, events in histories.items()
+        for event in events
+    ]
+
+
+def _replies(replies: list[dict[str, Any]]) -> list[InboundKey]:
+    return [
+        InboundKey(
+            reply["referenceTrackingId"],
+            datetime.fromisoformat(reply["sentAt"]),
+            reply["message"],
+        )
+        for reply in replies
+    ]
+
+
+def _counted(statuses: dict[str, str]) -> list[tuple[str, int]]:
+    found = list(statuses.values())
+    return [(status, found.count(status)) for status in sorted(set(found))]
+
+
+def _shown(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted((status, count) for status, count in counts.items() if count)
+
+
+def _differences(kind: str, sent: Iterable[object], held: Iterable[object]) -> list[str]:
+    expected, found = list(sent), list(held)
+    missing = [f"{kind} missing: {item}" for item in set(expected) - set(found)]
+    strange = [f"{kind} not sent: {item}" for item in set(found) - set(expected)]
+    doubled = len(found) - len(set(found))
+    twice = [f"{kind}s held twice: {doubled}"] if doubled else []
+    return missing[:_SHOWN_DIFFERENCES] + strange[:_SHOWN_DIFFERENCES] + twice

@@ -1,0 +1,181 @@
+"""The demo: one campaign through the whole product, watched live, and compared at the end."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from app.sandbox.behaviour import Behaviour
+from app.sandbox.comparison import Comparison, compare
+from app.sandbox.courier import Progress as Posted
+from app.sandbox.stage import Backend, Stage, set_up
+
+RECIPIENTS: Final = 500
+BEHAVIOUR: Final = Behaviour(
+    callbacks_per_second=250,
+    duplicate_share=0.10,
+    shuffled=True,
+    before_answer=True,
+    time_scale=0.01,
+    seed=2026,
+)
+_REFRESH_SECONDS: Final = 0.25
+_BAR_CHARACTERS: Final = 40
+#: So many more callbacks than messages that a history is worth a look.
+_TOLD_EVENTS: Final = 3
+
+
+async def demonstrate(folder: Path, console: Console, *, keep: bool) -> bool:
+    """
+    Run the demo with its data in *folder*; whether all that was sent is held, once.
+
+    With *keep* everything goes on running until the task is cancelled.
+    """
+    console.print("Starting PostgreSQL, the service and a simulated Routee …")
+    async with set_up(folder, BEHAVIOUR) as stage:
+        console.print(f"The service listens on [bold]{stage.service_url}[/]\n")
+        launched = await stage.backend.launch(_request())
+        console.print(
+            f"Launched campaign [bold]{launched['trackingId']}[/] to {RECIPIENTS} recipients: "
+            f"Routee says {launched['state']}, cost {launched['cost']}"
+        )
+        await _watch(stage, launched, console)
+        comparison = await compare(stage.backend, stage.routee.campaigns[launched["trackingId"]])
+        _show_outcome(console, stage.routee.progress, comparison)
+        _show_history(console, comparison)
+        _show_next(console, stage, comparison, keep=keep)
+        if keep:
+            console.print("\nEverything goes on running. Ctrl-C ends it.")
+            await asyncio.Event().wait()
+    return not comparison.differences
+
+
+def _request() -> dict[str, Any]:
+    """A campaign as a caller of Routee's API writes it."""
+    return {
+        "senderInfoTrackingId": "9d1b8a5c-7f64-4a1e-bb0e-2f7f1a6f0c11",
+        "to": [f"+3069450{number:05}" for number in range(RECIPIENTS)],
+        "body": {
+            "text": "Our spring collection is here.",
+            "action": {"caption": "Have a look", "targetUrl": "https://shop.example/spring"},
+        },
+        "ttl": 86400,
+        "label": "spring",
+    }
+
+
+async def _watch(stage: Stage, launched: dict[str, Any], console: Console) -> None:
+    """Show a progress bar and the funnel until everything was posted."""
+    bar = Progress(
+        TextColumn("callbacks"),
+        BarColumn(_BAR_CHARACTERS),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        auto_refresh=False,
+    )
+    task = bar.add_task("callbacks", total=None)
+    with Live(bar, console=console, auto_refresh=False, transient=True) as live:
+        with _running(stage.routee.drained()) as posting:
+            while not posting.done():
+                await asyncio.wait({posting}, timeout=_REFRESH_SECONDS)
+                posted = stage.routee.progress
+                bar.update(task, total=posted.total, completed=posted.settled)
+                funnel = await _funnel(stage.backend, launched["id"])
+                live.update(Group(bar, funnel), refresh=True)
+            posting.result()
+
+
+@contextmanager
+def _running(doing: Any) -> Iterator["asyncio.Task[None]"]:  # noqa: ANN401 (any coroutine)
+    task = asyncio.ensure_future(doing)
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+async def _funnel(backend: Backend, campaign_id: str) -> Table:
+    campaign = await backend.get(f"/v1/campaigns/{campaign_id}")
+    table = Table(box=None, show_header=False)
+    for status, count in {**campaign["counts"], "awaiting": campaign["awaiting"] or 0}.items():
+        if count:
+            table.add_row(status, "█" * round(count * _BAR_CHARACTERS / RECIPIENTS), str(count))
+    return table
+
+
+def _show_outcome(console: Console, posted: Posted, comparison: Comparison) -> None:
+    distinct = comparison.events + len(comparison.replies)
+    answered = posted.acknowledged + posted.duplicates_acknowledged
+    table = Table(title="What was sent, and what is stored", title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_row("callbacks and replies posted", str(posted.attempted))
+    table.add_row("answered 200", str(answered))
+    table.add_row("events stored", str(comparison.events))
+    table.add_row("inbound messages stored", str(len(comparison.replies)))
+    table.add_row("duplicates absorbed", str(answered - distinct))
+    table.add_section()
+    for status, count in comparison.campaign["counts"].items():
+        if count:
+            table.add_row(status, str(count))
+    table.add_row("recipients", str(comparison.campaign["totalMessages"]))
+    console.print(table)
+    if comparison.differences:
+        console.print("[bold red]What is stored differs from what was sent:[/]")
+        for difference in comparison.differences:
+            console.print(f"  {difference}", markup=False)
+    else:
+        console.print("[green]What is stored equals what was sent.[/]")
+
+
+def _show_history(console: Console, comparison: Comparison) -> None:
+    """Show the message whose events came in the least helpful order."""
+    message_id, events = max(
+        comparison.histories.items(),
+        key=lambda item: (len(item[1]) >= _TOLD_EVENTS, _surprises(item[1])),
+    )
+    table = Table(title=f"\nHow message {message_id} got there", title_justify="left")
+    for column in ("stored", "status", "occurred", "changed", "reason"):
+        table.add_column(column)
+    for event in events:
+        table.add_row(
+            event["receivedAt"][11:23],
+            event["status"],
+            event["occurredAt"],
+            "yes" if event["changed"] else "no",
+            event["reason"],
+        )
+    console.print(table)
+
+
+def _surprises(events: list[dict[str, Any]]) -> int:
+    return sum(not event["changed"] for event in events)
+
+
+def _show_next(console: Console, stage: Stage, comparison: Comparison, *, keep: bool) -> None:
+    message_id = comparison.messages[0]["trackingId"]
+    campaign_id = comparison.campaign["trackingId"]
+    console.print(
+        "\nAsk the service yourself:"
+        if keep
+        else "\nWith `make demo ARGS=--keep`, ask it yourself:"
+    )
+    for path in (
+        f"/v1/status/{message_id}",
+        f"/v1/messages/{message_id}/events?raw=true",
+        f"/v1/campaigns/{campaign_id}",
+        f"/v1/campaigns/{campaign_id}/messages?status=UNDELIVERED&limit=5",
+        f"/v1/inbound-messages?campaignTrackingId={campaign_id}&limit=5",
+    ):
+        console.print(
+            f"  curl -H 'Authorization: Bearer {stage.api_key}' '{stage.service_url}{path}'",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )

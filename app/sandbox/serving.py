@@ -1,0 +1,65 @@
+"""Serving an application on a loopback port of this process."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_GRACE_SECONDS: Final = 5
+_BACKLOG: Final = 512
+_LOOPBACK: Final = "127.0.0.1"
+
+
+class _Guest(uvicorn.Server):
+    """A server that leaves the signals to the program it runs in."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listening_socket(preferred_port: int = 0) -> socket.socket:
+    """A listening socket on loopback: *preferred_port*, or any other port when that is taken."""
+    try:
+        return socket.create_server((_LOOPBACK, preferred_port), backlog=_BACKLOG)
+    except OSError:
+        return socket.create_server((_LOOPBACK, 0), backlog=_BACKLOG)
+
+
+def url_of(listening: socket.socket) -> str:
+    """The address of an application served on *listening*."""
+    host, port = listening.getsockname()
+    return f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
+    """
+    Serve *app* while the block runs.
+
+    Raises:
+        RuntimeError: the application did not start.
+    """
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = _Guest(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started:
+            if serving.done():
+                raise RuntimeError("the application did not start") from serving.exception()
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await serving
