@@ -36,7 +36,8 @@ def create_app() -> ASGIApp:
     The service, by the environment of this process.
 
     Raises:
-        ConfigurationError: a setting is missing or unusable.
+        SettingsInvalid: a setting is unusable.
+        ConfigurationError: a setting is missing.
     """
     settings = load_settings()
     configure_logs(log_format=settings.log_format)

@@ -7,16 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.errors import ConfigurationError
-
 #: A shorter secret can be guessed; the advice for making one gives 43 characters.
 MIN_SECRET_CHARACTERS = 32
 
-HOW_TO_MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+_HOW_TO_MAKE_ONE = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 _SECRET_PATTERN = re.compile(r"[A-Za-z0-9_~-]+")
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class SettingsInvalid(ValueError):
+    """A setting is missing or unusable; the message says how to mend it, and shows no value."""
 
 
 class Settings(BaseSettings):
@@ -97,12 +99,12 @@ class Settings(BaseSettings):
             if len(value) < MIN_SECRET_CHARACTERS:
                 raise ValueError(
                     f"each must have at least {MIN_SECRET_CHARACTERS} characters, one has "
-                    f"{len(value)}. Make one with: {HOW_TO_MAKE_A_SECRET}"
+                    f"{len(value)}. Make one with: {_HOW_TO_MAKE_ONE}"
                 )
             if not _SECRET_PATTERN.fullmatch(value):
                 raise ValueError(
                     "each may have letters, digits, '_', '~' and '-' only, because it stands in "
-                    f"a URL. Make one with: {HOW_TO_MAKE_A_SECRET}"
+                    f"a URL. Make one with: {_HOW_TO_MAKE_ONE}"
                 )
         return secrets
 
@@ -128,12 +130,12 @@ class Settings(BaseSettings):
         Refuse to go on without a callback token.
 
         Raises:
-            ConfigurationError: none is set.
+            SettingsInvalid: none is set.
         """
         if not self.callback_secrets:
-            raise ConfigurationError(
+            raise SettingsInvalid(
                 "RECEIVER_CALLBACK_SECRETS is not set, so nobody could post a callback. "
-                f"Make a secret with: {HOW_TO_MAKE_A_SECRET}"
+                f"Make a secret with: {_HOW_TO_MAKE_ONE}"
             )
 
     def missing_for_launching(self) -> tuple[str, ...]:
@@ -154,7 +156,7 @@ def load_settings() -> Settings:
     The settings of this process's environment.
 
     Raises:
-        ConfigurationError: one of them is unusable; the message names the variable, never its
+        SettingsInvalid: one of them is unusable; the message names the variable, never its
             value.
     """
     try:
@@ -164,4 +166,4 @@ def load_settings() -> Settings:
             f"RECEIVER_{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors(include_input=False, include_url=False)
         ]
-        raise ConfigurationError("; ".join(faults)) from None
+        raise SettingsInvalid("; ".join(faults)) from None

@@ -88,11 +88,11 @@ _PROMPT_SECONDS: Final = 0.1
 _DRAINED_TIMES: Final = 16
 
 
-class _Disconnected(Exception):  # noqa: N818 (not an error: the other side left)
+class _Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
-class _TooLarge(Exception):  # noqa: N818 (an answer, not an error)
+class _TooLarge(Exception):
     """The body is longer than allowed."""
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from app.db.database import Database
 from app.db.embedded import EmbeddedPostgres
 from app.errors import ReceiverError
-from app.settings import Settings, load_settings
+from app.settings import Settings, SettingsInvalid, load_settings
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def foreseen() -> Iterator[None]:
     """End with one line instead of a traceback when something foreseen happens."""
     try:
         yield
-    except ReceiverError as error:
+    except (ReceiverError, SettingsInvalid) as error:
         say(f"routee-receiver: {error}")
         raise typer.Exit(1) from error
 

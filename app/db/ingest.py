@@ -25,24 +25,35 @@ from app.domain.quarantine import Quarantined
 
 _SQL_OF_MERGE: Final[dict[Callable[..., object], str]] = {least: "LEAST", greatest: "GREATEST"}
 
-_EVENT_TYPES: Final = (
-    "text[], text[], timestamptz[], smallint[], text[], text[], text[], text[], uuid[], "
-    "text[], text[], text[], text[], numeric[], timestamptz[], smallint[], bytea[], smallint[], "
-    "boolean[]"
-).split(", ")
-_MESSAGE_TYPES: Final = (
-    "text[], smallint[], timestamptz[], text[], text[], text[], text[], text[], uuid[], "
-    "text[], text[], text[], text[], timestamptz[], numeric[], timestamptz[], timestamptz[], "
-    "timestamptz[], timestamptz[], timestamptz[], timestamptz[], timestamptz[]"
-).split(", ")
-_INBOUND_TYPES: Final = (
-    "bytea[], text[], text[], text[], text[], text[], timestamptz[], text[], text[], uuid[], "
-    "text[], text[], bytea[], smallint[], boolean[]"
-).split(", ")
+#: The types of columns that are not `text`.
+_TYPES: Final = {
+    "campaign_id": "uuid",
+    "created_at": "timestamptz",
+    "delivered_at": "timestamptz",
+    "failed_at": "timestamptz",
+    "first_occurred_at": "timestamptz",
+    "identity": "bytea",
+    "last_occurred_at": "timestamptz",
+    "occurred_at": "timestamptz",
+    "payload": "bytea",
+    "payload_dictionary": "smallint",
+    "payload_reserialised": "boolean",
+    "price": "numeric",
+    "queued_at": "timestamptz",
+    "seen_at": "timestamptz",
+    "sent_at": "timestamptz",
+    "source": "smallint",
+    "status_at": "timestamptz",
+    "status_rank": "smallint",
+}
 
 
-def _unnest(types: Sequence[str], columns: Sequence[str], first: int) -> str:
-    parameters = ", ".join(f"${first + at}::{kind}" for at, kind in enumerate(types))
+def _unnest(columns: Sequence[str], *, first: int) -> str:
+    """Rows of *columns*, given as one array each, from parameter *first* on."""
+    parameters = ", ".join(
+        f"${number}::{_TYPES.get(column, 'text')}[]"
+        for number, column in enumerate(columns, start=first)
+    )
     return f"unnest({parameters}) AS given({', '.join(columns)})"
 
 
@@ -123,7 +134,7 @@ APPEND_EVENTS: Final = f"""
 WITH {_SCOPE.format(parameter=f"${_SCOPE_PARAMETER}")},
 incoming AS (
     SELECT {_resolved(_MESSAGE_COLUMNS)}
-    FROM {_unnest(_MESSAGE_TYPES, _MESSAGE_COLUMNS, _FIRST_MESSAGE)}
+    FROM {_unnest(_MESSAGE_COLUMNS, first=_FIRST_MESSAGE)}
     LEFT JOIN scope ON scope.id = given.campaign_id
 ),
 -- What came through a campaign's token, but is known to belong to another campaign.
@@ -161,7 +172,7 @@ deltas AS (
 stored AS (
     INSERT INTO events AS e ({", ".join(_EVENT_COLUMNS)})
     SELECT {_resolved(_EVENT_COLUMNS)}
-    FROM {_unnest(_EVENT_TYPES, _EVENT_COLUMNS, 1)}
+    FROM {_unnest(_EVENT_COLUMNS, first=1)}
     LEFT JOIN scope ON scope.id = given.campaign_id
     -- Counting what was upserted makes sure that all message rows are locked before.
     WHERE (SELECT count(*) FROM upserted) >= 0
@@ -180,7 +191,7 @@ APPEND_INBOUND: Final = f"""
 WITH {_SCOPE.format(parameter=f"${len(_INBOUND_COLUMNS) + 1}")},
 incoming AS (
     SELECT {_resolved(_INBOUND_COLUMNS)}
-    FROM {_unnest(_INBOUND_TYPES, _INBOUND_COLUMNS, 1)}
+    FROM {_unnest(_INBOUND_COLUMNS, first=1)}
     LEFT JOIN scope ON scope.id = given.campaign_id
 ),
 strangers AS (

@@ -1,4 +1,4 @@
-"""The only file that knows how the schema gets to its version, and which version this code needs."""
+"""How the schema gets to the version that this code needs, and which that is."""
 
 from pathlib import Path
 from typing import Final

@@ -23,11 +23,16 @@ class Told(Protocol):
     """What must be known of an event to place it."""
 
     @property
-    def status_key(self) -> str: ...
+    def status_key(self) -> str:
+        """The provider's word, upper-cased."""
+
     @property
-    def status_rank(self) -> int: ...
+    def status_rank(self) -> int:
+        """The rank of that word."""
+
     @property
-    def occurred_at(self) -> datetime: ...
+    def occurred_at(self) -> datetime:
+        """When the status was reached."""
 
 
 class Step(NamedTuple):

@@ -4,7 +4,7 @@ from typing import Any, Protocol, TypeVar
 
 
 class _Ordered(Protocol):
-    def __lt__(self, other: Any, /) -> bool: ...
+    def __lt__(self, other: Any, /) -> bool: ...  # noqa: ANN401 (whatever it compares with)
 
 
 T = TypeVar("T", bound=_Ordered)

@@ -77,7 +77,7 @@ class Batcher(Generic[T, R]):
             max_batch_items: how many items one flush gets at most.
             max_pending_items: how many may be waiting or being flushed before `Full`.
             budget_seconds: after which time `TooLate` is raised.
-        """  # noqa: D205, D212, D415 (a constructor needs no summary)
+        """
         self._flush = flush
         self._max_batch_items = max_batch_items
         self._max_pending_items = max_pending_items

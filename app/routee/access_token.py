@@ -13,7 +13,7 @@ import structlog
 
 from app.errors import RouteeTokenUnavailable, RouteeUnavailable
 from app.routee import reading, wire
-from app.routee.exchange import Answer, Exchange
+from app.routee.exchange import Answer, Exchange, base_url
 from app.routee.retry_after import retry_after_seconds
 
 log = structlog.get_logger(__name__)
@@ -116,7 +116,7 @@ class TokenService:
         self, exchange: Exchange, *, auth_url: str, application_id: str, application_secret: str
     ) -> None:
         self._exchange = exchange
-        self._url = f"{auth_url.rstrip('/')}/oauth/token"
+        self._url = f"{base_url(auth_url, setting='RECEIVER_ROUTEE_AUTH_URL')}/oauth/token"
         self._auth = httpx.BasicAuth(application_id, application_secret)
         basic = base64.b64encode(f"{application_id}:{application_secret}".encode()).decode()
         self._unspeakable = tuple(filter(None, (application_secret, basic)))

@@ -12,7 +12,7 @@ import structlog
 from app.errors import RouteeRefused, RouteeUnavailable
 from app.routee import reading, wire
 from app.routee.access_token import AccessToken, AccessTokens, TokenService
-from app.routee.exchange import Answer, Exchange, Patience
+from app.routee.exchange import Answer, Exchange, Patience, base_url
 from app.routee.launch_answer import LaunchAnswer, read_launch_answer
 from app.routee.refusals import Meaning, failure_of
 from app.routee.repeats import Repeats
@@ -75,8 +75,11 @@ class RouteeClient:
             patience: how long to wait for connections and answers.
             repeats: how often to repeat what may be repeated.
             clock: in seconds; decides when a token is renewed.
+
+        Raises:
+            ConfigurationError: an address is no http(s) URL.
         """
-        self._api_url = api_url.rstrip("/")
+        self._api_url = base_url(api_url, setting="RECEIVER_ROUTEE_API_URL")
         self._repeats = repeats or Repeats()
         self._exchange = Exchange(patience or Patience())
         service = TokenService(

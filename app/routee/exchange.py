@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from app.errors import RouteeUnavailable
+from app.errors import ConfigurationError, RouteeUnavailable
 
 #: Raised before a byte of the request has left.
 _NOTHING_SENT: Final = (
@@ -44,11 +44,29 @@ class Answer:
         return httpx.codes.is_success(self.status)
 
 
+def base_url(url: str, *, setting: str) -> str:
+    """
+    *url* without a slash at its end, ready for a path to be appended.
+
+    Raises:
+        ConfigurationError: it is not an http(s) URL, or has more than a path.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    usable = parsed.scheme in {"http", "https"} and parsed.host
+    if not usable or parsed.query or parsed.fragment:
+        raise ConfigurationError(f"{setting} must be an http(s) URL without query and fragment.")
+    return url.rstrip("/")
+
+
 class Exchange:
     """Sends requests, each exactly once, over a pool of connections."""
 
     def __init__(self, patience: Patience) -> None:
-        self._total_seconds = patience.connect_seconds + patience.answer_seconds
+        # For a place in the pool, for the connection, and for the answer.
+        self._total_seconds = 2 * patience.connect_seconds + patience.answer_seconds
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(
                 patience.answer_seconds,

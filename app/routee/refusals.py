@@ -213,9 +213,10 @@ _CLIENT_ERROR: Final = range(400, 500)
 #: too large, or somebody else was meant (RFC 9110).
 _NOT_TAKEN: Final = frozenset({301, 307, 308, 404, 405, 413, 414, 415, 421, 429, 431})
 
+_VIBER: Final = _words("viber")
 _VIBER_IS_OFF: Final = _words(
-    r"viber\b.*\b(not|isn't|no)\b.*\b(activ|enabl|allow|permit|subscri)"
-    r"|\b(not|no)\b.*\b(activ|enabl|allow|permit|subscri)\w*\b.*\bviber"
+    r"viber\b.*\b(not|isn't|no)\b.*\b(activ|enabl|subscri)"
+    r"|\b(not|no)\b.*\b(activ|enabl|subscri)\w*\b.*\bviber"
 )
 _MAX_TEXT_CHARACTERS: Final = 2000
 _MAX_CODE_CHARACTERS: Final = 64
@@ -264,7 +265,7 @@ def _payload(body: bytes) -> dict[str, Any]:
 
 
 def _refused(status: int, payload: Payload) -> RouteeRefused:
-    errors = _objects(payload.get("errors"))
+    errors = _errors(payload.get("errors"))
     properties = _properties(payload.get("properties"))
     said = _text(payload, *_REASON_KEYS, "error_description", "error")
     code = _first_code(payload, *errors)
@@ -288,7 +289,9 @@ def _refused(status: int, payload: Payload) -> RouteeRefused:
 def _meaning(status: int, row: _Row | None, text: str) -> Meaning:
     if row is not None:
         return row.meaning
-    if _VIBER_IS_OFF.search(text):
+    # Routee's words for this are not documented.
+    pattern = _VIBER if status in _ABOUT_ACCESS else _VIBER_IS_OFF
+    if pattern.search(text):
         return Meaning.VIBER_NOT_ACTIVATED
     return _BY_STATUS.get(status, Meaning.REFUSED)
 
@@ -328,8 +331,12 @@ def _properties(value: object) -> dict[str, str]:
     return {_shown(field): _shown(text) for field, text in value.items()}
 
 
-def _objects(value: object) -> list[Payload]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _errors(value: object) -> list[Payload]:
+    """`errors[]`: objects, or texts alone."""
+    if not isinstance(value, list):
+        return []
+    items = [{"message": item} if isinstance(item, str) else item for item in value]
+    return [item for item in items if isinstance(item, dict)]
 
 
 def _messages(errors: list[Payload]) -> Iterator[str]:

@@ -38,10 +38,43 @@ _SENT = ("sentDate",)
 _FILENAME = ("filename", "fileName")
 
 _KNOWN_KEYS: Final = frozenset(
-    "action applicationName body campaign campaignName campaignTrackingId country createdAt direction "
-    "expireOnDelivery fileName filename from groups imageURL imageUrl inboundUrl label media message "
-    "messageId originatingService price referenceTrackingId sentDate sessionId sessionMessage status "
-    "to trackingId ttl updatedDate viberAction viberFile viberVideo".split()
+    {
+        "action",
+        "applicationName",
+        "body",
+        "campaign",
+        "campaignName",
+        "campaignTrackingId",
+        "country",
+        "createdAt",
+        "direction",
+        "expireOnDelivery",
+        "fileName",
+        "filename",
+        "from",
+        "groups",
+        "imageURL",
+        "imageUrl",
+        "inboundUrl",
+        "label",
+        "media",
+        "message",
+        "messageId",
+        "originatingService",
+        "price",
+        "referenceTrackingId",
+        "sentDate",
+        "sessionId",
+        "sessionMessage",
+        "status",
+        "to",
+        "trackingId",
+        "ttl",
+        "updatedDate",
+        "viberAction",
+        "viberFile",
+        "viberVideo",
+    }
 )
 
 

@@ -29,6 +29,8 @@ _REFRESH_SECONDS: Final = 0.25
 _BAR_CHARACTERS: Final = 40
 #: So many more callbacks than messages that a history is worth a look.
 _TOLD_EVENTS: Final = 3
+#: Hours to milliseconds of an ISO 8601 time.
+_CLOCK: Final = slice(11, 23)
 
 
 async def demonstrate(folder: Path, console: Console, *, keep: bool) -> bool:
@@ -80,15 +82,17 @@ async def _watch(stage: Stage, launched: dict[str, Any], console: Console) -> No
         auto_refresh=False,
     )
     task = bar.add_task("callbacks", total=None)
-    with Live(bar, console=console, auto_refresh=False, transient=True) as live:
-        with _running(stage.routee.drained()) as posting:
-            while not posting.done():
-                await asyncio.wait({posting}, timeout=_REFRESH_SECONDS)
-                posted = stage.routee.progress
-                bar.update(task, total=posted.total, completed=posted.settled)
-                funnel = await _funnel(stage.backend, launched["id"])
-                live.update(Group(bar, funnel), refresh=True)
-            posting.result()
+    with (
+        Live(bar, console=console, auto_refresh=False, transient=True) as live,
+        _running(stage.routee.drained()) as posting,
+    ):
+        while not posting.done():
+            await asyncio.wait({posting}, timeout=_REFRESH_SECONDS)
+            posted = stage.routee.progress
+            bar.update(task, total=posted.total, completed=posted.settled)
+            funnel = await _funnel(stage.backend, launched["id"])
+            live.update(Group(bar, funnel), refresh=True)
+        posting.result()
 
 
 @contextmanager
@@ -112,7 +116,9 @@ async def _funnel(backend: Backend, campaign_id: str) -> Table:
 def _show_outcome(console: Console, posted: Posted, comparison: Comparison) -> None:
     distinct = comparison.events + len(comparison.replies)
     answered = posted.acknowledged + posted.duplicates_acknowledged
-    table = Table(title="What was sent, and what is stored", title_justify="left")
+    table = Table(
+        title="What was sent, and what is stored", title_justify="left", show_header=False
+    )
     table.add_column("")
     table.add_column("", justify="right")
     table.add_row("callbacks and replies posted", str(posted.attempted))
@@ -145,9 +151,9 @@ def _show_history(console: Console, comparison: Comparison) -> None:
         table.add_column(column)
     for event in events:
         table.add_row(
-            event["receivedAt"][11:23],
+            event["receivedAt"][_CLOCK],
             event["status"],
-            event["occurredAt"],
+            event["occurredAt"][_CLOCK],
             "yes" if event["changed"] else "no",
             event["reason"],
         )

@@ -89,10 +89,11 @@ async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Me
     summary="What happened to one message",
     response_model_exclude_unset=True,
 )
-async def get_history(  # noqa: PLR0913, PLR0917 (the parameters of the call)
+async def get_history(  # noqa: PLR0913 (the parameters of the call)
     tracking_id: TrackingId,
     parts: PartsDep,
     caller: Reader,
+    *,
     raw: Annotated[
         bool,
         Query(description="With each payload: secrets masked, exact for a key of scope `admin`."),
