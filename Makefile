@@ -35,6 +35,8 @@ lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --extra embedded --group build pyproject.toml $(ARGS) -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --group build -c requirements.lock pyproject.toml $(ARGS) -o requirements-service.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --extra embedded --group build --group dev -c requirements.lock pyproject.toml $(ARGS) -o requirements-dev.lock
 
 bench: ## Measure the callback path (not yet)

@@ -34,9 +34,6 @@ class Settings(BaseSettings):
         default="",
         description="postgresql://… of PostgreSQL 18 or later. Empty: one is run in DATA_DIR.",
     )
-    database_read_url: str = Field(
-        default="", description="A replica for lists and BI. Empty: the same as DATABASE_URL."
-    )
     data_dir: Path = Field(
         default=Path("./var"), description="Where the embedded PostgreSQL keeps its data."
     )
@@ -108,7 +105,7 @@ class Settings(BaseSettings):
                 )
         return secrets
 
-    @field_validator("database_url", "database_read_url")
+    @field_validator("database_url")
     @classmethod
     def _of_postgres(cls, url: str) -> str:
         scheme, separator, rest = url.partition("://")

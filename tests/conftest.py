@@ -1,6 +1,7 @@
 """A real PostgreSQL for the whole run, and a database of its own for each test that asks."""
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -34,6 +35,14 @@ async def _make_template(server_url: str) -> None:
     )
     await migrate(engine)
     await engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the person who runs the tests has configured, the tests have their own."""
+    for name in os.environ:
+        if name.startswith("RECEIVER_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

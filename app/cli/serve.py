@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -10,10 +13,13 @@ import uvicorn
 
 from app.cli.running import embedded_for, end_on_sigterm, foreseen, loaded_settings, say
 from app.db.database import Database, migrate_database
+from app.db.embedded import EmbeddedPostgres
+from app.errors import ReceiverError
 from app.settings import Settings
 
 _SHUTDOWN_SECONDS: Final = 10
 _KEEP_ALIVE_SECONDS: Final = 65
+_REVIVE_EVERY_SECONDS: Final = 1.0
 
 
 class Surface(StrEnum):
@@ -57,9 +63,33 @@ def _serve_embedded(
     url = asyncio.run(embedded.acquire())
     try:
         asyncio.run(migrate_database(url))
-        _listen(host, port, workers, surface, url)
+        with _kept_running(embedded):
+            _listen(host, port, workers, surface, url)
     finally:
         asyncio.run(embedded.release())
+
+
+@contextmanager
+def _kept_running(embedded: EmbeddedPostgres) -> Iterator[None]:
+    """Start the embedded server again should it end while the block runs."""
+    leaving = threading.Event()
+
+    def _keep() -> None:
+        while not leaving.wait(_REVIVE_EVERY_SECONDS):
+            try:
+                if asyncio.run(embedded.revive()):
+                    say("PostgreSQL had ended, and was started again.")
+            except ReceiverError as error:
+                say(f"PostgreSQL has ended: {error}")
+
+    # A daemon: the program must be able to end while this waits for a server that hangs.
+    keeper = threading.Thread(target=_keep, name="embedded PostgreSQL", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        keeper.join(_REVIVE_EVERY_SECONDS)
 
 
 def _listen(host: str, port: int, workers: int, surface: Surface, url: str) -> None:

@@ -1,5 +1,6 @@
 """The only file that knows Routee's endpoints for Viber, and which of them may be asked twice."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,18 +10,17 @@ from urllib.parse import quote, urlsplit
 
 import structlog
 
-from app.errors import RouteeRefused, RouteeUnavailable
+from app.errors import RouteeRefused, RouteeTokenUnavailable, RouteeUnavailable
 from app.routee import reading, wire
 from app.routee.access_token import AccessToken, AccessTokens, TokenService
+from app.routee.error_answer import failure_of
 from app.routee.exchange import Answer, Exchange, Patience, base_url
 from app.routee.launch_answer import LaunchAnswer, read_launch_answer
-from app.routee.refusals import Meaning, failure_of
+from app.routee.refusals import ABOUT_ACCESS, Meaning
 from app.routee.repeats import Repeats
 
 log = structlog.get_logger(__name__)
 
-#: A stale token is refused by either (Routee's API page).
-_ABOUT_THE_TOKEN: Final = frozenset({401, 403})
 _MAX_PAGES: Final = 10_000
 
 
@@ -81,7 +81,8 @@ class RouteeClient:
         """
         self._api_url = base_url(api_url, setting="RECEIVER_ROUTEE_API_URL")
         self._repeats = repeats or Repeats()
-        self._exchange = Exchange(patience or Patience())
+        self._patience = patience or Patience()
+        self._exchange = Exchange(self._patience)
         service = TokenService(
             self._exchange,
             auth_url=auth_url,
@@ -115,14 +116,16 @@ class RouteeClient:
         """
         Ask Routee to send *request*, a campaign in its own words. It costs money.
 
-        Never repeated, but for the one renewal of a token that Routee no longer takes.
+        Never repeated, but for the one renewal of a token that Routee no longer takes. Ends within
+        `Patience.launch_seconds`, so whoever holds a lease for longer need not fear a late launch.
 
         Raises:
             RouteeRefused: nothing will be sent.
             RouteeUnavailable: unless `may_have_been_accepted` is False, it may have been launched.
         """
         call = _Call("POST", "/viber/campaign", "launch the campaign", json=wire.serialise(request))
-        return read_launch_answer(await self._ask(call))
+        deadline = asyncio.get_running_loop().time() + self._patience.launch_seconds
+        return read_launch_answer(await self._ask(call, deadline=deadline))
 
     async def delete_campaign(self, tracking_id: str) -> None:
         """
@@ -190,23 +193,32 @@ class RouteeClient:
             temporary=False,
         )
 
-    async def _ask(self, call: _Call) -> Answer:
-        """A 2xx, with a new token if the first one is not taken."""
-        token = await self._tokens.get()
-        answer = await self._send(call, token)
-        if answer.status in _ABOUT_THE_TOKEN:
+    async def _ask(self, call: _Call, *, deadline: float | None = None) -> Answer:
+        """A 2xx, with a new token if the first one is not taken; *deadline* on the loop's clock."""
+        token = await self._token(deadline)
+        answer = await self._send(call, token, deadline)
+        if answer.status in ABOUT_ACCESS:
             log.info("Routee refused the access token", http_status=answer.status)
             self._tokens.forget(token)
-            answer = await self._send(call, await self._tokens.get())
+            answer = await self._send(call, await self._token(deadline), deadline)
         if answer.ok:
             return answer
         raise failure_of(answer, purpose=call.purpose)
 
-    async def _send(self, call: _Call, token: AccessToken) -> Answer:
+    async def _token(self, deadline: float | None) -> AccessToken:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._tokens.get()
+        except TimeoutError:
+            raise RouteeTokenUnavailable(
+                "Routee gave no access token in time.", may_have_been_accepted=False
+            ) from None
+
+    async def _send(self, call: _Call, token: AccessToken, deadline: float | None) -> Answer:
         request = self._exchange.build(
             call.method, f"{self._api_url}{call.path}", query=call.query, json=call.json
         )
-        return await self._exchange.send(request, token, purpose=call.purpose)
+        return await self._exchange.send(request, token, purpose=call.purpose, deadline=deadline)
 
 
 class _Deletion:

@@ -28,6 +28,8 @@ class Patience:
     connect_seconds: float = 5.0
     #: For the whole answer, once connected.
     answer_seconds: float = 30.0
+    #: For a whole launch, with all that its access token takes.
+    launch_seconds: float = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +86,28 @@ class Exchange:
         """Close all connections."""
         await self._http.aclose()
 
-    async def send(self, request: httpx.Request, auth: httpx.Auth, *, purpose: str) -> Answer:
+    async def send(
+        self,
+        request: httpx.Request,
+        auth: httpx.Auth,
+        *,
+        purpose: str,
+        deadline: float | None = None,
+    ) -> Answer:
         """
         The answer to *request*, whatever its status.
 
-        *purpose* is a verb phrase for messages.
+        *purpose* is a verb phrase for messages; the *deadline*, on the clock of the event loop, may
+        only shorten the wait.
 
         Raises:
             RouteeUnavailable: no whole answer came.
         """
+        latest = asyncio.get_running_loop().time() + self._total_seconds
+        until = latest if deadline is None else min(latest, deadline)
         try:
             # httpx limits the wait for each piece of an answer, not for all of them.
-            async with asyncio.timeout(self._total_seconds):
+            async with asyncio.timeout_at(until):
                 response = await self._http.send(request, auth=auth)
         except (httpx.RequestError, TimeoutError) as error:
             # The cause is left out: its traceback can hold the headers of the request.

@@ -157,7 +157,6 @@ def as_money(value: object) -> Decimal | None:
         return None
     if not amount:
         return Decimal(0)
-    amount = amount.normalize()
-    if amount.adjusted() > _MAX_MONEY_MAGNITUDE or amount.adjusted() < -_MAX_MONEY_DIGITS:
+    if not -_MAX_MONEY_DIGITS <= amount.adjusted() <= _MAX_MONEY_MAGNITUDE:
         return None
-    return amount
+    return amount.normalize()

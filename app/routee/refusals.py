@@ -1,17 +1,10 @@
-"""The only file that knows how Routee spells a refusal, and what each one means."""
+"""The only file that knows which refusals Routee has, what they mean and what to do about them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
-
-from app.domain.masking import mask_callback_urls
-from app.errors import Fault, RouteeRefused, RouteeUnavailable
-from app.routee import reading, wire
-from app.routee.exchange import Answer
-from app.routee.reading import Payload
-from app.routee.retry_after import retry_after_seconds
+from typing import Final
 
 
 class Meaning(StrEnum):
@@ -44,7 +37,7 @@ class Meaning(StrEnum):
 
 
 #: What to do about it, for the person who asked.
-_ADVICE: Final[Mapping[Meaning, str]] = {
+ADVICE: Final[Mapping[Meaning, str]] = {
     Meaning.BALANCE_TOO_LOW: (
         "The balance of the Routee account is too low. Top it up, then launch again."
     ),
@@ -101,13 +94,13 @@ _ADVICE: Final[Mapping[Meaning, str]] = {
         "Routee denied access, with a fresh token too. Check that the application may use Viber: "
         "it is available only after Routee's Viber Application Form."
     ),
-    Meaning.NOT_FOUND: "Routee knows nothing of that id.",
+    Meaning.NOT_FOUND: "Routee found nothing under that id or address.",
     Meaning.REFUSED: "Routee refused the request.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Refusal:
     """One way to know a refusal. Of two rows with the same code the first that fits counts."""
 
     code: str
@@ -125,77 +118,79 @@ def _words(pattern: str) -> re.Pattern[str]:
 _BODY_CODE: Final = "400019002"
 _FIELD_CODE: Final = "400000000"
 
-_ROWS: Final = (
-    _Row("400001009", Meaning.BALANCE_TOO_LOW, ""),
-    _Row(_BODY_CODE, Meaning.RECIPIENT_MALFORMED, "to", "001"),
-    _Row(_BODY_CODE, Meaning.LAYOUT_NOT_SUPPORTED, "body", "007"),
-    _Row(_BODY_CODE, Meaning.FILE_TOO_LARGE, "body.viberFile", "016"),
-    _Row(_BODY_CODE, Meaning.FILE_TYPE_NOT_SUPPORTED, "body.viberFile.fileType", "019"),
-    _Row(_BODY_CODE, Meaning.SESSION_MESSAGE_KIND_NOT_SUPPORTED, "isSessionMessage", "020"),
-    _Row(
+_REFUSALS: Final = (
+    Refusal("400001009", Meaning.BALANCE_TOO_LOW, ""),
+    Refusal(_BODY_CODE, Meaning.RECIPIENT_MALFORMED, "to", "001"),
+    Refusal(_BODY_CODE, Meaning.LAYOUT_NOT_SUPPORTED, "body", "007"),
+    Refusal(_BODY_CODE, Meaning.FILE_TOO_LARGE, "body.viberFile", "016"),
+    Refusal(_BODY_CODE, Meaning.FILE_TYPE_NOT_SUPPORTED, "body.viberFile.fileType", "019"),
+    Refusal(_BODY_CODE, Meaning.SESSION_MESSAGE_KIND_NOT_SUPPORTED, "isSessionMessage", "020"),
+    Refusal(
         _BODY_CODE,
         Meaning.VIDEO_IN_SESSION_MESSAGE,
         "isSessionMessage",
         words=_words(r"video.*session|session.*video"),
     ),
-    _Row(_BODY_CODE, Meaning.VIDEO_LAYOUT_NOT_SUPPORTED, "body.viberVideo", words=_words("video")),
-    _Row(
+    Refusal(
+        _BODY_CODE, Meaning.VIDEO_LAYOUT_NOT_SUPPORTED, "body.viberVideo", words=_words("video")
+    ),
+    Refusal(
         _BODY_CODE,
         Meaning.SESSION_MESSAGE_KIND_NOT_SUPPORTED,
         "isSessionMessage",
         words=_words("session"),
     ),
-    _Row(
+    Refusal(
         _BODY_CODE,
         Meaning.FILE_TYPE_NOT_SUPPORTED,
         "body.viberFile.fileType",
         words=_words(r"file.?type|type of (the )?file|file extension"),
     ),
-    _Row(
+    Refusal(
         _BODY_CODE,
         Meaning.FILE_TOO_LARGE,
         "body.viberFile",
         words=_words(r"file.*(size|large|big|600|kb)|size.*file"),
     ),
-    _Row(
+    Refusal(
         _BODY_CODE,
         Meaning.RECIPIENT_MALFORMED,
         "to",
         words=_words(r"recipient|msisdn|phone|mobile number"),
     ),
-    _Row(
+    Refusal(
         _BODY_CODE,
         Meaning.LAYOUT_NOT_SUPPORTED,
         "body",
         words=_words("layout|combination|text.*(action|image)"),
     ),
-    _Row(_BODY_CODE, Meaning.FIELD_INVALID, "body"),
-    _Row(
+    Refusal(_BODY_CODE, Meaning.FIELD_INVALID, "body"),
+    Refusal(
         _FIELD_CODE,
         Meaning.THUMBNAIL_TOO_LONG,
         "body.viberVideo.videoThumbnail",
         words=_words("thumbnail"),
     ),
-    _Row(_FIELD_CODE, Meaning.IMAGE_URL_INVALID, "body.imageURL", words=_words("image")),
-    _Row(_FIELD_CODE, Meaning.TTL_TOO_LONG, "ttl", words=_words(r"\bttl\b|time.?to.?live")),
-    _Row(
+    Refusal(_FIELD_CODE, Meaning.IMAGE_URL_INVALID, "body.imageURL", words=_words("image")),
+    Refusal(_FIELD_CODE, Meaning.TTL_TOO_LONG, "ttl", words=_words(r"\bttl\b|time.?to.?live")),
+    Refusal(
         _FIELD_CODE,
         Meaning.VIDEO_TOO_LONG,
         "body.viberVideo.duration",
         words=_words(r"duration|video.*(\bsec|\b600\b|too long)"),
     ),
-    _Row(
+    Refusal(
         _FIELD_CODE,
         Meaning.VIDEO_TOO_LARGE,
         "body.viberVideo.fileSize",
         words=_words(r"video.*(size|large|big|\bmb\b|\b200\b)|file.?size"),
     ),
-    _Row(_FIELD_CODE, Meaning.FIELD_INVALID, ""),
-    _Row("404002001", Meaning.CONTACT_NOT_FOUND, "contacts"),
-    _Row("404020001", Meaning.SENDER_NOT_FOUND, "senderInfoTrackingId"),
-    _Row("409009003", Meaning.CAMPAIGN_NAME_IN_USE, "campaignName"),
-    _Row("404009001", Meaning.CAMPAIGN_NOT_FOUND, ""),
-    _Row("400009002", Meaning.CAMPAIGN_NOT_SCHEDULED, ""),
+    Refusal(_FIELD_CODE, Meaning.FIELD_INVALID, ""),
+    Refusal("404002001", Meaning.CONTACT_NOT_FOUND, "contacts"),
+    Refusal("404020001", Meaning.SENDER_NOT_FOUND, "senderInfoTrackingId"),
+    Refusal("409009003", Meaning.CAMPAIGN_NAME_IN_USE, "campaignName"),
+    Refusal("404009001", Meaning.CAMPAIGN_NOT_FOUND, ""),
+    Refusal("400009002", Meaning.CAMPAIGN_NOT_SCHEDULED, ""),
 )
 
 _BY_STATUS: Final[Mapping[int, Meaning]] = {
@@ -204,185 +199,31 @@ _BY_STATUS: Final[Mapping[int, Meaning]] = {
     404: Meaning.NOT_FOUND,
 }
 
-#: Definite whatever the body says: they are about who asks, not about what.
-_ABOUT_ACCESS: Final = frozenset({401, 403})
-_REQUEST_TIMEOUT: Final = 408
-_TOO_MANY_REQUESTS: Final = 429
-_CLIENT_ERROR: Final = range(400, 500)
-#: By their definition nothing was done, even if the body is not Routee's: wrong address or method,
-#: too large, or somebody else was meant (RFC 9110).
-_NOT_TAKEN: Final = frozenset({301, 307, 308, 404, 405, 413, 414, 415, 421, 429, 431})
-
+#: About who asks, not about what, so definite whatever the body says; the first of them may only
+#: mean a stale token (Routee's API page).
+ABOUT_ACCESS: Final = frozenset({401, 403})
 _VIBER: Final = _words("viber")
 _VIBER_IS_OFF: Final = _words(
     r"viber\b.*\b(not|isn't|no)\b.*\b(activ|enabl|subscri)"
     r"|\b(not|no)\b.*\b(activ|enabl|subscri)\w*\b.*\bviber"
 )
-_MAX_TEXT_CHARACTERS: Final = 2000
-_MAX_CODE_CHARACTERS: Final = 64
-_CODE: Final = re.compile(r"(\d{9})(?:\.0+)?")
-_ERROR_CODE: Final = re.compile(r"\d{1,3}")
-#: The errorCode within a text: named as such, behind the nine digits, or leading.
-_ERROR_CODE_IN_TEXT: Final = re.compile(
-    r"error.?code\W{0,4}(\d{3})(?!\d)|\b[45]\d{8}\s*[/:-]\s*(\d{3})(?!\d)|^\W*(0\d\d)(?!\d)",
-    re.IGNORECASE,
-)
-_CODE_KEYS: Final = frozenset({"code", "errorCode"})
-_PLACE_KEYS: Final = ("field", "property", "entity")
-_REASON_KEYS: Final = ("developerMessage", "message")
 
 
-def failure_of(answer: Answer, *, purpose: str) -> RouteeRefused | RouteeUnavailable:
-    """
-    The exception for an *answer* that is no 2xx.
-
-    *purpose* is a verb phrase for messages.
-    """
-    payload = _payload(answer.body)
-    definite = answer.status in _CLIENT_ERROR and answer.status not in {
-        _REQUEST_TIMEOUT,
-        _TOO_MANY_REQUESTS,
-    }
-    if definite and (payload or answer.status in _ABOUT_ACCESS):
-        return _refused(answer.status, payload)
-    return RouteeUnavailable(
-        f"Routee answered {answer.status} to the request to {purpose}.",
-        http_status=answer.status,
-        may_have_been_accepted=answer.status not in _NOT_TAKEN,
-        temporary=not definite and answer.status >= _CLIENT_ERROR.start,
-        retry_after_seconds=retry_after_seconds(answer.headers),
-    )
-
-
-def _payload(body: bytes) -> dict[str, Any]:
-    try:
-        value = wire.parse(body)
-    except wire.Unreadable:
-        return {}
-    if isinstance(value, list) and value:
-        value = value[0]
-    return value if isinstance(value, dict) else {}
-
-
-def _refused(status: int, payload: Payload) -> RouteeRefused:
-    errors = _errors(payload.get("errors"))
-    properties = _properties(payload.get("properties"))
-    said = _text(payload, *_REASON_KEYS, "error_description", "error")
-    code = _first_code(payload, *errors)
-    text = "\n".join((said or "", *properties.values(), *_messages(errors)))
-    error_code = _error_code(payload, properties, errors, text)
-    row = _row_for(code, error_code, text)
-    meaning = _meaning(status, row, text)
-    return RouteeRefused(
-        _ADVICE[meaning],
-        http_status=status,
-        meaning=meaning,
-        code=code,
-        error_code=error_code,
-        developer_message=said,
-        properties=properties,
-        faults=tuple(_faults(payload, properties, errors))
-        or _fault_of_row(row, meaning, code, error_code),
-    )
-
-
-def _meaning(status: int, row: _Row | None, text: str) -> Meaning:
-    if row is not None:
-        return row.meaning
-    # Routee's words for this are not documented.
-    pattern = _VIBER if status in _ABOUT_ACCESS else _VIBER_IS_OFF
-    if pattern.search(text):
-        return Meaning.VIBER_NOT_ACTIVATED
-    return _BY_STATUS.get(status, Meaning.REFUSED)
-
-
-def _row_for(code: str | None, error_code: str | None, text: str) -> _Row | None:
-    rows = [row for row in _ROWS if row.code == code]
+def find_refusal(code: str | None, error_code: str | None, text: str) -> Refusal | None:
+    """The row that fits best: by its errorCode, else by its words, else by its code alone."""
+    rows = [row for row in _REFUSALS if row.code == code]
     by_error_code = (row for row in rows if row.error_code and row.error_code == error_code)
     by_words = (row for row in rows if row.words and row.words.search(text))
     by_code = (row for row in rows if not row.error_code and not row.words)
     return next(by_error_code, None) or next(by_words, None) or next(by_code, None)
 
 
-def _first_code(*payloads: Payload) -> str | None:
-    for payload in payloads:
-        found = reading.text(payload, "code", limit=_MAX_CODE_CHARACTERS)
-        if found is not None:
-            match = _CODE.fullmatch(found)
-            return match[1] if match else found
-    return None
-
-
-def _error_code(
-    payload: Payload, properties: Mapping[str, str], errors: list[Payload], text: str
-) -> str | None:
-    for place in (payload, properties, *errors):
-        found = reading.text(place, "errorCode")
-        if found is not None and _ERROR_CODE.fullmatch(found):
-            return found.zfill(3)
-    match = _ERROR_CODE_IN_TEXT.search(text)
-    return next(filter(None, match.groups())) if match else None
-
-
-def _properties(value: object) -> dict[str, str]:
-    """`properties {field: text}`; a list of texts for one field becomes one text."""
-    if not isinstance(value, dict):
-        return {}
-    return {_shown(field): _shown(text) for field, text in value.items()}
-
-
-def _errors(value: object) -> list[Payload]:
-    """`errors[]`: objects, or texts alone."""
-    if not isinstance(value, list):
-        return []
-    items = [{"message": item} if isinstance(item, str) else item for item in value]
-    return [item for item in items if isinstance(item, dict)]
-
-
-def _messages(errors: list[Payload]) -> Iterator[str]:
-    return (_text(error, *_REASON_KEYS) or "" for error in errors)
-
-
-def _faults(
-    payload: Payload, properties: Mapping[str, str], errors: list[Payload]
-) -> Iterator[Fault]:
-    code = _first_code(payload)
-    error_code = _error_code(payload, properties, [], "")
-    for name, text in properties.items():
-        if name not in _CODE_KEYS:
-            yield Fault(name, text, code, error_code)
-    for error in errors:
-        yield _fault(error, code, error_code)
-    if _text(payload, "property") not in {None, *properties}:
-        yield _fault(payload, code, error_code)
-
-
-def _fault(payload: Payload, code: str | None, error_code: str | None) -> Fault:
-    """The fault that *payload* describes; the codes are those of its surroundings."""
-    return Fault(
-        _text(payload, *_PLACE_KEYS) or "",
-        _text(payload, *_REASON_KEYS) or "Routee gave no reason.",
-        _first_code(payload) or code,
-        _error_code(payload, {}, [], "") or error_code,
-    )
-
-
-def _fault_of_row(
-    row: _Row | None, meaning: Meaning, code: str | None, error_code: str | None
-) -> tuple[Fault, ...]:
-    if row is None or not row.field:
-        return ()
-    return (Fault(row.field, _ADVICE[meaning], code, error_code),)
-
-
-def _text(payload: Payload, *keys: str) -> str | None:
-    found = reading.text(payload, *keys, limit=_MAX_TEXT_CHARACTERS)
-    return None if found is None else mask_callback_urls(found)
-
-
-def _shown(value: object) -> str:
-    """Any value as text that a caller may see: Routee can quote our callback URLs."""
-    text = reading.as_text(value, _MAX_TEXT_CHARACTERS)
-    if text is None:
-        text = wire.serialise(value).decode(errors="replace")[:_MAX_TEXT_CHARACTERS]
-    return mask_callback_urls(text)
+def meaning_of(refusal: Refusal | None, *, status: int, text: str) -> Meaning:
+    """What a refusal means that may not be in the table."""
+    if refusal is not None:
+        return refusal.meaning
+    # Routee's words for this are not documented.
+    pattern = _VIBER if status in ABOUT_ACCESS else _VIBER_IS_OFF
+    if pattern.search(text):
+        return Meaning.VIBER_NOT_ACTIVATED
+    return _BY_STATUS.get(status, Meaning.REFUSED)

@@ -5,6 +5,7 @@ import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.engine import make_engine
 from app.db.schema import configured, migrate, needed_version, require_current
@@ -12,7 +13,7 @@ from app.errors import SchemaOutdated
 from tests.conftest import database_url
 
 
-def _engine(url: str):  # noqa: ANN202
+def _engine(url: str) -> AsyncEngine:
     return make_engine(url, name="tests", pool_items=4, statement_timeout_seconds=60)
 
 
@@ -60,7 +61,8 @@ async def test_every_time_has_a_partition(connection: asyncpg.Connection) -> Non
     insert = """
         INSERT INTO events
             (message_tracking_id, status_key, occurred_at, source, status_rank, provider_status)
-        VALUES ('m', 'QUEUED', $1::text::timestamptz, 0, 1, 'QUEUED') RETURNING tableoid::regclass::text
+        VALUES ('m', 'QUEUED', $1::text::timestamptz, 0, 1, 'QUEUED')
+        RETURNING tableoid::regclass::text
     """
     stored = {
         time: await connection.fetchval(insert, time)

@@ -35,7 +35,7 @@ TIMES = st.one_of(
 MESSAGES = st.sampled_from(["m1", "m2", "é", "Z", "a"])
 
 
-def _maybe(*values: object) -> st.SearchStrategy:  # type: ignore[type-arg]
+def _maybe(*values: object) -> st.SearchStrategy:
     return st.sampled_from([None, *values])
 
 

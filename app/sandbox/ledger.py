@@ -1,0 +1,194 @@
+"""The only file that knows the truth: what was simulated, and what became of each callback."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
+
+from app.sandbox.requests import CampaignRequest, Recipient
+
+#: The order of what a message can go through: a greater rank is not undone by a smaller one. On
+#: purpose not the service's own table: the ledger is what the service is checked against.
+RANK_BY_STATUS = {
+    "QUEUED": 1,
+    "SENT": 2,
+    "UNDELIVERED": 3,
+    "EXPIRED": 3,
+    "FAILED": 3,
+    "UNSENT": 3,
+    "DELIVERED": 4,
+    "SEEN": 5,
+}
+
+
+class Fate(Enum):
+    """What became of a callback."""
+
+    #: The campaign named no URL for it.
+    UNASKED = "unasked"
+    #: Never posted, on purpose.
+    LOST = "lost"
+    #: Posted again and again until it is acknowledged or abandoned.
+    PENDING = "pending"
+    #: Answered with 200 in time, at least once.
+    ACKNOWLEDGED = "acknowledged"
+    #: Not acknowledged by the last repeat either. It may have arrived all the same.
+    ABANDONED = "abandoned"
+
+
+#: The fates of what a receiver may have seen, and must have seen once all is acknowledged.
+POSTED = frozenset({Fate.PENDING, Fate.ACKNOWLEDGED, Fate.ABANDONED})
+
+
+class EventKey(NamedTuple):
+    """What tells one status of a message from another; equal callbacks have equal keys."""
+
+    message_tracking_id: str
+    status: str
+    occurred_at: datetime
+
+
+class InboundKey(NamedTuple):
+    """What tells one reply from another; equal callbacks have equal keys."""
+
+    reference_tracking_id: str
+    sent_at: datetime
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a message has its status, in Routee's words."""
+
+    detailed_status: str
+    description: str
+
+
+@dataclass(slots=True, eq=False)
+class Occurrence:
+    """One status of one message; the instant has whole milliseconds, as on the wire."""
+
+    status: str
+    reason: Reason | None
+    occurred_at: datetime
+    fate: Fate = Fate.UNASKED
+
+    @property
+    def detailed_status(self) -> str | None:
+        """The reason in two words, or None where Routee gives none."""
+        return self.reason.detailed_status if self.reason else None
+
+    @property
+    def weight(self) -> tuple[int, datetime, str]:
+        """The occurrence of the greatest weight is the status of the message."""
+        return RANK_BY_STATUS[self.status], self.occurred_at, self.status
+
+
+@dataclass(slots=True, eq=False)
+class Reply:
+    """An inbound message that answers an outbound one."""
+
+    message: str | None
+    media: str | None
+    filename: str | None
+    sent_at: datetime
+    fate: Fate = Fate.UNASKED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimulatedMessage:
+    """One outbound message and all that happened to it, in the order in which it happened."""
+
+    tracking_id: str
+    recipient: Recipient
+    occurrences: tuple[Occurrence, ...]
+    replies: tuple[Reply, ...]
+
+    @property
+    def to(self) -> str:
+        """The recipient's number, with `+`."""
+        return self.recipient.number
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was queued first."""
+        return self.occurrences[0].occurred_at
+
+    @property
+    def final(self) -> Occurrence:
+        """What tracking answers: the greatest occurrence, lost or not."""
+        return max(self.occurrences, key=lambda occurrence: occurrence.weight)
+
+    @property
+    def final_posted(self) -> Occurrence | None:
+        """What the callbacks alone amount to, or None if none was posted."""
+        posted = [occurrence for occurrence in self.occurrences if occurrence.fate in POSTED]
+        return max(posted, key=lambda occurrence: occurrence.weight, default=None)
+
+
+@dataclass(slots=True, eq=False)
+class SimulatedCampaign:
+    """
+    An accepted campaign; `messages` by tracking id is empty until a scheduled one begins.
+
+    The `expected_…` say what a receiver holds once everything was posted, and the `acknowledged_…`
+    what it has confirmed with a 200. They are the same once nothing is pending and nothing was
+    abandoned.
+    """
+
+    tracking_id: str
+    request: CampaignRequest
+    accepted_at: datetime
+    state: str
+    #: How many campaigns were accepted before; with the seed it decides the story.
+    number: int
+    messages: dict[str, SimulatedMessage] = field(default_factory=dict)
+
+    @property
+    def expected_statuses(self) -> dict[str, str]:
+        """The final status by message id, as far as it is posted; none posted, none listed."""
+        finals = ((message.tracking_id, message.final_posted) for message in self.messages.values())
+        return {tracking_id: final.status for tracking_id, final in finals if final}
+
+    @property
+    def tracked_statuses(self) -> dict[str, str]:
+        """The final status by message id as tracking answers it, lost callbacks included."""
+        return {message.tracking_id: message.final.status for message in self.messages.values()}
+
+    @property
+    def expected_events(self) -> frozenset[EventKey]:
+        """Every status that is posted, once."""
+        return frozenset(self._events(POSTED))
+
+    @property
+    def acknowledged_events(self) -> frozenset[EventKey]:
+        """Every status that a 200 was answered to, once."""
+        return frozenset(self._events(frozenset({Fate.ACKNOWLEDGED})))
+
+    @property
+    def lost_events(self) -> frozenset[EventKey]:
+        """Every status that is never posted although a callback URL was given."""
+        return frozenset(self._events(frozenset({Fate.LOST})))
+
+    @property
+    def expected_inbound(self) -> frozenset[InboundKey]:
+        """Every reply that is posted, once."""
+        return frozenset(self._inbound(POSTED))
+
+    @property
+    def acknowledged_inbound(self) -> frozenset[InboundKey]:
+        """Every reply that a 200 was answered to, once."""
+        return frozenset(self._inbound(frozenset({Fate.ACKNOWLEDGED})))
+
+    def _events(self, fates: frozenset[Fate]) -> Iterator[EventKey]:
+        for message in self.messages.values():
+            for occurrence in message.occurrences:
+                if occurrence.fate in fates:
+                    yield EventKey(message.tracking_id, occurrence.status, occurrence.occurred_at)
+
+    def _inbound(self, fates: frozenset[Fate]) -> Iterator[InboundKey]:
+        for message in self.messages.values():
+            for reply in message.replies:
+                if reply.fate in fates:
+                    yield InboundKey(message.tracking_id, reply.sent_at, reply.message)

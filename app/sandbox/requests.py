@@ -1,0 +1,234 @@
+"""The only file of the simulator that reads a campaign request (routee-contract, section 2)."""
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+#: What one message costs, in the account's currency.
+PRICE = Decimal("0.035")
+
+#: Each simulated group has so many members, because no address book stands behind its name.
+GROUP_MEMBERS = 3
+
+#: What a number is counted as when its prefix is not in the table (user-assigned in ISO 3166).
+UNKNOWN_COUNTRY = "ZZ"
+
+_COUNTRY_BY_PREFIX = {
+    "1": "US",
+    "30": "GR",
+    "31": "NL",
+    "32": "BE",
+    "33": "FR",
+    "34": "ES",
+    "351": "PT",
+    "355": "AL",
+    "357": "CY",
+    "359": "BG",
+    "36": "HU",
+    "380": "UA",
+    "381": "RS",
+    "385": "HR",
+    "389": "MK",
+    "39": "IT",
+    "40": "RO",
+    "41": "CH",
+    "420": "CZ",
+    "43": "AT",
+    "44": "GB",
+    "46": "SE",
+    "48": "PL",
+    "49": "DE",
+    "90": "TR",
+}
+_LONGEST_PREFIX = 3
+
+_PLACEHOLDER = re.compile(r"\[~([^\]]+)\]")
+
+
+class UnreadableRequestError(ValueError):
+    """The request is not of the documented form; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One person of a campaign; `groups` are those that the person was found in."""
+
+    number: str
+    groups: tuple[str, ...] = ()
+
+    @property
+    def country(self) -> str:
+        """The ISO 3166 code of the number's prefix, or `UNKNOWN_COUNTRY`."""
+        digits = self.number.lstrip("+")
+        prefixes = (digits[:length] for length in range(_LONGEST_PREFIX, 0, -1))
+        found = (_COUNTRY_BY_PREFIX.get(prefix) for prefix in prefixes)
+        return next((country for country in found if country), UNKNOWN_COUNTRY)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What is sent; the media are kept as they came."""
+
+    text: str | None
+    image_url: str | None
+    action: Mapping[str, object] | None
+    file: Mapping[str, object] | None
+    video: Mapping[str, object] | None
+    #: As it came, for the echo in the answer.
+    document: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRequest:
+    """A request to send a campaign, as far as the simulator acts on it."""
+
+    sender_id: str | None
+    to: tuple[str, ...]
+    contacts: tuple[str, ...]
+    groups: tuple[str, ...]
+    name: str | None
+    body: Body
+    ttl_seconds: int | None
+    scheduled_at: datetime | None
+    callback_url: str | None
+    inbound_url: str | None
+    label: str | None
+    is_session_message: bool
+    #: As it came, for the echo in the answer.
+    document: Mapping[str, object] = field(repr=False)
+
+    @property
+    def cost(self) -> Decimal:
+        """What all messages cost together, in the account's currency."""
+        return PRICE * len(self.recipients)
+
+    @property
+    def recipients(self) -> tuple[Recipient, ...]:
+        """Those of `to`, then the contacts, then the members of the groups."""
+        return (
+            *(Recipient(number) for number in self.to),
+            *(Recipient(number_of_contact(contact)) for contact in self.contacts),
+            *(
+                Recipient(number_of_contact(f"{group}/{member}"), groups=(group,))
+                for group in self.groups
+                for member in range(GROUP_MEMBERS)
+            ),
+        )
+
+
+def number_of_contact(contact_id: str) -> str:
+    """A made-up Greek mobile number, always the same for the same contact."""
+    return f"+30690{zlib.crc32(contact_id.encode()) % 10_000_000:07d}"
+
+
+def read_campaign_request(document: object) -> CampaignRequest:
+    """
+    The request that *document*, parsed JSON, stands for.
+
+    Raises:
+        UnreadableRequestError: a field has another type than documented, or one that is required
+            is missing.
+    """
+    fields = _Fields(document)
+    _require_writable(document)
+    return CampaignRequest(
+        sender_id=fields.text("senderInfoTrackingId"),
+        to=fields.texts("to"),
+        contacts=fields.texts("contacts"),
+        groups=fields.texts("groups"),
+        name=fields.text("campaignName"),
+        body=_read_body(fields.mapping("body")),
+        ttl_seconds=fields.whole("ttl"),
+        scheduled_at=fields.instant("scheduledDate"),
+        callback_url=fields.text("callbackUrl"),
+        inbound_url=fields.text("inboundUrl"),
+        label=fields.text("label"),
+        is_session_message=fields.flag("isSessionMessage"),
+        document=fields.document,
+    )
+
+
+def _require_writable(document: object) -> None:
+    """Much of a request is echoed; what Python reads but UTF-8 or JSON cannot carry is refused."""
+    try:
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        raise UnreadableRequestError("NaN and lone surrogates are not taken") from None
+
+
+def _read_body(document: Mapping[str, object] | None) -> Body:
+    if document is None:
+        raise UnreadableRequestError("body is required")
+    fields = _Fields(document)
+    return Body(
+        text=_filled(fields.text("text"), fields.mapping("fallbackValues") or {}),
+        image_url=fields.text("imageURL"),
+        action=fields.mapping("action"),
+        file=fields.mapping("viberFile"),
+        video=fields.mapping("viberVideo"),
+        document=document,
+    )
+
+
+def _filled(text: str | None, values: Mapping[str, object]) -> str | None:
+    """*text* with each `[~label]` replaced by its fallback value, where there is one."""
+    if text is None:
+        return None
+    return _PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), text)
+
+
+class _Fields:
+    """Typed reading of a JSON object; null and missing are the same."""
+
+    def __init__(self, document: object) -> None:
+        if not isinstance(document, dict):
+            raise UnreadableRequestError("a JSON object is needed")
+        self.document: Mapping[str, object] = document
+
+    def text(self, name: str) -> str | None:
+        value = self.document.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise UnreadableRequestError(f"{name} must be a string")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values = self.document.get(name)
+        if values is None:
+            return ()
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise UnreadableRequestError(f"{name} must be an array of strings")
+        return tuple(values)
+
+    def mapping(self, name: str) -> Mapping[str, object] | None:
+        value = self.document.get(name)
+        if value is None or isinstance(value, dict):
+            return value
+        raise UnreadableRequestError(f"{name} must be an object")
+
+    def whole(self, name: str) -> int | None:
+        value = self.document.get(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise UnreadableRequestError(f"{name} must be a whole number")
+
+    def flag(self, name: str) -> bool:
+        value = self.document.get(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise UnreadableRequestError(f"{name} must be true or false")
+
+    def instant(self, name: str) -> datetime | None:
+        written = self.text(name)
+        if written is None:
+            return None
+        try:
+            instant = datetime.fromisoformat(written)
+            if instant.tzinfo is not None:
+                return instant.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        raise UnreadableRequestError(f"{name} must be ISO 8601 with a zone")

@@ -1,0 +1,44 @@
+"""The only file of the simulator that sorts and cuts the messages of a campaign into pages."""
+
+from collections.abc import Callable
+from operator import attrgetter
+
+from starlette.datastructures import QueryParams
+from starlette.responses import JSONResponse
+
+from app.sandbox.ledger import SimulatedCampaign, SimulatedMessage
+from app.sandbox.payloads import page, tracking_item
+from app.sandbox.refusals import UNREADABLE
+
+_PAGE_ITEMS = 20
+
+#: What `sort` may name; anything else leaves the order in which the messages were queued.
+_SORT_KEYS: dict[str, Callable[[SimulatedMessage], object]] = {
+    "trackingId": attrgetter("tracking_id"),
+    "to": attrgetter("to"),
+    "status": attrgetter("final.status"),
+    "date": attrgetter("final.occurred_at"),
+}
+
+
+def tracking_page(campaign: SimulatedCampaign, query: QueryParams) -> JSONResponse:
+    """One page of a campaign's messages; *query* may have `page`, `size` and `sort`."""
+    try:
+        number = int(query.get("page", "0"))
+        size = int(query.get("size", str(_PAGE_ITEMS)))
+    except ValueError:
+        return UNREADABLE.answer("page and size must be whole numbers")
+    if number < 0 or size < 1:
+        return UNREADABLE.answer("page must be at least 0 and size at least 1")
+    messages = _sorted(list(campaign.messages.values()), query.get("sort", ""))
+    items = [tracking_item(campaign, message) for message in messages]
+    return JSONResponse(page(items, number=number, size=size))
+
+
+def _sorted(messages: list[SimulatedMessage], sort: str) -> list[SimulatedMessage]:
+    """*messages* in the order that `field` or `field,desc` asks for."""
+    field, _, direction = sort.partition(",")
+    key = _SORT_KEYS.get(field)
+    if key is None:
+        return messages
+    return sorted(messages, key=key, reverse=direction.lower() == "desc")  # type: ignore[arg-type]

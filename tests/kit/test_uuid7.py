@@ -1,0 +1,18 @@
+import time
+from uuid import RFC_4122
+
+from app.kit.uuid7 import uuid7
+
+
+def test_it_is_a_version_7_uuid_of_the_present() -> None:
+    made = uuid7()
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert abs((made.int >> 80) - time.time() * 1000) < 1000
+
+
+def test_later_ones_sort_later_and_none_is_made_twice() -> None:
+    first = uuid7()
+    time.sleep(0.002)
+    many = {uuid7() for _ in range(1000)}
+    assert len(many) == 1000
+    assert first < min(many)

@@ -1,0 +1,376 @@
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.event import UNKNOWN_TIME, DeliveryEvent
+from app.domain.inbound_message import InboundMessage
+from app.domain.quarantine import Reason
+from app.routee.translate import MAX_ELEMENTS, translate
+
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+PROGRESS = (PAYLOADS / "progress.json").read_bytes()
+INBOUND = (PAYLOADS / "inbound.json").read_bytes()
+
+
+def _event(payload: dict[str, Any]) -> DeliveryEvent:
+    record = _only(json.dumps(payload).encode())
+    assert isinstance(record, DeliveryEvent)
+    return record
+
+
+def _inbound(payload: dict[str, Any]) -> InboundMessage:
+    record = _only(json.dumps(payload).encode())
+    assert isinstance(record, InboundMessage)
+    return record
+
+
+def _only(body: bytes) -> DeliveryEvent | InboundMessage:
+    translation = translate(body)
+    assert translation.reason is None
+    [record] = translation.records
+    return record
+
+
+def test_the_documented_progress_callback_is_read_whole() -> None:
+    event = _only(PROGRESS)
+    assert isinstance(event, DeliveryEvent)
+    assert event.message_tracking_id == "0a047b46-a4dd-4ca8-b817-a6a134dd1234"
+    assert event.campaign_tracking_id == "ef03cac2-c03c-4554-b1ce-aabdc1dfc186"
+    assert (event.status_key, event.provider_status) == ("DELIVERED", "DELIVERED")
+    assert event.detailed_status == "Delivered"
+    assert event.description == "The message was delivered to its recipient."
+    assert event.occurred_at == datetime(2019, 7, 5, 10, 28, 44, 996_000, tzinfo=UTC)
+    assert event.created_at == datetime(2019, 7, 5, 10, 28, 44, 566_000, tzinfo=UTC)
+    assert (event.recipient, event.sender) == ("+306912345678", "Routeetest")
+    assert (event.country, event.label, event.price) == ("GR", "labelName", Decimal("0.035"))
+    assert event.payload == PROGRESS
+    assert not event.payload_reserialised
+
+
+def test_the_documented_inbound_message_is_read_whole() -> None:
+    message = _only(INBOUND)
+    assert isinstance(message, InboundMessage)
+    assert (message.sender, message.recipient) == ("+306900000000", "your_sender_id")
+    assert message.message == "This is the body of the inbound message"
+    assert (message.media, message.filename) == ("https//fileurlxx.xx", "Viber file")
+    assert message.sent_at == datetime(2017, 8, 11, 12, 36, 45, 393_000, tzinfo=UTC)
+    assert message.reference_tracking_id == "dcfa62e1-13af-459a-a6ca-f15727a0b830"
+    assert message.campaign_tracking_id == "62d4a3cc-6f32-4ba2-b99a-b661fb27fdd5"
+    assert message.campaign_name == "NameOfCampaign"
+    assert message.label == "Label of the campaign"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [{"name": "Seen"}, {"status": "Seen"}, "Seen"],
+    ids=["status.name", "status.status", "status"],
+)
+def test_a_status_is_read_in_every_spelling_and_case(status: object) -> None:
+    event = _event({"trackingId": "m", "status": status})
+    assert (event.status_key, event.provider_status, event.status_rank) == ("SEEN", "Seen", 5)
+
+
+AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"status": {"name": "SEEN", "updatedDate": "2026-03-04T05:06:07Z"}},
+        {"status": {"name": "SEEN", "date": "2026-03-04T07:06:07+02:00"}},
+        {"status": "SEEN", "updatedDate": "2026-03-04T05:06:07.000000000Z"},
+        {"status": {"name": "SEEN", "updatedDate": 1772600767000}},
+        {"status": {"name": "SEEN", "updatedDate": "1772600767000"}},
+        {"status": {"name": "SEEN", "updatedDate": "2026-03-04T05:06:07"}},
+        {"status": {"name": "SEEN", "updatedDate": "2026-03-04T05:06:07+0000"}},
+        {"status": {"name": "QUEUED"}, "createdAt": "2026-03-04T05:06:07Z"},
+        {"status": {"name": "SEEN", "updatedDate": "soon"}, "updatedDate": "2026-03-04T05:06:07Z"},
+    ],
+)
+def test_the_time_of_a_status_is_read_in_every_spelling(payload: dict[str, Any]) -> None:
+    assert _event({"trackingId": "m", **payload}).occurred_at == AT
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        None,
+        "",
+        "yesterday",
+        "0000-00-00T00:00:00Z",
+        "1999-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "2026-02-30T00:00:00Z",
+        -1,
+        10**400,
+        1e300,
+        True,
+        [],
+        {"at": 1},
+        "9" * 5000,
+    ],
+)
+def test_a_missing_or_absurd_time_is_the_sentinel_and_never_our_clock(time: object) -> None:
+    event = _event({"trackingId": "m", "status": {"name": "SEEN", "updatedDate": time}})
+    assert event.occurred_at == UNKNOWN_TIME
+
+
+def test_only_queued_falls_back_to_the_time_of_creation() -> None:
+    payload = {"trackingId": "m", "status": "DELIVERED", "createdAt": "2026-03-04T05:06:07Z"}
+    assert _event(payload).occurred_at == UNKNOWN_TIME
+
+
+@pytest.mark.parametrize(
+    ("price", "read"),
+    [
+        ("0.0350", "0.035"),
+        ('"0.035"', "0.035"),
+        ("0.1234567890123456789", "0.1234567890123456789"),
+        ("0", "0"),
+        ("-0.0", "0"),
+        ("3.5e-2", "0.035"),
+        ("null", None),
+        ("NaN", None),
+        ("Infinity", None),
+        ("1e400", None),
+        ("1e400000000", None),
+        ("9" * 400, None),
+        ("9" * 5000, None),
+        ("true", None),
+        ('"cheap"', None),
+        ("[]", None),
+    ],
+)
+def test_a_price_is_exact_or_nothing(price: str, read: str | None) -> None:
+    event = _only(f'{{"trackingId":"m","price":{price}}}'.encode())
+    assert isinstance(event, DeliveryEvent)
+    assert event.price == (None if read is None else Decimal(read))
+    assert str(event.price) == str(None if read is None else Decimal(read))
+
+
+@pytest.mark.parametrize("number", ["+306912345678", "306912345678", 306912345678])
+def test_a_number_is_the_same_with_and_without_plus(number: object) -> None:
+    assert _event({"trackingId": "m", "to": number}).recipient == "+306912345678"
+
+
+def test_long_and_unstorable_texts_are_cut_and_mended_in_columns_and_kept_in_the_payload() -> None:
+    body = json.dumps(
+        {"trackingId": "m", "label": "l\0\ud800" * 200, "status": "s" * 100, "to": "9" * 100}
+    ).encode()
+    event = _only(body)
+    assert isinstance(event, DeliveryEvent)
+    assert event.label is not None
+    assert len(event.label) == 350
+    assert event.label.startswith("l\ufffd\ufffdl")
+    assert (len(event.provider_status), len(event.status_key)) == (64, 64)
+    assert event.recipient == "9" * 32
+    assert event.payload == body
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", Reason.NOT_JSON),
+        (b"hello", Reason.NOT_JSON),
+        (b'{"trackingId":"m"', Reason.NOT_JSON),
+        (b"[" * 3000 + b"]" * 3000, Reason.NOT_JSON),
+        (b'{"trackingId":"\xff"}', Reason.NOT_UTF8),
+        ('{"trackingId":"m"}'.encode("utf-16"), Reason.NOT_UTF8),
+        (b"42", Reason.NOT_AN_OBJECT),
+        (b"null", Reason.NOT_AN_OBJECT),
+        (b"[]", Reason.NOT_AN_OBJECT),
+        (b"{}", Reason.NO_MESSAGE_ID),
+        (b'{"trackingId":""}', Reason.NO_MESSAGE_ID),
+        (b'{"trackingId":null,"status":"SEEN"}', Reason.NO_MESSAGE_ID),
+        (b'{"trackingId":true}', Reason.NO_MESSAGE_ID),
+        (b'{"trackingId":{"id":"m"}}', Reason.NO_MESSAGE_ID),
+        (b'{"trackingId":"a\\u0000b"}', Reason.UNUSABLE_ID),
+        (b'{"trackingId":"\\ud800"}', Reason.UNUSABLE_ID),
+        (b'{"trackingId":"' + b"x" * 513 + b'"}', Reason.UNUSABLE_ID),
+        (b'{"trackingId":"m","campaignTrackingId":"' + b"x" * 513 + b'"}', Reason.UNUSABLE_ID),
+    ],
+)
+def test_what_cannot_be_read_is_named(body: bytes, reason: Reason) -> None:
+    translation = translate(body)
+    assert translation.records == ()
+    assert translation.reason is reason
+
+
+def test_an_id_of_512_bytes_and_a_whole_number_are_ids() -> None:
+    assert _event({"trackingId": "é" * 256}).message_tracking_id == "é" * 256
+    assert _event({"messageId": 17}).message_tracking_id == "17"
+
+
+def test_a_byte_order_mark_does_not_matter() -> None:
+    assert _only(b"\xef\xbb\xbf" + PROGRESS)[:14] == _only(PROGRESS)[:14]
+
+
+def test_a_message_id_without_status_is_progress_of_unknown_status() -> None:
+    event = _event({"trackingId": "m"})
+    assert (event.status_key, event.status_rank) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"direction": "Inbound"},
+        {"sentDate": "2026-03-04T05:06:07Z"},
+        {"referenceTrackingId": "m"},
+        {"trackingId": "m", "direction": "inbound"},
+    ],
+)
+def test_replies_are_told_by_their_marks(payload: dict[str, Any]) -> None:
+    _inbound(payload)
+
+
+def test_a_status_makes_it_progress_whatever_else_is_there() -> None:
+    _event({"trackingId": "m", "status": "SEEN", "direction": "Inbound"})
+
+
+def test_the_same_reply_has_the_same_identity_however_it_is_spelt() -> None:
+    one = {"from": "306900000000", "message": "yes", "sentDate": "2026-03-04T05:06:07Z"}
+    other = {"from": "+306900000000", "message": "yes", "sentDate": "2026-03-04T07:06:07.000+02:00"}
+    assert _inbound(one).identity == _inbound(other).identity
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"from": "+306900000001"},
+        {"to": "x"},
+        {"referenceTrackingId": "x"},
+        {"sentDate": "2018-08-11T12:36:45.393Z"},
+        {"sentDate": "unreadable"},
+        {"message": "x"},
+        {"media": "x"},
+        {"filename": "x"},
+    ],
+)
+def test_replies_that_differ_have_different_identities(change: dict[str, Any]) -> None:
+    assert (
+        _inbound({**json.loads(INBOUND), **change}).identity
+        != _inbound(json.loads(INBOUND)).identity
+    )
+
+
+def test_fields_beside_the_content_do_not_make_another_reply() -> None:
+    changed = {**json.loads(INBOUND), "label": None, "campaignName": None, "new": 1}
+    assert _inbound(changed).identity == _inbound(json.loads(INBOUND)).identity
+
+
+def test_an_array_gives_each_element_written_out_again() -> None:
+    translation = translate(b"[" + PROGRESS + b"," + INBOUND + b"]")
+    event, message = translation.records
+    assert isinstance(event, DeliveryEvent)
+    assert isinstance(message, InboundMessage)
+    assert event.payload_reserialised
+    assert event.price == Decimal("0.035")
+    assert json.loads(event.payload, parse_float=Decimal) == json.loads(
+        PROGRESS, parse_float=Decimal
+    )
+    assert translation.reason is None
+
+
+def test_an_array_with_strangers_keeps_the_good_and_names_the_whole() -> None:
+    translation = translate(b"[" + PROGRESS + b',{},"x",[1]]')
+    assert len(translation.records) == 1
+    assert translation.reason is Reason.PARTLY_UNREADABLE
+
+
+def test_an_array_of_too_many_elements_is_kept_whole() -> None:
+    body = json.dumps([{"trackingId": "m"}] * (MAX_ELEMENTS + 1)).encode()
+    assert translate(body) == ((), Reason.TOO_MANY_ELEMENTS, frozenset())
+
+
+def test_the_campaign_of_the_token_rides_along() -> None:
+    campaign_id = uuid4()
+    for body in (PROGRESS, INBOUND):
+        [record] = translate(body, campaign_id=campaign_id).records
+        assert record.campaign_id == campaign_id
+
+
+@pytest.mark.parametrize(
+    ("payload", "oddities"),
+    [
+        (PROGRESS, set()),
+        (INBOUND, set()),
+        (b'{"trackingId":"m","status":"CLICKED"}', {"unknown-status", "unknown-time"}),
+        (b'{"trackingId":"m","status":"SEEN","new":1}', {"unknown-time", "unknown-field"}),
+    ],
+)
+def test_what_is_unusual_is_named_for_counting(payload: bytes, oddities: set[str]) -> None:
+    assert translate(payload).oddities == oddities
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+ODD_FIELDS = (
+    "trackingId",
+    "campaignTrackingId",
+    "to",
+    "from",
+    "status",
+    "country",
+    "label",
+    "price",
+    "createdAt",
+    "direction",
+    "updatedDate",
+    "sentDate",
+    "referenceTrackingId",
+    "message",
+    "media",
+    "filename",
+    "campaignName",
+)
+odd_payloads = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        [
+            "trackingId",
+            "campaignTrackingId",
+            "to",
+            "from",
+            "status",
+            "country",
+            "label",
+            "price",
+            "createdAt",
+            "direction",
+            "updatedDate",
+            "sentDate",
+            "referenceTrackingId",
+            "message",
+            "media",
+            "filename",
+            "campaignName",
+        ],
+        json_values,
+    ),
+)
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
+def test_nothing_makes_it_raise(body: bytes) -> None:
+    translation = translate(body)
+    assert translation.records or translation.reason
+
+
+@given(odd_payloads)
+def test_a_payload_with_a_usable_id_or_of_an_inbound_message_is_always_read(
+    payload: dict[str, Any],
+) -> None:
+    payload = {**payload, "trackingId": "m", "campaignTrackingId": "c", "referenceTrackingId": None}
+    translation = translate(json.dumps(payload).encode())
+    assert translation.reason is None
+    assert len(translation.records) == 1

@@ -1,0 +1,227 @@
+"""A simulated Routee and a tiny receiver, both on real loopback sockets."""
+
+import asyncio
+import json
+import math
+import socket
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypedDict, Unpack
+
+import httpx
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.sandbox.behaviour import Behaviour
+from app.sandbox.ledger import SimulatedCampaign
+from app.sandbox.routee import SimulatedRoutee
+
+CALLBACK_PATHS = ("/status", "/inbound")
+
+APPLICATION_ID = "application"
+APPLICATION_SECRET = "secret of the application"
+
+
+class Changes(TypedDict, total=False):
+    """What a test wants otherwise than `Behaviour` has it by default."""
+
+    callbacks_per_second: float
+    duplicate_share: float
+    shuffled: bool
+    delay_seconds: float
+    lost_share: float
+    before_answer: bool
+    connections: int
+    time_scale: float
+    seed: int
+
+
+#: As fast as possible, and no wait between repeats.
+FAST = Changes(callbacks_per_second=math.inf, time_scale=0.0)
+
+
+@dataclass(frozen=True)
+class Received:
+    path: str
+    content_type: str
+    document: dict[str, Any]
+    at: float
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells one callback from another, for statuses and replies alike."""
+        if self.path == "/inbound":
+            return self.document["referenceTrackingId"], "INBOUND", self.document["sentDate"]
+        status = self.document["status"]
+        return self.document["trackingId"], status["name"], status["updatedDate"]
+
+
+class Receiver:
+    """Writes down what is posted to it, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.status_of: Callable[[Received], int] = lambda _: 200
+        self.seconds_of: Callable[[Received], float] = lambda _: 0.0
+
+    @property
+    def statuses(self) -> list[Received]:
+        return [received for received in self.received if received.path == "/status"]
+
+    @property
+    def inbound(self) -> list[Received]:
+        return [received for received in self.received if received.path == "/inbound"]
+
+    def times(self, received: Received) -> int:
+        """How often the same callback has come so far."""
+        return Counter(other.key for other in self.received)[received.key]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received = Received(
+            path=scope["path"],
+            content_type=dict(scope["headers"])[b"content-type"].decode(),
+            document=json.loads(await _body(receive)),
+            at=asyncio.get_running_loop().time(),
+        )
+        self.received.append(received)
+        await asyncio.sleep(self.seconds_of(received))
+        headers = [(b"content-length", b"0"), (b"location", b"/status")]
+        status = self.status_of(received)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass
+class Stage:
+    routee: SimulatedRoutee
+    receiver: Receiver
+    origin: str
+    api: httpx.AsyncClient
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def request(self, recipients: int = 1, **changes: object) -> dict[str, object]:
+        document = {
+            "senderInfoTrackingId": "a-sender",
+            "to": [f"+30691{number:07d}" for number in range(recipients)],
+            "campaignName": "Spring sale",
+            "body": {
+                "text": "Καλημέρα [~name]",
+                "action": {"caption": "Go", "targetUrl": "https://www.example.com/"},
+                "fallbackValues": {"name": "friend"},
+            },
+            "ttl": 300,
+            "callbackUrl": f"{self.origin}/status",
+            "inboundUrl": f"{self.origin}/inbound",
+            "label": "a label",
+        }
+        return document | changes
+
+    async def token(self) -> httpx.Response:
+        return await self.api.post(
+            "/oauth/token",
+            data={"grant_type": "client_credentials"},
+            auth=(APPLICATION_ID, APPLICATION_SECRET),
+        )
+
+    async def launch(self, recipients: int = 1, **changes: object) -> httpx.Response:
+        return await self.post(self.request(recipients, **changes))
+
+    async def post(self, document: Mapping[str, object]) -> httpx.Response:
+        return await self.api.post("/viber/campaign", json=document, headers=self.headers)
+
+    async def launched(self, recipients: int = 1, **changes: object) -> SimulatedCampaign:
+        answer = await self.launch(recipients, **changes)
+        assert answer.status_code == 200, answer.text
+        return self.routee.campaigns[answer.json()["trackingId"]]
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.api.get(path, headers=self.headers)
+
+    async def delete(self, path: str) -> httpx.Response:
+        return await self.api.delete(path, headers=self.headers)
+
+    async def drained(self, *, seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds):
+            await self.routee.drained()
+
+
+@asynccontextmanager
+async def staged(**changes: Unpack[Changes]) -> AsyncIterator[Stage]:
+    """A stage whose simulator behaves so; without a pace and with a fast clock if not told."""
+    async with staged_routee(
+        SimulatedRoutee(
+            behaviour=Behaviour(**(FAST | changes)),
+            application_id=APPLICATION_ID,
+            application_secret=APPLICATION_SECRET,
+        )
+    ) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def staged_routee(routee: SimulatedRoutee) -> AsyncIterator[Stage]:
+    receiver = Receiver()
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        """One server for both, because each takes a while to stop."""
+        is_callback = scope["type"] == "http" and scope["path"] in CALLBACK_PATHS
+        await (receiver if is_callback else routee.app)(scope, receive, send)
+
+    async with (
+        served(both) as origin,
+        # Without certificates: to read them takes longer than to start the server.
+        httpx.AsyncClient(
+            base_url=origin, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False
+        ) as api,
+    ):
+        stage = Stage(routee, receiver, origin, api)
+        token = (await stage.token()).json()["access_token"]
+        stage.headers["Authorization"] = f"Bearer {token}"
+        yield stage
+
+
+class PromptServer(uvicorn.Server):
+    """Stops when it is told, not at its next look at the clock."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._stopped.wait()
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve *app* on a free loopback port; gives its origin."""
+    # With the protocol left out asyncio does not switch Nagle's algorithm off: 40 ms per answer.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            app, lifespan="on", log_level="warning", timeout_graceful_shutdown=1
+        )
+        server = PromptServer(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:  # noqa: ASYNC110 (uvicorn has a flag for it, and no event)
+            await asyncio.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.stop()
+            await serving
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return bytes(body)

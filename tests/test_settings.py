@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from app.settings import SettingsInvalid, load_settings
+
+SECRET = "a" * 32
+
+
+def _load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> object:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"RECEIVER_{name}", value)
+    return load_settings()
+
+
+def test_everything_has_a_sensible_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RECEIVER_DATA_DIR", raising=False)
+    settings = load_settings()
+    assert settings.data_dir == Path("var")
+    assert settings.database_url == ""
+    assert settings.ack_budget_seconds == 1.5
+
+
+@pytest.mark.parametrize("name", ["CALLBACK_SECRETS", "SIGNING_KEYS"])
+def test_a_weak_secret_is_refused_with_the_way_to_make_one(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=r"secrets\.token_urlsafe") as refusal:
+        _load(monkeypatch, **{name: f"{SECRET},short-one"})
+    assert f"RECEIVER_{name}" in str(refusal.value)
+    assert "short-one" not in str(refusal.value)
+
+
+def test_a_secret_that_cannot_stand_in_a_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid, match="URL"):
+        _load(monkeypatch, CALLBACK_SECRETS=SECRET + "/?#")
+
+
+def test_several_secrets_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECEIVER_CALLBACK_SECRETS", f" {SECRET} , {SECRET}b ,")
+    assert [it.get_secret_value() for it in load_settings().callback_secrets] == [
+        SECRET,
+        SECRET + "b",
+    ]
+
+
+def test_no_callback_secret_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(SettingsInvalid, match="RECEIVER_CALLBACK_SECRETS is not set"):
+        load_settings().require_callback_secrets()
+
+
+def test_printing_the_settings_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SECRET not in repr(_load(monkeypatch, CALLBACK_SECRETS=SECRET, SIGNING_KEYS=SECRET))
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite:///x", "localhost:5432"])
+def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    with pytest.raises(SettingsInvalid, match="postgresql://"):
+        _load(monkeypatch, DATABASE_URL=url)
+
+
+def test_a_url_for_sqlalchemy_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECEIVER_DATABASE_URL", "postgresql+asyncpg://u@h/d")
+    assert load_settings().database_url == "postgresql://u@h/d"
+
+
+def test_what_launching_needs_is_named() -> None:
+    assert load_settings().missing_for_launching() == (
+        "RECEIVER_PUBLIC_URL",
+        "RECEIVER_SIGNING_KEYS",
+        "RECEIVER_ROUTEE_APPLICATION_ID",
+        "RECEIVER_ROUTEE_APPLICATION_SECRET",
+    )
