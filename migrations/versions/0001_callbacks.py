@@ -1,6 +1,7 @@
 """Campaigns, events, messages, inbound messages, counts, quarantine and API keys."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from alembic import op
 
@@ -197,14 +198,17 @@ def downgrade() -> None:
 
 
 def _partitions() -> Iterator[str]:
-    yield _partition("events_before", "MINVALUE", f"'{FIRST_YEAR}-01-01Z'")
-    for year in range(FIRST_YEAR, LAST_YEAR + 1):
-        for month in range(1, 13):
-            until = f"{year}-{month + 1:02}" if month < 12 else f"{year + 1}-01"
-            yield _partition(
-                f"events_{year}_{month:02}", f"'{year}-{month:02}-01Z'", f"'{until}-01Z'"
-            )
-    yield _partition("events_after", f"'{LAST_YEAR + 1}-01-01Z'", "MAXVALUE")
+    firsts = [
+        f"{year}-{month:02}-01"
+        for year in range(FIRST_YEAR, LAST_YEAR + 1)
+        for month in range(1, 13)
+    ]
+    firsts.append(f"{LAST_YEAR + 1}-01-01")
+    yield _partition("events_before", "MINVALUE", f"'{firsts[0]}Z'")
+    for first, following in pairwise(firsts):
+        name = f"events_{first[:4]}_{first[5:7]}"
+        yield _partition(name, f"'{first}Z'", f"'{following}Z'")
+    yield _partition("events_after", f"'{firsts[-1]}Z'", "MAXVALUE")
 
 
 def _partition(name: str, since: str, until: str) -> str:
