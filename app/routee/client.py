@@ -22,6 +22,7 @@ from app.routee.repeats import Repeats
 log = structlog.get_logger(__name__)
 
 _MAX_PAGES: Final = 10_000
+_MAX_PAGES_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,7 @@ def _content(page: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_last(page: Mapping[str, Any], number: int) -> bool:
-    pages = reading.as_text(page.get("totalPages")) or ""
+    pages = reading.as_text(page.get("totalPages"), limit=_MAX_PAGES_DIGITS) or ""
     return (
         not _content(page)
         or reading.as_text(page.get("last")) == "true"

@@ -47,7 +47,13 @@ def _parse_leniently(body: bytes) -> Any:  # noqa: ANN401
     except UnicodeDecodeError:
         raise Unreadable(Reason.NOT_UTF8) from None
     try:
-        return json.loads(characters, strict=False, parse_float=_decimal, parse_int=_integer)
+        return json.loads(
+            characters,
+            strict=False,
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=Decimal,
+        )
     except (ValueError, RecursionError):
         raise Unreadable(Reason.NOT_JSON) from None
 
@@ -68,4 +74,14 @@ def serialise(value: object) -> bytes:
     try:
         return _ENCODER.encode(value)
     except _UNFIT:
-        return json.dumps(value, ensure_ascii=True, default=str).encode("ascii")
+        return _written(value).encode("ascii")
+
+
+def _written(value: object) -> str:
+    """What the fast encoder refuses: lone surrogates, as escapes."""
+    if isinstance(value, dict):
+        members = (f"{json.dumps(key)}:{_written(member)}" for key, member in value.items())
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, default=str)
