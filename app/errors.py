@@ -12,6 +12,11 @@ The only file that knows every way in which a request can fail.
         ├── InvalidCursor             400
         ├── InvalidRequest            422, with the list of faults
         ├── CampaignNameInUse         409
+        ├── CampaignNotUnconfirmed    409
+        ├── CampaignNotCancellable    409
+        ├── LaunchInProgress          409, with Retry-After
+        ├── LaunchRejected            422
+        ├── IdempotencyKeyReused      422
         ├── LaunchingNotConfigured    503
         ├── Overloaded                503, with Retry-After
         └── RouteeError               Routee did not do what it was asked
@@ -118,6 +123,46 @@ class CampaignNameInUse(ApiError):
     status = HTTPStatus.CONFLICT
     slug = "campaign-name-in-use"
     title = "The campaign name is in use"
+
+
+class CampaignNotUnconfirmed(ApiError):
+    """Only a launch of which nobody knows what became of it can be resolved."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "campaign-not-unconfirmed"
+    title = "The campaign is not unconfirmed"
+
+
+class CampaignNotCancellable(ApiError):
+    """Only a campaign that Routee has accepted can be deleted there."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "campaign-not-cancellable"
+    title = "The campaign cannot be cancelled"
+
+
+class LaunchInProgress(ApiError):
+    """The same launch is under way at this moment."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "launch-in-progress"
+    title = "The same launch is under way"
+
+
+class LaunchRejected(ApiError):
+    """The idempotency key stands for a launch that was refused; the detail says why."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "launch-rejected"
+    title = "The launch under this key was refused"
+
+
+class IdempotencyKeyReused(ApiError):
+    """The idempotency key stands for another request."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "idempotency-key-reused"
+    title = "The Idempotency-Key stands for another request"
 
 
 class LaunchingNotConfigured(ApiError):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -22,6 +23,8 @@ from app.errors import ConfigurationError
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
+from app.routee.preflight import Prober
+from app.services.attempts import Attempts
 from app.services.duties import Duty, performed
 from app.services.intake import Intake
 from app.services.keyring import Keyring
@@ -29,6 +32,8 @@ from app.services.launch import Launching
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)
+_RELAUNCH_EVERY: Final = timedelta(seconds=5)
+_FORGET_EVERY: Final = timedelta(hours=1)
 
 
 def create_app() -> ASGIApp:
@@ -88,30 +93,34 @@ def _parts(settings: Settings) -> Parts:
     )
     launching = Launching(
         database,
-        client,
-        tokens,
-        public_url=settings.public_url,
+        Attempts(database, client, tokens, public_url=settings.public_url),
+        Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),
         missing_settings=settings.missing_for_launching(),
     )
     return Parts(
         database=database,
         keyring=Keyring(database),
         launching=launching,
+        routee=client,
         tokens=tokens,
         metrics=Metrics(),
     )
 
 
 def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
-    fold = Duty("fold counts", _FOLD_EVERY, partial(fold_counts, parts.database))
+    duties = (
+        Duty("fold counts", _FOLD_EVERY, partial(fold_counts, parts.database)),
+        Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
+        Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
+    )
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with performed(fold):
+        async with performed(*duties):
             yield
         if intake is not None:
             await intake.close()
-        await parts.launching.close()
+        await parts.routee.aclose()
         await parts.database.close()
 
     app = FastAPI(

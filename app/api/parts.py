@@ -15,6 +15,7 @@ from app.domain.callback_token import CallbackTokens
 from app.errors import Forbidden, InvalidCursor, NotFound, Unauthorized
 from app.kit.cursor import CursorInvalid, decode_cursor
 from app.observability.metrics import Metrics
+from app.routee.client import RouteeClient
 from app.services.keyring import Keyring
 from app.services.launch import Launching
 
@@ -31,6 +32,7 @@ class Parts:
     database: Database
     keyring: Keyring
     launching: Launching
+    routee: RouteeClient
     tokens: CallbackTokens
     metrics: Metrics
 
@@ -67,6 +69,7 @@ def caller_with(scope: Scope) -> Callable[..., Coroutine[Any, Any, ApiKey]]:
 
 
 Reader = Annotated[ApiKey, Depends(caller_with(Scope.READ))]
+Admin = Annotated[ApiKey, Depends(caller_with(Scope.ADMIN))]
 Launcher = Annotated[ApiKey, Depends(caller_with(Scope.CAMPAIGNS))]
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import api_key
+from app.cli import api_key, campaign
 from app.cli.demo import demo
 from app.cli.migrate import migrate
 from app.cli.serve import serve
@@ -10,6 +10,7 @@ from app.cli.simulate import simulate
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(api_key.app, name="api-key")
+app.add_typer(campaign.app, name="campaign")
 app.command()(demo)
 app.command()(serve)
 app.command()(migrate)

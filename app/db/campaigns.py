@@ -1,11 +1,34 @@
 """Reading campaigns and their counts."""
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, union_all
 
 from app.db.database import Database
 from app.db.tables import CampaignCountDeltaRow, CampaignCountRow, CampaignRow
+from app.domain.campaign import Submission
+
+
+class CampaignFilter(NamedTuple):
+    """Which campaigns are wanted."""
+
+    name: str | None = None
+    label: str | None = None
+    submission: Submission | None = None
+    created_since: datetime | None = None
+    created_before: datetime | None = None
+
+
+#: What is folded, and what is not yet: a reader sees each change in one of them.
+_PARTS: Final = union_all(
+    *(
+        select(table.campaign_tracking_id, table.status, table.messages)
+        for table in (CampaignCountRow, CampaignCountDeltaRow)
+    )
+).subquery()
 
 
 async def find_campaign(database: Database, tracking_id: str) -> CampaignRow | None:
@@ -19,17 +42,53 @@ async def find_campaign(database: Database, tracking_id: str) -> CampaignRow | N
         return (await session.scalars(query.limit(1))).one_or_none()
 
 
+async def get_campaign(database: Database, campaign_id: UUID) -> CampaignRow:
+    """
+    The campaign of that id of ours.
+
+    Raises:
+        NoResultFound: there is none.
+    """
+    async with database.reading() as session:
+        query = select(CampaignRow).where(CampaignRow.id == campaign_id)
+        return (await session.scalars(query)).one()
+
+
+async def page_of_campaigns(
+    database: Database, wanted: CampaignFilter, *, before: UUID | None, limit: int
+) -> Sequence[CampaignRow]:
+    """At most *limit* campaigns, the newest first, older than the one of id *before*."""
+    row = CampaignRow
+    conditions = (
+        (wanted.name, row.name == wanted.name),
+        (wanted.label, row.label == wanted.label),
+        (wanted.submission, row.submission == wanted.submission),
+        (wanted.created_since, row.created_at >= wanted.created_since),
+        (wanted.created_before, row.created_at < wanted.created_before),
+        (before, row.id < before),
+    )
+    query = select(row).where(*(condition for given, condition in conditions if given is not None))
+    async with database.reading() as session:
+        return (await session.scalars(query.order_by(row.id.desc()).limit(limit))).all()
+
+
+async def counts_of_each(
+    database: Database, tracking_ids: Collection[str]
+) -> dict[str, dict[str, int]]:
+    """`counts_of` for several campaigns in one query; those without messages are left out."""
+    query = select(_PARTS.c.campaign_tracking_id, _PARTS.c.status, func.sum(_PARTS.c.messages))
+    query = query.where(_PARTS.c.campaign_tracking_id.in_(tracking_ids))
+    query = query.group_by(_PARTS.c.campaign_tracking_id, _PARTS.c.status)
+    counts: dict[str, dict[str, int]] = {}
+    async with database.reading() as session:
+        for tracking_id, status, messages in await session.execute(query):
+            counts.setdefault(tracking_id, {})[status] = int(messages)
+    return counts
+
+
 async def counts_of(database: Database, tracking_id: str) -> dict[str, int]:
     """How many messages of a campaign are in each status: what is folded plus what is not yet."""
-    parts = union_all(
-        *(
-            select(table.status, table.messages).where(table.campaign_tracking_id == tracking_id)
-            for table in (CampaignCountRow, CampaignCountDeltaRow)
-        )
-    ).subquery()
-    query = select(parts.c.status, func.sum(parts.c.messages)).group_by(parts.c.status)
-    async with database.reading() as session:
-        return {status: int(count) for status, count in await session.execute(query)}
+    return (await counts_of_each(database, [tracking_id])).get(tracking_id, {})
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -1,16 +1,18 @@
-"""What is committed before, and what after, Routee is asked for a campaign."""
+"""What is committed before, between and after the attempts to have a campaign launched."""
 
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import binding
 from app.db.database import Database
-from app.db.tables import CampaignRow
+from app.db.tables import CampaignRow, IdempotencyKeyRow
 from app.domain.campaign import Billing, Submission
 
 
@@ -30,6 +32,22 @@ class Intent(NamedTuple):
     warnings: list[dict[str, str]]
 
 
+class IdempotencyKey(NamedTuple):
+    """What a caller names its request by, so that repeating it does nothing twice."""
+
+    api_key_id: UUID
+    key: str
+    #: SHA-256 of the request: another request under the same key is a mistake.
+    fingerprint: bytes
+
+
+class Earlier(NamedTuple):
+    """The launch that a key stands for already."""
+
+    campaign_id: UUID
+    fingerprint: bytes
+
+
 class Outcome(NamedTuple):
     """What Routee answered when it accepted a campaign."""
 
@@ -39,19 +57,41 @@ class Outcome(NamedTuple):
     cost: Decimal | None
 
 
+class OpenLaunch(NamedTuple):
+    """A campaign of which it is not known whether Routee has accepted it."""
+
+    campaign_id: UUID
+    name: str
+    name_generated: bool
+    request: bytes
+    #: How often Routee was asked, this time included.
+    attempts: int
+
+
+#: A trackingId that a callback taught stays; so does a cancellation.
 _LAUNCHED: Final = """
 UPDATE campaigns SET
-    submission = 'launched', submission_reason = NULL, answer = $2, expected_messages = $3,
-    cost = $4, lease_until = NULL, updated_at = now()
+    submission = CASE WHEN submission = 'cancelled' THEN submission ELSE 'launched' END,
+    submission_reason = NULL, answer = $2, expected_messages = $3, cost = $4,
+    lease_until = NULL, next_attempt_at = NULL, updated_at = now()
 WHERE id = $1
 """
+_OPEN: Final = CampaignRow.submission.in_([Submission.LAUNCHING, Submission.UNCONFIRMED])
 
 
 async def add_intent(
-    database: Database, campaign_id: UUID, intent: Intent, *, lease: timedelta
-) -> None:
+    database: Database,
+    campaign_id: UUID,
+    intent: Intent,
+    *,
+    lease: timedelta,
+    idempotency_key: IdempotencyKey | None,
+) -> Earlier | None:
     """
     Commit that a campaign is about to be asked for.
+
+    Unless *idempotency_key* stands for a launch already: then that one is returned, and nothing is
+    changed. A twin at the same moment waits for the first.
 
     Raises:
         NameTaken: a campaign of that name is being launched or was launched.
@@ -64,9 +104,59 @@ async def add_intent(
     }
     try:
         async with database.writing() as session:
-            await session.execute(insert(CampaignRow).values(values))
+            earlier = await _find_earlier(session, campaign_id, idempotency_key)
+            if earlier is None:
+                await session.execute(insert(CampaignRow).values(values))
+            return earlier
     except IntegrityError as error:
         raise NameTaken from error
+
+
+async def take_up(database: Database, *, lease: timedelta) -> OpenLaunch | None:
+    """
+    A launch whose owner died, or that is due for another attempt; for the caller alone.
+
+    Until *lease* has passed nobody else gets it.
+    """
+    orphaned = and_(
+        CampaignRow.submission == Submission.LAUNCHING, CampaignRow.lease_until < func.now()
+    )
+    due = and_(
+        CampaignRow.submission == Submission.UNCONFIRMED,
+        CampaignRow.next_attempt_at <= func.now(),
+        or_(CampaignRow.lease_until.is_(None), CampaignRow.lease_until < func.now()),
+    )
+    next_one = (
+        select(CampaignRow.id)
+        .where(_OPEN, or_(orphaned, due))
+        .order_by(CampaignRow.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    change = (
+        update(CampaignRow)
+        .where(CampaignRow.id == next_one)
+        .values(
+            submission=Submission.UNCONFIRMED,
+            lease_until=func.now() + lease,
+            attempts=CampaignRow.attempts + 1,
+            updated_at=func.now(),
+        )
+        .returning(
+            CampaignRow.id,
+            CampaignRow.name,
+            CampaignRow.name_generated,
+            CampaignRow.request,
+            CampaignRow.attempts,
+        )
+    )
+    async with database.writing() as session:
+        row = (await session.execute(change)).one_or_none()
+    if row is None:
+        return None
+    campaign_id, name, name_generated, request, attempts = row
+    return OpenLaunch(campaign_id, name or "", name_generated, request or b"", attempts)
 
 
 async def settle_launched(database: Database, campaign_id: UUID, outcome: Outcome) -> None:
@@ -79,19 +169,92 @@ async def settle_launched(database: Database, campaign_id: UUID, outcome: Outcom
             await binding.learn(connection, campaign_id, outcome.tracking_id)
 
 
-async def settle_otherwise(
-    database: Database, campaign_id: UUID, submission: Submission, reason: str
-) -> None:
-    """Routee refused, or did not answer. A callback may have proved the contrary meanwhile."""
-    change = (
-        update(CampaignRow)
-        .where(CampaignRow.id == campaign_id, CampaignRow.submission == Submission.LAUNCHING)
-        .values(
-            submission=submission,
-            submission_reason=reason,
-            lease_until=None,
-            updated_at=func.now(),
-        )
+async def settle_open(
+    database: Database,
+    campaign_id: UUID,
+    submission: Submission,
+    *,
+    reason: str | None,
+    next_attempt_in: timedelta | None = None,
+) -> bool:
+    """
+    Settle a launch that is still open otherwise than by an answer of Routee's that accepts it.
+
+    False when it is not open any more: a callback may have proved that it was accepted.
+    """
+    next_attempt_at = None if next_attempt_in is None else func.now() + next_attempt_in
+    return await _change(
+        database,
+        and_(CampaignRow.id == campaign_id, _OPEN),
+        submission=submission,
+        submission_reason=reason,
+        lease_until=None,
+        next_attempt_at=next_attempt_at,
     )
+
+
+async def resolve_unconfirmed(
+    database: Database,
+    campaign_id: UUID,
+    submission: Submission,
+    *,
+    tracking_id: str | None,
+    reason: str,
+) -> bool:
+    """A person says what became of an unconfirmed launch; False when it is not unconfirmed."""
+    unconfirmed = and_(
+        CampaignRow.id == campaign_id, CampaignRow.submission == Submission.UNCONFIRMED
+    )
+    changed = await _change(
+        database,
+        unconfirmed,
+        submission=submission,
+        submission_reason=reason,
+        lease_until=None,
+        next_attempt_at=None,
+    )
+    if changed and tracking_id is not None:
+        async with database.driver() as connection:
+            await binding.learn(connection, campaign_id, tracking_id)
+    return changed
+
+
+async def settle_cancelled(database: Database, campaign_id: UUID) -> None:
+    """Routee has deleted it before its time."""
+    await _change(
+        database,
+        CampaignRow.id == campaign_id,
+        submission=Submission.CANCELLED,
+        submission_reason=None,
+    )
+
+
+async def forget_idempotency_keys(database: Database, *, older_than: timedelta) -> None:
+    """Let go of keys that nobody repeats any more."""
     async with database.writing() as session:
-        await session.execute(change)
+        old = IdempotencyKeyRow.created_at < func.now() - older_than
+        await session.execute(delete(IdempotencyKeyRow).where(old))
+
+
+async def _find_earlier(
+    session: AsyncSession, campaign_id: UUID, key: IdempotencyKey | None
+) -> Earlier | None:
+    if key is None:
+        return None
+    values = {**key._asdict(), "campaign_id": campaign_id}
+    claimed = upsert(IdempotencyKeyRow).values(values).on_conflict_do_nothing()
+    claimed_by_us = await session.scalar(claimed.returning(IdempotencyKeyRow.campaign_id))
+    if claimed_by_us is not None:
+        return None
+    query = select(IdempotencyKeyRow.campaign_id, IdempotencyKeyRow.fingerprint).where(
+        IdempotencyKeyRow.api_key_id == key.api_key_id, IdempotencyKeyRow.key == key.key
+    )
+    row = (await session.execute(query)).one()
+    return Earlier(row[0], row[1])
+
+
+async def _change(database: Database, which: ColumnElement[bool], **values: object) -> bool:
+    change = update(CampaignRow).where(which).values(updated_at=func.now(), **values)
+    async with database.writing() as session:
+        changed = await session.scalars(change.returning(CampaignRow.id))
+        return changed.first() is not None

@@ -88,10 +88,22 @@ class CampaignRow(Row):
     warnings: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
     #: Until when the process that is calling Routee may be thought alive.
     lease_until: Mapped[datetime | None]
+    #: How often Routee was asked for it.
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    #: When to ask again; null when there is nothing to be learnt from asking.
+    next_attempt_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (
+        Index(
+            "campaigns_open_idx",
+            "id",
+            postgresql_where=text("submission IN ('launching', 'unconfirmed')"),
+        ),
+        Index("campaigns_name_idx", "name", "id"),
+        Index("campaigns_label_idx", "label", "id"),
+        Index("campaigns_submission_idx", "submission", "id"),
         Index(
             "campaigns_name_key",
             "name",
@@ -261,6 +273,19 @@ class QuarantineRow(Row):
     #: Without the token.
     path: Mapped[str]
     body: Mapped[bytes]
+
+
+class IdempotencyKeyRow(Row):
+    """Which launch a caller's `Idempotency-Key` stands for."""
+
+    __tablename__ = "idempotency_keys"
+
+    api_key_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    #: SHA-256 of the request.
+    fingerprint: Mapped[bytes]
+    campaign_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"), index=True)
 
 
 class ApiKeyRow(Row):

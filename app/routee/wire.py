@@ -12,6 +12,7 @@ from app.domain.quarantine import Reason
 #: Decimals stay decimals: money never passes through a binary float.
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+_ORDERED_ENCODER: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _UNFIT: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 #: Python refuses to turn longer digit strings into an int.
 _MAX_INTEGER_DIGITS: Final = 4000
@@ -67,6 +68,16 @@ def _decimal(digits: str) -> Decimal:
 
 def _integer(digits: str) -> int | Decimal:
     return int(digits) if len(digits) < _MAX_INTEGER_DIGITS else Decimal(digits)
+
+
+def canonical(value: object) -> bytes:
+    """
+    *value*, which has no lone surrogates, in one spelling: members in the order of their names.
+
+    Raises:
+        UnicodeEncodeError: it has lone surrogates.
+    """
+    return _ORDERED_ENCODER.encode(value)
 
 
 def serialise(value: object) -> bytes:

@@ -1,6 +1,8 @@
 """Which API key a request has, mostly from memory."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -14,7 +16,7 @@ from app.kit.recent import Recent
 REMEMBERED_SECONDS: Final = 5.0
 _MAX_REMEMBERED_KEYS: Final = 10_000
 #: Unknown keys cost a query each, so guessing must not be fast.
-_LOOKUPS_PER_SECOND: Final = 50
+_GUESSES_PER_SECOND: Final = 50
 
 
 class _Known(NamedTuple):
@@ -27,11 +29,13 @@ class _Known(NamedTuple):
 class Keyring:
     """Verifies API keys."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
+        self._clock = clock
         self._known: Recent[bytes, _Known] = Recent(_MAX_REMEMBERED_KEYS)
+        self._under_way: dict[bytes, asyncio.Task[_Known]] = {}
         self._second = 0
-        self._lookups = 0
+        self._guesses = 0
 
     async def verified(self, key: str) -> ApiKey:
         """
@@ -43,23 +47,36 @@ class Keyring:
         """
         sha256 = digest(key)
         known = self._known.find(sha256)
-        if known is None or known.until < time.monotonic():
-            known = await self._looked_up(sha256)
+        if known is None or known.until < self._clock():
+            # A key that was good is no guess: guessing must not lock out those who have one.
+            known = await self._looked_up(sha256, is_guess=known is None or known.key is None)
         if known.key is None or not known.key.is_good(datetime.now(UTC)):
             raise Unauthorized
         return known.key
 
-    async def _looked_up(self, sha256: bytes) -> _Known:
-        self._count_lookup()
-        key = await find_api_key(self._database, sha256)
-        known = _Known(key, time.monotonic() + REMEMBERED_SECONDS)
+    async def _looked_up(self, sha256: bytes, *, is_guess: bool) -> _Known:
+        """What the database says; however many requests wait for it, it is asked once."""
+        lookup = self._under_way.get(sha256)
+        if lookup is None:
+            if is_guess:
+                self._count_guess()
+            lookup = asyncio.create_task(self._ask(sha256))
+            self._under_way[sha256] = lookup
+        return await asyncio.shield(lookup)
+
+    async def _ask(self, sha256: bytes) -> _Known:
+        try:
+            key = await find_api_key(self._database, sha256)
+        finally:
+            del self._under_way[sha256]
+        known = _Known(key, self._clock() + REMEMBERED_SECONDS)
         self._known.put(sha256, known)
         return known
 
-    def _count_lookup(self) -> None:
-        second = int(time.monotonic())
+    def _count_guess(self) -> None:
+        second = int(self._clock())
         if second != self._second:
-            self._second, self._lookups = second, 0
-        self._lookups += 1
-        if self._lookups > _LOOKUPS_PER_SECOND:
+            self._second, self._guesses = second, 0
+        self._guesses += 1
+        if self._guesses > _GUESSES_PER_SECOND:
             raise Overloaded("Too many API keys are being tried.", retry_after_seconds=1)

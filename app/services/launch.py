@@ -1,147 +1,178 @@
-"""Asking Routee for a campaign, so that it is paid for once and never forgotten."""
+"""Launching a campaign: checked before money is spent, paid for once, never forgotten."""
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
 
+from app.db.campaigns import get_campaign
 from app.db.database import Database
 from app.db.launches import (
+    Earlier,
+    IdempotencyKey,
     Intent,
     NameTaken,
-    Outcome,
     add_intent,
-    settle_launched,
-    settle_otherwise,
+    forget_idempotency_keys,
+    take_up,
 )
-from app.domain.callback_token import CallbackTokens
 from app.domain.campaign import Submission
 from app.errors import (
     CampaignNameInUse,
+    IdempotencyKeyReused,
     InvalidRequest,
     LaunchingNotConfigured,
+    LaunchInProgress,
+    LaunchRejected,
     RouteeRefused,
-    RouteeUnavailable,
 )
 from app.kit.uuid7 import uuid7
-from app.routee.client import RouteeClient
-from app.routee.rules import examine, generated_name, sendable
-from app.routee.wire import serialise
+from app.routee.preflight import Prober, preflight
+from app.routee.refusals import Meaning
+from app.routee.rules import Caution, examine, generated_name
+from app.routee.wire import canonical, serialise
+from app.services.attempts import LEASE, Attempt, Attempts
 
 log = structlog.get_logger()
 
-#: Longer than a call to Routee may take, so that a living owner is never taken for a dead one.
-LEASE: Final = timedelta(seconds=60)
-_NAME_IN_USE: Final = "409009003"
+#: For so long a repeated `Idempotency-Key` does nothing twice.
+IDEMPOTENCY_KEYS_KEPT: Final = timedelta(days=7)
+_RETRY_AFTER_SECONDS: Final = 2
+
+
+class Launched(NamedTuple):
+    """A launch that was asked for, now or under the same key before."""
+
+    campaign_id: UUID
+    replayed: bool
 
 
 class Launching:
-    """Launches campaigns through *client*, whose callbacks come back to *public_url*."""
+    """The story of a launch, from the caller's request to what Routee made of it."""
 
     def __init__(
         self,
         database: Database,
-        client: RouteeClient,
-        tokens: CallbackTokens,
+        attempts: Attempts,
+        prober: Prober,
         *,
-        public_url: str,
         missing_settings: tuple[str, ...],
     ) -> None:
         self._database = database
-        self._client = client
-        self._tokens = tokens
-        self._public_url = public_url
+        self._attempts = attempts
+        self._prober = prober
         self._missing_settings = missing_settings
 
-    async def launch(self, request: Mapping[str, Any]) -> UUID:
+    async def launch(
+        self,
+        request: object,
+        *,
+        api_key_id: UUID,
+        idempotency_key: str | None = None,
+        check_media: bool = False,
+    ) -> Launched:
         """
-        Ask Routee for the campaign that *request*, a body in Routee's words, describes.
+        Ask Routee for the campaign that *request*, parsed JSON in Routee's words, describes.
 
-        Returns our id of the campaign, which is launched or, when the call went unanswered,
-        unconfirmed.
+        The campaign is launched then or, when the call went unanswered, unconfirmed. With
+        *check_media* the hosts of its media are asked before.
 
         Raises:
             LaunchingNotConfigured: settings are missing.
             InvalidRequest: Routee would refuse it; nothing was sent.
             CampaignNameInUse: the name is taken, here or at Routee.
-            RouteeRefused: Routee did refuse it.
+            IdempotencyKeyReused: the key stands for another request.
+            LaunchInProgress: the same launch is under way at this moment.
+            LaunchRejected: the key stands for a launch that was refused.
+            RouteeRefused: Routee refused it.
             RouteeUnavailable: it was not sent.
         """
+        self._require_configured()
+        intent, campaign_id, body = await self._examined(request, check_media=check_media)
+        key = None
+        if idempotency_key is not None:
+            key = IdempotencyKey(api_key_id, idempotency_key, _fingerprint(body))
+        earlier = await self._commit_to(campaign_id, intent, key)
+        if earlier is not None:
+            return await self._replayed(earlier, body)
+        attempt = Attempt(campaign_id, intent.name, intent.name_generated, number=1)
+        refusal = await self._attempts.make(attempt, body)
+        if refusal is None:
+            return Launched(campaign_id, replayed=False)
+        if isinstance(refusal, RouteeRefused) and refusal.meaning == Meaning.CAMPAIGN_NAME_IN_USE:
+            raise _name_in_use(intent.name) from refusal
+        raise refusal
+
+    async def relaunch_due(self) -> None:
+        """Take up, one after another, launches whose owner died or that are due to be repeated."""
+        if self._missing_settings:
+            return
+        while (launch := await take_up(self._database, lease=LEASE)) is not None:
+            await self._attempts.make_again(launch)
+
+    async def forget_old_keys(self) -> None:
+        """Let go of idempotency keys that have served their time."""
+        await forget_idempotency_keys(self._database, older_than=IDEMPOTENCY_KEYS_KEPT)
+
+    def _require_configured(self) -> None:
         if self._missing_settings:
             raise LaunchingNotConfigured(f"Not set: {', '.join(self._missing_settings)}.")
+
+    async def _examined(
+        self, request: object, *, check_media: bool
+    ) -> tuple[Intent, UUID, Mapping[str, Any]]:
         # Reading a thousand numbers takes long enough to delay callbacks.
-        examination = await asyncio.to_thread(examine, request, now=datetime.now(UTC))
-        if examination.faults:
-            raise InvalidRequest(faults=examination.faults)
+        found = await asyncio.to_thread(examine, request, now=datetime.now(UTC))
+        if found.faults or not isinstance(request, dict):
+            raise InvalidRequest(faults=found.faults)
+        warnings: tuple[Caution, ...] = found.warnings
+        if check_media:
+            media = await preflight(request, prober=self._prober)
+            if media.faults:
+                raise InvalidRequest(faults=media.faults)
+            warnings += media.warnings
         campaign_id = uuid7()
         given_name = request.get("campaignName")
         intent = Intent(
             name=given_name or generated_name(campaign_id),
             name_generated=given_name is None,
             label=request.get("label"),
-            billing=examination.billing,
+            billing=found.billing,
             request=serialise(request),
-            warnings=[asdict(warning) for warning in examination.warnings],
+            warnings=[asdict(warning) for warning in warnings],
         )
-        await self._commit_to(campaign_id, intent)
-        await self._ask(campaign_id, self._body(campaign_id, request, intent.name))
-        return campaign_id
+        return intent, campaign_id, request
 
-    async def _commit_to(self, campaign_id: UUID, intent: Intent) -> None:
+    async def _commit_to(
+        self, campaign_id: UUID, intent: Intent, key: IdempotencyKey | None
+    ) -> Earlier | None:
         """From here on the campaign is known, whatever happens to this process."""
         try:
-            await add_intent(self._database, campaign_id, intent, lease=LEASE)
+            return await add_intent(
+                self._database, campaign_id, intent, lease=LEASE, idempotency_key=key
+            )
         except NameTaken:
             raise _name_in_use(intent.name) from None
 
-    def _body(
-        self, campaign_id: UUID, request: Mapping[str, Any], name: str
-    ) -> Mapping[str, object]:
-        base = f"{self._public_url}/callbacks/{self._tokens.for_campaign(campaign_id)}"
-        return sendable(
-            request, name=name, callback_url=f"{base}/status", inbound_url=f"{base}/inbound"
-        )
+    async def _replayed(self, earlier: Earlier, request: Mapping[str, Any]) -> Launched:
+        if earlier.fingerprint != _fingerprint(request):
+            raise IdempotencyKeyReused
+        campaign = await get_campaign(self._database, earlier.campaign_id)
+        if campaign.submission == Submission.LAUNCHING:
+            raise LaunchInProgress(retry_after_seconds=_RETRY_AFTER_SECONDS)
+        if campaign.submission == Submission.REJECTED:
+            raise LaunchRejected(campaign.submission_reason)
+        return Launched(earlier.campaign_id, replayed=True)
 
-    async def _ask(self, campaign_id: UUID, body: Mapping[str, object]) -> None:
-        try:
-            answer = await self._client.launch_campaign(body)
-        except RouteeRefused as refusal:
-            await self._settle(campaign_id, Submission.REJECTED, str(refusal))
-            if refusal.code == _NAME_IN_USE:
-                raise _name_in_use(str(body["campaignName"])) from refusal
-            raise
-        except RouteeUnavailable as silence:
-            if silence.may_have_been_accepted:
-                await self._settle(campaign_id, Submission.UNCONFIRMED, str(silence))
-                return
-            await self._settle(campaign_id, Submission.REJECTED, str(silence))
-            raise
-        log.info("campaign launched", campaign_id=str(campaign_id), tracking_id=answer.tracking_id)
-        expected = answer.total_messages
-        outcome = Outcome(
-            answer=answer.body,
-            tracking_id=answer.tracking_id,
-            expected_messages=answer.number_of_recipients if expected is None else expected,
-            cost=answer.cost,
-        )
-        await settle_launched(self._database, campaign_id, outcome)
 
-    async def _settle(self, campaign_id: UUID, submission: Submission, reason: str) -> None:
-        log.warning(
-            "campaign not launched",
-            campaign_id=str(campaign_id),
-            submission=submission.value,
-            reason=reason,
-        )
-        await settle_otherwise(self._database, campaign_id, submission, reason)
-
-    async def close(self) -> None:
-        """Close the connections to Routee."""
-        await self._client.aclose()
+def _fingerprint(request: Mapping[str, Any]) -> bytes:
+    """Equal for requests that say the same, however their members are ordered and spaced."""
+    return hashlib.sha256(canonical(request)).digest()
 
 
 def _name_in_use(name: str) -> CampaignNameInUse:

@@ -1,13 +1,15 @@
 """Campaigns: launching them, where they stand, and their messages."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AwareDatetime, Field
 
 from app.api.parts import (
     DEFAULT_LIMIT,
+    Admin,
     Cursor,
     Launcher,
     Limit,
@@ -20,14 +22,22 @@ from app.api.parts import (
 )
 from app.api.routes.messages import MessageOut, message_out
 from app.api.wire import Instant, Money, Page, Wire
-from app.db.campaigns import counts_of, find_campaign
+from app.db.campaigns import (
+    CampaignFilter,
+    counts_of,
+    counts_of_each,
+    find_campaign,
+    page_of_campaigns,
+)
 from app.db.messages import MessageFilter, page_of_campaign_messages
 from app.db.tables import CampaignRow
 from app.domain.campaign import Billing, Submission
 from app.domain.status import RANK, Status, is_final
-from app.errors import NotFound
+from app.errors import Fault, InvalidRequest, NotFound
 from app.kit.cursor import encode_cursor
 from app.routee.campaign_fields import passed_on
+from app.routee.wire import Unreadable, parse
+from app.services.settling import cancel, resolve
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
@@ -110,30 +120,128 @@ def campaign_out(row: CampaignRow, counted: dict[str, int]) -> CampaignOut:
     return CampaignOut.model_validate({**fields, **ours})
 
 
+class Resolution(Wire):
+    """What a person found out about an unconfirmed launch."""
+
+    submission: Literal[Submission.LAUNCHED, Submission.REJECTED]
+    #: Routee's trackingId of it, if it was launched and the person has found it.
+    tracking_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+
+
+async def _json_body(request: Request) -> object:
+    """The body with its numbers as they are written: the framework would make binary floats."""
+    try:
+        return parse(await request.body())
+    except Unreadable:
+        raise InvalidRequest(faults=(Fault("body", "must be JSON in UTF-8"),)) from None
+
+
+_BODY_SCHEMA: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "Routee's campaign request.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
 @router.post(
     "",
     summary="Launch a campaign",
     status_code=HTTPStatus.CREATED,
     responses={HTTPStatus.ACCEPTED: {"model": CampaignOut, "description": "Routee has not said"}},
+    openapi_extra=_BODY_SCHEMA,
 )
-async def launch_campaign(
-    request: Annotated[dict[str, Any], Body(description="Routee's campaign request.")],
+async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
+    request: Annotated[object, Depends(_json_body)],
     response: Response,
     parts: PartsDep,
-    _: Launcher,
+    caller: Launcher,
+    *,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[\x21-\x7e]{1,255}$",
+            description="Any text of yours: repeating the request with it does nothing twice.",
+        ),
+    ] = None,
+    check_media: Annotated[
+        bool, Query(alias="preflight", description="Ask the hosts of its media before.")
+    ] = False,
 ) -> CampaignOut:
     """
     Ask Routee for a campaign, with this service as its `callbackUrl` and `inboundUrl`.
 
     201 when Routee accepted it. 202 when Routee gave no usable answer: it may have been accepted,
-    must not be sent again, and is settled by its first callback.
+    must not be sent again, and is settled by itself or by its first callback. With an
+    `Idempotency-Key` that was used before, the current state of that launch is answered, and
+    the header `Idempotency-Replayed: true` says so.
     """
-    campaign_id = await parts.launching.launch(request)
-    campaign = await _campaign(parts, str(campaign_id))
-    response.headers["Location"] = f"/v1/campaigns/{campaign_id}"
+    launched = await parts.launching.launch(
+        request,
+        api_key_id=caller.id,
+        idempotency_key=idempotency_key,
+        check_media=check_media,
+    )
+    campaign = await _campaign(parts, str(launched.campaign_id))
+    response.headers["Location"] = f"/v1/campaigns/{launched.campaign_id}"
+    if launched.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
     if campaign.submission is Submission.UNCONFIRMED:
         response.status_code = HTTPStatus.ACCEPTED
     return campaign
+
+
+@router.get("", summary="Campaigns, the newest first")
+async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
+    parts: PartsDep,
+    _: Reader,
+    *,
+    name: Annotated[SafeText | None, Query(description="Exactly this name.")] = None,
+    label: Annotated[SafeText | None, Query(description="Exactly this label.")] = None,
+    submission: Annotated[Submission | None, Query(description="Only those that far.")] = None,
+    created_since: Annotated[AwareDatetime | None, Query(alias="createdSince")] = None,
+    created_before: Annotated[AwareDatetime | None, Query(alias="createdBefore")] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[CampaignOut]:
+    """Every campaign that was launched here or named in a callback, with its counts."""
+    wanted = CampaignFilter(name, label, submission, created_since, created_before)
+    scope = f"campaigns {wanted}"
+    position = position_in(cursor, scope=scope)
+    before = UUID(str(position[0])) if position else None
+    rows = await page_of_campaigns(parts.database, wanted, before=before, limit=limit + 1)
+    shown, more = rows[:limit], len(rows) > limit
+    counts = await counts_of_each(
+        parts.database, [row.tracking_id for row in shown if row.tracking_id is not None]
+    )
+    return Page(
+        items=[campaign_out(row, counts.get(row.tracking_id or "", {})) for row in shown],
+        next_cursor=encode_cursor([str(shown[-1].id)], scope=scope) if more else None,
+    )
+
+
+@router.delete("/{tracking_id}", summary="Cancel a scheduled campaign")
+async def cancel_campaign(tracking_id: TrackingId, parts: PartsDep, _: Launcher) -> CampaignOut:
+    """Delete a campaign at Routee before its time. Repeating it is harmless."""
+    campaign_id = await cancel(parts.database, parts.routee, tracking_id)
+    return await _campaign(parts, str(campaign_id))
+
+
+@router.post("/{tracking_id}/resolve", summary="Say what became of an unconfirmed launch")
+async def resolve_campaign(
+    tracking_id: TrackingId, resolution: Resolution, parts: PartsDep, _: Admin
+) -> CampaignOut:
+    """
+    Settle by a person's word what neither an answer nor a callback has settled.
+
+    Look it up by its name in Routee's console first: a launch that is called rejected here may be
+    launched again, and would be paid for twice.
+    """
+    campaign_id = await resolve(
+        parts.database, tracking_id, resolution.submission, routee_id=resolution.tracking_id
+    )
+    return await _campaign(parts, str(campaign_id))
 
 
 @router.get("/{tracking_id}", summary="One campaign and its counts")

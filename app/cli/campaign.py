@@ -1,0 +1,53 @@
+"""`routee-receiver campaign`: what only a person can settle."""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from app.cli.running import current_database, loaded_settings, run, say
+from app.domain.campaign import Submission
+from app.services.settling import resolve as resolve_campaign
+from app.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Settle what only a person can settle.")
+
+
+class Verdict(StrEnum):
+    """What a person may find out."""
+
+    LAUNCHED = Submission.LAUNCHED.value
+    REJECTED = Submission.REJECTED.value
+
+
+@app.command()
+def resolve(
+    campaign: Annotated[str, typer.Argument(help="Our id of the campaign.")],
+    verdict: Annotated[Verdict, typer.Argument(help="What Routee's console says of it.")],
+    tracking_id: Annotated[
+        str | None, typer.Option(help="Routee's trackingId of it, if it was launched.")
+    ] = None,
+) -> None:
+    """
+    Say what became of an unconfirmed launch.
+
+    Look it up by its name in Routee's console first: a launch that is called rejected here may be
+    launched again, and would be paid for twice.
+
+    Example: routee-receiver campaign resolve 019… launched --tracking-id ef03cac2-…
+    """
+    campaign_id = run(_resolve(loaded_settings(), campaign, Submission(verdict.value), tracking_id))
+    say(f"Campaign {campaign_id} is {verdict.value}.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `resolve` a command of a group that will have more."""
+
+
+async def _resolve(
+    settings: Settings, campaign: str, submission: Submission, tracking_id: str | None
+) -> UUID:
+    async with current_database(settings) as database:
+        return await resolve_campaign(database, campaign, submission, routee_id=tracking_id)

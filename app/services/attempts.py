@@ -1,0 +1,124 @@
+"""One attempt to have a campaign launched, and what it settles."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from app.db.database import Database
+from app.db.launches import OpenLaunch, Outcome, settle_launched, settle_open
+from app.domain.callback_token import CallbackTokens
+from app.domain.campaign import Submission
+from app.domain.settlement import Reply, Settlement, pause_before, settlement_of
+from app.errors import RouteeError, RouteeRefused, RouteeUnavailable
+from app.routee.client import RouteeClient
+from app.routee.launch_answer import LaunchAnswer
+from app.routee.refusals import Meaning
+from app.routee.rules import sendable
+from app.routee.wire import parse
+
+log = structlog.get_logger()
+
+#: Longer than `RouteeClient` lets a launch take, so that a living owner is never taken for a dead
+#: one; and short enough for an orphan to be taken up within a minute.
+LEASE: Final = timedelta(seconds=50)
+
+
+class Attempt(NamedTuple):
+    """What Routee is asked for."""
+
+    campaign_id: UUID
+    name: str
+    name_generated: bool
+    #: How often Routee was asked, this time included.
+    number: int
+
+
+class Attempts:
+    """Asks Routee through *client*, whose callbacks come back to *public_url*."""
+
+    def __init__(
+        self, database: Database, client: RouteeClient, tokens: CallbackTokens, *, public_url: str
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._tokens = tokens
+        self._public_url = public_url
+
+    async def make(self, attempt: Attempt, request: Mapping[str, Any]) -> RouteeError | None:
+        """
+        Ask once and settle what can be settled.
+
+        Returns what Routee said against it, if it is rejected.
+        """
+        reply, error, answer = await self._ask(self._body(attempt, request))
+        settlement = settlement_of(
+            reply, repeated=attempt.number > 1, name_generated=attempt.name_generated
+        )
+        await self._settle(attempt, settlement, error, answer)
+        return error if settlement.submission is Submission.REJECTED else None
+
+    async def make_again(self, launch: OpenLaunch) -> None:
+        """Ask once more for what may or may not have been accepted."""
+        attempt = Attempt(launch.campaign_id, launch.name, launch.name_generated, launch.attempts)
+        await self.make(attempt, parse(launch.request))
+
+    def _body(self, attempt: Attempt, request: Mapping[str, Any]) -> Mapping[str, object]:
+        token = self._tokens.for_campaign(attempt.campaign_id)
+        base = f"{self._public_url}/callbacks/{token}"
+        return sendable(
+            request,
+            name=attempt.name,
+            callback_url=f"{base}/status",
+            inbound_url=f"{base}/inbound",
+        )
+
+    async def _ask(
+        self, body: Mapping[str, object]
+    ) -> tuple[Reply, RouteeError | None, LaunchAnswer | None]:
+        try:
+            return Reply.ACCEPTED, None, await self._client.launch_campaign(body)
+        except RouteeRefused as refusal:
+            in_use = refusal.meaning == Meaning.CAMPAIGN_NAME_IN_USE
+            return Reply.NAME_IN_USE if in_use else Reply.REFUSED, refusal, None
+        except RouteeUnavailable as silence:
+            accepted = silence.may_have_been_accepted
+            return Reply.UNANSWERED if accepted else Reply.NOT_SENT, silence, None
+
+    async def _settle(
+        self,
+        attempt: Attempt,
+        settlement: Settlement,
+        error: RouteeError | None,
+        answer: LaunchAnswer | None,
+    ) -> None:
+        submission, ask_again = settlement
+        log.info(
+            "attempt to launch a campaign",
+            campaign_id=str(attempt.campaign_id),
+            attempt=attempt.number,
+            submission=submission.value,
+            reason=None if error is None else str(error),
+        )
+        if answer is not None:
+            await settle_launched(self._database, attempt.campaign_id, _outcome(answer))
+            return
+        await settle_open(
+            self._database,
+            attempt.campaign_id,
+            submission,
+            reason=None if submission is Submission.LAUNCHED else str(error),
+            next_attempt_in=pause_before(attempt.number) if ask_again else None,
+        )
+
+
+def _outcome(answer: LaunchAnswer) -> Outcome:
+    total = answer.total_messages
+    return Outcome(
+        answer=answer.body,
+        tracking_id=answer.tracking_id,
+        expected_messages=answer.number_of_recipients if total is None else total,
+        cost=answer.cost,
+    )
