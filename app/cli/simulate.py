@@ -4,9 +4,10 @@ import asyncio
 import math
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Final
 
 import typer
 import uvicorn
@@ -14,12 +15,22 @@ from rich.console import Console
 
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.courier import Progress
+from app.sandbox.faults import Endpoint, Fault, named_faults
+from app.sandbox.ledger import Launches
 from app.sandbox.routee import SimulatedRoutee
 
 _PROGRESS_EVERY_SECONDS = 2.0
 
 #: How long open requests may take when the simulator is told to stop.
 _GRACE_SECONDS = 3
+
+_FAULT_FORM: Final = "ENDPOINT:FAULT:PROBABILITY"
+_FAULT_HELP: Final = (
+    "Let requests fail with a probability, e.g. campaign:cut-after:0.1; may be given many times. "
+    f"Endpoints: {', '.join(Endpoint)}. "
+    f"Faults: {', '.join(named_faults(slow_seconds=0, retry_after=None))}; "
+    "those named after happen when Routee has done what was asked."
+)
 
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -61,9 +72,35 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
         float,
         typer.Option(min=0, help="Factor on the waits between repeats; 1 is Routee's own clock."),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same seed tells the same stories.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="The same seed tells the same stories and makes the same faults.")
+    ] = 1,
+    fault: Annotated[list[str] | None, typer.Option(metavar=_FAULT_FORM, help=_FAULT_HELP)] = None,
+    slow_seconds: Annotated[
+        float, typer.Option(min=0, help="How long the faults slow-before and slow-after take.")
+    ] = 5.0,
+    retry_after: Annotated[
+        str, typer.Option(help="The Retry-After of the fault 429: seconds or an HTTP date.")
+    ] = "1",
+    balance: Annotated[
+        float, typer.Option(min=0, help="What the account can spend; a message costs 0.035.")
+    ] = math.inf,
+    token_lifetime_seconds: Annotated[
+        float, typer.Option(min=1, help="How long an access token lives.")
+    ] = 3600.0,
+    viber: Annotated[
+        bool, typer.Option(help="Whether Viber is activated for the account; otherwise 403.")
+    ] = True,
 ) -> None:
-    """Run a simulated Routee that takes campaigns and posts their callbacks."""
+    """
+    Run a simulated Routee that takes campaigns and posts their callbacks.
+
+    It refuses what Routee refuses. For what it cannot find out by itself there are made-up values:
+    the sender id unknown-sender, the contact id unknown-contact, and any file URL with
+    larger-than-600-kb in it.
+    """
+    faults = named_faults(slow_seconds=slow_seconds, retry_after=retry_after)
+    shares = _read_faults(fault or [], faults)
     routee = SimulatedRoutee(
         behaviour=Behaviour(
             callbacks_per_second=callbacks_per_second or math.inf,
@@ -78,7 +115,12 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
         ),
         application_id=application_id,
         application_secret=application_secret,
+        balance=Decimal(str(balance)),
+        token_lifetime_seconds=token_lifetime_seconds,
     )
+    routee.account.is_viber_activated = viber
+    for endpoint, chances in shares.items():
+        _plan(routee, endpoint, chances)
     config = uvicorn.Config(
         routee.app,
         host=host,
@@ -89,6 +131,35 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
     origin = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     introduction = _introduction(origin, application_id, application_secret)
     asyncio.run(_serve(routee, uvicorn.Server(config), introduction))
+    _console.print(_launches_line(routee.launches.values()), markup=False)
+    for line in _fault_lines(routee, faults):
+        _console.print(line, markup=False)
+
+
+def _read_faults(
+    written: Iterable[str], faults: Mapping[str, Fault]
+) -> dict[Endpoint, dict[Fault, float]]:
+    """
+    The probability of each fault by endpoint.
+
+    Raises:
+        typer.BadParameter: one of them is not of the form of the option.
+    """
+    shares: dict[Endpoint, dict[Fault, float]] = {}
+    for one in written:
+        try:
+            endpoint, name, share = one.split(":")
+            shares.setdefault(Endpoint(endpoint), {})[faults[name]] = float(share)
+        except (ValueError, KeyError):
+            raise typer.BadParameter(f"{one!r} is not {_FAULT_FORM}: {_FAULT_HELP}") from None
+    return shares
+
+
+def _plan(routee: SimulatedRoutee, endpoint: Endpoint, shares: Mapping[Fault, float]) -> None:
+    try:
+        routee.faults.sometimes(endpoint, shares)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 async def _serve(routee: SimulatedRoutee, server: uvicorn.Server, introduction: str) -> None:
@@ -148,6 +219,23 @@ def _introduction(origin: str, application_id: str, application_secret: str) -> 
             "",
         )
     )
+
+
+def _launches_line(launches: Collection[Launches]) -> str:
+    return (
+        f"{len(launches)} campaign names: "
+        f"{sum(one.requests for one in launches)} requests, "
+        f"{sum(one.accepted for one in launches)} accepted, "
+        f"{sum(one.accepted > 1 for one in launches)} names more than once"
+    )
+
+
+def _fault_lines(routee: SimulatedRoutee, faults: Mapping[str, Fault]) -> Iterator[str]:
+    names = {fault: name for name, fault in faults.items()}
+    for (endpoint, fault), count in sorted(
+        routee.faults.met.items(), key=lambda item: (item[0][0], names[item[0][1]])
+    ):
+        yield f"{endpoint} {names[fault]}: {count} times"
 
 
 def _line(progress: Progress) -> str:

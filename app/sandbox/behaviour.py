@@ -28,6 +28,8 @@ class Behaviour:
     lost_share: float = 0.0
     #: The first callbacks are posted before the request that created their campaign is answered.
     before_answer: bool = False
+    #: No callback is posted until `SimulatedRoutee.release` is called; goes before `before_answer`.
+    held: bool = False
     #: How many callbacks are under way at the same time, 1 or more.
     connections: int = 16
     #: Factor on the waits between repeats: 1.0 is Routee's own clock, 0.001 a thousandth of it.

@@ -1,8 +1,10 @@
 """The only file that posts callbacks, by Routee's rules for itself (routee-contract, section 3)."""
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from http import HTTPStatus
 
 import httpx
@@ -93,8 +95,17 @@ class Courier:
         self._running: asyncio.Task[None] | None = None
         self._settled = asyncio.Event()
         self._settled.set()
-        # Reading the certificates takes long; the clients of all workers share them.
-        self._certificates = httpx.create_ssl_context(trust_env=False)
+        self._released = asyncio.Event()
+        if not behaviour.held:
+            self._released.set()
+
+    def hold(self) -> None:
+        """Post nothing more until `release`; what is under way still goes out."""
+        self._released.clear()
+
+    def release(self) -> None:
+        """Post what was held back, by the agreed pace, and hold nothing back any more."""
+        self._released.set()
 
     def take(self, postings: Sequence[Posting]) -> None:
         """Post all of these in their order, spread by the agreed pace, after the agreed delay."""
@@ -105,7 +116,14 @@ class Courier:
             self._timetable.add(posting, in_seconds=seconds)
 
     async def take_now(self, postings: Sequence[Posting]) -> None:
-        """Attempt each of these once before returning, without regard to pace and delay."""
+        """
+        Attempt each of these once before returning, without regard to pace and delay.
+
+        While callbacks are held back these are as well, like all others.
+        """
+        if not self._released.is_set():
+            self.take(postings)
+            return
         self._count_planned(postings)
         self._start()
         async with self._new_client() as client, asyncio.TaskGroup() as group:
@@ -160,6 +178,7 @@ class Courier:
     async def _hand_out(self) -> None:
         while True:
             posting = await self._timetable.next()
+            await self._released.wait()
             await self._keep_pace()
             await self._ready.put(posting)
 
@@ -176,6 +195,11 @@ class Courier:
         async with self._new_client() as client:
             while True:
                 await self._deliver(await self._ready.get(), client)
+
+    @cached_property
+    def _certificates(self) -> ssl.SSLContext:
+        """Reading these takes long; the clients of all workers share them."""
+        return httpx.create_ssl_context(trust_env=False)
 
     def _new_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(

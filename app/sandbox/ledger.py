@@ -127,6 +127,27 @@ class SimulatedMessage:
         return max(posted, key=lambda occurrence: occurrence.weight, default=None)
 
 
+@dataclass(slots=True)
+class Launches:
+    """
+    The requests for a campaign of one name, whatever became of them.
+
+    Routee accepts one campaign of a name. Only when it was deleted can there be another.
+    """
+
+    #: When each request came in, also those that met a fault or came with a stale token.
+    arrived_at: list[datetime] = field(default_factory=list)
+    #: How many of them Routee accepted, whether the client was told or not.
+    accepted: int = 0
+    #: The nine digits of each refusal, in order; faults and stale tokens are none.
+    refusal_codes: list[str] = field(default_factory=list)
+
+    @property
+    def requests(self) -> int:
+        """How many requests came in."""
+        return len(self.arrived_at)
+
+
 @dataclass(slots=True, eq=False)
 class SimulatedCampaign:
     """

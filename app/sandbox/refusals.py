@@ -1,18 +1,8 @@
-"""The only file of the simulator that knows what it refuses (routee-contract, section 2)."""
+"""The only file of the simulator that knows how Routee refuses (routee-contract, section 2)."""
 
-import re
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from decimal import Decimal
 
 from starlette.responses import JSONResponse
-
-from app.sandbox.requests import CampaignRequest
-
-#: The one sender id that no account has; every other one that is not empty is known.
-UNKNOWN_SENDER_ID = "unknown-sender"
-
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,50 +26,40 @@ class Refusal:
         return JSONResponse(document, status_code=self.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What the account looks like when a request comes in."""
-
-    campaign_names: Collection[str]
-    balance: Decimal
-
-
-UNREADABLE = Refusal("400000000", "The request could not be read")
-BAD_RECIPIENT = Refusal("400019002", "A recipient is malformed", "001")
 BALANCE_TOO_LOW = Refusal("400001009", "The balance is too low")
+BAD_RECIPIENT = Refusal("400019002", "A recipient is malformed", "001")
+BAD_LAYOUT = Refusal("400019002", "The layout is not supported", "007")
+BAD_VIDEO_LAYOUT = Refusal("400019002", "The layout of a message with a video is not supported")
+VIDEO_IN_SESSION = Refusal("400019002", "A session message cannot have a video")
+FILE_TOO_LARGE = Refusal("400019002", "The file is larger than 600 KB", "016")
+BAD_FILE_TYPE = Refusal("400019002", "The file type is not supported", "019")
+BAD_SESSION_KIND = Refusal("400019002", "A session message is a text, an image or a file", "020")
+UNREADABLE = Refusal("400000000", "The request could not be read")
+BAD_IMAGE_URL = Refusal("400000000", "imageURL must be an https URL of at most 1000 characters")
+BAD_TTL = Refusal("400000000", "ttl must be 30 to 86400 seconds")
+BAD_THUMBNAIL = Refusal(
+    "400000000",
+    "SRVC_BAD_THUMBNAIL: videoThumbnail must be an https URL of at most 1000 characters",
+)
+BAD_VIDEO = Refusal("400000000", "A video is at most 200 MB large and 600 seconds long")
+UNKNOWN_CONTACT = Refusal("404002001", "A contact was not found")
 UNKNOWN_SENDER = Refusal("404020001", "The sender id is not correct")
 NAME_IN_USE = Refusal("409009003", "The account has a campaign of that name")
-NOT_SCHEDULED = Refusal("400009002", "The campaign is no longer scheduled")
 NO_CAMPAIGN = Refusal("404009001", "The campaign was not found")
-#: The provider's code for this is not known.
-NO_MESSAGE = Refusal("404000000", "The message was not found")
+NOT_SCHEDULED = Refusal("400009002", "The campaign is no longer scheduled")
 
-
-def _has_bad_recipient(request: CampaignRequest, _: Account) -> bool:
-    return any(not _E164.fullmatch(number) for number in request.to)
-
-
-def _has_unknown_sender(request: CampaignRequest, _: Account) -> bool:
-    return request.sender_id in {None, "", UNKNOWN_SENDER_ID}
-
-
-def _has_name_in_use(request: CampaignRequest, account: Account) -> bool:
-    return request.name is not None and request.name in account.campaign_names
-
-
-def _costs_too_much(request: CampaignRequest, account: Account) -> bool:
-    return request.cost > account.balance
-
-
-#: Tried in this order; the first that holds is answered.
-_RULES: tuple[tuple[Callable[[CampaignRequest, Account], bool], Refusal], ...] = (
-    (_has_bad_recipient, BAD_RECIPIENT),
-    (_has_unknown_sender, UNKNOWN_SENDER),
-    (_has_name_in_use, NAME_IN_USE),
-    (_costs_too_much, BALANCE_TOO_LOW),
+# The bounds below are documented, but not with which code they are kept.
+BAD_NAME = Refusal(
+    "400000000", "campaignName must be 2 to 30 latin letters, digits, spaces and hyphens"
 )
+BAD_RECIPIENTS = Refusal("400000000", "There must be 1 to 1000 recipients, contacts or groups")
+BAD_LABEL = Refusal("400000000", "label must be at most 350 characters")
+BAD_ACTION = Refusal("400000000", "action needs a caption of 1 to 30 characters and a targetUrl")
+BAD_FILE = Refusal("400000000", "viberFile needs a fileUrl and a fileName of at most 25 characters")
 
-
-def find_refusal(request: CampaignRequest, account: Account) -> Refusal | None:
-    """Why *request* is refused, or None if it is accepted."""
-    return next((refusal for holds, refusal in _RULES if holds(request, account)), None)
+# The provider's codes for these are not known.
+NO_MESSAGE = Refusal("404000000", "The message was not found")
+VIBER_NOT_ACTIVATED = Refusal(
+    "403000000",
+    "Viber is not activated for this account. Fill in the Viber Application Form to activate it.",
+)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum
 
 #: What one message costs, in the account's currency.
 PRICE = Decimal("0.035")
@@ -69,6 +70,16 @@ class Recipient:
         return next((country for country in found if country), UNKNOWN_COUNTRY)
 
 
+class Part(Enum):
+    """What a message can have; which of them together are its layout."""
+
+    TEXT = "text"
+    IMAGE = "imageURL"
+    ACTION = "action"
+    FILE = "viberFile"
+    VIDEO = "viberVideo"
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """What is sent; the media are kept as they came."""
@@ -80,6 +91,11 @@ class Body:
     video: Mapping[str, object] | None
     #: As it came, for the echo in the answer.
     document: Mapping[str, object]
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """The parts that are there; an empty one is not."""
+        return frozenset(part for part in Part if self.document.get(part.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +166,14 @@ def read_campaign_request(document: object) -> CampaignRequest:
         is_session_message=fields.flag("isSessionMessage"),
         document=fields.document,
     )
+
+
+def campaign_name_in(body: bytes) -> str | None:
+    """The campaign name of a request as it came, or None if none can be made out."""
+    try:
+        return _Fields(json.loads(body)).text("campaignName")
+    except ValueError:
+        return None
 
 
 def _require_writable(document: object) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,31 +15,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.sandbox.account import QUEUED, SCHEDULED, SimulatedAccount
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.courier import Courier, Progress
 from app.sandbox.deliveries import messages_of
-from app.sandbox.ledger import SimulatedCampaign
+from app.sandbox.door import Answering, Door
+from app.sandbox.fault_plan import FaultPlan
+from app.sandbox.faults import Endpoint
+from app.sandbox.ledger import Launches, SimulatedCampaign
 from app.sandbox.payloads import campaign_answer, tracking_item
 from app.sandbox.postings import Posting, postings_of
-from app.sandbox.refusals import (
-    NO_CAMPAIGN,
-    NO_MESSAGE,
-    NOT_SCHEDULED,
-    UNREADABLE,
-    Account,
-    find_refusal,
-)
-from app.sandbox.requests import CampaignRequest, read_campaign_request
-from app.sandbox.tokens import TokenDesk, unknown_token
+from app.sandbox.refusals import NO_CAMPAIGN, NO_MESSAGE, NOT_SCHEDULED, UNREADABLE
+from app.sandbox.requests import campaign_name_in, read_campaign_request
+from app.sandbox.rules import find_refusal
+from app.sandbox.tokens import TokenDesk
 from app.sandbox.tracking import tracking_page
 
 #: How many callbacks overtake the answer when `Behaviour.before_answer` is set.
 EARLY_CALLBACKS = 10
-
-_SCHEDULED = "Scheduled"
-_QUEUED = "Queued"
-
-_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class SimulatedRoutee:
@@ -59,23 +51,24 @@ class SimulatedRoutee:
         application_id: str,
         application_secret: str,
         balance: Decimal = Decimal("Infinity"),
-        token_lifetime_seconds: int = 3600,
+        token_lifetime_seconds: float = 3600,
     ) -> None:
-        #: What is left to spend; each accepted campaign lowers it. May be set at any time.
-        self.balance = balance
-        self._behaviour = behaviour
-        self._tokens = TokenDesk(
+        #: Its balance, and whether Viber is activated, may be set at any time.
+        self.account = SimulatedAccount(balance=balance)
+        #: How long tokens live may be set, and the living one made to expire, at any time.
+        self.tokens = TokenDesk(
             application_id=application_id,
             application_secret=application_secret,
             lifetime_seconds=token_lifetime_seconds,
         )
+        #: What goes wrong with which request.
+        self.faults = FaultPlan(seed=behaviour.seed)
+        self._behaviour = behaviour
+        self._door = Door(tokens=self.tokens, faults=self.faults, account=self.account)
         self._progress = Progress()
         self._courier = Courier(behaviour=behaviour, progress=self._progress)
-        self._campaigns: dict[str, SimulatedCampaign] = {}
-        self._campaign_by_message: dict[str, SimulatedCampaign] = {}
-        self._accepted = 0
         self._beginnings: dict[str, asyncio.TimerHandle] = {}
-        #: The API, for any ASGI server.
+        #: The API, for uvicorn; for any ASGI server as long as no connection is to be cut.
         self.app = Starlette(routes=self._routes(), lifespan=self._lifespan)
 
     @property
@@ -86,13 +79,27 @@ class SimulatedRoutee:
     @property
     def campaigns(self) -> Mapping[str, SimulatedCampaign]:
         """The ledger: every accepted campaign by tracking id, in order, without deleted ones."""
-        return MappingProxyType(self._campaigns)
+        return MappingProxyType(self.account.campaigns)
+
+    @property
+    def launches(self) -> Mapping[str, Launches]:
+        """The ledger by campaign name: how often each was asked for, and how often accepted."""
+        return MappingProxyType(self.account.launches)
+
+    def hold(self) -> None:
+        """Post no callback more until `release`; those that are under way still go out."""
+        self._courier.hold()
+
+    def release(self) -> None:
+        """Post the callbacks that were held back, and hold none back any more."""
+        self._courier.release()
 
     async def drained(self) -> None:
         """
         Wait until every callback of the campaigns that have begun is acknowledged or abandoned.
 
-        One that is still Scheduled does not count. Also returns when the simulator is closed.
+        One that is still Scheduled does not count, what is held back does. Also returns when the
+        simulator is closed.
 
         Raises:
             ExceptionGroup: posting broke down because of a defect of the simulator.
@@ -100,7 +107,8 @@ class SimulatedRoutee:
         await self._courier.drained()
 
     async def aclose(self) -> None:
-        """Stop posting and forget scheduled beginnings. May be called twice."""
+        """Stop posting, forget scheduled beginnings, end slow answers. May be called twice."""
+        self._door.close()
         for beginning in self._beginnings.values():
             beginning.cancel()
         await self._courier.aclose()
@@ -113,84 +121,65 @@ class SimulatedRoutee:
             await self.aclose()
 
     def _routes(self) -> list[Route]:
-        resources: tuple[tuple[str, str, _Endpoint], ...] = (
-            ("POST", "/viber/campaign", self._send_campaign),
-            ("DELETE", "/viber/campaign/{tracking_id}", self._delete_campaign),
-            ("GET", "/viber/tracking/campaign/{tracking_id}", self._track_campaign),
-            ("GET", "/viber/tracking/{tracking_id}", self._track_message),
+        resources: tuple[tuple[Endpoint, str, str, Answering], ...] = (
+            (Endpoint.CAMPAIGN, "POST", "/viber/campaign", self._send_campaign),
+            (Endpoint.DELETE, "DELETE", "/viber/campaign/{tracking_id}", self._delete_campaign),
+            (
+                Endpoint.TRACKING,
+                "GET",
+                "/viber/tracking/campaign/{tracking_id}",
+                self._track_campaign,
+            ),
+            (Endpoint.TRACKING, "GET", "/viber/tracking/{tracking_id}", self._track_message),
         )
+        token = self._door.open(Endpoint.TOKEN, self.tokens.issue)
         return [
-            Route("/oauth/token", self._tokens.issue, methods=["POST"]),
+            Route("/oauth/token", token, methods=["POST"]),
             *(
-                Route(path, self._guarded(endpoint), methods=[method])
-                for method, path, endpoint in resources
+                Route(path, self._door.guarded(endpoint, answering), methods=[method])
+                for endpoint, method, path, answering in resources
             ),
         ]
 
-    def _guarded(self, endpoint: _Endpoint) -> _Endpoint:
-        async def guarded(request: Request) -> Response:
-            if not self._tokens.opens(request.headers.get("authorization", "")):
-                return unknown_token()
-            return await endpoint(request)
-
-        return guarded
-
     async def _send_campaign(self, request: Request) -> Response:
+        body = await request.body()
         try:
-            asked = read_campaign_request(json.loads(await request.body()))
+            asked = read_campaign_request(json.loads(body))
         except ValueError as error:
+            self.account.note_refusal(campaign_name_in(body), UNREADABLE.code)
             return UNREADABLE.answer(str(error))
-        if refusal := find_refusal(asked, self._account()):
+        if refusal := find_refusal(asked, self.account):
+            self.account.note_refusal(asked.name, refusal.code)
             return refusal.answer()
-        campaign = self._accept(asked)
-        if campaign.state == _SCHEDULED:
+        campaign = self.account.accept(asked, now=_now())
+        if campaign.state == SCHEDULED:
             self._begin_later(campaign)
         else:
             await self._begin_now(campaign)
         return JSONResponse(campaign_answer(campaign))
 
     async def _delete_campaign(self, request: Request) -> Response:
-        campaign = self._campaigns.get(request.path_params["tracking_id"])
+        campaign = self.campaigns.get(request.path_params["tracking_id"])
         if campaign is None:
             return NO_CAMPAIGN.answer()
-        if campaign.state != _SCHEDULED:
+        if campaign.state != SCHEDULED:
             return NOT_SCHEDULED.answer()
         self._beginnings.pop(campaign.tracking_id).cancel()
-        del self._campaigns[campaign.tracking_id]
-        self.balance += campaign.request.cost
+        self.account.delete(campaign)
         return Response(status_code=204)
 
     async def _track_message(self, request: Request) -> Response:
         tracking_id = request.path_params["tracking_id"]
-        campaign = self._campaign_by_message.get(tracking_id)
+        campaign = self.account.find_campaign_of(tracking_id)
         if campaign is None:
             return NO_MESSAGE.answer()
         return JSONResponse(tracking_item(campaign, campaign.messages[tracking_id]))
 
     async def _track_campaign(self, request: Request) -> Response:
-        campaign = self._campaigns.get(request.path_params["tracking_id"])
+        campaign = self.campaigns.get(request.path_params["tracking_id"])
         if campaign is None:
             return NO_CAMPAIGN.answer()
         return tracking_page(campaign, request.query_params)
-
-    def _account(self) -> Account:
-        names = (campaign.request.name for campaign in self._campaigns.values())
-        return Account(campaign_names={name for name in names if name}, balance=self.balance)
-
-    def _accept(self, asked: CampaignRequest) -> SimulatedCampaign:
-        now = _now()
-        is_later = asked.scheduled_at is not None and asked.scheduled_at > now
-        campaign = SimulatedCampaign(
-            tracking_id=str(uuid.uuid4()),
-            request=asked,
-            accepted_at=now,
-            state=_SCHEDULED if is_later else _QUEUED,
-            number=self._accepted,
-        )
-        self._accepted += 1
-        self.balance -= asked.cost
-        self._campaigns[campaign.tracking_id] = campaign
-        return campaign
 
     async def _begin_now(self, campaign: SimulatedCampaign) -> None:
         early = EARLY_CALLBACKS if self._behaviour.before_answer else 0
@@ -201,7 +190,7 @@ class SimulatedRoutee:
     def _begin_later(self, campaign: SimulatedCampaign) -> None:
         def begin() -> None:
             del self._beginnings[campaign.tracking_id]
-            campaign.state = _QUEUED
+            campaign.state = QUEUED
             self._courier.take(self._plan(campaign))
 
         at = campaign.request.scheduled_at or campaign.accepted_at
@@ -213,8 +202,7 @@ class SimulatedRoutee:
         """Write the story of *campaign* into the ledger; what is to be posted of it, in order."""
         rng = Random(f"{self._behaviour.seed}/{campaign.number}")  # noqa: S311 (a story, no secret)
         for message in messages_of(campaign.request, started_at=_now(), rng=rng):
-            campaign.messages[message.tracking_id] = message
-            self._campaign_by_message[message.tracking_id] = campaign
+            self.account.add_message(campaign, message)
         postings = postings_of(campaign, behaviour=self._behaviour, rng=rng)
         self._progress.lost += len(campaign.lost_events)
         return postings

@@ -17,10 +17,11 @@ class TokenDesk:
     """Hands out access tokens; one that is still alive is handed out again, as Routee does."""
 
     def __init__(
-        self, *, application_id: str, application_secret: str, lifetime_seconds: int
+        self, *, application_id: str, application_secret: str, lifetime_seconds: float
     ) -> None:
+        #: How long the next token lives; the living one keeps its own time.
+        self.lifetime_seconds = lifetime_seconds
         self._credentials = f"{application_id}:{application_secret}".encode()
-        self._lifetime_seconds = lifetime_seconds
         self._token = ""
         self._expires_at = 0.0
 
@@ -48,6 +49,10 @@ class TokenDesk:
         alive = time.monotonic() < self._expires_at
         return alive and hmac.compare_digest(authorization.encode(), expected)
 
+    def expire(self) -> None:
+        """Let the living token be expired; the next one is another."""
+        self._expires_at = time.monotonic()
+
     def _knows(self, authorization: str) -> bool:
         scheme, _, encoded = authorization.partition(" ")
         try:
@@ -60,7 +65,7 @@ class TokenDesk:
         now = time.monotonic()
         if now >= self._expires_at:
             self._token = secrets.token_urlsafe(24)
-            self._expires_at = now + self._lifetime_seconds
+            self._expires_at = now + self.lifetime_seconds
 
 
 def unknown_token() -> JSONResponse:

@@ -13,6 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 import httpx
 import uvicorn
+from httpx import ASGITransport
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.sandbox.behaviour import Behaviour
@@ -34,6 +35,7 @@ class Changes(TypedDict, total=False):
     delay_seconds: float
     lost_share: float
     before_answer: bool
+    held: bool
     connections: int
     time_scale: float
     seed: int
@@ -137,6 +139,11 @@ class Stage:
         assert answer.status_code == 200, answer.text
         return self.routee.campaigns[answer.json()["trackingId"]]
 
+    async def fetch_token(self) -> None:
+        """Use the token that is handed out now."""
+        token = (await self.token()).json()["access_token"]
+        self.headers["Authorization"] = f"Bearer {token}"
+
     async def get(self, path: str) -> httpx.Response:
         return await self.api.get(path, headers=self.headers)
 
@@ -178,9 +185,26 @@ async def staged_routee(routee: SimulatedRoutee) -> AsyncIterator[Stage]:
         ) as api,
     ):
         stage = Stage(routee, receiver, origin, api)
-        token = (await stage.token()).json()["access_token"]
-        stage.headers["Authorization"] = f"Bearer {token}"
+        await stage.fetch_token()
         yield stage
+        # Before the server stops, so that it has no connections of the courier to wait for.
+        await routee.aclose()
+
+
+@asynccontextmanager
+async def staged_in_process() -> AsyncIterator[Stage]:
+    """A stage without sockets, for what is answered at once; nobody takes the callbacks."""
+    routee = SimulatedRoutee(
+        behaviour=Behaviour(held=True),
+        application_id=APPLICATION_ID,
+        application_secret=APPLICATION_SECRET,
+    )
+    origin = "http://routee.test"
+    async with httpx.AsyncClient(transport=ASGITransport(routee.app), base_url=origin) as api:
+        stage = Stage(routee, Receiver(), origin, api)
+        await stage.fetch_token()
+        yield stage
+        await routee.aclose()
 
 
 class PromptServer(uvicorn.Server):
@@ -196,6 +220,17 @@ class PromptServer(uvicorn.Server):
     async def main_loop(self) -> None:
         await self.on_tick(0)
         await self._stopped.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        """Without uvicorn's fixed waits of a tenth of a second."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        async with asyncio.timeout(5):
+            while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+        await self.lifespan.shutdown()
 
 
 @asynccontextmanager

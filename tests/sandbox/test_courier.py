@@ -140,7 +140,7 @@ async def test_after_twelve_repeats_a_callback_is_abandoned() -> None:
 async def test_repeats_wait_as_long_as_the_ladder_says() -> None:
     scale = 0.001
     async with staged(time_scale=scale) as stage:
-        stage.receiver.status_of = lambda r: 503 if stage.receiver.times(r) < 6 else 200
+        stage.receiver.status_of = lambda r: 503 if stage.receiver.times(r) < 5 else 200
         await stage.launched(1)
         await stage.drained()
 

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+import typer
+from typer.testing import CliRunner
+
+from app.cli.simulate import simulate
 
 _COMMAND = "import typer; from app.cli.simulate import simulate; typer.run(simulate)"
 
@@ -45,18 +49,46 @@ def _wait_for(origin: str, process: subprocess.Popen[str]) -> None:
     pytest.fail("the simulator does not listen")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly_with_its_progress(number: signal.Signals) -> None:
-    with simulator() as (process, _):
-        process.send_signal(number)
+def test_it_makes_faults_and_says_at_the_end_what_came_in_and_what_went_wrong() -> None:
+    faults = ("--fault", "campaign:cut-after:1", "--fault", "token:500:1", "--no-viber")
+    with simulator(*faults) as (process, origin):
+        token = httpx.post(f"{origin}/oauth/token", trust_env=False)
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.post(
+                f"{origin}/viber/campaign", json={"campaignName": "Spring sale"}, trust_env=False
+            )
+        process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=10)
 
+    assert token.status_code == 500
     assert process.returncode == 0, output
-    assert "0 of 0 callbacks settled" in output
-    assert "Traceback" not in output
+    assert "1 campaign names: 1 requests, 0 accepted, 0 names more than once\n" in output
+    assert "campaign cut-after: 1 times\ntoken 500: 1 times\n" in output
+    assert "ERROR" not in output
 
 
-def test_it_says_how_to_connect_a_receiver_and_takes_these_credentials() -> None:
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ["campaign:500"],
+        ["campaign:no-such-fault:0.1"],
+        ["no-such-endpoint:500:0.1"],
+        ["campaign:500:often"],
+        ["campaign:500:1.5"],
+        ["campaign:500:0.6", "campaign:429:0.6"],
+    ],
+)
+def test_faults_that_cannot_be_are_refused_before_it_starts(faults: list[str]) -> None:
+    app = typer.Typer()
+    app.command()(simulate)
+    options = [part for fault in faults for part in ("--fault", fault)]
+    result = CliRunner().invoke(app, options)
+
+    assert result.exit_code == 2
+    assert "campaign" in result.output
+
+
+def test_it_says_how_to_connect_a_receiver_and_an_interrupt_ends_it_cleanly() -> None:
     with simulator("--application-secret", "a secret", "--shuffled") as (process, origin):
         token = httpx.post(
             f"{origin}/oauth/token",
@@ -68,6 +100,9 @@ def test_it_says_how_to_connect_a_receiver_and_takes_these_credentials() -> None
         output, _ = process.communicate(timeout=10)
 
     assert token.status_code == 200
+    assert process.returncode == 0, output
+    assert "0 of 0 callbacks settled" in output
+    assert "Traceback" not in output
     assert f"RECEIVER_ROUTEE_API_URL={origin}\n" in output
     assert f"RECEIVER_ROUTEE_AUTH_URL={origin}\n" in output
     assert "RECEIVER_ROUTEE_APPLICATION_ID=demo-application\n" in output

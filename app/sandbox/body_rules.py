@@ -1,0 +1,148 @@
+"""The only file of the simulator that knows what a message may consist of."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from app.sandbox.refusals import (
+    BAD_ACTION,
+    BAD_FILE,
+    BAD_FILE_TYPE,
+    BAD_IMAGE_URL,
+    BAD_LAYOUT,
+    BAD_THUMBNAIL,
+    BAD_VIDEO,
+    BAD_VIDEO_LAYOUT,
+    FILE_TOO_LARGE,
+    Refusal,
+)
+from app.sandbox.requests import Body, Part
+
+#: A file counts as larger than 600 KB if this stands in its URL, because none is fetched.
+LARGE_FILE_URL_PART = "larger-than-600-kb"
+
+_LAYOUTS = frozenset(
+    {
+        frozenset({Part.TEXT}),
+        frozenset({Part.IMAGE}),
+        frozenset({Part.FILE}),
+        frozenset({Part.TEXT, Part.ACTION}),
+        frozenset({Part.TEXT, Part.ACTION, Part.IMAGE}),
+    }
+)
+_VIDEO_LAYOUTS = frozenset(
+    {
+        frozenset({Part.VIDEO}),
+        frozenset({Part.VIDEO, Part.TEXT}),
+        frozenset({Part.VIDEO, Part.TEXT, Part.IMAGE}),
+    }
+)
+_FILE_TYPES = frozenset(
+    {
+        *("doc", "docx", "rtf", "dot", "dotx", "odt", "odf", "fodt", "txt", "info", "pdf", "xps"),
+        *("pdax", "eps", "xls", "xlsx", "ods", "fods", "csv", "xlsm", "xltx"),
+    }
+)
+_URL_CHARACTERS = 1000
+_FILE_NAME_CHARACTERS = 25
+_CAPTION_CHARACTERS = 30
+_VIDEO_MEGABYTES = 200
+_VIDEO_SECONDS = 600
+_NO_URL_CHARACTER = re.compile(r"[\s\x00-\x1f\x7f]")
+
+
+def _has_bad_video_layout(body: Body) -> bool:
+    return Part.VIDEO in body.parts and body.parts not in _VIDEO_LAYOUTS
+
+
+def _has_bad_layout(body: Body) -> bool:
+    return Part.VIDEO not in body.parts and body.parts not in _LAYOUTS
+
+
+def _has_bad_image_url(body: Body) -> bool:
+    return bool(body.image_url) and not _is_media_url(body.image_url)
+
+
+def _has_bad_action(body: Body) -> bool:
+    if not body.action:
+        return False
+    return not (
+        _is_text(body.action.get("caption"), longest=_CAPTION_CHARACTERS)
+        and _is_text(body.action.get("targetUrl"))
+    )
+
+
+def _has_bad_file_type(body: Body) -> bool:
+    if not body.file:
+        return False
+    return str(body.file.get("fileType")).lower() not in _FILE_TYPES
+
+
+def _has_large_file(body: Body) -> bool:
+    if not body.file:
+        return False
+    return LARGE_FILE_URL_PART in str(body.file.get("fileUrl"))
+
+
+def _has_bad_file(body: Body) -> bool:
+    if not body.file:
+        return False
+    return not (
+        _is_text(body.file.get("fileUrl"))
+        and _is_text(body.file.get("fileName"), longest=_FILE_NAME_CHARACTERS)
+    )
+
+
+def _has_bad_thumbnail(body: Body) -> bool:
+    thumbnail = body.video.get("videoThumbnail") if body.video else None
+    return thumbnail is not None and not _is_media_url(thumbnail)
+
+
+def _has_bad_video(body: Body) -> bool:
+    if not body.video:
+        return False
+    return not (
+        _is_text(body.video.get("videoUrl") or body.video.get("videoURL"))
+        and _is_within(body.video.get("fileSize"), _VIDEO_MEGABYTES)
+        and _is_within(body.video.get("duration"), _VIDEO_SECONDS)
+    )
+
+
+#: The first that is broken is answered.
+BODY_RULES: tuple[tuple[Callable[[Body], bool], Refusal], ...] = (
+    (_has_bad_video_layout, BAD_VIDEO_LAYOUT),
+    (_has_bad_layout, BAD_LAYOUT),
+    (_has_bad_image_url, BAD_IMAGE_URL),
+    (_has_bad_action, BAD_ACTION),
+    (_has_bad_file_type, BAD_FILE_TYPE),
+    (_has_large_file, FILE_TOO_LARGE),
+    (_has_bad_file, BAD_FILE),
+    (_has_bad_thumbnail, BAD_THUMBNAIL),
+    (_has_bad_video, BAD_VIDEO),
+)
+
+
+def _is_media_url(value: object) -> bool:
+    """Whether *value* is an https URL of a length that Routee takes."""
+    if (
+        not isinstance(value, str)
+        or len(value) > _URL_CHARACTERS
+        or _NO_URL_CHARACTER.search(value)
+    ):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_text(value: object, *, longest: int | None = None) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= (longest or len(value))
+
+
+def _is_within(value: object, most: int) -> bool:
+    """Whether *value* is a positive number that is not greater than *most*; absent is as well."""
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most
