@@ -18,6 +18,7 @@ from app.db.engine import make_engine
 from app.db.schema import migrate
 
 _TEMPLATE = "receiver_template"
+_ENOUGH_BYTES = 2_000_000_000
 
 
 def database_url(server_url: str, name: str) -> str:
@@ -45,10 +46,17 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def _roomy_memory() -> Path | None:
+    """A file system in memory if there is room: cloning a database there takes a tenth."""
+    memory = Path("/dev/shm")  # noqa: S108 (with a folder of our own, mode 0700, in it)
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ENOUGH_BYTES
+    return memory if roomy else None
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """The URL of a running PostgreSQL 18 that ends with the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="rr-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="rr-tests-", dir=_roomy_memory()))
     server = EmbeddedPostgres(folder / "var")
     url = asyncio.run(server.acquire())
     try:

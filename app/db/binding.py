@@ -27,9 +27,15 @@ SELECT tracking_id, 'observed' FROM unnest($1::text[]) AS given(tracking_id)
 ORDER BY tracking_id COLLATE "C"
 ON CONFLICT (tracking_id) DO NOTHING
 """
-_TRACKING_ID: Final = "SELECT tracking_id FROM campaigns WHERE id = $1"
-_TRACKING_ID_LOCKED: Final = _TRACKING_ID + " FOR UPDATE"
-_SUBMISSION: Final = "SELECT submission FROM campaigns WHERE tracking_id = $1"
+_TRACKING_ID_LOCKED: Final = "SELECT tracking_id FROM campaigns WHERE id = $1 FOR UPDATE"
+#: In one look: between two of them another process may have given our campaign the trackingId,
+#: which would then seem to be that of a foreign one.
+_CLAIM: Final = """
+SELECT own.tracking_id AS known, holder.id AS holder, holder.submission
+FROM (SELECT $1::uuid AS id) AS given
+LEFT JOIN campaigns own ON own.id = given.id
+LEFT JOIN campaigns holder ON holder.tracking_id = $2
+"""
 _FORGET_OBSERVED: Final = "DELETE FROM campaigns WHERE tracking_id = $1 AND submission = 'observed'"
 #: A callback through its token proves that Routee has accepted a campaign.
 _LEARN: Final = """
@@ -41,20 +47,36 @@ UPDATE campaigns SET
     updated_at = now()
 WHERE id = $1
 """
-#: In the same order of rows as every other writer.
+#: In the same order of rows as every other writer. A message may have got a campaign by another
+#: callback; it is the least of those that its events name, and these are about to name this one.
 _BIND_MESSAGES: Final = """
 WITH unbound AS (
     SELECT message_tracking_id FROM messages
-    WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
+    WHERE message_tracking_id IN (
+        SELECT message_tracking_id FROM messages
+        WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
+        UNION ALL
+        SELECT message_tracking_id FROM events
+        WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
+    )
     ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
 ),
 bound AS (
-    UPDATE messages m SET campaign_tracking_id = $2, updated_at = now()
-    FROM unbound u WHERE m.message_tracking_id = u.message_tracking_id
-    RETURNING new.status
+    UPDATE messages m
+    SET campaign_tracking_id = LEAST(m.campaign_tracking_id, $2), updated_at = now()
+    FROM unbound u
+    WHERE m.message_tracking_id = u.message_tracking_id
+        AND (m.campaign_tracking_id IS NULL OR m.campaign_tracking_id > $2)
+    RETURNING old.campaign_tracking_id AS old_campaign, new.status
 )
 INSERT INTO campaign_count_deltas (campaign_tracking_id, status, messages)
-SELECT $2, status, count(*) FROM bound GROUP BY status
+SELECT campaign, status, sum(messages)
+FROM (
+    SELECT old_campaign, status, -1 FROM bound WHERE old_campaign IS NOT NULL
+    UNION ALL
+    SELECT $2, status, 1 FROM bound
+) AS transitions (campaign, status, messages)
+GROUP BY campaign, status
 """
 _BIND_EVENTS: Final = """
 UPDATE events SET campaign_tracking_id = $2
@@ -77,14 +99,22 @@ async def claim(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: 
 
     When ours has no trackingId yet, it learns this one, and everything that waited for it is bound.
     """
-    known = await connection.fetchval(_TRACKING_ID, campaign_id)
-    if known == tracking_id:
+    try:
+        return await _claimed(connection, campaign_id, tracking_id)
+    except asyncpg.UniqueViolationError:
+        # Another campaign of ours has learnt that trackingId in this moment.
+        return await _claimed(connection, campaign_id, tracking_id)
+
+
+async def _claimed(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str) -> Claim:
+    row = await connection.fetchrow(_CLAIM, campaign_id, tracking_id)
+    known, holder, submission = row or (None, None, None)
+    if holder == campaign_id:
         return Claim.OWN
-    holder = await connection.fetchval(_SUBMISSION, tracking_id)
-    if known is None and holder in (None, Submission.OBSERVED):
-        return await _learn_or_compare(connection, campaign_id, tracking_id)
-    if holder not in (None, Submission.OBSERVED):
+    if submission not in (None, Submission.OBSERVED):
         return Claim.FOREIGN
+    if known is None:
+        return await _learn_or_compare(connection, campaign_id, tracking_id)
     await observe(connection, [tracking_id])
     return Claim.COPY
 
@@ -105,6 +135,8 @@ async def learn(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: 
             return False
         if row["tracking_id"] is not None:
             return bool(row["tracking_id"] == tracking_id)
+        # Made by us, or waited for, so that nobody can come with it between the next two.
+        await observe(connection, [tracking_id])
         await connection.execute(_FORGET_OBSERVED, tracking_id)
         await connection.execute(_LEARN, campaign_id, tracking_id)
         await connection.execute(_BIND_MESSAGES, campaign_id, tracking_id)

@@ -127,6 +127,10 @@ def _resolved(columns: Sequence[str]) -> str:
     )
 
 
+_IS_OF_ANOTHER: Final = (
+    "coalesce(m.campaign_tracking_id <> i.campaign_tracking_id, m.campaign_id <> i.campaign_id)"
+)
+
 _FIRST_MESSAGE: Final = len(_EVENT_COLUMNS) + 1
 _SCOPE_PARAMETER: Final = _FIRST_MESSAGE + len(_MESSAGE_COLUMNS)
 
@@ -137,11 +141,12 @@ incoming AS (
     FROM {_unnest(_MESSAGE_COLUMNS, first=_FIRST_MESSAGE)}
     LEFT JOIN scope ON scope.id = given.campaign_id
 ),
--- What came through a campaign's token, but is known to belong to another campaign.
+-- What came through a campaign's token, but is known to belong to another campaign: by the
+-- trackingIds, or by the tokens as long as a trackingId has not been learnt.
 strangers AS (
     SELECT i.message_tracking_id
     FROM incoming i JOIN messages m ON m.message_tracking_id = i.message_tracking_id
-    WHERE i.campaign_id IS NOT NULL AND m.campaign_tracking_id <> i.campaign_tracking_id
+    WHERE i.campaign_id IS NOT NULL AND {_IS_OF_ANOTHER}
 ),
 upserted AS (
     INSERT INTO messages AS m ({", ".join(_MESSAGE_COLUMNS)}, status)
@@ -197,7 +202,7 @@ incoming AS (
 strangers AS (
     SELECT i.identity
     FROM incoming i JOIN messages m ON m.message_tracking_id = i.reference_tracking_id
-    WHERE i.campaign_id IS NOT NULL AND m.campaign_tracking_id <> i.campaign_tracking_id
+    WHERE i.campaign_id IS NOT NULL AND {_IS_OF_ANOTHER}
 ),
 stored AS (
     INSERT INTO inbound_messages ({", ".join(_INBOUND_COLUMNS)})

@@ -70,8 +70,9 @@ class IngestSession:
         self._url = url
         self._settings = {
             **_SESSION_SETTINGS,
-            # A statement that was left behind must not hold its locks for long.
+            # What was left behind must not hold its locks for long.
             "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+            "idle_in_transaction_session_timeout": str(int(statement_timeout_seconds * 1000)),
         }
         self._connect_seconds = statement_timeout_seconds
         self._connection: asyncpg.Connection | None = None
@@ -82,23 +83,24 @@ class IngestSession:
         Lend the connection to one flush.
 
         A flush that is cancelled, or finds the database unavailable, costs the connection: what it
-        still has under way may not answer to the next one.
+        still has under way may not answer to the next one. Nobody else can have it meanwhile.
 
         Raises:
             DatabaseUnavailable: no connection can be had.
         """
-        connection = self._connection
+        connection, self._connection = self._connection, None
         if connection is None or connection.is_closed():
             with translated():
                 connection = await self._connect()
-            self._connection = connection
         try:
             yield IngestConnection(connection)
         except (ValuesRefused, Contended):
+            self._take_back(connection)
             raise
         except BaseException:
-            self._drop(connection)
+            connection.terminate()
             raise
+        self._take_back(connection)
 
     async def close(self) -> None:
         """End the connection."""
@@ -114,7 +116,7 @@ class IngestSession:
             target_session_attrs=SessionAttribute.read_write,
         )
 
-    def _drop(self, connection: asyncpg.Connection) -> None:
-        connection.terminate()
-        if self._connection is connection:
-            self._connection = None
+    def _take_back(self, connection: asyncpg.Connection) -> None:
+        if self._connection is not None:  # a flush that was left behind has come to its end
+            self._connection.terminate()
+        self._connection = connection

@@ -86,7 +86,7 @@ class Batcher(Generic[T, R]):
         self._pending_items = 0
         self._closing = False
         self._runner: asyncio.Task[None] | None = None
-        self._abandoned: set[asyncio.Future[Sequence[R]]] = set()
+        self._abandoned: set[asyncio.Task[Sequence[R]]] = set()
 
     @property
     def pending_items(self) -> int:
@@ -136,9 +136,17 @@ class Batcher(Generic[T, R]):
                 try:
                     await self._finish(batch)
                 finally:
-                    self._pending_items -= len(batch.items)
+                    self._forget(batch)
         finally:
             self._runner = None
+            # Only when this task was cancelled, as at the end of a loop, is anything left.
+            while self._waiting:
+                self._forget(self._waiting.popleft())
+
+    def _forget(self, batch: _Batch[T, R]) -> None:
+        """Whoever still waits for *batch* must not wait for ever."""
+        batch.fail(TooLate())
+        self._pending_items -= len(batch.items)
 
     async def _finish(self, batch: _Batch[T, R]) -> None:
         loop = asyncio.get_running_loop()
@@ -146,7 +154,7 @@ class Batcher(Generic[T, R]):
         if left <= 0:
             batch.fail(TooLate())
             return
-        flushing = asyncio.ensure_future(self._flush(batch.items))
+        flushing = loop.create_task(self._flushed(batch.items))
         done, _ = await asyncio.wait({flushing}, timeout=left)
         if not done:
             self._leave_behind(flushing)
@@ -157,7 +165,16 @@ class Batcher(Generic[T, R]):
         else:
             batch.succeed(flushing.result())
 
-    def _leave_behind(self, flushing: "asyncio.Future[Sequence[R]]") -> None:
+    async def _flushed(self, items: Sequence[T]) -> Sequence[R]:
+        # Called in a task, so that not even a flush that raises at once stops the batcher.
+        return await self._flush(items)
+
+    def _leave_behind(self, flushing: asyncio.Task[Sequence[R]]) -> None:
         flushing.cancel()
         self._abandoned.add(flushing)
-        flushing.add_done_callback(self._abandoned.discard)
+        flushing.add_done_callback(self._end_abandoned)
+
+    def _end_abandoned(self, flushing: asyncio.Task[Sequence[R]]) -> None:
+        self._abandoned.discard(flushing)
+        if not flushing.cancelled():
+            flushing.exception()  # everybody has got `TooLate`: nobody is left to be told

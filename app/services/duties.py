@@ -38,7 +38,16 @@ async def _perform(duty: Duty) -> None:
         await asyncio.sleep(duty.every.total_seconds())
         try:
             await duty.do()
+        except asyncio.CancelledError:
+            if _is_asked_to_end():
+                raise
+            log.warning("duty postponed", duty=duty.name, error="cancelled from within")
         except ReceiverError as error:
             log.warning("duty postponed", duty=duty.name, error=str(error))
         except Exception:  # a duty that fails once must not be given up for good
             log.exception("duty failed", duty=duty.name)
+
+
+def _is_asked_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

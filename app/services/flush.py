@@ -1,6 +1,7 @@
 """How one batch becomes durable: what is believed, what is set aside, what is repeated."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
@@ -37,16 +38,24 @@ class Arrival(NamedTuple):
     path: str
 
 
+#: The campaign of a token, and the trackingId named through it.
+Claimed = tuple[UUID, str]
+
+
 class KnownCampaigns:
     """What need not be asked again about the campaigns that callbacks name."""
 
     def __init__(self) -> None:
         #: Trackings ids that have a row.
         self.observed: Recent[str, bool] = Recent(MAX_REMEMBERED_CAMPAIGNS)
-        #: What a named campaign is to the campaign of the token.
-        self.claims: Recent[tuple[UUID, str], Claim] = Recent(MAX_REMEMBERED_CAMPAIGNS)
+        #: What a named campaign is to the campaign of the token. A copy may turn out to be a
+        #: campaign of ours later, so that answer is not kept.
+        self.claims: Recent[Claimed, Claim] = Recent(MAX_REMEMBERED_CAMPAIGNS)
+        #: The copies that were warned of.
+        self.copies: Recent[Claimed, bool] = Recent(MAX_REMEMBERED_CAMPAIGNS)
 
 
+T = TypeVar("T")
 R = TypeVar("R", DeliveryEvent, InboundMessage)
 #: Records of one kind, each with its place in the batch.
 Placed = list[tuple[int, R]]
@@ -66,6 +75,7 @@ class Flush:
         self._arrivals = arrivals
         self._campaigns = campaigns
         self._metrics = metrics
+        self._copies: set[Claimed] = set()
         self._receipts = [Receipt.STORED] * len(arrivals)
         self._aside: list[Quarantined] = []
 
@@ -76,14 +86,14 @@ class Flush:
         Raises:
             DatabaseUnavailable: not all of it is durable. What is, is absorbed when it comes again.
         """
-        await self._observe()
+        await self._observe_together()
         events: Placed[DeliveryEvent] = []
         replies: Placed[InboundMessage] = []
         for place, (record, _) in enumerate(self._arrivals):
             if isinstance(record, Quarantined):
                 self._set_aside(place, record)
-            elif await self._is_foreign(record):
-                self._distrust(place, record, Reason.CAMPAIGN_MISMATCH)
+            elif fault := await self._find_fault(record):
+                self._distrust(place, record, fault)
             elif isinstance(record, DeliveryEvent):
                 events.append((place, record))
             else:
@@ -93,7 +103,7 @@ class Flush:
         await self._append_aside()
         return self._receipts
 
-    async def _observe(self) -> None:
+    async def _observe_together(self) -> None:
         """Make sure that each campaign named through no campaign's token has a row."""
         named = {
             record.campaign_tracking_id
@@ -102,25 +112,49 @@ class Flush:
             and record.campaign_id is None
             and record.campaign_tracking_id is not None
         }
+        with suppress(ValuesRefused):  # then each is tried alone
+            await self._observe(named)
+
+    async def _observe(self, named: Collection[str]) -> None:
         known = self._campaigns.observed
         unknown = [name for name in named if known.find(name) is None]
         if unknown:
-            await self._connection.observe(unknown)
+            await _repeated_once(lambda: self._connection.observe(unknown))
             for name in unknown:
                 known.put(name, value=True)
 
-    async def _is_foreign(self, record: Record) -> bool:
-        """Whether *record* names another campaign of ours than its token's."""
-        if record.campaign_id is None or record.campaign_tracking_id is None:
+    async def _find_fault(self, record: Record) -> Reason | None:
+        """Why *record* may not be stored with the campaign that it names; None: it may."""
+        if record.campaign_tracking_id is None:
+            return None
+        try:
+            if record.campaign_id is None:
+                await self._observe([record.campaign_tracking_id])
+                return None
+            claimed = (record.campaign_id, record.campaign_tracking_id)
+            return Reason.CAMPAIGN_MISMATCH if await self._is_foreign(claimed) else None
+        except ValuesRefused as error:
+            log.warning("the database refused the campaign of a callback", error=str(error))
+            return Reason.REFUSED_BY_DATABASE
+
+    async def _is_foreign(self, claimed: Claimed) -> bool:
+        """Whether another campaign of ours than the token's is named."""
+        if claimed in self._copies:
             return False
-        key = (record.campaign_id, record.campaign_tracking_id)
-        claim = self._campaigns.claims.find(key)
+        claim = self._campaigns.claims.find(claimed)
         if claim is None:
-            claim = await self._connection.claim(*key)
-            self._campaigns.claims.put(key, claim)
-            if claim is Claim.COPY:
-                self._warn_of_copy(*key)
+            claim = await _repeated_once(lambda: self._connection.claim(*claimed))
+            self._remember(claimed, claim)
         return claim is Claim.FOREIGN
+
+    def _remember(self, claimed: Claimed, claim: Claim) -> None:
+        if claim is not Claim.COPY:
+            self._campaigns.claims.put(claimed, claim)
+            return
+        self._copies.add(claimed)
+        if self._campaigns.copies.find(claimed) is None:
+            self._campaigns.copies.put(claimed, value=True)
+            self._warn_of_copy(*claimed)
 
     def _warn_of_copy(self, campaign_id: UUID, tracking_id: str) -> None:
         self._metrics.campaign_copies.inc()
@@ -145,7 +179,8 @@ class Flush:
         if not placed:
             return
         try:
-            appended = await _repeated_once(append, [record for _, record in placed])
+            records = [record for _, record in placed]
+            appended = await _repeated_once(lambda: append(records))
         except ValuesRefused as error:
             await self._isolate(kind, append, placed, error)
             return
@@ -183,8 +218,12 @@ class Flush:
         self._aside.append(body)
 
     async def _append_aside(self) -> None:
-        if self._aside:
-            await self._connection.append_quarantined(self._aside)
+        if not self._aside:
+            return
+        try:
+            await _repeated_once(lambda: self._connection.append_quarantined(self._aside))
+        except ValuesRefused as error:  # there is no other place where it could be kept
+            raise DatabaseUnavailable(str(error)) from error
         for body in self._aside:
             self._metrics.quarantined.labels(body.reason.value).inc()
 
@@ -207,14 +246,12 @@ def _of_one_origin(
     return now, later
 
 
-async def _repeated_once(
-    append: Callable[[Sequence[R]], Awaitable[Appended]], records: Sequence[R]
-) -> Appended:
+async def _repeated_once(do: Callable[[], Awaitable[T]]) -> T:
     try:
-        return await append(records)
+        return await do()
     except Contended:
         pass
     try:
-        return await append(records)
+        return await do()
     except Contended as error:
         raise DatabaseUnavailable(str(error)) from error

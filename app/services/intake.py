@@ -82,6 +82,10 @@ class Intake:
         try:
             async with self._session.connected() as connection:
                 receipts = await Flush(connection, arrivals, self._campaigns, self._metrics).run()
+        except asyncio.CancelledError:
+            self._metrics.flush_failures.labels("TooLate").inc()
+            log.warning("flush abandoned", items=len(arrivals))
+            raise
         except ReceiverError as error:
             self._metrics.flush_failures.labels(type(error).__name__).inc()
             log.warning("flush failed", items=len(arrivals), error=str(error))

@@ -1,0 +1,189 @@
+"""A sender of callbacks that remembers every answer, and how long it took."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+HOST = "127.0.0.1"
+#: Routee hangs up then.
+PATIENCE_SECONDS = 2.0
+_GIVE_UP_SECONDS = 20.0
+_START = datetime(2026, 3, 1, tzinfo=UTC)
+_STATUSES = ("QUEUED", "SENT", "DELIVERED", "SEEN")
+
+Identity = tuple[str, str]
+
+
+class Callback(NamedTuple):
+    """One request body and what tells it from others."""
+
+    identity: Identity
+    body: bytes
+
+
+def callback(
+    message: str, status: str = "DELIVERED", *, campaign: str | None = "campaign", days: int = 0
+) -> Callback:
+    """What Routee posts about *message*."""
+    document = {
+        "trackingId": message,
+        "campaignTrackingId": campaign,
+        "to": "+306912345678",
+        "from": "Shop",
+        "country": "GR",
+        "status": {"name": status, "updatedDate": (_START + timedelta(days=days)).isoformat()},
+        "label": "spring",
+        "price": 0.035,
+        "createdAt": _START.isoformat(),
+    }
+    return Callback((message, status), json.dumps(document).encode())
+
+
+def reply(message: str, text: str) -> Callback:
+    """What Routee posts when the recipient of *message* answers."""
+    document = {
+        "from": "+306912345678",
+        "to": "Shop",
+        "message": text,
+        "sentDate": _START.isoformat(),
+        "referenceTrackingId": message,
+        "direction": "Inbound",
+    }
+    return Callback((message, text), json.dumps(document).encode())
+
+
+def stories(mark: str, messages: int, *, campaigns: int = 1) -> list[Callback]:
+    """The whole life of some messages, spread over some campaigns."""
+    return [
+        callback(f"{mark}-{at}", status, campaign=f"{mark}-c{at % campaigns}", days=days)
+        for at in range(messages)
+        for days, status in enumerate(_STATUSES)
+    ]
+
+
+def endless(mark: str) -> Iterator[Callback]:
+    """One message after the other, without end."""
+    at = 0
+    while True:
+        yield callback(f"{mark}-{at}")
+        at += 1
+
+
+class Answer(NamedTuple):
+    """What became of one request."""
+
+    callback: Callback
+    #: 0: the connection was lost, or refused, before there was an answer.
+    status: int
+    seconds: float
+    retry_after: str | None
+    body: bytes
+
+
+class CannotConnect(Exception):
+    """Nobody listens."""
+
+
+@dataclass
+class Sender:
+    """Posts callbacks over some connections at once, each of them one after the other."""
+
+    port: int
+    path: str
+    connections: int = 32
+    answers: list[Answer] = field(default_factory=list)
+
+    async def send(self, callbacks: Iterable[Callback], *, until: Callable[[], bool]) -> None:
+        """Post *callbacks* until there are no more, or *until* says that it is enough."""
+        source = iter(callbacks)
+
+        async def _post_in_turn() -> None:
+            connection = _Connection(self.port, self.path)
+            for item in source:
+                if until():
+                    break
+                answer = await connection.post(item)
+                self.answers.append(answer)
+                if answer.status == 0:
+                    await asyncio.sleep(0.02)
+            connection.close()
+
+        await asyncio.gather(*(_post_in_turn() for _ in range(self.connections)))
+
+    async def send_all(self, callbacks: Iterable[Callback]) -> None:
+        """Post each of *callbacks* once."""
+        await self.send(callbacks, until=lambda: False)
+
+    async def send_for(self, seconds: float, callbacks: Iterable[Callback]) -> None:
+        """Post *callbacks* for so long."""
+        end = time.monotonic() + seconds
+        await self.send(callbacks, until=lambda: time.monotonic() >= end)
+
+    @property
+    def acknowledged(self) -> set[Identity]:
+        """What was answered 200."""
+        return {answer.callback.identity for answer in self.answers if answer.status == 200}
+
+    @property
+    def statuses(self) -> set[int]:
+        """All the answers' statuses; 0 stands for a lost connection."""
+        return {answer.status for answer in self.answers}
+
+
+def assert_each_is_stored_or_to_be_repeated_in_time(answers: Iterable[Answer]) -> None:
+    """200 or 503 with Retry-After, before Routee hangs up."""
+    for answer in answers:
+        assert answer.status in (200, 503), answer
+        assert answer.seconds < PATIENCE_SECONDS, answer
+        assert (answer.retry_after is not None) == (answer.status == 503), answer
+        assert answer.status == 503 or b"quarantined" not in answer.body, answer
+
+
+class _Connection:
+    """One connection that is kept alive, and opened again when it is lost."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self._port = port
+        self._head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: ".encode()
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, item: Callback) -> Answer:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(_GIVE_UP_SECONDS):
+                status, headers, body = await self._exchange(item.body)
+        except TimeoutError:  # the promise is broken; not a lost connection
+            raise
+        except (OSError, EOFError):
+            self.close()
+            return Answer(item, 0, time.monotonic() - started, None, b"")
+        seconds = time.monotonic() - started
+        if headers.get("connection") == "close":
+            self.close()
+        return Answer(item, status, seconds, headers.get("retry-after"), body)
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+    async def _exchange(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(HOST, self._port)
+        reader, writer = self._streams
+        writer.write(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii")
+        first, *lines = head.strip().split("\r\n")
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
+        return (
+            int(first.split()[1]),
+            headers,
+            await reader.readexactly(int(headers["content-length"])),
+        )

@@ -1,0 +1,137 @@
+"""A 200 is a committed row, whoever is killed."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tests.promises.conftest import Look, StartService
+from tests.promises.load import (
+    Sender,
+    assert_each_is_stored_or_to_be_repeated_in_time,
+    callback,
+    endless,
+)
+from tests.promises.stage import Postgres, Service, eventually
+
+ROUNDS = 2
+MANY_ROUNDS = 15
+
+
+async def _hammer(sender: Sender, mark: str, enough: asyncio.Event) -> None:
+    await sender.send(endless(mark), until=enough.is_set)
+
+
+async def _kill_and_restart(service: Service, sender: Sender, mark: str, seconds: float) -> None:
+    enough = asyncio.Event()
+    hammering = asyncio.create_task(_hammer(sender, mark, enough))
+    await asyncio.sleep(seconds)
+    service.kill()
+    enough.set()
+    await hammering
+    await service.start()
+
+
+async def _assert_killing_loses_nothing(service: Service, look: Look, rounds: int) -> None:
+    sender = service.sender()
+    for at in range(rounds):
+        await _kill_and_restart(service, sender, f"m{at}", 0.2 + 0.07 * (at % 5))
+    assert len(sender.acknowledged) > 50 * rounds
+    assert sender.statuses <= {200, 0}
+    assert sender.acknowledged <= await look.stored()
+    assert await look.counts() == await look.recount() == await look.recount_of_events()
+
+
+async def test_a_200_is_a_committed_row_though_the_service_is_killed(
+    service: Service, look: Look
+) -> None:
+    await _assert_killing_loses_nothing(service, look, ROUNDS)
+
+
+async def test_a_200_is_a_committed_row_though_all_workers_are_killed(
+    start_service: StartService, look: Look
+) -> None:
+    await _assert_killing_loses_nothing(await start_service(workers=2), look, 2)
+
+
+@pytest.mark.slow
+async def test_a_200_is_a_committed_row_however_often_they_are_killed(
+    start_service: StartService, look: Look
+) -> None:
+    await _assert_killing_loses_nothing(await start_service(workers=2), look, MANY_ROUNDS)
+
+
+async def test_one_killed_worker_is_replaced_and_nothing_acknowledged_is_lost(
+    start_service: StartService, look: Look
+) -> None:
+    service = await start_service(workers=2)
+    before = service.workers()
+    assert len(before) == 2
+    sender, enough = service.sender(), asyncio.Event()
+    hammering = asyncio.create_task(_hammer(sender, "m", enough))
+    await asyncio.sleep(0.4)
+    os.kill(before[0], signal.SIGKILL)
+
+    async def _replaced() -> bool:
+        now = service.workers()
+        return len(now) == 2 and before[0] not in now
+
+    await eventually(_replaced)
+    enough.set()
+    await hammering
+    assert sender.statuses <= {200, 0}
+    assert sender.acknowledged <= await look.stored()
+
+
+async def _assert_killing_everything_loses_nothing(
+    service: Service, postgres: Postgres, look: Look, rounds: int
+) -> None:
+    sender = service.sender()
+    for at in range(rounds):
+        enough = asyncio.Event()
+        hammering = asyncio.create_task(_hammer(sender, f"m{at}", enough))
+        await asyncio.sleep(0.4)
+        postgres.kill()
+        service.kill()
+        enough.set()
+        await hammering
+        await postgres.start()
+        await service.start()
+    assert len(sender.acknowledged) > 50 * rounds
+    assert sender.acknowledged <= await look.stored()
+    assert await look.counts() == await look.recount() == await look.recount_of_events()
+
+
+async def test_a_200_is_a_committed_row_though_postgres_and_the_service_are_killed(
+    service: Service, postgres: Postgres, look: Look
+) -> None:
+    await _assert_killing_everything_loses_nothing(service, postgres, look, 2)
+
+
+@pytest.mark.slow
+async def test_a_200_is_a_committed_row_however_often_postgres_is_killed(
+    start_service: StartService, postgres: Postgres, look: Look
+) -> None:
+    service = await start_service(workers=2)
+    await _assert_killing_everything_loses_nothing(service, postgres, look, 8)
+
+
+async def test_what_a_killed_service_did_not_answer_is_absorbed_when_it_is_repeated(
+    service: Service, look: Look
+) -> None:
+    callbacks = [callback(f"m{at}") for at in range(600)]
+    first, enough = service.sender(), asyncio.Event()
+    posting = asyncio.create_task(first.send(callbacks, until=enough.is_set))
+    await asyncio.sleep(0.15)
+    service.kill()
+    enough.set()
+    await posting
+    await service.start()
+    again = service.sender()
+    await again.send_all(callbacks)
+    assert_each_is_stored_or_to_be_repeated_in_time(again.answers)
+    assert again.statuses == {200}
+    assert await look.stored() == {item.identity for item in callbacks}
+    assert await look.number("SELECT count(*) FROM events") == len(callbacks)
+    assert await look.counts() == {("campaign", "DELIVERED"): len(callbacks)}

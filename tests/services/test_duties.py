@@ -1,0 +1,82 @@
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from app.errors import DatabaseUnavailable
+from app.services.duties import Duty, performed
+
+OFTEN = timedelta(milliseconds=5)
+
+
+class Work:
+    """Counts how often it is done, and ends as it is told."""
+
+    def __init__(self, *endings: BaseException | None) -> None:
+        self._endings = list(endings)
+        self.times = 0
+        self.done = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.times += 1
+        if not self._endings:
+            self.done.set()
+            return
+        ending = self._endings.pop(0)
+        if ending is not None:
+            raise ending
+
+    async def is_done_again(self) -> None:
+        await asyncio.wait_for(self.done.wait(), 2)
+
+
+async def test_a_duty_is_done_again_and_again() -> None:
+    work = Work(None, None, None)
+    async with performed(Duty("work", OFTEN, work)):
+        await work.is_done_again()
+    assert work.times == 4
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        DatabaseUnavailable("away"),
+        RuntimeError("a defect"),
+        asyncio.CancelledError(),
+        TimeoutError(),
+    ],
+)
+async def test_a_duty_that_fails_once_is_not_given_up(failure: BaseException) -> None:
+    work = Work(failure)
+    async with performed(Duty("work", OFTEN, work)):
+        await work.is_done_again()
+
+
+async def test_a_duty_that_fails_does_not_stop_another() -> None:
+    failing, other = Work(*[RuntimeError()] * 1000), Work()
+    async with performed(Duty("failing", OFTEN, failing), Duty("other", OFTEN, other)):
+        await other.is_done_again()
+        other.done.clear()
+        await other.is_done_again()
+    assert failing.times > 0
+
+
+async def test_after_the_block_nothing_is_done_any_more() -> None:
+    work = Work()
+    async with performed(Duty("work", OFTEN, work)):
+        await work.is_done_again()
+    times = work.times
+    await asyncio.sleep(OFTEN.total_seconds() * 10)
+    assert work.times == times
+
+
+async def test_leaving_the_block_does_not_wait_for_a_duty_that_hangs() -> None:
+    started = asyncio.Event()
+
+    async def _hang() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(2):
+        async with performed(Duty("hang", OFTEN, _hang)):
+            await started.wait()
