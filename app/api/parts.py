@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AfterValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
@@ -15,6 +16,7 @@ from app.domain.callback_token import CallbackTokens
 from app.errors import Forbidden, InvalidCursor, NotFound, Unauthorized
 from app.kit.cursor import CursorInvalid, decode_cursor
 from app.observability.metrics import Metrics
+from app.routee import reading
 from app.routee.client import RouteeClient
 from app.services.keyring import Keyring
 from app.services.launch import Launching
@@ -101,8 +103,24 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _as_number(text: str) -> str:
+    return reading.number({"number": text.strip()}, "number") or text
+
+
+def _as_instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+        return instant if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time in ISO 8601") from None
+
+
 #: PostgreSQL has no text with NUL in it.
 SafeText = Annotated[str, AfterValidator(_without_nul)]
+#: A telephone number: found with or without its `+`, which in a query also reads as a blank.
+Number = Annotated[SafeText, AfterValidator(_as_number)]
+#: A bare number is no instant: it would be taken for seconds since 1970.
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_instant)]
 TrackingId = Annotated[str, Depends(_opaque_id)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[

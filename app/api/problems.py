@@ -1,5 +1,6 @@
 """Every answer that is not a success: `application/problem+json` (RFC 9457)."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -103,16 +104,19 @@ async def _on_schema_outdated(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
-    faults = tuple(
-        Fault(".".join(str(part) for part in fault["loc"][1:]) or "body", fault["msg"])
-        for fault in error.errors()
-    )
+    faults = tuple(Fault(_field(fault), fault["msg"]) for fault in error.errors())
     return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         slug="invalid-request",
         title="The request is not valid",
         faults=faults,
     )
+
+
+def _field(fault: Mapping[str, Any]) -> str:
+    """Where the fault is; of a body that is no JSON, the place is only an offset."""
+    inside = () if fault["type"] == "json_invalid" else fault["loc"][1:]
+    return ".".join(map(str, inside)) or "body"
 
 
 async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, union_all
+from sqlalchemy import Select, func, or_, select, union_all
 
 from app.db.database import Database
 from app.db.tables import CampaignCountDeltaRow, CampaignCountRow, CampaignRow
@@ -58,18 +58,12 @@ async def page_of_campaigns(
     database: Database, wanted: CampaignFilter, *, before: UUID | None, limit: int
 ) -> Sequence[CampaignRow]:
     """At most *limit* campaigns, the newest first, older than the one of id *before*."""
-    row = CampaignRow
-    conditions = (
-        (wanted.name, row.name == wanted.name),
-        (wanted.label, row.label == wanted.label),
-        (wanted.submission, row.submission == wanted.submission),
-        (wanted.created_since, row.created_at >= wanted.created_since),
-        (wanted.created_before, row.created_at < wanted.created_before),
-        (before, row.id < before),
-    )
-    query = select(row).where(*(condition for given, condition in conditions if given is not None))
+    query = _filtered(select(CampaignRow), wanted)
+    if before is not None:
+        query = query.where(CampaignRow.id < before)
+    query = query.order_by(CampaignRow.id.desc()).limit(limit)
     async with database.reading() as session:
-        return (await session.scalars(query.order_by(row.id.desc()).limit(limit))).all()
+        return (await session.scalars(query)).all()
 
 
 async def counts_of_each(
@@ -89,6 +83,21 @@ async def counts_of_each(
 async def counts_of(database: Database, tracking_id: str) -> dict[str, int]:
     """How many messages of a campaign are in each status: what is folded plus what is not yet."""
     return (await counts_of_each(database, [tracking_id])).get(tracking_id, {})
+
+
+def _filtered(query: Select[CampaignRow], wanted: CampaignFilter) -> Select[CampaignRow]:
+    row = CampaignRow
+    if wanted.name is not None:
+        query = query.where(row.name == wanted.name)
+    if wanted.label is not None:
+        query = query.where(row.label == wanted.label)
+    if wanted.submission is not None:
+        query = query.where(row.submission == wanted.submission)
+    if wanted.created_since is not None:
+        query = query.where(row.created_at >= wanted.created_since)
+    if wanted.created_before is not None:
+        query = query.where(row.created_at < wanted.created_before)
+    return query
 
 
 def _as_uuid(text: str) -> UUID | None:

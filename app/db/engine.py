@@ -1,7 +1,11 @@
 """The only file that knows how SQLAlchemy reaches the database."""
 
+from typing import Final
+
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_GRACE_SECONDS: Final = 1.0
 
 
 def make_engine(
@@ -21,7 +25,11 @@ def make_engine(
     # The driver reads the URL itself: SQLAlchemy would not know `sslmode` and several hosts.
     async def _connect() -> asyncpg.Connection:
         return await asyncpg.connect(
-            url, timeout=statement_timeout_seconds, server_settings=settings
+            url,
+            timeout=statement_timeout_seconds,
+            # The server's limit does not help against a network that has gone silent.
+            command_timeout=statement_timeout_seconds + _GRACE_SECONDS,
+            server_settings=settings,
         )
 
     return create_async_engine(

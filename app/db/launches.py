@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +19,10 @@ from app.domain.campaign import Billing, Submission
 
 class NameTaken(Exception):
     """Another campaign holds the name."""
+
+
+class TrackingIdTaken(Exception):
+    """Another campaign has the trackingId."""
 
 
 class Intent(NamedTuple):
@@ -75,6 +80,13 @@ UPDATE campaigns SET
     submission_reason = NULL, answer = $2, expected_messages = $3, cost = $4,
     lease_until = NULL, next_attempt_at = NULL, updated_at = now()
 WHERE id = $1
+"""
+_RESOLVE: Final = """
+UPDATE campaigns SET
+    submission = $2, submission_reason = $3, lease_until = NULL, next_attempt_at = NULL,
+    updated_at = now()
+WHERE id = $1 AND submission = 'unconfirmed'
+RETURNING true
 """
 _OPEN: Final = CampaignRow.submission.in_([Submission.LAUNCHING, Submission.UNCONFIRMED])
 
@@ -159,14 +171,23 @@ async def take_up(database: Database, *, lease: timedelta) -> OpenLaunch | None:
     return OpenLaunch(campaign_id, name or "", name_generated, request or b"", attempts)
 
 
-async def settle_launched(database: Database, campaign_id: UUID, outcome: Outcome) -> None:
-    """Routee accepted: keep its answer, and bind what came through the campaign's token before."""
+async def settle_launched(database: Database, campaign_id: UUID, outcome: Outcome) -> bool:
+    """
+    Routee accepted: keep its answer, and bind what came through the campaign's token before.
+
+    False when the trackingId could not be learnt, because the campaign has another one already, or
+    another campaign has this one: a launch that was paid for is kept all the same.
+    """
     async with database.driver() as connection, connection.transaction():
         await connection.execute(
             _LAUNCHED, campaign_id, outcome.answer, outcome.expected_messages, outcome.cost
         )
-        if outcome.tracking_id is not None:
-            await binding.learn(connection, campaign_id, outcome.tracking_id)
+        if outcome.tracking_id is None:
+            return True
+        try:
+            return await binding.learn(connection, campaign_id, outcome.tracking_id)
+        except asyncpg.UniqueViolationError:
+            return False
 
 
 async def settle_open(
@@ -201,22 +222,21 @@ async def resolve_unconfirmed(
     tracking_id: str | None,
     reason: str,
 ) -> bool:
-    """A person says what became of an unconfirmed launch; False when it is not unconfirmed."""
-    unconfirmed = and_(
-        CampaignRow.id == campaign_id, CampaignRow.submission == Submission.UNCONFIRMED
-    )
-    changed = await _change(
-        database,
-        unconfirmed,
-        submission=submission,
-        submission_reason=reason,
-        lease_until=None,
-        next_attempt_at=None,
-    )
-    if changed and tracking_id is not None:
-        async with database.driver() as connection:
-            await binding.learn(connection, campaign_id, tracking_id)
-    return changed
+    """
+    A person says what became of an unconfirmed launch; False when it is not unconfirmed.
+
+    Raises:
+        TrackingIdTaken: another campaign has that trackingId; nothing is changed.
+    """
+    async with database.driver() as connection, connection.transaction():
+        if not await connection.fetchval(_RESOLVE, campaign_id, submission, reason):
+            return False
+        if tracking_id is not None:
+            try:
+                await binding.learn(connection, campaign_id, tracking_id)
+            except asyncpg.UniqueViolationError:
+                raise TrackingIdTaken from None
+        return True
 
 
 async def settle_cancelled(database: Database, campaign_id: UUID) -> None:

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 #: In any spelling of the slash that JSON or a URL in a URL may have.
-_CALLBACK_URL: Final = re.compile(r"(callbacks(?:\\*/|%2[Ff]))[A-Za-z0-9_~.%-]+")
+_CALLBACK_URL: Final = re.compile(r"(callbacks(?:\\*/|\\+u002[Ff]|%2[Ff]))[A-Za-z0-9_~.%-]+")
 _MASK: Final = r"\1***"
 _SHOWN_DIGITS: Final = 3
 

@@ -1,9 +1,12 @@
 """Which fields Routee has for a campaign, as far as we pass them on."""
 
+import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from app.domain.masking import mask_callback_urls
+from app.routee import reading
 from app.routee.wire import Unreadable, parse
 
 #: Of Routee's answer; what it left out is taken from the request.
@@ -27,14 +30,15 @@ _PASSED_ON: Final = (
     "respectQuietHours",
 )
 _URLS: Final = ("callbackUrl", "inboundUrl")
+_MAX_DEPTH: Final = 32
 
 
 def passed_on(*, request: bytes | None, answer: bytes | None) -> dict[str, Any]:
     """Routee's fields of a campaign. The tokens in its URLs are masked; unknown ones are None."""
     asked, answered = _object(request), _object(answer)
-    fields = {name: _either(name, answered, asked) for name in _PASSED_ON}
+    fields = {name: _shown(_either(name, answered, asked)) for name in _PASSED_ON}
     for name in _URLS:
-        url = answered.get(name)
+        url = _shown(answered.get(name))
         fields[name] = mask_callback_urls(url) if isinstance(url, str) else None
     return fields
 
@@ -42,6 +46,24 @@ def passed_on(*, request: bytes | None, answer: bytes | None) -> dict[str, Any]:
 def _either(name: str, answered: Mapping[str, Any], asked: Mapping[str, Any]) -> object:
     value = answered.get(name)
     return asked.get(name) if value is None else value
+
+
+def _shown(value: object, depth: int = 0) -> object:
+    """*value* as every JSON can have it; what none can have, or is nested too deep, is None."""
+    if depth > _MAX_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {_text(key): _shown(member, depth + 1) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_shown(element, depth + 1) for element in value]
+    if isinstance(value, Decimal):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    return reading.as_text(value) or ""
 
 
 def _object(body: bytes | None) -> dict[str, Any]:

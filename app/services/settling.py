@@ -4,10 +4,16 @@ from uuid import UUID
 
 from app.db.campaigns import find_campaign
 from app.db.database import Database
-from app.db.launches import resolve_unconfirmed, settle_cancelled
+from app.db.launches import TrackingIdTaken, resolve_unconfirmed, settle_cancelled
 from app.db.tables import CampaignRow
 from app.domain.campaign import Submission
-from app.errors import CampaignNotCancellable, CampaignNotUnconfirmed, NotFound
+from app.errors import (
+    CampaignNotCancellable,
+    CampaignNotUnconfirmed,
+    Fault,
+    InvalidRequest,
+    NotFound,
+)
 from app.routee.client import RouteeClient
 
 
@@ -21,16 +27,21 @@ async def resolve(
 
     Raises:
         NotFound: there is no such campaign.
+        InvalidRequest: another campaign has that trackingId.
         CampaignNotUnconfirmed: it needs no resolving, or no longer.
     """
     campaign = await _campaign(database, tracking_id)
-    resolved = await resolve_unconfirmed(
-        database,
-        campaign.id,
-        submission,
-        tracking_id=routee_id if submission is Submission.LAUNCHED else None,
-        reason="resolved by a person",
-    )
+    try:
+        resolved = await resolve_unconfirmed(
+            database,
+            campaign.id,
+            submission,
+            tracking_id=routee_id if submission is Submission.LAUNCHED else None,
+            reason="resolved by a person",
+        )
+    except TrackingIdTaken:
+        fault = Fault("trackingId", "is that of another campaign")
+        raise InvalidRequest(faults=(fault,)) from None
     if not resolved:
         raise CampaignNotUnconfirmed(f"It is {campaign.submission}; nothing is to be resolved.")
     return campaign.id

@@ -41,7 +41,7 @@ class Stage:
     launching: Launching
     connection: asyncpg.Connection
 
-    async def launch(self, **changes: Any) -> UUID:
+    async def launch(self, **changes: object) -> UUID:
         """Launch a campaign and return our id of it."""
         launched = await self.launching.launch(request(**changes), api_key_id=API_KEY)
         return launched.campaign_id
@@ -63,7 +63,7 @@ class Stage:
         await self.launching.relaunch_due()
 
 
-def request(**changes: Any) -> dict[str, Any]:
+def request(**changes: object) -> dict[str, Any]:
     """A campaign as a caller of Routee's API writes it."""
     return {
         "senderInfoTrackingId": "sender",

@@ -152,7 +152,7 @@ async def test_repetitions_end_and_leave_it_honestly_unconfirmed(stage: Stage) -
 async def test_an_intent_whose_owner_died_is_taken_up(stage: Stage) -> None:
     stage.routee.faults.script(CAMPAIGN, slow_after(5))
     dying = asyncio.create_task(stage.launch())
-    while not stage.routee.campaigns:
+    while not stage.routee.campaigns:  # noqa: ASYNC110 (the simulator has no event for it)
         await asyncio.sleep(0.01)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)

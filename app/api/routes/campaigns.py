@@ -4,8 +4,8 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from pydantic import AfterValidator, Field
 
 from app.api.parts import (
     DEFAULT_LIMIT,
@@ -13,6 +13,8 @@ from app.api.parts import (
     Cursor,
     Launcher,
     Limit,
+    Moment,
+    Number,
     Parts,
     PartsDep,
     Reader,
@@ -35,11 +37,15 @@ from app.domain.campaign import Billing, Submission
 from app.domain.status import RANK, Status, is_final
 from app.errors import Fault, InvalidRequest, NotFound
 from app.kit.cursor import encode_cursor
+from app.routee import reading
 from app.routee.campaign_fields import passed_on
 from app.routee.wire import Unreadable, parse
 from app.services.settling import cancel, resolve
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+
+#: A thousand recipients and the longest text are a small part of it.
+_MAX_BODY_BYTES: Final = 1_048_576
 
 
 class Warned(Wire):
@@ -120,18 +126,37 @@ def campaign_out(row: CampaignRow, counted: dict[str, int]) -> CampaignOut:
     return CampaignOut.model_validate({**fields, **ours})
 
 
+def _storable(tracking_id: str) -> str:
+    """
+    An id that could have come in a callback.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        reading.identifier({"trackingId": tracking_id}, "trackingId")
+    except reading.UnusableId:
+        raise ValueError("must be at most 512 bytes of UTF-8 without NUL") from None
+    return tracking_id
+
+
 class Resolution(Wire):
     """What a person found out about an unconfirmed launch."""
 
     submission: Literal[Submission.LAUNCHED, Submission.REJECTED]
     #: Routee's trackingId of it, if it was launched and the person has found it.
-    tracking_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    tracking_id: Annotated[str, Field(min_length=1), AfterValidator(_storable)] | None = None
 
 
 async def _json_body(request: Request) -> object:
     """The body with its numbers as they are written: the framework would make binary floats."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
-        return parse(await request.body())
+        return parse(bytes(body))
     except Unreadable:
         raise InvalidRequest(faults=(Fault("body", "must be JSON in UTF-8"),)) from None
 
@@ -153,10 +178,10 @@ _BODY_SCHEMA: Final[dict[str, Any]] = {
     openapi_extra=_BODY_SCHEMA,
 )
 async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
+    parts: PartsDep,
+    caller: Launcher,  # before the body: strangers send nothing
     request: Annotated[object, Depends(_json_body)],
     response: Response,
-    parts: PartsDep,
-    caller: Launcher,
     *,
     idempotency_key: Annotated[
         str | None,
@@ -200,8 +225,8 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     name: Annotated[SafeText | None, Query(description="Exactly this name.")] = None,
     label: Annotated[SafeText | None, Query(description="Exactly this label.")] = None,
     submission: Annotated[Submission | None, Query(description="Only those that far.")] = None,
-    created_since: Annotated[AwareDatetime | None, Query(alias="createdSince")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(alias="createdBefore")] = None,
+    created_since: Annotated[Moment | None, Query(alias="createdSince")] = None,
+    created_before: Annotated[Moment | None, Query(alias="createdBefore")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[CampaignOut]:
@@ -256,7 +281,7 @@ async def list_campaign_messages(  # noqa: PLR0913, PLR0917 (the parameters of t
     parts: PartsDep,
     _: Reader,
     status: Annotated[Status | None, Query(description="Only those in this status.")] = None,
-    to: Annotated[SafeText | None, Query(description="Only those to this number.")] = None,
+    to: Annotated[Number | None, Query(description="Only those to this number.")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[MessageOut]:

@@ -3,9 +3,19 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from app.api.parts import DEFAULT_LIMIT, Cursor, Limit, PartsDep, Reader, SafeText, position_in
+from app.api.parts import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Moment,
+    Number,
+    PartsDep,
+    Reader,
+    SafeText,
+    position_in,
+)
 from app.api.wire import Instant, Page, Wire
 from app.db.inbound_messages import (
     InboundFilter,
@@ -68,9 +78,9 @@ async def list_inbound_messages(  # noqa: PLR0913, PLR0917 (the parameters of th
     _: Reader,
     campaign_tracking_id: Annotated[SafeText | None, Query(alias="campaignTrackingId")] = None,
     reference_tracking_id: Annotated[SafeText | None, Query(alias="referenceTrackingId")] = None,
-    from_: Annotated[SafeText | None, Query(alias="from")] = None,
-    received_since: Annotated[AwareDatetime | None, Query(alias="receivedSince")] = None,
-    received_before: Annotated[AwareDatetime | None, Query(alias="receivedBefore")] = None,
+    from_: Annotated[Number | None, Query(alias="from")] = None,
+    received_since: Annotated[Moment | None, Query(alias="receivedSince")] = None,
+    received_before: Annotated[Moment | None, Query(alias="receivedBefore")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[InboundMessageOut]:

@@ -1,0 +1,154 @@
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.db.api_keys import add_api_key, revoke_api_key
+from app.db.database import Database
+from app.domain.api_key import Scope, digest, make_key
+from app.errors import DatabaseUnavailable, Overloaded, Unauthorized
+from app.services.keyring import REMEMBERED_SECONDS, Keyring
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keyring(database: Database, clock: Clock) -> Keyring:
+    return Keyring(database, clock=clock)
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url, name="tests", pool_items=1)
+    yield database
+    await database.close()
+
+
+async def _key(
+    database: Database, key: str | None = None, *, expires_at: datetime | None = None
+) -> str:
+    key = key or make_key()
+    await add_api_key(
+        database,
+        name="tests",
+        sha256=digest(key),
+        scopes=frozenset({Scope.READ}),
+        expires_at=expires_at,
+    )
+    return key
+
+
+async def _tried(keyring: Keyring, times: int) -> list[type[Exception]]:
+    """What trying so many unknown keys raised."""
+    raised: list[type[Exception]] = []
+    for _ in range(times):
+        try:
+            await keyring.verified(make_key())
+        except (Unauthorized, Overloaded) as error:
+            raised.append(type(error))
+    return raised
+
+
+async def test_a_good_key_is_recognised(keyring: Keyring, database: Database) -> None:
+    found = await keyring.verified(await _key(database))
+    assert (found.name, found.scopes) == ("tests", frozenset({Scope.READ}))
+
+
+async def test_a_key_is_believed_for_seconds_and_then_looked_up_again(
+    keyring: Keyring, database: Database, clock: Clock
+) -> None:
+    key = await _key(database)
+    found = await keyring.verified(key)
+    await revoke_api_key(database, found.id)
+    clock.now += REMEMBERED_SECONDS - 0.1
+    assert await keyring.verified(key) == found
+    clock.now += 0.2
+    with pytest.raises(Unauthorized):
+        await keyring.verified(key)
+
+
+async def test_a_key_that_is_made_after_it_was_tried_is_recognised_soon(
+    keyring: Keyring, database: Database, clock: Clock
+) -> None:
+    key = make_key()
+    with pytest.raises(Unauthorized):
+        await keyring.verified(key)
+    await _key(database, key)
+    clock.now += REMEMBERED_SECONDS + 0.1
+    assert (await keyring.verified(key)).name == "tests"
+
+
+async def test_an_expired_key_is_not_believed_although_it_is_remembered(
+    keyring: Keyring, database: Database
+) -> None:
+    key = await _key(database, expires_at=datetime.now(UTC) + timedelta(milliseconds=300))
+    await keyring.verified(key)
+    await asyncio.sleep(0.31)
+    with pytest.raises(Unauthorized):
+        await keyring.verified(key)
+
+
+async def test_guessing_is_slowed_down(keyring: Keyring, clock: Clock) -> None:
+    raised = await _tried(keyring, 60)
+    assert raised == [Unauthorized] * 50 + [Overloaded] * 10
+    clock.now += 1
+    assert await _tried(keyring, 50) == [Unauthorized] * 50
+
+
+async def test_an_unknown_key_that_is_tried_again_costs_no_second_look(keyring: Keyring) -> None:
+    key = make_key()
+    for _ in range(200):
+        with pytest.raises(Unauthorized):
+            await keyring.verified(key)
+
+
+async def test_guessing_does_not_lock_out_the_keys_in_use(
+    keyring: Keyring, database: Database, clock: Clock
+) -> None:
+    key = await _key(database)
+    await keyring.verified(key)
+    for _ in range(3):
+        clock.now += REMEMBERED_SECONDS + 0.1
+        assert Overloaded in await _tried(keyring, 60)
+        assert (await keyring.verified(key)).name == "tests"
+
+
+async def test_many_requests_at_once_with_one_key_are_no_guessing(
+    keyring: Keyring, database: Database
+) -> None:
+    key = await _key(database)
+    found = await asyncio.gather(*(keyring.verified(key) for _ in range(200)))
+    assert {one.name for one in found} == {"tests"}
+
+
+async def test_a_caller_that_leaves_does_not_take_the_answer_from_the_others(
+    keyring: Keyring, database: Database
+) -> None:
+    key = await _key(database)
+    leaving, staying = (asyncio.create_task(keyring.verified(key)) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert (await staying).name == "tests"
+
+
+async def test_a_failed_lookup_is_not_remembered(clock: Clock) -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:9/nothing", name="tests", pool_items=1)
+    keyring = Keyring(nowhere, clock=clock)
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            await keyring.verified(make_key())
+    await nowhere.close()
