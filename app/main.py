@@ -20,6 +20,7 @@ from app.db.database import Database
 from app.db.ingest_session import IngestSession
 from app.domain.callback_token import CallbackTokens
 from app.errors import ConfigurationError
+from app.kit.parent import end_with_parent
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
@@ -44,6 +45,7 @@ def create_app() -> ASGIApp:
         SettingsInvalid: a setting is unusable.
         ConfigurationError: a setting is missing.
     """
+    end_with_parent()
     settings = load_settings()
     configure_logs(log_format=settings.log_format)
     return build_app(settings)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from fastapi import Depends, Path, Query, Request
@@ -21,10 +21,13 @@ from app.routee.client import RouteeClient
 from app.services.keyring import Keyring
 from app.services.launch import Launching
 
+K = TypeVar("K")
+
 MAX_LIMIT: Final = 1000
 DEFAULT_LIMIT: Final = 100
 #: No id is longer, see `routee.reading`.
 _MAX_ID_BYTES: Final = 512
+_MAX_ROW_ID: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,22 @@ Cursor = Annotated[
 ]
 
 
-def position_in(cursor: str | None, *, scope: str) -> list[str | int] | None:
+def row_id(value: str | int) -> int:
     """
-    Where the page of *cursor* begins; None for the first page.
+    *value* as the id of a row.
+
+    Raises:
+        ValueError: no row can have it.
+    """
+    number = int(value)
+    if not 0 <= number <= _MAX_ROW_ID:
+        raise ValueError
+    return number
+
+
+def position_in(cursor: str | None, *, scope: str, of: Callable[[str | int], K]) -> K | None:
+    """
+    Where the page of *cursor* begins, read by *of*; None for the first page.
 
     Raises:
         InvalidCursor: it is not a cursor of the list *scope*.
@@ -138,8 +154,9 @@ def position_in(cursor: str | None, *, scope: str) -> list[str | int] | None:
     if cursor is None:
         return None
     try:
-        return decode_cursor(cursor, scope=scope)
-    except CursorInvalid:
+        [position] = decode_cursor(cursor, scope=scope)
+        return of(position)
+    except (CursorInvalid, ValueError, TypeError):
         raise InvalidCursor(
             "Send `nextCursor` of the page before unchanged, with the same filters."
         ) from None

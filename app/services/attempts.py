@@ -103,7 +103,12 @@ class Attempts:
             reason=None if error is None else str(error),
         )
         if answer is not None:
-            await settle_launched(self._database, attempt.campaign_id, _outcome(answer))
+            if not await settle_launched(self._database, attempt.campaign_id, _outcome(answer)):
+                log.warning(
+                    "the trackingId answered belongs to another campaign, or is a second one",
+                    campaign_id=str(attempt.campaign_id),
+                    tracking_id=answer.tracking_id,
+                )
             return
         await settle_open(
             self._database,

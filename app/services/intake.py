@@ -23,7 +23,11 @@ log = structlog.get_logger()
 #: One flush stays well below the budget even when a poison row is searched for in it.
 MAX_BATCH_ITEMS: Final = 512
 #: What is refused beyond can be had again in half a minute; what waits too long is lost work.
-MAX_PENDING_ITEMS: Final = 4096
+MAX_PENDING_ITEMS: Final = (
+    4096  #: Bodies may be large; many large ones at once must not cost the process its memory.
+)
+MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
+
 RETRY_AFTER_SECONDS: Final = 5
 
 
@@ -43,6 +47,7 @@ class Intake:
         )
         metrics.pending_items.set_function(lambda: self._batcher.pending_items)
         self._campaigns = KnownCampaigns()
+        self._pending_bytes = 0
 
     async def receive(self, body: bytes, *, path: str, campaign_id: UUID | None = None) -> Receipt:
         """
@@ -51,6 +56,22 @@ class Intake:
         Raises:
             Overloaded: it could not be made durable in time, or at all at the moment.
         """
+        if self._pending_bytes + len(body) > MAX_PENDING_BYTES:
+            raise Overloaded(
+                "Too much is waiting to be stored.", retry_after_seconds=RETRY_AFTER_SECONDS
+            )
+        self._pending_bytes += len(body)
+        try:
+            return await self._received(body, path, campaign_id)
+        finally:
+            self._pending_bytes -= len(body)
+
+    async def close(self) -> None:
+        """Take nothing more, and finish what was taken."""
+        await self._batcher.close()
+        await self._session.close()
+
+    async def _received(self, body: bytes, path: str, campaign_id: UUID | None) -> Receipt:
         translation = translate(body, campaign_id=campaign_id)
         arrivals = [Arrival(record, path) for record in translation.records]
         if translation.reason is not None:
@@ -65,11 +86,6 @@ class Intake:
                 "The callback could not be stored; please repeat it.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error
-
-    async def close(self) -> None:
-        """Take nothing more, and finish what was taken."""
-        await self._batcher.close()
-        await self._session.close()
 
     async def _submit(self, arrivals: Sequence[Arrival]) -> Receipt:
         if len(arrivals) == 1:

@@ -10,6 +10,7 @@ SECRET = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4_-~x"
     [
         f"https://host/callbacks/{SECRET}/inbound",
         f'{{"inboundUrl":"https:\\/\\/host\\/callbacks\\/{SECRET}\\/inbound"}}',
+        f'{{"inboundUrl":"https:\\u002f\\u002fhost\\u002fcallbacks\\u002f{SECRET}\\u002finbound"}}',
         f"https%3A%2F%2Fhost%2Fcallbacks%2F{SECRET}%2Finbound",
         f"/callbacks/01a20921-8794-7924-9021-d8658f6eb8ed.{SECRET}",
         f"one /callbacks/{SECRET}/status and another /callbacks/{SECRET}/inbound",

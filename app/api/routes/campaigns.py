@@ -233,8 +233,7 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     """Every campaign that was launched here or named in a callback, with its counts."""
     wanted = CampaignFilter(name, label, submission, created_since, created_before)
     scope = f"campaigns {wanted}"
-    position = position_in(cursor, scope=scope)
-    before = UUID(str(position[0])) if position else None
+    before = position_in(cursor, scope=scope, of=lambda position: UUID(str(position)))
     rows = await page_of_campaigns(parts.database, wanted, before=before, limit=limit + 1)
     shown, more = rows[:limit], len(rows) > limit
     counts = await counts_of_each(
@@ -287,7 +286,7 @@ async def list_campaign_messages(  # noqa: PLR0913, PLR0917 (the parameters of t
 ) -> Page[MessageOut]:
     """Every message of which a callback was received, in the order of their ids."""
     scope = f"messages of {tracking_id} {status} {to}"
-    position = position_in(cursor, scope=scope)
+    after = position_in(cursor, scope=scope, of=str)
     campaign = await find_campaign(parts.database, tracking_id)
     if campaign is None:
         raise NotFound(f"There is no campaign {tracking_id!r}.")
@@ -297,7 +296,7 @@ async def list_campaign_messages(  # noqa: PLR0913, PLR0917 (the parameters of t
         parts.database,
         campaign.tracking_id,
         MessageFilter(status, to),
-        after=str(position[0]) if position else None,
+        after=after,
         limit=limit + 1,
     )
     more = len(rows) > limit

@@ -1,5 +1,6 @@
 """The recipients' replies."""
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -15,6 +16,7 @@ from app.api.parts import (
     Reader,
     SafeText,
     position_in,
+    row_id,
 )
 from app.api.wire import Instant, Page, Wire
 from app.db.inbound_messages import (
@@ -27,8 +29,6 @@ from app.errors import NotFound
 from app.kit.cursor import encode_cursor
 
 router = APIRouter(prefix="/v1/inbound-messages", tags=["inbound messages"])
-
-_MAX_ID: int = 2**63 - 1
 
 
 class InboundMessageOut(Wire):
@@ -89,10 +89,8 @@ async def list_inbound_messages(  # noqa: PLR0913, PLR0917 (the parameters of th
         campaign_tracking_id, reference_tracking_id, from_, received_since, received_before
     )
     scope = f"inbound messages {wanted}"
-    position = position_in(cursor, scope=scope)
-    rows = await page_of_inbound_messages(
-        parts.database, wanted, after=int(position[0]) if position else None, limit=limit + 1
-    )
+    after = position_in(cursor, scope=scope, of=row_id)
+    rows = await page_of_inbound_messages(parts.database, wanted, after=after, limit=limit + 1)
     more = len(rows) > limit
     return Page(
         items=[inbound_message_out(row) for row in rows[:limit]],
@@ -105,10 +103,10 @@ async def get_inbound_message(
     inbound_id: Annotated[str, Path(alias="id")], parts: PartsDep, _: Reader
 ) -> InboundMessageOut:
     """The reply of that id."""
-    number = int(inbound_id) if inbound_id.isascii() and inbound_id.isdigit() else None
     found = None
-    if number is not None and number <= _MAX_ID:
-        found = await find_inbound_message(parts.database, number)
+    if inbound_id.isascii() and inbound_id.isdigit():
+        with suppress(ValueError):  # no row can have such an id
+            found = await find_inbound_message(parts.database, row_id(inbound_id))
     if found is None:
         raise NotFound(f"There is no inbound message {inbound_id!r}.")
     return inbound_message_out(found)

@@ -6,7 +6,16 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from app.api.history import Step, told_history
-from app.api.parts import DEFAULT_LIMIT, Cursor, Limit, PartsDep, Reader, TrackingId, position_in
+from app.api.parts import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    PartsDep,
+    Reader,
+    TrackingId,
+    position_in,
+    row_id,
+)
 from app.api.wire import Instant, Money, Page, Wire, known_time
 from app.db.messages import find_message, history_of
 from app.db.tables import MessageRow
@@ -109,13 +118,12 @@ async def get_history(  # noqa: PLR0913 (the parameters of the call)
     `lower-rank` (later in time, but a status does not fall back).
     """
     scope = f"events of {tracking_id}"
-    position = position_in(cursor, scope=scope)
+    after = position_in(cursor, scope=scope, of=row_id) or 0
     message = await find_message(parts.database, tracking_id)
     if message is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
     events = await history_of(parts.database, message, with_payload=raw)
     steps = told_history(events, raw=raw, exact=caller.allows(Scope.ADMIN))
-    after = int(position[0]) if position else 0
     rest = [step for step in steps if int(step.id) > after]
     more = len(rest) > limit
     return Page(
