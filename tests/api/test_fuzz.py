@@ -105,7 +105,7 @@ def _changed(
     return fields.map(lambda changes: lambda: make(**changes))
 
 
-def test_a_callback_with_arbitrary_members_is_stored_and_readable_or_quarantined(
+def test_nothing_storable_is_refused(
     service: Service,
 ) -> None:
     @fuzz
