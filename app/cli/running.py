@@ -24,7 +24,7 @@ console = Console(stderr=True, highlight=False)
 
 def say(message: str) -> None:
     """Tell a person what is going on."""
-    console.print(message, markup=False)
+    console.print(message, markup=False, soft_wrap=True)
 
 
 @contextmanager
