@@ -52,9 +52,14 @@ def identifier(payload: Payload, *keys: str) -> str | None:
 
 
 def _usable(value: str) -> str:
-    if _UNSTORABLE.search(value) or len(value.encode()) > MAX_ID_BYTES:
+    if not _is_storable(value) or len(value.encode()) > MAX_ID_BYTES:
         raise UnusableId
     return value
+
+
+def _is_storable(value: str) -> bool:
+    # Python knows of each string whether it is ASCII: that spares most of them the search.
+    return "\0" not in value if value.isascii() else not _UNSTORABLE.search(value)
 
 
 def as_text(value: object, limit: int | None = None) -> str | None:
@@ -63,7 +68,7 @@ def as_text(value: object, limit: int | None = None) -> str | None:
         if not value:
             return None
         value = value[:limit]
-        return _UNSTORABLE.sub("\ufffd", value) if _UNSTORABLE.search(value) else value
+        return value if _is_storable(value) else _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float | Decimal):
@@ -120,6 +125,8 @@ def _instant(value: object) -> datetime | None:
         if len(written) >= _SHORTEST_EPOCH_MILLISECONDS and written.isdecimal():
             return _since_epoch(int(written))
         found = datetime.fromisoformat(written)
+        if found.tzinfo is UTC:
+            return found
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return _since_epoch(value)

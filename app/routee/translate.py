@@ -1,13 +1,12 @@
 """The only file that knows how a callback and an inbound message are spelt."""
 
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
 from app.domain.inbound_message import InboundMessage, identity_of
 from app.domain.quarantine import Reason
-from app.domain.status import Status, rank_of, status_of
+from app.domain.status import RANK, Status, rank_of
 from app.routee import reading
 from app.routee.reading import Payload, UnusableId
 from app.routee.wire import Unreadable, parse, serialise
@@ -254,17 +253,12 @@ def _inbound(
 
 
 def _oddities(payload: Payload, record: Record) -> frozenset[str]:
-    unknown_field = not payload.keys() <= _KNOWN_KEYS
-    if isinstance(record, InboundMessage):
-        return frozenset(_names((unknown_field, "unknown-field")))
-    return frozenset(
-        _names(
-            (unknown_field, "unknown-field"),
-            (status_of(record.status_key) is Status.UNKNOWN, "unknown-status"),
-            (record.occurred_at == UNKNOWN_TIME, "unknown-time"),
-        )
-    )
-
-
-def _names(*findings: tuple[bool, str]) -> Iterator[str]:
-    return (name for found, name in findings if found)
+    found: list[str] = []
+    if not payload.keys() <= _KNOWN_KEYS:
+        found.append("unknown-field")
+    if isinstance(record, DeliveryEvent):
+        if record.status_rank == RANK[Status.UNKNOWN]:
+            found.append("unknown-status")
+        if record.occurred_at is UNKNOWN_TIME:
+            found.append("unknown-time")
+    return frozenset(found) if found else _NOTHING_ODD
