@@ -335,28 +335,7 @@ ODD_FIELDS = (
 )
 odd_payloads = st.fixed_dictionaries(
     {},
-    optional=dict.fromkeys(
-        [
-            "trackingId",
-            "campaignTrackingId",
-            "to",
-            "from",
-            "status",
-            "country",
-            "label",
-            "price",
-            "createdAt",
-            "direction",
-            "updatedDate",
-            "sentDate",
-            "referenceTrackingId",
-            "message",
-            "media",
-            "filename",
-            "campaignName",
-        ],
-        json_values,
-    ),
+    optional=dict.fromkeys(ODD_FIELDS, json_values),
 )
 
 
