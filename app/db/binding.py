@@ -37,12 +37,22 @@ LEFT JOIN campaigns own ON own.id = given.id
 LEFT JOIN campaigns holder ON holder.tracking_id = $2
 """
 _FORGET_OBSERVED: Final = "DELETE FROM campaigns WHERE tracking_id = $1 AND submission = 'observed'"
-#: A callback through its token proves that Routee has accepted a campaign.
+#: A callback through its token proves that Routee has accepted a campaign, whatever was thought of
+#: it before. One that was thought rejected may have lost its name to another: then it stays so.
 _LEARN: Final = """
-UPDATE campaigns SET
+UPDATE campaigns c SET
     tracking_id = $2,
-    submission = CASE WHEN submission IN ('launching', 'unconfirmed') THEN 'launched'
-        ELSE submission END,
+    submission = CASE
+        WHEN submission IN ('launching', 'unconfirmed') THEN 'launched'
+        WHEN submission = 'rejected' AND NOT EXISTS (
+            SELECT FROM campaigns h
+            WHERE h.name = c.name AND h.id <> c.id
+                AND h.submission IN ('launching', 'unconfirmed', 'launched')
+        ) THEN 'launched'
+        ELSE submission
+    END,
+    submission_reason = NULL,
+    next_attempt_at = NULL,
     lease_until = NULL,
     updated_at = now()
 WHERE id = $1

@@ -85,7 +85,7 @@ _RESOLVE: Final = """
 UPDATE campaigns SET
     submission = $2, submission_reason = $3, lease_until = NULL, next_attempt_at = NULL,
     updated_at = now()
-WHERE id = $1 AND submission = 'unconfirmed'
+WHERE id = $1 AND submission = 'unconfirmed' AND (lease_until IS NULL OR lease_until < now())
 RETURNING true
 """
 _OPEN: Final = CampaignRow.submission.in_([Submission.LAUNCHING, Submission.UNCONFIRMED])
@@ -100,7 +100,7 @@ async def add_intent(
     idempotency_key: IdempotencyKey | None,
 ) -> Earlier | None:
     """
-    Commit that a campaign is about to be asked for.
+    Commit that a campaign is going to be asked for. `begin` says that it is.
 
     Unless *idempotency_key* stands for a launch already: then that one is returned, and nothing is
     changed. A twin at the same moment waits for the first.
@@ -112,6 +112,7 @@ async def add_intent(
         "id": campaign_id,
         **intent._asdict(),
         "submission": Submission.LAUNCHING,
+        "attempts": 0,
         "lease_until": func.now() + lease,
     }
     try:
@@ -124,14 +125,56 @@ async def add_intent(
         raise NameTaken from error
 
 
+async def begin(database: Database, campaign_id: UUID) -> bool:
+    """
+    Commit that Routee is being asked for the first time; False when it must not be any more.
+
+    A step of its own after the intent: when this commit is in doubt, the intent is known for
+    certain, and the caller can be told where to look instead of launching again.
+    """
+    intended = and_(
+        CampaignRow.id == campaign_id,
+        CampaignRow.submission == Submission.LAUNCHING,
+        CampaignRow.attempts == 0,
+    )
+    async with database.writing() as session:
+        return await _change(session, intended, attempts=1)
+
+
+async def drop_never_asked(database: Database) -> None:
+    """Reject intents whose owner died before it asked Routee: nobody was told that they began."""
+    never_asked = and_(
+        CampaignRow.submission == Submission.LAUNCHING,
+        CampaignRow.attempts == 0,
+        CampaignRow.lease_until < func.now(),
+    )
+    change = (
+        update(CampaignRow)
+        .where(never_asked)
+        .values(
+            submission=Submission.REJECTED,
+            submission_reason="Routee was never asked for it.",
+            lease_until=None,
+            updated_at=func.now(),
+        )
+        .returning(CampaignRow.id)
+    )
+    async with database.writing() as session:
+        dropped = (await session.scalars(change)).all()
+        theirs = IdempotencyKeyRow.campaign_id.in_(dropped)
+        await session.execute(delete(IdempotencyKeyRow).where(theirs))
+
+
 async def take_up(database: Database, *, lease: timedelta) -> OpenLaunch | None:
     """
-    A launch whose owner died, or that is due for another attempt; for the caller alone.
+    A launch whose owner died, or else one that is due for another attempt; for the caller alone.
 
-    Until *lease* has passed nobody else gets it.
+    Until *lease* has passed nobody else gets it. Then it is due again, should the caller die too.
     """
     orphaned = and_(
-        CampaignRow.submission == Submission.LAUNCHING, CampaignRow.lease_until < func.now()
+        CampaignRow.submission == Submission.LAUNCHING,
+        CampaignRow.attempts > 0,
+        CampaignRow.lease_until < func.now(),
     )
     due = and_(
         CampaignRow.submission == Submission.UNCONFIRMED,
@@ -141,7 +184,7 @@ async def take_up(database: Database, *, lease: timedelta) -> OpenLaunch | None:
     next_one = (
         select(CampaignRow.id)
         .where(_OPEN, or_(orphaned, due))
-        .order_by(CampaignRow.id)
+        .order_by(CampaignRow.submission != Submission.LAUNCHING, CampaignRow.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
@@ -152,6 +195,7 @@ async def take_up(database: Database, *, lease: timedelta) -> OpenLaunch | None:
         .values(
             submission=Submission.UNCONFIRMED,
             lease_until=func.now() + lease,
+            next_attempt_at=func.now(),
             attempts=CampaignRow.attempts + 1,
             updated_at=func.now(),
         )
@@ -190,28 +234,40 @@ async def settle_launched(database: Database, campaign_id: UUID, outcome: Outcom
             return False
 
 
-async def settle_open(
+async def settle_open(  # noqa: PLR0913 (what becomes of a row, column by column)
     database: Database,
     campaign_id: UUID,
     submission: Submission,
     *,
+    attempt: int,
     reason: str | None,
     next_attempt_in: timedelta | None = None,
+    forget_key: bool = False,
 ) -> bool:
     """
     Settle a launch that is still open otherwise than by an answer of Routee's that accepts it.
 
-    False when it is not open any more: a callback may have proved that it was accepted.
+    With *forget_key* its idempotency key is free again. False when it is not open any more, because
+    a callback may have proved that it was accepted, or when *attempt* is not the latest one: what
+    became of a later one is not for this one to say, unless it is launched.
     """
+    which = and_(CampaignRow.id == campaign_id, _OPEN)
+    if submission is not Submission.LAUNCHED:
+        which = and_(which, CampaignRow.attempts == attempt)
     next_attempt_at = None if next_attempt_in is None else func.now() + next_attempt_in
-    return await _change(
-        database,
-        and_(CampaignRow.id == campaign_id, _OPEN),
-        submission=submission,
-        submission_reason=reason,
-        lease_until=None,
-        next_attempt_at=next_attempt_at,
-    )
+    async with database.writing() as session:
+        settled = await _change(
+            session,
+            which,
+            submission=submission,
+            submission_reason=reason,
+            lease_until=None,
+            next_attempt_at=next_attempt_at,
+        )
+        if settled and forget_key:
+            its = IdempotencyKeyRow.campaign_id == campaign_id
+            await session.execute(delete(IdempotencyKeyRow).where(its))
+        return settled
 
 
 async def resolve_unconfirmed(
@@ -223,7 +279,9 @@ async def resolve_unconfirmed(
     reason: str,
 ) -> bool:
     """
-    A person says what became of an unconfirmed launch; False when it is not unconfirmed.
+    A person says what became of an unconfirmed launch.
+
+    False when it is not unconfirmed, or Routee is being asked again at this moment.
 
     Raises:
         TrackingIdTaken: another campaign has that trackingId; nothing is changed.
@@ -241,12 +299,13 @@ async def resolve_unconfirmed(
 
 async def settle_cancelled(database: Database, campaign_id: UUID) -> None:
     """Routee has deleted it before its time."""
-    await _change(
-        database,
-        CampaignRow.id == campaign_id,
-        submission=Submission.CANCELLED,
-        submission_reason=None,
-    )
+    async with database.writing() as session:
+        await _change(
+            session,
+            CampaignRow.id == campaign_id,
+            submission=Submission.CANCELLED,
+            submission_reason=None,
+        )
 
 
 async def forget_idempotency_keys(database: Database, *, older_than: timedelta) -> None:
@@ -273,8 +332,7 @@ async def _find_earlier(
     return Earlier(row[0], row[1])
 
 
-async def _change(database: Database, which: ColumnElement[bool], **values: object) -> bool:
+async def _change(session: AsyncSession, which: ColumnElement[bool], **values: object) -> bool:
     change = update(CampaignRow).where(which).values(updated_at=func.now(), **values)
-    async with database.writing() as session:
-        changed = await session.scalars(change.returning(CampaignRow.id))
-        return changed.first() is not None
+    changed = await session.scalars(change.returning(CampaignRow.id))
+    return changed.first() is not None

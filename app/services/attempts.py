@@ -25,6 +25,9 @@ log = structlog.get_logger()
 #: one; and short enough for an orphan to be taken up within a minute.
 LEASE: Final = timedelta(seconds=50)
 
+#: Longer waits that Routee asks for are taken for nonsense.
+_MAX_PAUSE: Final = timedelta(hours=1)
+
 
 class Attempt(NamedTuple):
     """What Routee is asked for."""
@@ -51,14 +54,14 @@ class Attempts:
         """
         Ask once and settle what can be settled.
 
-        Returns what Routee said against it, if it is rejected.
+        Returns what Routee said against it, if that has made it rejected.
         """
         reply, error, answer = await self._ask(self._body(attempt, request))
         settlement = settlement_of(
             reply, repeated=attempt.number > 1, name_generated=attempt.name_generated
         )
-        await self._settle(attempt, settlement, error, answer)
-        return error if settlement.submission is Submission.REJECTED else None
+        settled = await self._settle(attempt, settlement, error, answer)
+        return error if settled and settlement.submission is Submission.REJECTED else None
 
     async def make_again(self, launch: OpenLaunch) -> None:
         """Ask once more for what may or may not have been accepted."""
@@ -93,7 +96,8 @@ class Attempts:
         settlement: Settlement,
         error: RouteeError | None,
         answer: LaunchAnswer | None,
-    ) -> None:
+    ) -> bool:
+        """False when something else has settled it before, or a later attempt is to."""
         submission, ask_again = settlement
         log.info(
             "attempt to launch a campaign",
@@ -109,14 +113,24 @@ class Attempts:
                     campaign_id=str(attempt.campaign_id),
                     tracking_id=answer.tracking_id,
                 )
-            return
-        await settle_open(
+            return True
+        return await settle_open(
             self._database,
             attempt.campaign_id,
             submission,
+            attempt=attempt.number,
             reason=None if submission is Submission.LAUNCHED else str(error),
-            next_attempt_in=pause_before(attempt.number) if ask_again else None,
+            next_attempt_in=_pause(attempt, error) if ask_again else None,
+            # It was not sent, so repeating the request is not doing it twice.
+            forget_key=isinstance(error, RouteeUnavailable) and submission is Submission.REJECTED,
         )
+
+
+def _pause(attempt: Attempt, error: RouteeError | None) -> timedelta | None:
+    """Until the next attempt, by our clock or by Routee's, if that is slower; None: none."""
+    ours = pause_before(attempt.number)
+    asked_for = timedelta(seconds=(error and error.retry_after_seconds) or 0)
+    return None if ours is None else max(ours, min(asked_for, _MAX_PAUSE))
 
 
 def _outcome(answer: LaunchAnswer) -> Outcome:

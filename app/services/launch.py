@@ -18,12 +18,15 @@ from app.db.launches import (
     Intent,
     NameTaken,
     add_intent,
+    begin,
+    drop_never_asked,
     forget_idempotency_keys,
     take_up,
 )
 from app.domain.campaign import Submission
 from app.errors import (
     CampaignNameInUse,
+    DatabaseUnavailable,
     IdempotencyKeyReused,
     InvalidRequest,
     LaunchingNotConfigured,
@@ -43,6 +46,8 @@ log = structlog.get_logger()
 #: For so long a repeated `Idempotency-Key` does nothing twice.
 IDEMPOTENCY_KEYS_KEPT: Final = timedelta(days=7)
 _RETRY_AFTER_SECONDS: Final = 2
+#: When Routee is silent each takes up to 45 seconds; one whose owner died waits for few of them.
+_RELAUNCHES_AT_ONCE: Final = 4
 
 
 class Launched(NamedTuple):
@@ -87,7 +92,8 @@ class Launching:
             InvalidRequest: Routee would refuse it; nothing was sent.
             CampaignNameInUse: the name is taken, here or at Routee.
             IdempotencyKeyReused: the key stands for another request.
-            LaunchInProgress: the same launch is under way at this moment.
+            LaunchInProgress: the same launch is under way at this moment, or the database went
+                away when this one was.
             LaunchRejected: the key stands for a launch that was refused.
             RouteeRefused: Routee refused it.
             RouteeUnavailable: it was not sent.
@@ -101,7 +107,12 @@ class Launching:
         if earlier is not None:
             return await self._replayed(earlier, body)
         attempt = Attempt(campaign_id, intent.name, intent.name_generated, number=1)
-        refusal = await self._attempts.make(attempt, body)
+        try:
+            if not await begin(self._database, campaign_id):
+                raise LaunchRejected("It took too long to begin; nothing was sent.")
+            refusal = await self._attempts.make(attempt, body)
+        except DatabaseUnavailable:
+            raise under_way(campaign_id) from None
         if refusal is None:
             return Launched(campaign_id, replayed=False)
         if isinstance(refusal, RouteeRefused) and refusal.meaning == Meaning.CAMPAIGN_NAME_IN_USE:
@@ -109,15 +120,23 @@ class Launching:
         raise refusal
 
     async def relaunch_due(self) -> None:
-        """Take up, one after another, launches whose owner died or that are due to be repeated."""
+        """Take up, a few at a time, launches whose owner died or that are due to be repeated."""
+        await drop_never_asked(self._database)
         if self._missing_settings:
             return
-        while (launch := await take_up(self._database, lease=LEASE)) is not None:
-            await self._attempts.make_again(launch)
+        ends = await asyncio.gather(
+            *(self._relaunch_in_turn() for _ in range(_RELAUNCHES_AT_ONCE)), return_exceptions=True
+        )
+        for error in filter(None, ends):
+            raise error
 
     async def forget_old_keys(self) -> None:
         """Let go of idempotency keys that have served their time."""
         await forget_idempotency_keys(self._database, older_than=IDEMPOTENCY_KEYS_KEPT)
+
+    async def _relaunch_in_turn(self) -> None:
+        while (launch := await take_up(self._database, lease=LEASE)) is not None:
+            await self._attempts.make_again(launch)
 
     def _require_configured(self) -> None:
         if self._missing_settings:
@@ -168,6 +187,14 @@ class Launching:
         if campaign.submission == Submission.REJECTED:
             raise LaunchRejected(campaign.submission_reason)
         return Launched(earlier.campaign_id, replayed=True)
+
+
+def under_way(campaign_id: UUID) -> LaunchInProgress:
+    """What is said of a launch that was asked for, when the database cannot say how it ended."""
+    return LaunchInProgress(
+        "The launch has begun, and the database does not answer. Do not launch it again: "
+        f"/v1/campaigns/{campaign_id} will tell what has become of it."
+    )
 
 
 def _fingerprint(request: Mapping[str, Any]) -> bytes:

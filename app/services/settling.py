@@ -8,13 +8,16 @@ from app.db.launches import TrackingIdTaken, resolve_unconfirmed, settle_cancell
 from app.db.tables import CampaignRow
 from app.domain.campaign import Submission
 from app.errors import (
+    ApiError,
     CampaignNotCancellable,
     CampaignNotUnconfirmed,
     Fault,
     InvalidRequest,
+    LaunchInProgress,
     NotFound,
 )
 from app.routee.client import RouteeClient
+from app.services.attempts import LEASE
 
 
 async def resolve(
@@ -29,6 +32,7 @@ async def resolve(
         NotFound: there is no such campaign.
         InvalidRequest: another campaign has that trackingId.
         CampaignNotUnconfirmed: it needs no resolving, or no longer.
+        LaunchInProgress: Routee is being asked again at this moment, and may yet accept it.
     """
     campaign = await _campaign(database, tracking_id)
     try:
@@ -43,8 +47,18 @@ async def resolve(
         fault = Fault("trackingId", "is that of another campaign")
         raise InvalidRequest(faults=(fault,)) from None
     if not resolved:
-        raise CampaignNotUnconfirmed(f"It is {campaign.submission}; nothing is to be resolved.")
+        raise await _unresolvable(database, tracking_id)
     return campaign.id
+
+
+async def _unresolvable(database: Database, tracking_id: str) -> ApiError:
+    campaign = await _campaign(database, tracking_id)
+    if campaign.submission == Submission.UNCONFIRMED:
+        return LaunchInProgress(
+            "Routee is being asked for it again at this moment. Wait for what it says.",
+            retry_after_seconds=int(LEASE.total_seconds()),
+        )
+    return CampaignNotUnconfirmed(f"It is {campaign.submission}; nothing is to be resolved.")
 
 
 async def cancel(database: Database, client: RouteeClient, tracking_id: str) -> UUID:

@@ -11,6 +11,7 @@ from app.errors import (
     CampaignNameInUse,
     CampaignNotCancellable,
     CampaignNotUnconfirmed,
+    DatabaseUnavailable,
     IdempotencyKeyReused,
     InvalidRequest,
     LaunchingNotConfigured,
@@ -166,6 +167,48 @@ async def test_an_intent_whose_owner_died_is_taken_up(stage: Stage) -> None:
     campaign = await stage.campaign(campaign.id)
     assert campaign.submission == Submission.LAUNCHED
     assert _accepted(stage, campaign.name) == 1
+
+
+async def test_an_intent_whose_owner_died_before_asking_is_dropped_and_its_key_free(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def _dies(*_: object) -> bool:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.services.launch.begin", _dies)
+        with pytest.raises(asyncio.CancelledError):
+            await stage.launching.launch(request(), api_key_id=API_KEY, idempotency_key="a")
+    await stage.some_time_later()
+    assert (await stage.only_campaign()).submission == Submission.REJECTED
+    assert not stage.routee.launches
+    again = await stage.launching.launch(request(), api_key_id=API_KEY, idempotency_key="a")
+    assert not again.replayed
+
+
+async def test_when_beginning_is_in_doubt_the_caller_is_told_where_to_look(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def _in_doubt(*_: object) -> bool:
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr("app.services.launch.begin", _in_doubt)
+    with pytest.raises(LaunchInProgress) as told:
+        await stage.launch()
+    campaign = await stage.only_campaign()
+    assert f"/v1/campaigns/{campaign.id}" in str(told.value)
+    assert not stage.routee.launches
+
+
+async def test_a_callback_proves_that_a_rejected_campaign_was_accepted(
+    stage: Stage, url: str
+) -> None:
+    stage.routee.faults.script(CAMPAIGN, CUT_AFTER)
+    campaign_id = await stage.launch()
+    await resolve(stage.database, str(campaign_id), Submission.REJECTED, routee_id=None)
+    [tracking_id] = stage.routee.campaigns
+    await _claim(url, await stage.campaign(campaign_id), tracking_id)
+    assert (await stage.campaign(campaign_id)).submission == Submission.LAUNCHED
 
 
 async def test_an_open_launch_is_taken_up_by_one_process_only(stage: Stage) -> None:
