@@ -10,6 +10,7 @@ The only file that knows every way in which a request can fail.
         ├── Unauthorized              401
         ├── Forbidden                 403
         ├── InvalidCursor             400
+        ├── CursorExpired             410
         ├── InvalidRequest            422, with the list of faults
         ├── CampaignNameInUse         409
         ├── CampaignNotUnconfirmed    409
@@ -107,6 +108,14 @@ class InvalidCursor(ApiError):
     status = HTTPStatus.BAD_REQUEST
     slug = "invalid-cursor"
     title = "The cursor is not valid here"
+
+
+class CursorExpired(ApiError):
+    """Something beyond the cursor was removed before it was read."""
+
+    status = HTTPStatus.GONE
+    slug = "cursor-expired"
+    title = "What lies beyond the cursor was removed in part"
 
 
 class InvalidRequest(ApiError):

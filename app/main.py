@@ -1,7 +1,7 @@
 """The composition root: builds everything, once. Importing it does nothing."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -10,16 +10,16 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from app.api.application import make_api
 from app.api.parts import Parts
-from app.api.problems import register_problems
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
-from app.api.routes import campaigns, inbound_messages, messages, operations, status
 from app.db.count_folding import fold_counts
-from app.db.database import Database
+from app.db.database import READ_SETTINGS, Database
 from app.db.ingest_session import IngestSession
 from app.domain.callback_token import CallbackTokens
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, DatabaseUnavailable
+from app.kit.ending import told_of_the_end
 from app.kit.parent import end_with_parent
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
@@ -27,13 +27,15 @@ from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
 from app.services.attempts import Attempts
 from app.services.duties import Duty, performed
+from app.services.feed import make_feed
 from app.services.intake import Intake
-from app.services.keyring import Keyring
+from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launch import Launching
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)
 _RELAUNCH_EVERY: Final = timedelta(seconds=5)
+_FEED_EVERY: Final = timedelta(seconds=1)
 _FORGET_EVERY: Final = timedelta(hours=1)
 
 
@@ -83,6 +85,8 @@ def build_app(settings: Settings) -> ASGIApp:
 
 def _parts(settings: Settings) -> Parts:
     database = Database(settings.database_url)
+    read_url = settings.database_read_url or settings.database_url
+    metrics = Metrics()
     tokens = CallbackTokens(
         secrets=[secret.get_secret_value() for secret in settings.callback_secrets],
         signing_keys=[key.get_secret_value() for key in settings.signing_keys],
@@ -101,11 +105,13 @@ def _parts(settings: Settings) -> Parts:
     )
     return Parts(
         database=database,
+        reads=Database(read_url, name="reads", session_settings=READ_SETTINGS),
+        feed=make_feed(read_url, metrics),
         keyring=Keyring(database),
         launching=launching,
         routee=client,
         tokens=tokens,
-        metrics=Metrics(),
+        metrics=metrics,
     )
 
 
@@ -113,28 +119,26 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     duties = (
         Duty("fold counts", _FOLD_EVERY, partial(fold_counts, parts.database)),
         Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
+        Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch),
+        Duty("measure the feed", _FEED_EVERY, parts.feed.measure),
+        Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
     )
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with performed(*duties):
-            yield
+        with told_of_the_end(parts.feed.let_go):
+            async with performed(*duties):
+                yield
         if intake is not None:
             await intake.close()
         await parts.routee.aclose()
+        await parts.feed.close()
+        await parts.reads.close()
+        with suppress(DatabaseUnavailable):
+            await parts.keyring.record_uses()
         await parts.database.close()
 
-    app = FastAPI(
-        title="Routee Receiver",
-        version="0.1.0",
-        summary="Delivery status of Viber campaigns, kept from Routee's callbacks.",
-        lifespan=_lifespan,
-    )
+    app = make_api(operations_only=settings.surface == "callbacks", lifespan=_lifespan)
     app.state.parts = parts
-    register_problems(app)
-    app.include_router(operations.router)
-    if settings.surface != "callbacks":
-        for noun in (status, messages, campaigns, inbound_messages):
-            app.include_router(noun.router)
     return app

@@ -34,6 +34,11 @@ class Settings(BaseSettings):
         default="",
         description="postgresql://… of PostgreSQL 18 or later. Empty: one is run in DATA_DIR.",
     )
+    database_read_url: str = Field(
+        default="",
+        description="postgresql://… of a replica for lists, messages, replies and the feed. Empty: "
+        "DATABASE_URL. Keys, launches and a campaign by its id are always read there.",
+    )
     data_dir: Path = Field(
         default=Path("./var"), description="Where the embedded PostgreSQL keeps its data."
     )
@@ -105,7 +110,7 @@ class Settings(BaseSettings):
                 )
         return secrets
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_read_url")
     @classmethod
     def _of_postgres(cls, url: str) -> str:
         scheme, separator, rest = url.partition("://")

@@ -31,7 +31,7 @@ class Step(Wire):
 
 
 def told_history(events: Sequence[EventRow], *, raw: bool, exact: bool) -> list[Step]:
-    """*events*, all of one message and in the order of their ids, each with what it did."""
+    """*events*, all of one message and in the order of the feed, each with what it did."""
     return [
         Step(
             id=str(event.id),

@@ -18,6 +18,7 @@ from app.kit.cursor import CursorInvalid, decode_cursor
 from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
+from app.services.feed import Feed
 from app.services.keyring import Keyring
 from app.services.launch import Launching
 
@@ -34,7 +35,11 @@ _MAX_ROW_ID: Final = 2**63 - 1
 class Parts:
     """Everything that a route may need, built once by `main`."""
 
+    #: The primary: keys, launches, and whatever must be read as it was just written.
     database: Database
+    #: Lists, messages and replies; a replica may be a little behind.
+    reads: Database
+    feed: Feed
     keyring: Keyring
     launching: Launching
     routee: RouteeClient
@@ -144,9 +149,9 @@ def row_id(value: str | int) -> int:
     return number
 
 
-def position_in(cursor: str | None, *, scope: str, of: Callable[[str | int], K]) -> K | None:
+def position_in(cursor: str | None, *, scope: str, of: Callable[..., K]) -> K | None:
     """
-    Where the page of *cursor* begins, read by *of*; None for the first page.
+    Where the page of *cursor* begins, made by *of* of its parts; None for the first page.
 
     Raises:
         InvalidCursor: it is not a cursor of the list *scope*.
@@ -154,8 +159,7 @@ def position_in(cursor: str | None, *, scope: str, of: Callable[[str | int], K])
     if cursor is None:
         return None
     try:
-        [position] = decode_cursor(cursor, scope=scope)
-        return of(position)
+        return of(*decode_cursor(cursor, scope=scope))
     except (CursorInvalid, ValueError, TypeError):
         raise InvalidCursor(
             "Send `nextCursor` of the page before unchanged, with the same filters."

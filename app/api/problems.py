@@ -17,6 +17,10 @@ log = structlog.get_logger()
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:routee-receiver:problem:"
 _RETRY_AFTER_SECONDS: Final = 2
+#: As the callback receiver says it; the standard library's phrase changed in Python 3.13.
+_NAMED: Final = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too-large", "The body is larger than allowed"),
+}
 
 
 def register_problems(app: FastAPI) -> None:
@@ -122,8 +126,8 @@ def _field(fault: Mapping[str, Any]) -> str:
 async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
-    slug = status.phrase.lower().replace(" ", "-")
-    return problem(status, slug=slug, title=status.phrase, headers=dict(error.headers or {}))
+    slug, title = _NAMED.get(status) or (status.phrase.lower().replace(" ", "-"), status.phrase)
+    return problem(status, slug=slug, title=title, headers=dict(error.headers or {}))
 
 
 async def _on_anything(_: Request, error: Exception) -> JSONResponse:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from app.domain.event import UNKNOWN_TIME
@@ -27,9 +27,17 @@ def _plain(amount: Decimal) -> str:
 
 
 #: ISO 8601 with up to six digits of fraction and a Z.
-Instant = Annotated[datetime, PlainSerializer(_iso, return_type=str, when_used="json")]
+Instant = Annotated[
+    datetime,
+    PlainSerializer(_iso, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 #: Exact; in the currency of the Routee account.
-Money = Annotated[Decimal, PlainSerializer(_plain, return_type=str, when_used="json")]
+Money = Annotated[
+    Decimal,
+    PlainSerializer(_plain, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "decimal", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}),
+]
 
 
 class Page(Wire, Generic[T]):

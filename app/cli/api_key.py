@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from app.cli.running import console, current_database, loaded_settings, run, say
-from app.db.api_keys import add_api_key, all_api_keys, revoke_api_key
+from app.db.api_keys import add_api_key, all_api_keys, api_keys_named, revoke_api_key
+from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope, digest, make_key
 from app.settings import Settings
 
@@ -44,14 +45,15 @@ def list_keys() -> None:
     """List all keys, the revoked and the expired ones included."""
     keys = run(_list(loaded_settings()))
     now = datetime.now(UTC)
-    table = Table("id", "name", "scopes", "created", "expires", "state")
+    table = Table("id", "name", "scopes", "created", "expires", "last used", "state")
     for key in keys:
         table.add_row(
             str(key.id),
             key.name,
             " ".join(sorted(key.scopes)),
-            f"{key.created_at:%Y-%m-%d %H:%M}",
-            f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never",
+            _shown(key.created_at),
+            _shown(key.expires_at),
+            _shown(key.last_used_at),
             _state(key, now),
         )
     console.print(table)
@@ -59,13 +61,23 @@ def list_keys() -> None:
 
 @app.command()
 def revoke(
-    key_id: Annotated[UUID, typer.Argument(help="The id that `api-key list` shows.")],
+    key: Annotated[str, typer.Argument(help="Its id, or its name if no other key has that.")],
 ) -> None:
     """Revoke a key. It stops working within seconds."""
-    if not run(_revoke(loaded_settings(), key_id)):
-        say(f"There is no key {key_id}. See: routee-receiver api-key list")
+    found = run(_revoke(loaded_settings(), key))
+    if not found:
+        say(f"There is no key {key!r}. See: routee-receiver api-key list")
         raise typer.Exit(1)
-    say(f"Revoked {key_id}.")
+    if len(found) > 1:
+        say(f"{len(found)} keys have the name {key!r}. Say which by its id:")
+        for one in found:
+            say(str(one))
+        raise typer.Exit(1)
+    say(f"Revoked {found[0]}.")
+
+
+def _shown(instant: datetime | None) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M}" if instant else "never"
 
 
 def _state(key: ApiKey, now: datetime) -> str:
@@ -92,6 +104,15 @@ async def _list(settings: Settings) -> list[ApiKey]:
         return await all_api_keys(database)
 
 
-async def _revoke(settings: Settings, key_id: UUID) -> bool:
+async def _revoke(settings: Settings, key: str) -> list[UUID]:
+    """The ids of the keys that *key* stands for; revoked if there is one only."""
     async with current_database(settings) as database:
-        return await revoke_api_key(database, key_id)
+        found = await _meant(database, key)
+        return found if len(found) != 1 or await revoke_api_key(database, found[0]) else []
+
+
+async def _meant(database: Database, key: str) -> list[UUID]:
+    try:
+        return [UUID(key)]
+    except ValueError:
+        return [found.id for found in await api_keys_named(database, key)]

@@ -1,9 +1,11 @@
 """Where API keys are kept."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 
 from app.db.database import Database
 from app.db.tables import ApiKeyRow
@@ -16,7 +18,20 @@ _COLUMNS = (
     ApiKeyRow.created_at,
     ApiKeyRow.expires_at,
     ApiKeyRow.revoked_at,
+    ApiKeyRow.last_used_at,
 )
+
+#: A key that somebody else is writing to is left to them: nobody waits for another.
+_RECORD_USES: Final = """
+WITH used AS (
+    SELECT id, at
+    FROM api_keys
+    JOIN unnest(:digests ::bytea[], :times ::timestamptz[]) AS given(sha256, at) USING (sha256)
+    WHERE last_used_at IS NULL OR last_used_at < at - :at_least ::interval
+    FOR UPDATE OF api_keys SKIP LOCKED
+)
+UPDATE api_keys SET last_used_at = used.at FROM used WHERE api_keys.id = used.id
+"""
 
 
 async def find_api_key(database: Database, sha256: bytes) -> ApiKey | None:
@@ -32,6 +47,27 @@ async def all_api_keys(database: Database) -> list[ApiKey]:
     async with database.reading() as session:
         rows = await session.execute(select(*_COLUMNS).order_by(ApiKeyRow.id))
     return [_api_key(*row) for row in rows]
+
+
+async def api_keys_named(database: Database, name: str) -> list[ApiKey]:
+    """The keys of that name that are not revoked, the oldest first."""
+    query = select(*_COLUMNS).where(ApiKeyRow.name == name, ApiKeyRow.revoked_at.is_(None))
+    async with database.reading() as session:
+        rows = await session.execute(query.order_by(ApiKeyRow.id))
+    return [_api_key(*row) for row in rows]
+
+
+async def record_uses(
+    database: Database, used_at: Mapping[bytes, datetime], *, at_least: timedelta
+) -> None:
+    """
+    Store when the keys of these digests were last used.
+
+    One of which a use less than *at_least* before is stored already is left as it is.
+    """
+    values = {"digests": list(used_at), "times": list(used_at.values()), "at_least": at_least}
+    async with database.writing() as session:
+        await session.execute(text(_RECORD_USES), values)
 
 
 async def add_api_key(
@@ -68,5 +104,14 @@ def _api_key(  # noqa: PLR0913, PLR0917 (the columns)
     created_at: datetime,
     expires_at: datetime | None,
     revoked_at: datetime | None,
+    last_used_at: datetime | None,
 ) -> ApiKey:
-    return ApiKey(key_id, name, frozenset(map(Scope, scopes)), created_at, expires_at, revoked_at)
+    return ApiKey(
+        key_id,
+        name,
+        frozenset(map(Scope, scopes)),
+        created_at,
+        expires_at,
+        revoked_at,
+        last_used_at,
+    )

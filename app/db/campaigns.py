@@ -1,7 +1,7 @@
 """Reading campaigns and their counts."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -10,6 +10,13 @@ from sqlalchemy import Select, func, or_, select, union_all
 from app.db.database import Database
 from app.db.tables import CampaignCountDeltaRow, CampaignCountRow, CampaignRow
 from app.domain.campaign import Submission
+
+#: The ids are in the order of time, by the clock of whoever made them; `created_at` is by that of
+#: the database. Two clocks do not differ by more.
+_CLOCKS_DIFFER: Final = timedelta(days=1)
+_UUID7_RANDOM_BITS: Final = 80
+_EARLIEST: Final = datetime(1970, 1, 3, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 class CampaignFilter(NamedTuple):
@@ -94,10 +101,19 @@ def _filtered(query: Select[CampaignRow], wanted: CampaignFilter) -> Select[Camp
     if wanted.submission is not None:
         query = query.where(row.submission == wanted.submission)
     if wanted.created_since is not None:
-        query = query.where(row.created_at >= wanted.created_since)
+        since = _first_id_at(wanted.created_since, -_CLOCKS_DIFFER)
+        query = query.where(row.created_at >= wanted.created_since, row.id >= since)
     if wanted.created_before is not None:
-        query = query.where(row.created_at < wanted.created_before)
+        before = _first_id_at(wanted.created_before, _CLOCKS_DIFFER)
+        query = query.where(row.created_at < wanted.created_before, row.id < before)
     return query
+
+
+def _first_id_at(instant: datetime, shift: timedelta) -> UUID:
+    """Where the ids made from *instant* on begin, so that the walk begins and ends there."""
+    at = min(max(instant, _EARLIEST), _LATEST) + shift
+    milliseconds = int(at.timestamp() * 1000)
+    return UUID(int=milliseconds << _UUID7_RANDOM_BITS)
 
 
 def _as_uuid(text: str) -> UUID | None:

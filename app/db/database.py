@@ -1,6 +1,6 @@
 """How everything but the callback path reaches the database, and what its failures mean."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
@@ -10,23 +10,35 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db.engine import make_engine
 from app.db.failures import translated
+from app.db.feed_epoch import keep_epoch
 from app.db.schema import migrate, require_current
 from app.errors import DatabaseUnavailable
 
 _API_POOL_ITEMS: Final = 8
 _API_TIMEOUT_SECONDS: Final = 5.0
 _MIGRATION_TIMEOUT_SECONDS: Final = 3600.0
+#: For lists and lookups. A plan that was made while a table was small stays with the connection,
+#: and must not scan that table when it has grown.
+READ_SETTINGS: Final = {"enable_seqscan": "off"}
 
 
 class Database:
     """A pool of connections. Constructing it connects to nothing."""
 
-    def __init__(self, url: str, *, name: str = "api", pool_items: int = _API_POOL_ITEMS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str = "api",
+        pool_items: int = _API_POOL_ITEMS,
+        session_settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._engine: AsyncEngine = make_engine(
             url,
             name=name,
             pool_items=pool_items,
             statement_timeout_seconds=_API_TIMEOUT_SECONDS,
+            session_settings=session_settings,
         )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -90,6 +102,16 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             raise _unavailable(error) from error
 
+    async def keep_epoch(self) -> int:
+        """
+        See `feed_epoch.keep_epoch`.
+
+        Raises:
+            DatabaseUnavailable: it could not be read or raised.
+        """
+        async with self.driver() as connection:
+            return await keep_epoch(connection)
+
     async def close(self) -> None:
         """Give all connections back."""
         await self._engine.dispose()
@@ -97,7 +119,7 @@ class Database:
 
 async def migrate_database(url: str) -> str:
     """
-    Bring the schema up to date and return its version.
+    Bring the schema and the feed's epoch up to date, and return the version of the schema.
 
     Raises:
         DatabaseUnavailable: it cannot be reached.
@@ -106,11 +128,22 @@ async def migrate_database(url: str) -> str:
         url, name="migrate", pool_items=1, statement_timeout_seconds=_MIGRATION_TIMEOUT_SECONDS
     )
     try:
-        return await migrate(engine)
+        version = await migrate(engine)
+        await _keep_epoch(url)
     except (SQLAlchemyError, OSError) as error:
         raise _unavailable(error) from error
+    else:
+        return version
     finally:
         await engine.dispose()
+
+
+async def _keep_epoch(url: str) -> None:
+    database = Database(url, name="migrate", pool_items=1)
+    try:
+        await database.keep_epoch()
+    finally:
+        await database.close()
 
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:

@@ -1,5 +1,6 @@
 """The only file that knows how SQLAlchemy reaches the database."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import asyncpg
@@ -9,17 +10,23 @@ _GRACE_SECONDS: Final = 1.0
 
 
 def make_engine(
-    url: str, *, name: str, pool_items: int, statement_timeout_seconds: float
+    url: str,
+    *,
+    name: str,
+    pool_items: int,
+    statement_timeout_seconds: float,
+    session_settings: Mapping[str, str] | None = None,
 ) -> AsyncEngine:
     """
     An engine with a pool of at most *pool_items* connections to a `postgresql://` *url*.
 
-    *name* is what `pg_stat_activity` shows.
+    *name* is what `pg_stat_activity` shows. Each connection starts with *session_settings*.
     """
     settings = {
         "application_name": f"routee-receiver {name}",
         "statement_timeout": str(int(statement_timeout_seconds * 1000)),
         "jit": "off",
+        **(session_settings or {}),
     }
 
     # The driver reads the URL itself: SQLAlchemy would not know `sslmode` and several hosts.

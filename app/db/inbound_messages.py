@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app.db.database import Database
 from app.db.tables import InboundMessageRow, MessageRow
+
+#: How many replies one page looks at when only some of them are wanted.
+MAX_SCANNED_ITEMS: Final = 10_000
 
 
 class InboundFilter(NamedTuple):
@@ -20,6 +24,14 @@ class InboundFilter(NamedTuple):
     received_since: datetime | None = None
     received_before: datetime | None = None
 
+    @property
+    def has_key(self) -> bool:
+        """Whether the replies of it come in the order of their ids, else in that of receipt."""
+        return any(
+            key is not None
+            for key in (self.campaign_tracking_id, self.reference_tracking_id, self.sender)
+        )
+
 
 class Reply(NamedTuple):
     """A reply, and the campaign it belongs to: its own word, else that of what it answers."""
@@ -28,17 +40,29 @@ class Reply(NamedTuple):
     campaign_tracking_id: str | None
 
 
-_CAMPAIGN: ColumnElement[str | None] = func.coalesce(
-    InboundMessageRow.campaign_tracking_id, MessageRow.campaign_tracking_id
+class ReplyPage(NamedTuple):
+    """Some replies of a list, and where the next ones are."""
+
+    replies: Sequence[Reply]
+    #: The id beyond which the list goes on, perhaps of a reply that was not wanted.
+    end: int | None
+
+
+_UNNAMED: Final = and_(
+    InboundMessageRow.campaign_tracking_id.is_(None),
+    InboundMessageRow.reference_tracking_id.is_not(None),
 )
+_ANSWERED: Final = MessageRow.message_tracking_id == InboundMessageRow.reference_tracking_id
+
+
+def _campaign_of_reply() -> ColumnElement[str | None]:
+    return func.coalesce(InboundMessageRow.campaign_tracking_id, MessageRow.campaign_tracking_id)
 
 
 def _replies() -> Select[InboundMessageRow, str | None]:
     return (
-        select(InboundMessageRow, _CAMPAIGN)
-        .outerjoin(
-            MessageRow, MessageRow.message_tracking_id == InboundMessageRow.reference_tracking_id
-        )
+        select(InboundMessageRow, _campaign_of_reply())
+        .outerjoin(MessageRow, _ANSWERED)
         .options(defer(InboundMessageRow.payload))
     )
 
@@ -53,30 +77,118 @@ async def find_inbound_message(database: Database, inbound_id: int) -> Reply | N
 
 async def page_of_inbound_messages(
     database: Database, wanted: InboundFilter, *, after: int | None, limit: int
-) -> Sequence[Reply]:
-    """At most *limit* replies in the order in which they were stored, beyond the id *after*."""
-    query = _filtered(_replies(), wanted)
-    if after is not None:
-        query = query.where(InboundMessageRow.id > after)
-    query = query.order_by(InboundMessageRow.id).limit(limit)
+) -> ReplyPage:
+    """
+    At most *limit* replies in the order of their ids, beyond the id *after*.
+
+    *wanted* has a key. Where the index of one key is not enough, only `MAX_SCANNED_ITEMS` are
+    looked at, so a page may be short, or empty, and not the last one.
+    """
+    key, rest = _conditions(wanted)
+    beyond = [] if after is None else [InboundMessageRow.id > after]
     async with database.reading() as session:
-        return [Reply(row[0], row[1]) for row in await session.execute(query)]
+        if key is None:
+            return await _page_of_campaign(session, wanted, [*beyond, *rest], beyond, limit)
+        scanned_to = await session.scalar(_end_of_scan(key, *beyond)) if rest else None
+        within = [] if scanned_to is None else [InboundMessageRow.id <= scanned_to]
+        query = _replies().where(key, *beyond, *within, *rest)
+        query = query.order_by(InboundMessageRow.id).limit(limit + 1)
+        return _page(await _told(session, query), limit, scanned_to)
 
 
-def _filtered(
-    query: Select[InboundMessageRow, str | None], wanted: InboundFilter
-) -> Select[InboundMessageRow, str | None]:
+async def page_of_received_messages(
+    database: Database,
+    wanted: InboundFilter,
+    *,
+    after: tuple[datetime, int] | None,
+    limit: int,
+) -> Sequence[Reply]:
+    """At most *limit* replies in the order of receipt, beyond *after*: its time and id."""
+    query = _replies().where(*_times(wanted))
+    if after is not None:
+        place = tuple_(InboundMessageRow.received_at, InboundMessageRow.id)
+        query = query.where(place > after)
+    query = query.order_by(InboundMessageRow.received_at, InboundMessageRow.id).limit(limit)
+    async with database.reading() as session:
+        return await _told(session, query)
+
+
+async def _page_of_campaign(
+    session: AsyncSession,
+    wanted: InboundFilter,
+    conditions: Sequence[ColumnElement[bool]],
+    beyond: Sequence[ColumnElement[bool]],
+    limit: int,
+) -> ReplyPage:
+    """
+    The replies that name the campaign, and those that name none but answer a message of it.
+
+    One index for each; the others that name no campaign have to be looked at.
+    """
     row = InboundMessageRow
-    if wanted.campaign_tracking_id is not None:
-        named = row.campaign_tracking_id == wanted.campaign_tracking_id
-        by_answer = MessageRow.campaign_tracking_id == wanted.campaign_tracking_id
-        query = query.where(or_(named, and_(row.campaign_tracking_id.is_(None), by_answer)))
+    named = row.campaign_tracking_id == wanted.campaign_tracking_id
+    ends = [await session.scalar(_end_of_scan(_UNNAMED, *beyond))]
+    if _times(wanted):
+        ends.append(await session.scalar(_end_of_scan(named, *beyond)))
+    scanned_to = min((end for end in ends if end is not None), default=None)
+    within = [] if scanned_to is None else [row.id <= scanned_to]
+    by_name = select(row.id).where(named, *conditions, *within)
+    by_answer = (
+        select(row.id)
+        .join(MessageRow, _ANSWERED)
+        .where(_UNNAMED, MessageRow.campaign_tracking_id == wanted.campaign_tracking_id)
+        .where(*conditions, *within)
+    )
+    first = (part.order_by(row.id).limit(limit + 1).subquery() for part in (by_name, by_answer))
+    both = union_all(*(select(part.c.id) for part in first))
+    query = _replies().where(row.id.in_(both)).order_by(row.id).limit(limit + 1)
+    return _page(await _told(session, query), limit, scanned_to)
+
+
+async def _told(
+    session: AsyncSession, query: Select[InboundMessageRow, str | None]
+) -> Sequence[Reply]:
+    return [Reply(row[0], row[1]) for row in await session.execute(query)]
+
+
+def _page(replies: Sequence[Reply], limit: int, scanned_to: int | None) -> ReplyPage:
+    if len(replies) > limit:
+        return ReplyPage(replies[:limit], replies[limit - 1].row.id)
+    return ReplyPage(replies, scanned_to)
+
+
+def _conditions(
+    wanted: InboundFilter,
+) -> tuple[ColumnElement[bool] | None, list[ColumnElement[bool]]]:
+    """The one whose index is walked, None when it is the campaign, and the others."""
+    row = InboundMessageRow
+    keys: list[ColumnElement[bool]] = []
     if wanted.reference_tracking_id is not None:
-        query = query.where(row.reference_tracking_id == wanted.reference_tracking_id)
+        keys.append(row.reference_tracking_id == wanted.reference_tracking_id)
     if wanted.sender is not None:
-        query = query.where(row.sender == wanted.sender)
+        keys.append(row.sender == wanted.sender)
+    if keys and wanted.campaign_tracking_id is not None:
+        keys.append(_campaign_of_reply() == wanted.campaign_tracking_id)
+    key, rest = (keys[0], keys[1:]) if keys else (None, [])
+    return key, [*rest, *_times(wanted)]
+
+
+def _times(wanted: InboundFilter) -> list[ColumnElement[bool]]:
+    row = InboundMessageRow
+    times: list[ColumnElement[bool]] = []
     if wanted.received_since is not None:
-        query = query.where(row.received_at >= wanted.received_since)
+        times.append(row.received_at >= wanted.received_since)
     if wanted.received_before is not None:
-        query = query.where(row.received_at < wanted.received_before)
-    return query
+        times.append(row.received_at < wanted.received_before)
+    return times
+
+
+def _end_of_scan(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """The id of the last reply that is looked at; none when the list ends before."""
+    return (
+        select(InboundMessageRow.id)
+        .where(*conditions)
+        .order_by(InboundMessageRow.id)
+        .offset(MAX_SCANNED_ITEMS - 1)
+        .limit(1)
+    )

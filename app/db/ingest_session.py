@@ -11,6 +11,7 @@ from asyncpg.connect_utils import SessionAttribute
 from app.db import binding, ingest
 from app.db.binding import Claim
 from app.db.failures import Contended, ValuesRefused, translated
+from app.db.feed_epoch import keep_epoch
 from app.db.ingest import Appended
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
@@ -109,12 +110,19 @@ class IngestSession:
             self._connection = None
 
     async def _connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             self._url,
             timeout=self._connect_seconds,
             server_settings=self._settings,
             target_session_attrs=SessionAttribute.read_write,
         )
+        try:
+            # The server may be another one than before: nothing is stored before the feed knows.
+            await keep_epoch(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     def _take_back(self, connection: asyncpg.Connection) -> None:
         if self._connection is not None:  # a flush that was left behind has come to its end

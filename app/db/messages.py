@@ -1,9 +1,24 @@
 """Reading messages and their history."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import defer
 
 from app.db.database import Database
@@ -13,13 +28,47 @@ from app.domain.status import Status
 
 #: More events of one message than this are not its history but an attack or a fault.
 MAX_HISTORY_ITEMS: Final = 10_000
+#: How many messages one page looks at when only some of them are wanted.
+MAX_SCANNED_ITEMS: Final = 10_000
+
+
+class CampaignKey(NamedTuple):
+    """By what the messages of one campaign are known."""
+
+    tracking_id: str | None
+    #: Ours; counts while the campaign has no trackingId.
+    campaign_id: UUID | None = None
 
 
 class MessageFilter(NamedTuple):
     """Which messages are wanted."""
 
-    status: Status | None = None
     recipient: str | None = None
+    campaign: CampaignKey | None = None
+    label: str | None = None
+    status: Status | None = None
+    updated_after: datetime | None = None
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is an index in the order of the messages' ids for it."""
+        return any(key is not None for key in (self.recipient, self.campaign, self.label))
+
+
+class MessagePage(NamedTuple):
+    """Some messages of a list, and where the next ones are."""
+
+    rows: Sequence[MessageRow]
+    #: The id beyond which the list goes on, perhaps of a message that was not wanted.
+    end: str | None
+
+
+class Awaited(NamedTuple):
+    """A recipient of whose message nothing is known yet."""
+
+    #: From 1.
+    place: int
+    number: str
 
 
 async def find_message(database: Database, tracking_id: str) -> MessageRow | None:
@@ -29,10 +78,20 @@ async def find_message(database: Database, tracking_id: str) -> MessageRow | Non
         return (await session.scalars(query)).one_or_none()
 
 
+async def messages_of(
+    database: Database, tracking_ids: Collection[str]
+) -> Mapping[str, MessageRow]:
+    """Those of *tracking_ids* of which there is a message, by their ids."""
+    wanted = bindparam("wanted", list(tracking_ids), type_=ARRAY(Text))
+    query = select(MessageRow).where(MessageRow.message_tracking_id == any_(wanted))
+    async with database.reading() as session:
+        return {row.message_tracking_id: row for row in await session.scalars(query)}
+
+
 async def history_of(
     database: Database, message: MessageRow, *, with_payload: bool
 ) -> Sequence[EventRow]:
-    """The events of *message* in the order in which they were stored."""
+    """The events of *message* in the order of the feed."""
     async with database.reading() as session:
         query = _events_of(message)
         if not with_payload:
@@ -40,25 +99,109 @@ async def history_of(
         return (await session.scalars(query)).all()
 
 
-async def page_of_campaign_messages(
+async def page_of_messages(
+    database: Database, wanted: MessageFilter, *, after: str | None, limit: int
+) -> MessagePage:
+    """
+    At most *limit* messages in the order of their ids, beyond the id *after*.
+
+    *wanted* has a key: the index of that key is walked. Where something else is wanted as well,
+    only `MAX_SCANNED_ITEMS` are looked at, so a page may be short, or empty, and not the last one.
+    """
+    key, rest = _conditions(wanted)
+    beyond = key if after is None else and_(key, MessageRow.message_tracking_id > after)
+    query = select(MessageRow).where(beyond, *rest)
+    query = query.order_by(MessageRow.message_tracking_id).limit(limit + 1)
+    async with database.reading() as session:
+        scanned_to = await session.scalar(_end_of_scan(beyond)) if rest else None
+        if scanned_to is not None:
+            query = query.where(MessageRow.message_tracking_id <= scanned_to)
+        rows = (await session.scalars(query)).all()
+    if len(rows) > limit:
+        return MessagePage(rows[:limit], rows[limit - 1].message_tracking_id)
+    return MessagePage(rows, scanned_to)
+
+
+async def page_of_updated_messages(
     database: Database,
-    campaign_tracking_id: str,
-    wanted: MessageFilter,
+    since: datetime,
+    status: Status | None,
     *,
-    after: str | None,
+    after: tuple[datetime, str] | None,
     limit: int,
 ) -> Sequence[MessageRow]:
-    """At most *limit* messages of a campaign in the order of their ids, beyond the id *after*."""
-    query = select(MessageRow).where(MessageRow.campaign_tracking_id == campaign_tracking_id)
-    if wanted.status is not None:
-        query = query.where(MessageRow.status == wanted.status)
-    if wanted.recipient is not None:
-        query = query.where(MessageRow.recipient == wanted.recipient)
+    """
+    At most *limit* messages that were updated after *since*, in the order of their updates.
+
+    Begins beyond *after*: a time of update, and an id. What is read and sorted is all that was
+    updated since, so this is for instants that are not long ago.
+    """
+    query = select(MessageRow).where(MessageRow.updated_at > since)
+    if status is not None:
+        query = query.where(MessageRow.status == status)
     if after is not None:
-        query = query.where(MessageRow.message_tracking_id > after)
-    query = query.order_by(MessageRow.message_tracking_id).limit(limit)
+        # The BRIN is of the time alone.
+        query = query.where(
+            MessageRow.updated_at >= after[0],
+            tuple_(MessageRow.updated_at, MessageRow.message_tracking_id) > after,
+        )
+    query = query.order_by(MessageRow.updated_at, MessageRow.message_tracking_id).limit(limit)
     async with database.reading() as session:
         return (await session.scalars(query)).all()
+
+
+async def awaited_of(
+    database: Database,
+    campaign: CampaignKey,
+    numbers: Sequence[str],
+    *,
+    after: int,
+    limit: int,
+) -> Sequence[Awaited]:
+    """At most *limit* of *numbers* that have no message in *campaign*, beyond the place *after*."""
+    array = func.unnest(bindparam("numbers", list(numbers), type_=ARRAY(Text)))
+    given = array.table_valued("number", with_ordinality="place", name="given").render_derived()
+    known = exists().where(_is_of(campaign), MessageRow.recipient == given.c.number)
+    query = select(given.c.place, given.c.number).where(given.c.place > after, ~known)
+    query = query.order_by(given.c.place).limit(limit)
+    async with database.reading() as session:
+        return [Awaited(row.place, row.number) for row in await session.execute(query)]
+
+
+def _conditions(wanted: MessageFilter) -> tuple[ColumnElement[bool], list[ColumnElement[bool]]]:
+    """The one whose index is walked, the one with the fewest messages first, and the others."""
+    keys = []
+    if wanted.recipient is not None:
+        keys.append(MessageRow.recipient == wanted.recipient)
+    if wanted.campaign is not None:
+        keys.append(_is_of(wanted.campaign))
+    if wanted.label is not None:
+        keys.append(MessageRow.label == wanted.label)
+    key, *rest = keys
+    if wanted.status is not None:
+        rest.append(MessageRow.status == wanted.status)
+    if wanted.updated_after is not None:
+        rest.append(MessageRow.updated_at > wanted.updated_after)
+    return key, rest
+
+
+def _is_of(campaign: CampaignKey) -> ColumnElement[bool]:
+    if campaign.tracking_id is not None:
+        return MessageRow.campaign_tracking_id == campaign.tracking_id
+    return and_(
+        MessageRow.campaign_id == campaign.campaign_id, MessageRow.campaign_tracking_id.is_(None)
+    )
+
+
+def _end_of_scan(beyond: ColumnElement[bool]) -> Select[str]:
+    """The id of the last message that is looked at; none when the list ends before."""
+    return (
+        select(MessageRow.message_tracking_id)
+        .where(beyond)
+        .order_by(MessageRow.message_tracking_id)
+        .offset(MAX_SCANNED_ITEMS - 1)
+        .limit(1)
+    )
 
 
 def _events_of(message: MessageRow) -> Select[EventRow]:
@@ -70,6 +213,6 @@ def _events_of(message: MessageRow) -> Select[EventRow]:
     return (
         select(EventRow)
         .where(EventRow.message_tracking_id == message.message_tracking_id, times)
-        .order_by(EventRow.id)
+        .order_by(EventRow.feed_epoch, EventRow.xid, EventRow.id)
         .limit(MAX_HISTORY_ITEMS)
     )

@@ -152,6 +152,7 @@ class EventRow(Row):
             "campaign_id",
             postgresql_where=text("campaign_id IS NOT NULL AND campaign_tracking_id IS NULL"),
         ),
+        Index("events_feed_idx", "feed_epoch", "xid", "id"),
         {"postgresql_partition_by": "RANGE (occurred_at)"},
     )
 
@@ -193,7 +194,23 @@ class MessageRow(Row):
         Index(
             "messages_unbound_idx",
             "campaign_id",
+            "message_tracking_id",
             postgresql_where=text("campaign_id IS NOT NULL AND campaign_tracking_id IS NULL"),
+        ),
+        Index("messages_recipient_idx", "recipient", "message_tracking_id"),
+        Index(
+            "messages_label_idx",
+            "label",
+            "message_tracking_id",
+            postgresql_where=text("label IS NOT NULL"),
+        ),
+        # No other index may have a column that callbacks change: a B-tree of the status or of the
+        # time would take every update into all the indexes. A BRIN does not (README has figures).
+        Index(
+            "messages_updated_idx",
+            "updated_at",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 8, "autosummarize": "on"},
         ),
     )
 
@@ -229,7 +246,40 @@ class InboundMessageRow(Row):
         Index("inbound_messages_campaign_idx", "campaign_tracking_id", "id"),
         Index("inbound_messages_reference_idx", "reference_tracking_id", "id"),
         Index("inbound_messages_sender_idx", "sender", "id"),
+        Index("inbound_messages_received_idx", "received_at", "id"),
+        Index(
+            "inbound_messages_unnamed_idx",
+            "id",
+            postgresql_where=text(
+                "campaign_tracking_id IS NULL AND reference_tracking_id IS NOT NULL"
+            ),
+        ),
+        Index("inbound_messages_feed_idx", "feed_epoch", "xid", "id"),
     )
+
+
+class FeedStateRow(Row):
+    """On which server, and on which timeline of it, the current epoch of the feed is. One row."""
+
+    __tablename__ = "feed_state"
+
+    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    #: The default of the columns `feed_epoch`.
+    epoch: Mapped[int] = mapped_column(SmallInteger)
+    system_identifier: Mapped[int]
+    timeline: Mapped[int]
+    raised_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class FeedFloorRow(Row):
+    """The greatest place of the feed from which something was removed. One row."""
+
+    __tablename__ = "feed_floor"
+
+    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger)
+    xid: Mapped[int] = mapped_column(TransactionId)
+    id: Mapped[int]
 
 
 class CampaignCountRow(Row):

@@ -33,6 +33,8 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    #: To the minute; None when it never was.
+    last_used_at: datetime | None = None
 
     def allows(self, scope: Scope) -> bool:
         """Whether the key may be used for *scope*."""

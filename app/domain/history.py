@@ -46,7 +46,7 @@ def steps(events: Iterable[Told]) -> Iterator[Step]:
     """
     What each of *events*, all of one message, did.
 
-    They come in the order in which they were stored, and the answers in the same order.
+    They come in the order of the feed, and the answers in the same order.
     """
     greatest: tuple[int, datetime, str] | None = None
     known: set[str] = set()

@@ -27,6 +27,9 @@ class Status(StrEnum):
     SEEN = "SEEN"
 
 
+#: Shown for a recipient of whose message nothing is known yet. No message is ever in it.
+AWAITING: Final = "AWAITING"
+
 #: The greater rank wins whatever the times say: deliveries are reported in any order.
 RANK: Final[dict[Status, int]] = {
     Status.UNKNOWN: 0,

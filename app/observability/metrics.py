@@ -65,6 +65,21 @@ class Metrics:
             "Items waiting for their commit.",
             registry=self.registry,
         )
+        self.feed_waiting = Gauge(
+            "receiver_feed_waiting",
+            "Readers of the feed who wait for the next item.",
+            registry=self.registry,
+        )
+        self.feed_held_back_seconds = Gauge(
+            "receiver_feed_held_back_seconds",
+            "For how long the oldest writing transaction of the cluster has held the feed up.",
+            registry=self.registry,
+        )
+        self.feed_held_back_transactions = Gauge(
+            "receiver_feed_held_back_transactions",
+            "Transactions begun since the oldest writing one that still runs: the age of xmin.",
+            registry=self.registry,
+        )
 
     def exposition(self) -> bytes:
         """Everything, in the text format of Prometheus."""

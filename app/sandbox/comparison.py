@@ -34,7 +34,8 @@ async def compare(backend: Backend, sent: SimulatedCampaign) -> Comparison:
     """Ask the service for everything it holds of *sent*."""
     path = f"/v1/campaigns/{sent.tracking_id}"
     campaign = await backend.get(path)
-    messages = await backend.all_items(f"{path}/messages")
+    listed = await backend.all_items(f"{path}/messages")
+    messages = [message for message in listed if message["trackingId"] is not None]
     histories = await _histories(backend, [message["trackingId"] for message in messages])
     replies = await backend.all_items("/v1/inbound-messages", campaignTrackingId=sent.tracking_id)
     statuses = {message["trackingId"]: message["status"] for message in messages}

@@ -1,12 +1,12 @@
-"""Which API key a request has, mostly from memory."""
+"""Which API key a request has, mostly from memory, and when each was last used."""
 
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from app.db.api_keys import find_api_key
+from app.db.api_keys import find_api_key, record_uses
 from app.db.database import Database
 from app.domain.api_key import ApiKey, digest
 from app.errors import Overloaded, Unauthorized
@@ -15,6 +15,8 @@ from app.kit.recent import Recent
 #: For so long a key is believed without looking again: a revoked one lives no longer.
 REMEMBERED_SECONDS: Final = 5.0
 _MAX_REMEMBERED_KEYS: Final = 10_000
+#: How exactly it is known when a key was last used.
+USES_RECORDED_EVERY: Final = timedelta(minutes=1)
 #: Unknown keys cost a query each, so guessing must not be fast.
 _GUESSES_PER_SECOND: Final = 50
 
@@ -34,6 +36,7 @@ class Keyring:
         self._clock = clock
         self._known: Recent[bytes, _Known] = Recent(_MAX_REMEMBERED_KEYS)
         self._under_way: dict[bytes, asyncio.Task[_Known]] = {}
+        self._used_at: dict[bytes, datetime] = {}
         self._second = 0
         self._guesses = 0
 
@@ -50,9 +53,27 @@ class Keyring:
         if known is None or known.until < self._clock():
             # A key that was good is no guess: guessing must not lock out those who have one.
             known = await self._looked_up(sha256, is_guess=known is None or known.key is None)
-        if known.key is None or not known.key.is_good(datetime.now(UTC)):
+        now = datetime.now(UTC)
+        if known.key is None or not known.key.is_good(now):
             raise Unauthorized
+        self._used_at[sha256] = now
         return known.key
+
+    async def record_uses(self) -> None:
+        """
+        Store when each key was last used, of those used since the last time.
+
+        Raises:
+            DatabaseUnavailable: it cannot be stored now; the next time it will.
+        """
+        used_at, self._used_at = self._used_at, {}
+        if not used_at:
+            return
+        try:
+            await record_uses(self._database, used_at, at_least=USES_RECORDED_EVERY)
+        except BaseException:
+            self._used_at = used_at | self._used_at
+            raise
 
     async def _looked_up(self, sha256: bytes, *, is_guess: bool) -> _Known:
         """What the database says; however many requests wait for it, it is asked once."""

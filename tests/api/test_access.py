@@ -14,6 +14,7 @@ from tests.api.conftest import SECRET, Service, campaign_request, new_id, progre
 
 READS = [
     "/v1/messages/x",
+    "/v1/messages?to=x",
     "/v1/messages/x/events",
     "/v1/campaigns/x",
     "/v1/campaigns/x/messages",

@@ -62,6 +62,7 @@ READS: dict[str, Callable[[Service], httpx.Response]] = {
     path: lambda service, path=path: service.get(path, Scope.ADMIN)  # type: ignore[misc]
     for path in (
         "/v1/messages/x",
+        "/v1/messages?to=x",
         "/v1/messages/x/events",
         "/v1/campaigns/x",
         "/v1/campaigns/x/messages",

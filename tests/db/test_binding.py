@@ -91,13 +91,21 @@ async def test_the_first_tracking_id_through_a_token_is_the_campaigns_own(
     assert tuple(row) == ("c1", "launched")
 
 
-@pytest.mark.parametrize("submission", ["rejected", "cancelled", "launched"])
+@pytest.mark.parametrize("submission", ["cancelled", "launched"])
 async def test_a_settled_campaign_keeps_what_it_was_settled_as(
     connection: asyncpg.Connection, submission: str
 ) -> None:
     campaign = await _launch(connection, submission=submission)
     assert await claim(connection, campaign, "c1") is Claim.OWN
     assert await connection.fetchval("SELECT submission FROM campaigns") == submission
+
+
+async def test_a_callback_proves_that_a_rejected_campaign_was_accepted(
+    connection: asyncpg.Connection,
+) -> None:
+    campaign = await _launch(connection, submission="rejected")
+    assert await claim(connection, campaign, "c1") is Claim.OWN
+    assert await connection.fetchval("SELECT submission FROM campaigns") == "launched"
 
 
 async def test_a_second_tracking_id_never_rebinds(connection: asyncpg.Connection) -> None:

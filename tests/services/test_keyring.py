@@ -2,9 +2,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
-from app.db.api_keys import add_api_key, revoke_api_key
+from app.db.api_keys import add_api_key, all_api_keys, find_api_key, revoke_api_key
 from app.db.database import Database
 from app.domain.api_key import Scope, digest, make_key
 from app.errors import DatabaseUnavailable, Overloaded, Unauthorized
@@ -152,3 +153,81 @@ async def test_a_failed_lookup_is_not_remembered(clock: Clock) -> None:
         with pytest.raises(DatabaseUnavailable):
             await keyring.verified(make_key())
     await nowhere.close()
+
+
+async def _last_used_at(database: Database, key: str) -> datetime | None:
+    found = await find_api_key(database, digest(key))
+    assert found is not None
+    return found.last_used_at
+
+
+async def test_it_is_recorded_when_a_key_was_last_used(
+    keyring: Keyring, database: Database
+) -> None:
+    used, unused = await _key(database), await _key(database)
+    before = datetime.now(UTC)
+    await keyring.verified(used)
+    assert await _last_used_at(database, used) is None
+    await keyring.record_uses()
+    recorded = await _last_used_at(database, used)
+    assert recorded is not None
+    assert before <= recorded <= datetime.now(UTC)
+    assert await _last_used_at(database, unused) is None
+
+
+async def test_a_use_is_recorded_once_a_minute_whoever_records(
+    keyring: Keyring, database: Database, connection: asyncpg.Connection
+) -> None:
+    key = await _key(database)
+    await keyring.verified(key)
+    await keyring.record_uses()
+    first = await _last_used_at(database, key)
+    for ring in (keyring, Keyring(database)):
+        await ring.verified(key)
+        await ring.record_uses()
+    assert await _last_used_at(database, key) == first
+    await connection.execute("UPDATE api_keys SET last_used_at = now() - interval '61 seconds'")
+    await keyring.verified(key)
+    await keyring.record_uses()
+    assert await _last_used_at(database, key) > first  # type: ignore[operator]
+
+
+async def test_what_was_not_used_since_is_not_written_again(
+    keyring: Keyring, database: Database, connection: asyncpg.Connection
+) -> None:
+    await keyring.verified(await _key(database))
+    await keyring.record_uses()
+    await connection.execute("UPDATE api_keys SET last_used_at = NULL")
+    await keyring.record_uses()
+    assert [key.last_used_at for key in await all_api_keys(database)] == [None]
+
+
+async def test_a_refused_key_was_not_used(keyring: Keyring, database: Database) -> None:
+    key = await _key(database, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(Unauthorized):
+        await keyring.verified(key)
+    await keyring.record_uses()
+    assert await _last_used_at(database, key) is None
+
+
+async def test_a_key_that_another_process_writes_to_is_not_waited_for(
+    keyring: Keyring, database: Database, connection: asyncpg.Connection
+) -> None:
+    key = await _key(database)
+    await keyring.verified(key)
+    async with connection.transaction():
+        await connection.execute("UPDATE api_keys SET last_used_at = now()")
+        await asyncio.wait_for(keyring.record_uses(), timeout=2)
+
+
+async def test_uses_are_not_forgotten_while_the_database_is_away(
+    keyring: Keyring, database: Database, connection: asyncpg.Connection
+) -> None:
+    key = await _key(database)
+    await keyring.verified(key)
+    await connection.execute("ALTER TABLE api_keys RENAME TO api_keys_away")
+    with pytest.raises(DatabaseUnavailable):
+        await keyring.record_uses()
+    await connection.execute("ALTER TABLE api_keys_away RENAME TO api_keys")
+    await keyring.record_uses()
+    assert await _last_used_at(database, key) is not None

@@ -4,9 +4,11 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
-from pydantic import AfterValidator, Field
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import AfterValidator, Field, WithJsonSchema
 
+from app.api.caching import NOT_MODIFIED, Revalidated
+from app.api.json_body import json_body
 from app.api.parts import (
     DEFAULT_LIMIT,
     Admin,
@@ -22,7 +24,7 @@ from app.api.parts import (
     TrackingId,
     position_in,
 )
-from app.api.routes.messages import MessageOut, message_out
+from app.api.routes.messages import MessageOut, message_out, text_id
 from app.api.wire import Instant, Money, Page, Wire
 from app.db.campaigns import (
     CampaignFilter,
@@ -31,21 +33,25 @@ from app.db.campaigns import (
     find_campaign,
     page_of_campaigns,
 )
-from app.db.messages import MessageFilter, page_of_campaign_messages
+from app.db.messages import (
+    Awaited,
+    CampaignKey,
+    MessageFilter,
+    awaited_of,
+    page_of_messages,
+)
 from app.db.tables import CampaignRow
 from app.domain.campaign import Billing, Submission
-from app.domain.status import RANK, Status, is_final
-from app.errors import Fault, InvalidRequest, NotFound
+from app.domain.status import AWAITING, RANK, Status, is_final
+from app.errors import DatabaseUnavailable, NotFound
 from app.kit.cursor import encode_cursor
 from app.routee import reading
 from app.routee.campaign_fields import passed_on
-from app.routee.wire import Unreadable, parse
+from app.services.launch import under_way
 from app.services.settling import cancel, resolve
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
-
-#: A thousand recipients and the longest text are a small part of it.
-_MAX_BODY_BYTES: Final = 1_048_576
+_one = APIRouter(route_class=Revalidated, responses=NOT_MODIFIED)
 
 
 class Warned(Wire):
@@ -140,25 +146,65 @@ def _storable(tracking_id: str) -> str:
     return tracking_id
 
 
+class AwaitedOut(Wire):
+    """A recipient of whose message no callback was received: a message with its number alone."""
+
+    tracking_id: None = None
+    campaign_tracking_id: str | None = None
+    to: str
+    from_: None = Field(default=None, alias="from")
+    country: None = None
+    label: None = None
+    status: Literal["AWAITING"] = AWAITING
+    provider_status: None = None
+    detailed_status: None = None
+    description: None = None
+    status_at: None = None
+    final: Literal[False] = False
+    queued_at: None = None
+    sent_at: None = None
+    delivered_at: None = None
+    seen_at: None = None
+    failed_at: None = None
+    price: None = None
+    created_at: None = None
+    updated_at: None = None
+
+
+class CampaignMessages(Wire):
+    """One page of a campaign's messages, the awaited ones after all others."""
+
+    items: list[MessageOut | AwaitedOut]
+    next_cursor: str | None
+    #: How many messages, the awaited ones left out, the whole list has, as far as the counts say
+    #: so: null with the filter `to`, and while the campaign's trackingId is not known.
+    total: int | None
+
+
+#: Submissions of which nothing will come.
+_NOT_SENT: Final = frozenset({Submission.REJECTED, Submission.CANCELLED})
+
+
+def _as_status(word: str) -> str:
+    if word != AWAITING and word not in Status.__members__:
+        raise ValueError(f"must be {AWAITING} or one of {', '.join(Status)}")
+    return word
+
+
+#: The status of a message, or AWAITING.
+AnyStatus = Annotated[
+    str,
+    AfterValidator(_as_status),
+    WithJsonSchema({"type": "string", "enum": [*Status, AWAITING]}),
+]
+
+
 class Resolution(Wire):
     """What a person found out about an unconfirmed launch."""
 
     submission: Literal[Submission.LAUNCHED, Submission.REJECTED]
     #: Routee's trackingId of it, if it was launched and the person has found it.
     tracking_id: Annotated[str, Field(min_length=1), AfterValidator(_storable)] | None = None
-
-
-async def _json_body(request: Request) -> object:
-    """The body with its numbers as they are written: the framework would make binary floats."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    try:
-        return parse(bytes(body))
-    except Unreadable:
-        raise InvalidRequest(faults=(Fault("body", "must be JSON in UTF-8"),)) from None
 
 
 _BODY_SCHEMA: Final[dict[str, Any]] = {
@@ -180,7 +226,7 @@ _BODY_SCHEMA: Final[dict[str, Any]] = {
 async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
     caller: Launcher,  # before the body: strangers send nothing
-    request: Annotated[object, Depends(_json_body)],
+    request: Annotated[object, Depends(json_body)],
     response: Response,
     *,
     idempotency_key: Annotated[
@@ -208,7 +254,10 @@ async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
         idempotency_key=idempotency_key,
         check_media=check_media,
     )
-    campaign = await _campaign(parts, str(launched.campaign_id))
+    try:
+        campaign = await _campaign(parts, str(launched.campaign_id))
+    except DatabaseUnavailable:
+        raise under_way(launched.campaign_id) from None
     response.headers["Location"] = f"/v1/campaigns/{launched.campaign_id}"
     if launched.replayed:
         response.headers["Idempotency-Replayed"] = "true"
@@ -234,10 +283,10 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     wanted = CampaignFilter(name, label, submission, created_since, created_before)
     scope = f"campaigns {wanted}"
     before = position_in(cursor, scope=scope, of=lambda position: UUID(str(position)))
-    rows = await page_of_campaigns(parts.database, wanted, before=before, limit=limit + 1)
+    rows = await page_of_campaigns(parts.reads, wanted, before=before, limit=limit + 1)
     shown, more = rows[:limit], len(rows) > limit
     counts = await counts_of_each(
-        parts.database, [row.tracking_id for row in shown if row.tracking_id is not None]
+        parts.reads, [row.tracking_id for row in shown if row.tracking_id is not None]
     )
     return Page(
         items=[campaign_out(row, counts.get(row.tracking_id or "", {})) for row in shown],
@@ -268,43 +317,109 @@ async def resolve_campaign(
     return await _campaign(parts, str(campaign_id))
 
 
-@router.get("/{tracking_id}", summary="One campaign and its counts")
+@_one.get("/{tracking_id}", summary="One campaign and its counts")
 async def get_campaign(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> CampaignOut:
     """The campaign of Routee's trackingId, or of our own id."""
     return await _campaign(parts, tracking_id)
 
 
 @router.get("/{tracking_id}/messages", summary="The messages of one campaign")
-async def list_campaign_messages(  # noqa: PLR0913, PLR0917 (the parameters of the call)
+async def list_campaign_messages(  # noqa: PLR0913 (the parameters of the call)
     tracking_id: TrackingId,
     parts: PartsDep,
     _: Reader,
-    status: Annotated[Status | None, Query(description="Only those in this status.")] = None,
+    *,
+    status: Annotated[AnyStatus | None, Query(description="Only those in this status.")] = None,
     to: Annotated[Number | None, Query(description="Only those to this number.")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Page[MessageOut]:
-    """Every message of which a callback was received, in the order of their ids."""
-    scope = f"messages of {tracking_id} {status} {to}"
-    after = position_in(cursor, scope=scope, of=str)
+) -> CampaignMessages:
+    """
+    Every message of which a callback was received, in the order of their ids; then the awaited.
+
+    A recipient in the campaign's `to` of whose message nothing is known yet is an item with
+    `status: "AWAITING"`, `trackingId: null` and its number in `to`; these come in the order of
+    `to`, each number once. Recipients in `contacts` and `groups` are not listed, as their numbers
+    are not known here; the campaign's `awaiting` counts them. Whose first callback comes during a
+    walk may be met in neither part of it.
+
+    With `status` a page looks at 10,000 messages at most: it may be short or empty although
+    `nextCursor` goes on.
+    """
+    scope = f"messages of {(tracking_id, status, to)}"
+    place = position_in(cursor, scope=scope, of=_place)
     campaign = await find_campaign(parts.database, tracking_id)
     if campaign is None:
         raise NotFound(f"There is no campaign {tracking_id!r}.")
-    if campaign.tracking_id is None:
-        return Page(items=[], next_cursor=None)
-    rows = await page_of_campaign_messages(
-        parts.database,
-        campaign.tracking_id,
-        MessageFilter(status, to),
-        after=after,
-        limit=limit + 1,
+    items, following = await _listed(parts, campaign, status, to, place, limit)
+    return CampaignMessages(
+        items=items,
+        next_cursor=None if following is None else encode_cursor([following], scope=scope),
+        total=await _total(parts, campaign, status, to),
     )
-    more = len(rows) > limit
-    last = rows[limit - 1].message_tracking_id if more else ""
-    return Page(
-        items=[message_out(row) for row in rows[:limit]],
-        next_cursor=encode_cursor([last], scope=scope) if more else None,
-    )
+
+
+#: Where a page begins: beyond the message of that id, or beyond the awaited one of that place.
+_Place = str | int
+
+
+def _place(value: object) -> _Place:
+    return value if isinstance(value, int) else text_id(value)
+
+
+async def _listed(  # noqa: PLR0913, PLR0917 (the parameters of the call)
+    parts: Parts,
+    campaign: CampaignRow,
+    status: str | None,
+    to: str | None,
+    place: _Place | None,
+    limit: int,
+) -> tuple[list[MessageOut | AwaitedOut], _Place | None]:
+    """The items of one page, and where the next one begins."""
+    key = CampaignKey(campaign.tracking_id, campaign.id)
+    items: list[MessageOut | AwaitedOut] = []
+    if status != AWAITING and not isinstance(place, int):
+        wanted = MessageFilter(to, key, status=None if status is None else Status(status))
+        page = await page_of_messages(parts.reads, wanted, after=place, limit=limit)
+        items += map(message_out, page.rows)
+        if page.end is not None:
+            return items, page.end
+    if status not in {None, AWAITING}:
+        return items, None
+    numbers = _numbers(campaign, to)
+    if not numbers:
+        return items, None
+    after = place if isinstance(place, int) else 0
+    room = limit - len(items)
+    awaited = await awaited_of(parts.reads, key, numbers, after=after, limit=room + 1)
+    items += [_awaited_out(one, campaign) for one in awaited[:room]]
+    if len(awaited) <= room:
+        return items, None
+    return items, awaited[room - 1].place if room else after
+
+
+def _numbers(campaign: CampaignRow, to: str | None) -> list[str]:
+    """The numbers of the campaign's recipients, each once, in the order of the request."""
+    if campaign.submission in _NOT_SENT:
+        return []
+    asked = passed_on(request=campaign.request, answer=None)["to"]
+    listed = asked if isinstance(asked, list) else []
+    numbers = [reading.number({"to": one}, "to") for one in listed]
+    known = dict.fromkeys(number for number in numbers if number)
+    return [number for number in known if to in {None, number}]
+
+
+def _awaited_out(awaited: Awaited, campaign: CampaignRow) -> AwaitedOut:
+    return AwaitedOut(campaign_tracking_id=campaign.tracking_id, to=awaited.number)
+
+
+async def _total(
+    parts: Parts, campaign: CampaignRow, status: str | None, to: str | None
+) -> int | None:
+    if campaign.tracking_id is None or to is not None or status == AWAITING:
+        return None
+    counts = await counts_of(parts.reads, campaign.tracking_id)
+    return sum(counts.values()) if status is None else counts.get(status, 0)
 
 
 async def _campaign(parts: Parts, tracking_id: str) -> CampaignOut:
@@ -313,3 +428,6 @@ async def _campaign(parts: Parts, tracking_id: str) -> CampaignOut:
         raise NotFound(f"There is no campaign {tracking_id!r}.")
     counts = await counts_of(parts.database, row.tracking_id) if row.tracking_id else {}
     return campaign_out(row, counts)
+
+
+router.include_router(_one)

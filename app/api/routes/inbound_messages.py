@@ -1,6 +1,7 @@
 """The recipients' replies."""
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -12,6 +13,7 @@ from app.api.parts import (
     Limit,
     Moment,
     Number,
+    Parts,
     PartsDep,
     Reader,
     SafeText,
@@ -19,11 +21,13 @@ from app.api.parts import (
     row_id,
 )
 from app.api.wire import Instant, Page, Wire
+from app.db.campaigns import find_campaign
 from app.db.inbound_messages import (
     InboundFilter,
     Reply,
     find_inbound_message,
     page_of_inbound_messages,
+    page_of_received_messages,
 )
 from app.errors import NotFound
 from app.kit.cursor import encode_cursor
@@ -84,18 +88,56 @@ async def list_inbound_messages(  # noqa: PLR0913, PLR0917 (the parameters of th
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[InboundMessageOut]:
-    """What recipients answered, in the order in which it was stored."""
+    """
+    What recipients answered, in the order in which it was stored.
+
+    A page looks at 10,000 replies at most: where several filters leave few, it may be short or
+    empty although `nextCursor` goes on.
+    """
     wanted = InboundFilter(
-        campaign_tracking_id, reference_tracking_id, from_, received_since, received_before
+        await _known(parts, campaign_tracking_id),
+        reference_tracking_id,
+        from_,
+        received_since,
+        received_before,
     )
-    scope = f"inbound messages {wanted}"
+    scope = f"inbound messages {wanted._replace(campaign_tracking_id=campaign_tracking_id)}"
+    if not wanted.has_key:
+        return await _received(parts, wanted, scope, limit, cursor)
     after = position_in(cursor, scope=scope, of=row_id)
-    rows = await page_of_inbound_messages(parts.database, wanted, after=after, limit=limit + 1)
-    more = len(rows) > limit
+    page = await page_of_inbound_messages(parts.reads, wanted, after=after, limit=limit)
     return Page(
-        items=[inbound_message_out(row) for row in rows[:limit]],
-        next_cursor=encode_cursor([rows[limit - 1].row.id], scope=scope) if more else None,
+        items=[inbound_message_out(reply) for reply in page.replies],
+        next_cursor=None if page.end is None else encode_cursor([page.end], scope=scope),
     )
+
+
+async def _received(
+    parts: Parts, wanted: InboundFilter, scope: str, limit: int, cursor: str | None
+) -> Page[InboundMessageOut]:
+    after = position_in(cursor, scope=scope, of=_receipt)
+    replies = await page_of_received_messages(parts.reads, wanted, after=after, limit=limit + 1)
+    shown, more = replies[:limit], len(replies) > limit
+    return Page(
+        items=[inbound_message_out(reply) for reply in shown],
+        next_cursor=encode_cursor(
+            [shown[-1].row.received_at.isoformat(), shown[-1].row.id], scope=scope
+        )
+        if more
+        else None,
+    )
+
+
+def _receipt(instant: str, inbound_id: str | int) -> tuple[datetime, int]:
+    return datetime.fromisoformat(instant), row_id(inbound_id)
+
+
+async def _known(parts: Parts, campaign_tracking_id: str | None) -> str | None:
+    """Routee's id of the campaign of that id of ours, or else *campaign_tracking_id* itself."""
+    if campaign_tracking_id is None:
+        return None
+    row = await find_campaign(parts.database, campaign_tracking_id)
+    return campaign_tracking_id if row is None else row.tracking_id or campaign_tracking_id
 
 
 @router.get("/{id}", summary="One reply")
@@ -106,7 +148,7 @@ async def get_inbound_message(
     found = None
     if inbound_id.isascii() and inbound_id.isdigit():
         with suppress(ValueError):  # no row can have such an id
-            found = await find_inbound_message(parts.database, row_id(inbound_id))
+            found = await find_inbound_message(parts.reads, row_id(inbound_id))
     if found is None:
         raise NotFound(f"There is no inbound message {inbound_id!r}.")
     return inbound_message_out(found)

@@ -1,30 +1,53 @@
 """Messages and their history."""
 
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
-from pydantic import Field
+from fastapi import APIRouter, Depends, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
+from app.api.caching import NOT_MODIFIED, Revalidated
 from app.api.history import Step, told_history
+from app.api.json_body import json_body
 from app.api.parts import (
     DEFAULT_LIMIT,
+    MAX_LIMIT,
     Cursor,
     Limit,
+    Moment,
+    Number,
+    Parts,
     PartsDep,
     Reader,
+    SafeText,
     TrackingId,
     position_in,
     row_id,
 )
 from app.api.wire import Instant, Money, Page, Wire, known_time
-from app.db.messages import find_message, history_of
+from app.db.campaigns import find_campaign
+from app.db.messages import (
+    CampaignKey,
+    MessageFilter,
+    find_message,
+    history_of,
+    messages_of,
+    page_of_messages,
+    page_of_updated_messages,
+)
 from app.db.tables import MessageRow
 from app.domain.api_key import Scope
 from app.domain.status import Status, is_final
-from app.errors import NotFound
+from app.errors import Fault, InvalidRequest, NotFound
 from app.kit.cursor import encode_cursor
+from app.routee import reading
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
+_one = APIRouter(route_class=Revalidated, responses=NOT_MODIFIED)
+
+#: How long ago `updatedAfter` may be on its own: all that was updated since is read for each page.
+MAX_UPDATED_AGO: Final = timedelta(hours=24)
 
 
 class MessageOut(Wire):
@@ -84,10 +107,192 @@ def message_out(row: MessageRow) -> MessageOut:
     )
 
 
-@router.get("/{tracking_id}", summary="The current status of one message")
+def _of_unicode(text: str) -> str:
+    """
+    *text*, if the answer can repeat it.
+
+    Raises:
+        ValueError: it has half a character, as only JSON's escapes can.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not have lone surrogates") from None
+    return text
+
+
+class Lookup(Wire):
+    """Which messages are asked for."""
+
+    tracking_ids: Annotated[
+        list[Annotated[str, AfterValidator(_of_unicode)]],
+        Field(min_length=1, max_length=MAX_LIMIT),
+    ]
+
+
+class Found(Wire):
+    """What is known of them."""
+
+    #: In the order in which they were asked for, each once.
+    items: list[MessageOut]
+    #: Of which no callback was received, in the same order.
+    not_found: list[str]
+
+
+_LOOKUP_SCHEMA: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Lookup.model_json_schema()}},
+    }
+}
+
+
+@router.post("/lookup", summary="The current status of many messages", openapi_extra=_LOOKUP_SCHEMA)
+async def look_up_messages(
+    parts: PartsDep,
+    _: Reader,  # before the body: strangers send nothing
+    body: Annotated[object, Depends(json_body)],
+) -> Found:
+    """For a backend that polls for what it has sent: a thousand at once, doubles counting once."""
+    wanted = _lookup(body)
+    asked = dict.fromkeys(wanted.tracking_ids)
+    rows = await messages_of(parts.reads, [one for one in asked if _can_exist(one)])
+    return Found(
+        items=[message_out(rows[one]) for one in asked if one in rows],
+        not_found=[one for one in asked if one not in rows],
+    )
+
+
+def _lookup(body: object) -> Lookup:
+    try:
+        return Lookup.model_validate(body)
+    except ValidationError as error:
+        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        raise RequestValidationError(faults) from None
+
+
+def _can_exist(tracking_id: str) -> bool:
+    try:
+        return reading.identifier({"id": tracking_id}, "id") == tracking_id
+    except reading.UnusableId:
+        return False
+
+
+@router.get("", summary="The messages to a number, of a label, of a campaign, or updated of late")
+async def list_messages(  # noqa: PLR0913 (the parameters of the call)
+    parts: PartsDep,
+    _: Reader,
+    *,
+    to: Annotated[Number | None, Query(description="Only those to this number.")] = None,
+    status: Annotated[Status | None, Query(description="Only those in this status.")] = None,
+    label: Annotated[SafeText | None, Query(description="Exactly this label.")] = None,
+    campaign_tracking_id: Annotated[
+        SafeText | None,
+        Query(alias="campaignTrackingId", description="Routee's id of a campaign, or ours."),
+    ] = None,
+    updated_after: Annotated[
+        Moment | None,
+        Query(
+            alias="updatedAfter",
+            description="Only those about which something new was stored since. On its own at most "
+            "24 hours ago.",
+        ),
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[MessageOut]:
+    """
+    At least one of `to`, `label`, `campaignTrackingId` and `updatedAfter` is needed.
+
+    With one of the first three the messages come in the order of their ids, and a page looks at
+    10,000 of them at most: where other filters leave few, it may be short or empty although
+    `nextCursor` goes on. With `updatedAfter` alone, or with `status`, they come in the order of
+    their updates. Whoever must miss nothing reads `/v1/events` instead: a callback that is being
+    stored at this moment may get an `updatedAt` that lies a little back.
+    """
+    scope = f"messages {(to, status, label, campaign_tracking_id, updated_after)}"
+    campaign = await _campaign(parts, campaign_tracking_id)
+    wanted = MessageFilter(to, campaign, label, status, updated_after)
+    if wanted.has_key:
+        after = position_in(cursor, scope=scope, of=text_id)
+        page = await page_of_messages(parts.reads, wanted, after=after, limit=limit)
+        return Page(
+            items=[message_out(row) for row in page.rows],
+            next_cursor=None if page.end is None else encode_cursor([page.end], scope=scope),
+        )
+    return await _updated(parts, _recent(updated_after), status, scope, limit, cursor)
+
+
+def text_id(value: object) -> str:
+    """
+    *value* of a cursor as the id of a message.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004 (what a cursor cannot be)
+    return value
+
+
+async def _campaign(parts: Parts, tracking_id: str | None) -> CampaignKey | None:
+    """By what the campaign's messages are known; one that we do not know has none."""
+    if tracking_id is None:
+        return None
+    row = await find_campaign(parts.database, tracking_id)
+    return CampaignKey(tracking_id) if row is None else CampaignKey(row.tracking_id, row.id)
+
+
+def _recent(updated_after: datetime | None) -> datetime:
+    """
+    *updated_after*, if it may stand alone.
+
+    Raises:
+        InvalidRequest: it may not, or there is none.
+    """
+    if updated_after is None:
+        raise InvalidRequest(
+            "Give at least one of `to`, `label`, `campaignTrackingId` and `updatedAfter`: a list "
+            "of all messages, or of all in one status, would be read from one end to the other. "
+            "`/v1/events` tells of all.",
+            faults=(Fault("to", "or another of these filters is needed"),),
+        )
+    if updated_after < datetime.now(UTC) - MAX_UPDATED_AGO:
+        message = "must be less than 24 hours ago, unless `to`, `label` or `campaignTrackingId` "
+        message += "is given; for what is longer ago read `/v1/events`"
+        raise InvalidRequest(faults=(Fault("updatedAfter", message),))
+    return updated_after
+
+
+async def _updated(  # noqa: PLR0913, PLR0917 (the parameters of the call)
+    parts: Parts,
+    since: datetime,
+    status: Status | None,
+    scope: str,
+    limit: int,
+    cursor: str | None,
+) -> Page[MessageOut]:
+    after = position_in(cursor, scope=scope, of=_update)
+    rows = await page_of_updated_messages(parts.reads, since, status, after=after, limit=limit + 1)
+    shown, more = rows[:limit], len(rows) > limit
+    return Page(
+        items=[message_out(row) for row in shown],
+        next_cursor=encode_cursor(
+            [shown[-1].updated_at.isoformat(), shown[-1].message_tracking_id], scope=scope
+        )
+        if more
+        else None,
+    )
+
+
+def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
+    return datetime.fromisoformat(instant), text_id(tracking_id)
+
+
+@_one.get("/{tracking_id}", summary="The current status of one message")
 async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> MessageOut:
     """The state that all callbacks of this message, in whatever order they came, lead to."""
-    row = await find_message(parts.database, tracking_id)
+    row = await find_message(parts.reads, tracking_id)
     if row is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
     return message_out(row)
@@ -111,22 +316,25 @@ async def get_history(  # noqa: PLR0913 (the parameters of the call)
     cursor: Cursor = None,
 ) -> Page[Step]:
     """
-    Every distinct event in the order in which it was stored.
+    Every distinct event, in the order of the feed.
 
     `changed` says whether it became the current status then, `reason` why or why not: `advanced`,
     `filled` (overtaken, but the first of its status), `late` (overtaken, and its status known) or
     `lower-rank` (later in time, but a status does not fall back).
     """
     scope = f"events of {tracking_id}"
-    after = position_in(cursor, scope=scope, of=row_id) or 0
-    message = await find_message(parts.database, tracking_id)
+    after = position_in(cursor, scope=scope, of=row_id)
+    message = await find_message(parts.reads, tracking_id)
     if message is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
-    events = await history_of(parts.database, message, with_payload=raw)
+    events = await history_of(parts.reads, message, with_payload=raw)
     steps = told_history(events, raw=raw, exact=caller.allows(Scope.ADMIN))
-    rest = [step for step in steps if int(step.id) > after]
+    rest = steps[1 + next((at for at, step in enumerate(steps) if int(step.id) == after), -1) :]
     more = len(rest) > limit
     return Page(
         items=rest[:limit],
         next_cursor=encode_cursor([int(rest[limit - 1].id)], scope=scope) if more else None,
     )
+
+
+router.include_router(_one)

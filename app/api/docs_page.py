@@ -1,0 +1,171 @@
+"""
+`/docs`: the OpenAPI document as a page for people.
+
+One file without a script, so that it works without the internet, and no stranger's code ever stands
+where somebody might type an API key.
+"""
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from html import escape
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from app.api.document.walk import Operation, operations_in
+
+router = APIRouter(include_in_schema=False)
+
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Cache-Control": "no-cache",
+}
+_STYLE: Final = """
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h2 { margin-top: 3rem; border-bottom: 1px solid #8886 }
+details { margin: .5rem 0; padding: .4rem .8rem; border: 1px solid #8886; border-radius: .4rem }
+summary { cursor: pointer }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
+th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0 }
+code, pre { font: 14px/1.4 ui-monospace, monospace }
+pre { overflow: auto; padding: .6rem; background: #8882; border-radius: .4rem }
+p { white-space: pre-line }
+b { display: inline-block; min-width: 4.5rem }
+"""
+
+
+@router.get("/docs")
+async def get_docs(request: Request) -> HTMLResponse:
+    """The page."""
+    return HTMLResponse(_page(request.app), headers=_HEADERS)
+
+
+@cache
+def _page(app: Any) -> str:  # noqa: ANN401 (of FastAPI, kept by its identity)
+    document: dict[str, Any] = app.openapi()
+    info = document["info"]
+    operations = list(operations_in(document))
+    title = f"{_text(info['title'])} {_text(info['version'])}"
+    head = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
+        f"<h1>{title}</h1><p>{_text(info['summary'])}\n\n{_text(info['description'])}</p>"
+        '<p>For programs: <a href="openapi.json">openapi.json</a></p>'
+    )
+    return "".join(
+        (
+            head,
+            *(_tag(tag, operations, document) for tag in document["tags"]),
+            "<h2>Schemas</h2>",
+            *(_schema(name, one) for name, one in document["components"]["schemas"].items()),
+        )
+    )
+
+
+def _tag(tag: dict[str, Any], operations: Iterable[Operation], document: dict[str, Any]) -> str:
+    own = (_operation(one, document) for one in operations if tag["name"] in one.node["tags"])
+    heading = f"<h2>{_text(tag['name'].capitalize())}</h2><p>{_text(tag['description'])}</p>"
+    return heading + "".join(own)
+
+
+def _operation(operation: Operation, document: dict[str, Any]) -> str:
+    method, path, node = operation
+    common = document["paths"][path].get("parameters", [])
+    scopes = [
+        scope for one in node.get("security", ()) for names in one.values() for scope in names
+    ]
+    parts = (
+        f"<details id={_quoted(node['operationId'])}><summary><b>{_text(method.upper())}</b> ",
+        f"<code>{_text(path)}</code> {_text(node['summary'])}</summary>",
+        f"<p>{_text(node['description'])}</p>",
+        *(f"<p>Needs an API key of scope <code>{_text(scope)}</code>.</p>" for scope in scopes),
+        _table(_parameter(one) for one in (*common, *node.get("parameters", ()))),
+        _body(node.get("requestBody")),
+        _table(_answer(status, one) for status, one in node["responses"].items()),
+        "</details>",
+    )
+    return "".join(parts)
+
+
+def _parameter(parameter: dict[str, Any]) -> tuple[str, str, str]:
+    needed = ", needed" if parameter["required"] else ""
+    return (
+        f"<code>{_text(parameter['name'])}</code>",
+        f"{_text(parameter['in'])}{needed}<br>{_type(parameter['schema'])}",
+        _text(parameter.get("description", "")),
+    )
+
+
+def _body(body: dict[str, Any] | None) -> str:
+    if body is None:
+        return ""
+    media, content = next(iter(body["content"].items()))
+    words = _text(body.get("description", ""))
+    return f"<p>Body: <code>{_text(media)}</code> {_type(content['schema'])} {words}</p>"
+
+
+def _answer(status: str, answer: dict[str, Any]) -> tuple[str, str, str]:
+    contents = answer.get("content", {}).values()
+    types = "<br>".join(_type(content["schema"]) for content in contents if "schema" in content)
+    return f"<b>{_text(status)}</b>", types, f"<p>{_text(answer['description'])}</p>"
+
+
+def _schema(name: str, schema: dict[str, Any]) -> str:
+    required = schema.get("required", ())
+    members = (
+        (
+            f"<code>{_text(member)}</code>",
+            _type(node) + ("" if member in required else "<br>may be missing"),
+            _text(node.get("description", "")),
+        )
+        for member, node in schema.get("properties", {}).items()
+    )
+    examples = (
+        f"<pre>{_text(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
+        for example in schema.get("examples", ())
+    )
+    words = _text(schema.get("description", ""))
+    only = "" if "properties" in schema else f"<p>{_type(schema)}</p>"
+    return "".join(
+        (
+            f"<details id={_quoted(name)}><summary><code>{_text(name)}</code></summary>",
+            f"<p>{words}</p>{only}",
+            _table(members),
+            *examples,
+            "</details>",
+        )
+    )
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """*schema* in a few words, with links to the schemas that it names."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"<a href={_quoted('#' + name)}>{_text(name)}</a>"
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return " or ".join(map(_type, schema[choice]))
+    words = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
+    if words:
+        return " or ".join(f"<code>{_text(str(word))}</code>" for word in words)
+    if "items" in schema:
+        return f"array of {_type(schema['items'])}"
+    types = schema.get("type", "any JSON")
+    named = types if isinstance(types, str) else " or ".join(types)
+    return _text(" ".join(filter(None, (named, schema.get("format")))))
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+    return f"<table>{''.join(lines)}</table>" if lines else ""
+
+
+def _text(value: str) -> str:
+    return escape(value)
+
+
+def _quoted(value: str) -> str:
+    return f'"{escape(value)}"'

@@ -1,0 +1,338 @@
+"""The only file that knows which answers each call can give besides its success."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from app.api.document.walk import operations_in
+from app.api.problems import MEDIA_TYPE, problem
+from app.domain.api_key import Scope
+from app.errors import (
+    ApiError,
+    CampaignNameInUse,
+    CampaignNotCancellable,
+    CampaignNotUnconfirmed,
+    CursorExpired,
+    Fault,
+    Forbidden,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidRequest,
+    LaunchingNotConfigured,
+    LaunchInProgress,
+    LaunchRejected,
+    NotFound,
+    Overloaded,
+    RouteeRefused,
+    RouteeTokenUnavailable,
+    RouteeUnavailable,
+    Unauthorized,
+)
+
+SECURITY_SCHEME: Final = "apiKey"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One way to fail: its problem, what it means, and an example of what is said about it."""
+
+    status: HTTPStatus
+    slug: str
+    title: str
+    meaning: str
+    detail: str | None = None
+    faults: tuple[Fault, ...] = ()
+    members: tuple[tuple[str, str], ...] = ()
+    retry_after: bool = False
+
+    @property
+    def _members(self) -> dict[str, Any]:
+        return dict(self.members)
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """The body, made as answers are made."""
+        answer = problem(
+            self.status,
+            slug=self.slug,
+            title=self.title,
+            detail=self.detail,
+            faults=self.faults,
+            **self._members,
+        )
+        body: dict[str, Any] = json.loads(bytes(answer.body))
+        return body
+
+
+def _failure(error: type[ApiError], detail: str | None = None, **more: Any) -> Failure:  # noqa: ANN401
+    first_line = next(filter(None, (error.__doc__ or "").splitlines())).strip()
+    return Failure(error.status, error.slug, error.title, first_line, detail, **more)
+
+
+_CAMPAIGN: Final = "01982f6e-5b1c-7c3a-9d35-0c9f6b1e2a47"
+
+UNAUTHORIZED: Final = _failure(Unauthorized, "Send the header `Authorization: Bearer <api key>`.")
+FORBIDDEN: Final = _failure(Forbidden, "This call needs a key of scope `read`.")
+GUESSING: Final = _failure(Overloaded, "Too many API keys are being tried.", retry_after=True)
+NOT_FOUND: Final = _failure(NotFound, "Nothing of the id 'dcfa62e1' is known.")
+INVALID_CURSOR: Final = _failure(
+    InvalidCursor, "Send `nextCursor` of the page before unchanged, with the same filters."
+)
+CURSOR_EXPIRED: Final = _failure(
+    CursorExpired, "Go on with `after=<receivedAt of the last item that you processed>`."
+)
+INVALID: Final = _failure(
+    InvalidRequest,
+    faults=(Fault("limit", "Input should be less than or equal to 1000"),),
+)
+INVALID_CAMPAIGN: Final = _failure(
+    InvalidRequest,
+    faults=(Fault("to[0]", "must be a telephone number in E.164", "400019002", "001"),),
+)
+NAME_IN_USE: Final = _failure(
+    CampaignNameInUse, "A campaign named 'Spring sale' exists already. Choose another name."
+)
+NOT_UNCONFIRMED: Final = _failure(
+    CampaignNotUnconfirmed, "It is launched; nothing is to be resolved."
+)
+NOT_CANCELLABLE: Final = _failure(
+    CampaignNotCancellable,
+    "It is rejected and has no trackingId by which Routee could delete it.",
+)
+IN_PROGRESS: Final = _failure(
+    LaunchInProgress,
+    f"Do not launch it again: /v1/campaigns/{_CAMPAIGN} will tell what has become of it.",
+    retry_after=True,
+)
+LAUNCH_REJECTED: Final = _failure(LaunchRejected, "The balance of the Routee account is too low.")
+KEY_REUSED: Final = _failure(IdempotencyKeyReused)
+NOT_CONFIGURED: Final = _failure(
+    LaunchingNotConfigured, "Not set: RECEIVER_PUBLIC_URL, RECEIVER_SIGNING_KEYS."
+)
+REFUSED: Final = _failure(
+    RouteeRefused,
+    "The balance of the Routee account is too low.",
+    members=(("code", "400001009"), ("developerMessage", "The balance is too low")),
+)
+NOT_CANCELLED: Final = _failure(
+    RouteeRefused,
+    "The campaign is no longer scheduled.",
+    members=(("code", "400009002"), ("developerMessage", "The campaign is no longer scheduled")),
+)
+NO_ANSWER: Final = _failure(
+    RouteeUnavailable, "No connection to Routee to launch the campaign.", retry_after=True
+)
+NO_TOKEN: Final = _failure(
+    RouteeTokenUnavailable,
+    "Routee refused the application's credentials (HTTP 401).",
+    retry_after=True,
+)
+DATABASE: Final = Failure(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "database-unavailable",
+    "The database does not answer",
+    "The database cannot answer at the moment.",
+    "Nothing was lost. Please try again.",
+    retry_after=True,
+)
+SCHEMA: Final = Failure(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "schema-outdated",
+    "The database has another schema version",
+    "The database has another schema version than this program needs.",
+    "The schema is at version 0002, and 0003 is needed. Run `routee-receiver migrate`.",
+)
+UNREADABLE: Final = Failure(
+    HTTPStatus.BAD_REQUEST,
+    "bad-request",
+    "Bad Request",
+    "The body is not UTF-8, or is nested too deep to be read.",
+)
+TOO_LARGE: Final = Failure(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "too-large",
+    "The body is larger than allowed",
+    "The body is larger than allowed.",
+)
+TOO_SLOW: Final = Failure(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "too-slow",
+    "The body did not arrive in time",
+    "The body did not arrive within the time that a callback may take.",
+)
+NOT_STORED: Final = Failure(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "not-stored",
+    "The callback could not be stored in time; please repeat it",
+    "It could not be made durable in time. Routee repeats it.",
+    retry_after=True,
+)
+UNKNOWN_TOKEN: Final = Failure(
+    HTTPStatus.NOT_FOUND, "not-found", "Not found", "The token opens nothing."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who may make a call, and how it can fail."""
+
+    #: None: no API key is needed.
+    scope: Scope | None
+    failures: tuple[Failure, ...] = ()
+
+
+_LIST: Final = (INVALID_CURSOR, INVALID)
+_POSTED: Final = (TOO_SLOW, TOO_LARGE, NOT_STORED)
+_ROUTEE_SILENT: Final = (NO_ANSWER, NO_TOKEN)
+
+#: Every operation by its id. What comes of the API key and of the database is added to each that
+#: needs a key.
+CALLS: Final[dict[str, Call]] = {
+    "postStatusCallback": Call(None, (UNKNOWN_TOKEN, *_POSTED)),
+    "probeStatusCallback": Call(None, (UNKNOWN_TOKEN,)),
+    "headStatusCallback": Call(None, (UNKNOWN_TOKEN,)),
+    "postInboundCallback": Call(None, (UNKNOWN_TOKEN, *_POSTED)),
+    "probeInboundCallback": Call(None, (UNKNOWN_TOKEN,)),
+    "headInboundCallback": Call(None, (UNKNOWN_TOKEN,)),
+    "getLivez": Call(None),
+    "getReadyz": Call(None, (DATABASE, SCHEMA)),
+    "getMetrics": Call(None),
+    "getStatus": Call(Scope.READ, (NOT_FOUND,)),
+    "listMessages": Call(Scope.READ, _LIST),
+    "lookUpMessages": Call(Scope.READ, (TOO_LARGE, INVALID)),
+    "getMessage": Call(Scope.READ, (NOT_FOUND,)),
+    "getHistory": Call(Scope.READ, (NOT_FOUND, *_LIST)),
+    "launchCampaign": Call(
+        Scope.CAMPAIGNS,
+        (
+            NAME_IN_USE,
+            IN_PROGRESS,
+            TOO_LARGE,
+            INVALID_CAMPAIGN,
+            REFUSED,
+            LAUNCH_REJECTED,
+            KEY_REUSED,
+            *_ROUTEE_SILENT,
+            NOT_CONFIGURED,
+        ),
+    ),
+    "listCampaigns": Call(Scope.READ, _LIST),
+    "getCampaign": Call(Scope.READ, (NOT_FOUND,)),
+    "cancelCampaign": Call(
+        Scope.CAMPAIGNS, (NOT_FOUND, NOT_CANCELLABLE, NOT_CANCELLED, *_ROUTEE_SILENT)
+    ),
+    "resolveCampaign": Call(
+        Scope.ADMIN, (UNREADABLE, NOT_FOUND, NOT_UNCONFIRMED, IN_PROGRESS, INVALID)
+    ),
+    "listCampaignMessages": Call(Scope.READ, (NOT_FOUND, *_LIST)),
+    "listInboundMessages": Call(Scope.READ, _LIST),
+    "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
+    "listEvents": Call(Scope.READ, (INVALID_CURSOR, CURSOR_EXPIRED, INVALID)),
+}
+
+_OF_EVERY_KEY: Final = (UNAUTHORIZED, FORBIDDEN, DATABASE, GUESSING)
+
+_HEADERS: Final[dict[str, Any]] = {
+    "RetryAfter": {
+        "description": "After how many seconds trying again may help.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 2,
+    },
+    "WwwAuthenticate": {
+        "description": "How to authenticate.",
+        "required": True,
+        "schema": {"type": "string", "const": "Bearer"},
+    },
+    "Location": {
+        "description": "Where the campaign is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+        "example": f"/v1/campaigns/{_CAMPAIGN}",
+    },
+    "IdempotencyReplayed": {
+        "description": "There when the `Idempotency-Key` was used before: nothing was done now.",
+        "schema": {"type": "string", "const": "true"},
+    },
+    "ETag": {
+        "description": "Of this very answer, for `If-None-Match`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]+"$'},
+        "example": 'W/"5d41402abc4b2a76b9719d911017c592"',
+    },
+}
+_LAUNCHED_HEADERS: Final = {
+    "Location": {"$ref": "#/components/headers/Location"},
+    "Idempotency-Replayed": {"$ref": "#/components/headers/IdempotencyReplayed"},
+}
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "`ETag` of an answer that the caller has: 304 if it is still that.",
+    "schema": {"type": "string"},
+}
+
+
+def add_answers(document: dict[str, Any]) -> None:
+    """Complete every operation of *document* with its failures, headers and scope."""
+    components = document["components"]
+    components["headers"] = _HEADERS
+    components["securitySchemes"] = {SECURITY_SCHEME: _scheme(components)}
+    for _, _, node in operations_in(document):
+        call = CALLS[node["operationId"]]
+        of_key = () if call.scope is None else _OF_EVERY_KEY
+        answers = {
+            status: answer for status, answer in node["responses"].items() if status[0] in "23"
+        }
+        answers |= _failures((*call.failures, *of_key))
+        node["responses"] = dict(sorted(answers.items()))
+        if call.scope is not None:
+            node["security"] = [{SECURITY_SCHEME: [call.scope.value]}]
+        _add_success_headers(node)
+
+
+def _scheme(components: dict[str, Any]) -> dict[str, Any]:
+    (scheme,) = components["securitySchemes"].values()
+    return {"bearerFormat": "rr_…", **scheme}
+
+
+def _failures(failures: Iterable[Failure]) -> dict[str, Any]:
+    by_status: dict[HTTPStatus, list[Failure]] = {}
+    for failure in failures:
+        by_status.setdefault(failure.status, []).append(failure)
+    return {str(int(status)): _answer(status, ways) for status, ways in by_status.items()}
+
+
+def _answer(status: HTTPStatus, ways: list[Failure]) -> dict[str, Any]:
+    headers = {}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WwwAuthenticate"}
+    if any(way.retry_after for way in ways):
+        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    return {
+        "description": "\n".join(
+            way.meaning if len(ways) == 1 else f"- `{way.slug}`: {way.meaning}" for way in ways
+        ),
+        **({"headers": headers} if headers else {}),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {
+                    way.slug: {"summary": way.title, "value": way.example} for way in ways
+                },
+            }
+        },
+    }
+
+
+def _add_success_headers(node: dict[str, Any]) -> None:
+    answers = node["responses"]
+    if "304" in answers:
+        for status in ("200", "304"):
+            answers[status]["headers"] = {"ETag": {"$ref": "#/components/headers/ETag"}}
+        node["parameters"].append(_IF_NONE_MATCH)
+    if node["operationId"] == "launchCampaign":
+        for status in ("201", "202"):
+            answers[status]["headers"] = _LAUNCHED_HEADERS

@@ -1,0 +1,122 @@
+"""
+The callback endpoints, as paths and as webhooks.
+
+They are answered by `app.api.receiver`, which is no route, so nothing says this of itself.
+"""
+
+from typing import Any, Final
+
+TAG: Final = "callbacks"
+
+_TOKEN: Final = {
+    "name": "token",
+    "in": "path",
+    "required": True,
+    "description": "One of `RECEIVER_CALLBACK_SECRETS`, or the token that a launch made for its "
+    "campaign. It is the only thing that keeps strangers out.",
+    "schema": {"type": "string"},
+}
+_RECEIPT: Final = {
+    "description": "It is durable. `quarantined`: as a whole or in part it could not be read, and "
+    "is kept byte for byte.",
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/Receipt"},
+            "examples": {
+                "stored": {"value": {"result": "stored"}},
+                "quarantined": {"value": {"result": "quarantined"}},
+            },
+        }
+    },
+}
+_HEALTH: Final = {
+    "description": "The token is good.",
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/Health"},
+            "examples": {"ready": {"value": {"result": "ready"}}},
+        }
+    },
+}
+_ANSWERED: Final = (
+    "Answered 200 only when it is committed. Any JSON is taken, of any content type: an object or "
+    "an array, a status or a reply; what cannot be read is kept as well. Methods other than GET, "
+    "HEAD and POST are answered 405 with `Allow`."
+)
+
+
+def _body(*names: str) -> dict[str, Any]:
+    return {
+        "required": True,
+        "description": "What Routee posts, by its documentation. Nothing of it is enforced.",
+        "content": {
+            "application/json": {
+                "schema": {"description": "Any JSON."},
+                "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
+            }
+        },
+    }
+
+
+def _path(kind: str, noun: str, *examples: str) -> dict[str, Any]:
+    named = f"{kind.capitalize()}Callback"
+    return {
+        "parameters": [_TOKEN],
+        "post": {
+            "tags": [TAG],
+            "operationId": f"post{named}",
+            "summary": f"Routee posts {noun} here",
+            "description": _ANSWERED,
+            "requestBody": _body(*examples),
+            "responses": {"200": _RECEIPT},
+        },
+        "get": {
+            "tags": [TAG],
+            "operationId": f"probe{named}",
+            "summary": "Is the URL right?",
+            "description": "For whoever sets up the URL.",
+            "responses": {"200": _HEALTH},
+        },
+        "head": {
+            "tags": [TAG],
+            "operationId": f"head{named}",
+            "summary": "Is the URL right?",
+            "description": "As GET, without the body.",
+            "responses": {"200": {"description": _HEALTH["description"]}},
+        },
+    }
+
+
+CALLBACK_PATHS: Final[dict[str, Any]] = {
+    "/callbacks/{token}/status": _path(
+        "status", "where messages stand", "StatusCallback", "InboundCallback"
+    ),
+    "/callbacks/{token}/inbound": _path(
+        "inbound", "recipients' replies", "InboundCallback", "StatusCallback"
+    ),
+}
+
+
+def _webhook(name: str, summary: str) -> dict[str, Any]:
+    return {
+        "post": {
+            "tags": [TAG],
+            "operationId": f"on{name}",
+            "summary": summary,
+            "description": "Posted by Routee to the URL of the campaign, until it is answered 200 "
+            "within 2 seconds: up to 12 times, in any order.",
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}
+                },
+            },
+            "responses": {"200": _RECEIPT},
+        }
+    }
+
+
+WEBHOOKS: Final[dict[str, Any]] = {
+    "statusCallback": _webhook("StatusCallback", "Where one message stands"),
+    "inboundCallback": _webhook("InboundCallback", "What a recipient replied"),
+}

@@ -1,0 +1,301 @@
+"""The examples of the document: one delivered message, its campaign, and a reply to it."""
+
+from typing import Any, Final
+
+from app.api.document.walk import operations_in
+
+_MESSAGE_ID: Final = "0a047b46-a4dd-4ca8-b817-a6a134dd1234"
+_UNKNOWN_ID: Final = "7c1f3d52-6c0e-4d0b-93b8-0c5d5f6a2f10"
+_CAMPAIGN_ID: Final = "ef03cac2-c03c-4554-b1ce-aabdc1dfc186"
+_OUR_ID: Final = "01982f6e-5b1c-7c3a-9d35-0c9f6b1e2a47"
+_NUMBER: Final = "+306900000000"
+_SENDER: Final = "Acme"
+_CREATED: Final = "2026-07-05T10:28:44.566Z"
+_DELIVERED: Final = "2026-07-05T10:28:46.996Z"
+_SEEN: Final = "2026-07-05T10:31:02.120Z"
+_RECEIVED: Final = "2026-07-05T10:28:47.113402Z"
+_CURSOR: Final = "f1-1-7431-1042-3a7f09c2"
+
+_MESSAGE: Final = {
+    "trackingId": _MESSAGE_ID,
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "to": _NUMBER,
+    "from": _SENDER,
+    "country": "GR",
+    "label": "spring",
+    "status": "DELIVERED",
+    "providerStatus": "DELIVERED",
+    "detailedStatus": "Delivered",
+    "description": "The message was delivered to its recipient.",
+    "statusAt": _DELIVERED,
+    "final": True,
+    "queuedAt": _CREATED,
+    "sentAt": None,
+    "deliveredAt": _DELIVERED,
+    "seenAt": None,
+    "failedAt": None,
+    "price": "0.035",
+    "createdAt": _CREATED,
+    "updatedAt": _RECEIVED,
+}
+_AWAITED: Final = dict.fromkeys(_MESSAGE) | {
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "to": "+306900000001",
+    "status": "AWAITING",
+    "final": False,
+}
+_REQUEST_BODY: Final = {
+    "text": "Our spring sale has begun.",
+    "action": {"caption": "See it", "targetUrl": "https://shop.example/spring"},
+}
+_WARNING: Final = {
+    "field": "ttl",
+    "code": "ttl-short",
+    "message": "Viber's web clients need at least 300 seconds",
+}
+_COUNTS: Final = {
+    "UNKNOWN": 0,
+    "QUEUED": 0,
+    "SENT": 0,
+    "UNDELIVERED": 0,
+    "EXPIRED": 0,
+    "FAILED": 0,
+    "UNSENT": 0,
+    "DELIVERED": 1,
+    "SEEN": 0,
+}
+_CAMPAIGN: Final = {
+    "id": _OUR_ID,
+    "trackingId": _CAMPAIGN_ID,
+    "submission": "launched",
+    "submissionReason": None,
+    "billing": "promotional",
+    "type": "Viber",
+    "state": "Queued",
+    "createdAt": _CREATED,
+    "senderInfoTrackingId": "5d7c1b0e-2f7a-4d57-8a55-6a6c4f3c9e21",
+    "senderInfoName": _SENDER,
+    "to": [_NUMBER, "+306900000001"],
+    "contacts": None,
+    "groups": [],
+    "campaignName": "Spring sale",
+    "scheduledDate": None,
+    "body": _REQUEST_BODY,
+    "ttl": 120,
+    "cost": "0.07",
+    "totalMessages": 2,
+    "viberAnalysis": {"numberOfRecipients": 2, "recipientsPerCountry": {"GR": 2}},
+    "callbackUrl": "https://receiver.example/callbacks/***/status",
+    "inboundUrl": "https://receiver.example/callbacks/***/inbound",
+    "label": "spring",
+    "isSessionMessage": False,
+    "respectQuietHours": False,
+    "counts": _COUNTS,
+    "total": 1,
+    "finalCount": 1,
+    "awaiting": 1,
+    "warnings": [_WARNING],
+    "updatedAt": _RECEIVED,
+}
+_REPLY: Final = {
+    "id": "1043",
+    "from": _NUMBER,
+    "to": _SENDER,
+    "message": "Until when?",
+    "media": None,
+    "filename": None,
+    "sentAt": _SEEN,
+    "receivedAt": "2026-07-05T10:31:02.480117Z",
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "campaignName": "Spring sale",
+    "referenceTrackingId": _MESSAGE_ID,
+    "label": "spring",
+}
+_STATUS_DATA: Final = {
+    "status": "DELIVERED",
+    "providerStatus": "DELIVERED",
+    "detailedStatus": "Delivered",
+    "description": "The message was delivered to its recipient.",
+    "to": _NUMBER,
+    "price": "0.035",
+    "changed": True,
+    "reason": "advanced",
+    "messageStatus": "SEEN",
+}
+_STATUS_ITEM: Final = {
+    "id": "1042",
+    "type": "message.status",
+    "trackingId": _MESSAGE_ID,
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "occurredAt": _DELIVERED,
+    "receivedAt": _RECEIVED,
+    "source": "callback",
+    "data": _STATUS_DATA,
+}
+_INBOUND_ITEM: Final = {
+    "id": "1043",
+    "type": "message.inbound",
+    "trackingId": _MESSAGE_ID,
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "occurredAt": _SEEN,
+    "receivedAt": _REPLY["receivedAt"],
+    "source": "callback",
+    "data": _REPLY,
+}
+_HISTORY_ITEM: Final = {
+    "id": "1042",
+    "status": "DELIVERED",
+    "providerStatus": "DELIVERED",
+    "detailedStatus": "Delivered",
+    "description": "The message was delivered to its recipient.",
+    "occurredAt": _DELIVERED,
+    "receivedAt": _RECEIVED,
+    "source": "callback",
+    "changed": True,
+    "reason": "advanced",
+}
+_REQUEST: Final = {
+    "senderInfoTrackingId": _CAMPAIGN["senderInfoTrackingId"],
+    "to": _CAMPAIGN["to"],
+    "campaignName": "Spring sale",
+    "body": _REQUEST_BODY,
+    "ttl": 120,
+    "label": "spring",
+}
+_STATUS_CALLBACK: Final = {
+    "trackingId": _MESSAGE_ID,
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "to": _NUMBER,
+    "from": _SENDER,
+    "groups": [],
+    "country": "GR",
+    "status": {
+        "name": "DELIVERED",
+        "reason": {
+            "detailedStatus": "Delivered",
+            "description": "The message was delivered to its recipient.",
+        },
+        "updatedDate": _DELIVERED,
+    },
+    "body": {"text": _REQUEST_BODY["text"], "imageURL": None, "viberAction": None},
+    "ttl": 120,
+    "label": "spring",
+    "inboundUrl": "https://receiver.example/callbacks/a-token/inbound",
+    "applicationName": "default",
+    "price": 0.035,
+    "direction": "Outbound",
+    "originatingService": "Viber",
+    "createdAt": _CREATED,
+}
+_INBOUND_CALLBACK: Final = {
+    "from": _NUMBER,
+    "to": _SENDER,
+    "message": "Until when?",
+    "sentDate": _SEEN,
+    "campaignName": "Spring sale",
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "referenceTrackingId": _MESSAGE_ID,
+    "direction": "Inbound",
+    "media": None,
+    "filename": None,
+    "label": "spring",
+}
+_PROBLEM_ERROR: Final = {"field": "limit", "message": "Input should be less than or equal to 1000"}
+
+
+def _page(*items: object) -> dict[str, Any]:
+    return {"items": list(items), "nextCursor": None}
+
+
+#: By the name of the schema.
+EXAMPLES: Final[dict[str, Any]] = {
+    "AwaitedMessage": _AWAITED,
+    "Campaign": _CAMPAIGN,
+    "CampaignAction": _REQUEST_BODY["action"],
+    "CampaignBody": _REQUEST_BODY,
+    "CampaignFile": {
+        "fileName": "spring.pdf",
+        "fileType": "pdf",
+        "fileUrl": "https://shop.example/spring.pdf",
+    },
+    "CampaignMessages": _page(_MESSAGE, _AWAITED) | {"total": 1},
+    "CampaignPage": _page(_CAMPAIGN),
+    "CampaignRequest": _REQUEST,
+    "CampaignStatus": {"kind": "campaign", **_CAMPAIGN},
+    "CampaignVideo": {
+        "videoUrl": "https://shop.example/spring.mp4",
+        "videoThumbnail": "https://shop.example/spring.jpg",
+        "fileSize": 12.5,
+        "duration": 40,
+    },
+    "CampaignWarning": _WARNING,
+    "FeedPage": {"items": [_STATUS_ITEM, _INBOUND_ITEM], "nextCursor": _CURSOR},
+    "Health": {"result": "ready"},
+    "HistoryItem": _HISTORY_ITEM,
+    "HistoryItemPage": _page(_HISTORY_ITEM),
+    "InboundCallback": _INBOUND_CALLBACK,
+    "InboundFeedItem": _INBOUND_ITEM,
+    "InboundMessage": _REPLY,
+    "InboundMessagePage": _page(_REPLY),
+    "Lookup": {"trackingIds": [_MESSAGE_ID, _UNKNOWN_ID]},
+    "LookupAnswer": {"items": [_MESSAGE], "notFound": [_UNKNOWN_ID]},
+    "Message": _MESSAGE,
+    "MessagePage": _page(_MESSAGE),
+    "MessageStatus": {"kind": "message", **_MESSAGE},
+    "Problem": {
+        "type": "urn:routee-receiver:problem:invalid-request",
+        "title": "The request is not valid",
+        "status": 422,
+        "errors": [_PROBLEM_ERROR],
+    },
+    "ProblemError": _PROBLEM_ERROR,
+    "Receipt": {"result": "stored"},
+    "Resolution": {"submission": "launched", "trackingId": _CAMPAIGN_ID},
+    "StatusCallback": _STATUS_CALLBACK,
+    "StatusData": _STATUS_DATA,
+    "StatusFeedItem": _STATUS_ITEM,
+}
+
+_PARAMETERS: Final[dict[str, Any]] = {
+    "token": "a-token-of-32-characters-or-more",
+    "trackingId": _MESSAGE_ID,
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "referenceTrackingId": _MESSAGE_ID,
+    "id": _REPLY["id"],
+    "to": _NUMBER,
+    "from": _NUMBER,
+    "label": "spring",
+    "name": "Spring sale",
+    "updatedAfter": _CREATED,
+    "createdSince": _CREATED,
+    "createdBefore": _SEEN,
+    "receivedSince": _CREATED,
+    "receivedBefore": _SEEN,
+    "after": _CURSOR,
+    "limit": 100,
+    "Idempotency-Key": "order-4711",
+    "If-None-Match": 'W/"5d41402abc4b2a76b9719d911017c592"',
+}
+
+
+def add_examples(document: dict[str, Any]) -> None:
+    """Put an example to every schema that is an object, and to the parameters."""
+    components = document["components"]
+    for name, schema in components["schemas"].items():
+        if name in EXAMPLES:
+            schema["examples"] = [EXAMPLES[name]]
+    components["examples"] = {
+        name: {"value": EXAMPLES[name]} for name in ("StatusCallback", "InboundCallback")
+    }
+    for _, path, node in operations_in(document):
+        for parameter in node.get("parameters", ()):
+            if parameter["name"] in _PARAMETERS:
+                parameter["example"] = _PARAMETERS[parameter["name"]]
+        if "/campaigns/{trackingId}" in path:
+            _set_example(node, "trackingId", _CAMPAIGN_ID)
+
+
+def _set_example(node: dict[str, Any], name: str, value: str) -> None:
+    for parameter in node["parameters"]:
+        if parameter["name"] == name:
+            parameter["example"] = value

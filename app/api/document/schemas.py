@@ -1,0 +1,312 @@
+"""The schemas that no route has: problems, Routee's request, and what Routee posts."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from app.api.document.walk import operations_in
+from app.routee.rules.body import (
+    FILE_TYPES,
+    MAX_URL_CHARACTERS,
+    MAX_VIDEO_MEGABYTES,
+    MAX_VIDEO_SECONDS,
+)
+from app.routee.rules.examination import MAX_LABEL_CHARACTERS
+from app.routee.rules.recipients import MAX_RECIPIENTS
+from app.routee.rules.schedule import MAX_TTL_SECONDS, MIN_TTL_SECONDS
+
+Schema = dict[str, Any]
+
+#: Bodies that their routes read themselves, because the framework would lose digits.
+_BODIES: Final = {"launchCampaign": "CampaignRequest", "lookUpMessages": "Lookup"}
+#: What callers send; everything else is only answered.
+_REQUESTS: Final = frozenset({"Lookup", "Resolution"})
+#: Members of answers that are there only when asked for.
+_ON_REQUEST: Final = {"HistoryItem": "raw"}
+#: Of the framework's own errors, which are not answered.
+_UNUSED: Final = ("HTTPValidationError", "ValidationError")
+
+_TEXT: Final[Schema] = {"type": "string"}
+_TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
+_NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "string", "null"]}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(members: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
+    needed = {"required": list(required)} if required else {}
+    return {"type": "object", "properties": members, **needed, **more}
+
+
+def _nullable(schema: Schema) -> Schema:
+    if "type" in schema:
+        return schema | {"type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _asked(members: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
+    """An object of a request: null counts as absent, and strangers are refused."""
+    shown = {
+        name: member if name in required else _nullable(member) for name, member in members.items()
+    }
+    return _object(shown, required=required, additionalProperties=False, **more)
+
+
+_URL: Final[Schema] = {"type": "string", "format": "uri", "maxLength": MAX_URL_CHARACTERS}
+_IDS: Final[Schema] = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 1},
+    "maxItems": MAX_RECIPIENTS,
+    "uniqueItems": True,
+}
+
+_REQUEST: Final[dict[str, Schema]] = {
+    "CampaignRequest": _asked(
+        {
+            "senderInfoTrackingId": {
+                "type": "string",
+                "minLength": 1,
+                "description": "Routee's id of the sender.",
+            },
+            "to": {
+                "type": "array",
+                "items": {"type": "string", "pattern": r"^\+[1-9][0-9]{1,14}$"},
+                "maxItems": MAX_RECIPIENTS,
+                "uniqueItems": True,
+                "description": "Telephone numbers in E.164.",
+            },
+            "contacts": _IDS | {"description": "Ids of contacts at Routee."},
+            "groups": _IDS | {"description": "Names of groups at Routee."},
+            "campaignName": {
+                "type": "string",
+                "pattern": "^[A-Za-z0-9 -]{2,30}$",
+                "description": "Unique in the account; generated if left out.",
+            },
+            "isSessionMessage": {"type": "boolean", "description": "Default: false."},
+            "scheduledDate": {
+                "type": "string",
+                "format": "date-time",
+                "description": "In the future, with its offset.",
+            },
+            "body": _ref("CampaignBody"),
+            "ttl": {
+                "type": "integer",
+                "minimum": MIN_TTL_SECONDS,
+                "maximum": MAX_TTL_SECONDS,
+                "description": "Seconds until it expires; 14 days if left out.",
+            },
+            "label": {
+                "type": "string",
+                "maxLength": MAX_LABEL_CHARACTERS,
+                "description": "Comes back with every callback.",
+            },
+            "callbackUrl": {
+                "type": "string",
+                "description": "Not sent to Routee: this service names itself.",
+            },
+            "inboundUrl": {
+                "type": "string",
+                "description": "Not sent to Routee: this service names itself.",
+            },
+        },
+        required=("senderInfoTrackingId", "body"),
+        description="Routee's campaign request. At least one of `to`, `contacts` and `groups`.",
+    ),
+    "CampaignBody": _asked(
+        {
+            "text": {"type": "string", "minLength": 1},
+            "imageURL": _URL,
+            "action": _ref("CampaignAction"),
+            "viberFile": _ref("CampaignFile"),
+            "viberVideo": _ref("CampaignVideo"),
+            "fallbackValues": {
+                "type": "object",
+                "additionalProperties": _TEXT_OR_NULL,
+                "description": "What stands for a label `[~name]` of the text that is not known.",
+            },
+        },
+        description="One of: text, image, file, text and action, text, action and image, video, "
+        "video and text, video, text and image. In a session message: text, image or file.",
+    ),
+    "CampaignAction": _asked(
+        {
+            "caption": {"type": "string", "minLength": 1, "maxLength": 30},
+            "targetUrl": {"type": "string", "format": "uri"},
+        },
+        required=("caption", "targetUrl"),
+        description="A button.",
+    ),
+    "CampaignFile": _asked(
+        {
+            "fileName": {"type": "string", "minLength": 1, "maxLength": 25},
+            "fileType": {
+                "type": "string",
+                "description": f"One of {', '.join(FILE_TYPES)}; the case does not matter.",
+            },
+            "fileUrl": {"type": "string", "format": "uri"},
+        },
+        required=("fileName", "fileType", "fileUrl"),
+        description="A file of at most 600 KB.",
+    ),
+    "CampaignVideo": _asked(
+        {
+            "videoUrl": _URL,
+            "videoURL": _URL | {"description": "Another spelling of `videoUrl`."},
+            "videoThumbnail": _URL,
+            "fileSize": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": MAX_VIDEO_MEGABYTES,
+                "description": "In megabytes.",
+            },
+            "duration": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": MAX_VIDEO_SECONDS,
+                "description": "In seconds.",
+            },
+        },
+        required=("videoThumbnail", "fileSize", "duration"),
+        description="A video.",
+    ),
+}
+
+_CALLBACKS: Final[dict[str, Schema]] = {
+    "StatusCallback": _object(
+        {
+            "trackingId": _TEXT | {"description": "Of the message."},
+            "campaignTrackingId": _TEXT_OR_NULL,
+            "to": _TEXT_OR_NULL,
+            "from": _TEXT_OR_NULL,
+            "groups": {"type": ["array", "null"], "items": {}},
+            "country": _TEXT_OR_NULL,
+            "status": _object(
+                {
+                    "name": _TEXT
+                    | {"description": "Routee's word, in any case. More may come one day."},
+                    "reason": _nullable(
+                        _object({"detailedStatus": _TEXT_OR_NULL, "description": _TEXT_OR_NULL})
+                    ),
+                    "updatedDate": _TEXT_OR_NULL,
+                },
+                required=("name",),
+            ),
+            "body": {"type": ["object", "null"]},
+            "ttl": _NUMBER_OR_NULL,
+            "label": _TEXT_OR_NULL,
+            "inboundUrl": _TEXT_OR_NULL,
+            "applicationName": _TEXT_OR_NULL,
+            "price": _NUMBER_OR_NULL,
+            "direction": _TEXT_OR_NULL,
+            "originatingService": _TEXT_OR_NULL,
+            "createdAt": _TEXT_OR_NULL,
+        },
+        required=("trackingId", "status"),
+        description="Where one message stands, as Routee posts it.",
+    ),
+    "InboundCallback": _object(
+        {
+            "from": _TEXT | {"description": "The recipient's number."},
+            "to": _TEXT_OR_NULL,
+            "message": _TEXT_OR_NULL,
+            "sentDate": _TEXT_OR_NULL,
+            "campaignName": _TEXT_OR_NULL,
+            "campaignTrackingId": _TEXT_OR_NULL,
+            "referenceTrackingId": _TEXT_OR_NULL
+            | {"description": "Of the message that is answered."},
+            "direction": _TEXT_OR_NULL,
+            "media": _TEXT_OR_NULL | {"description": "It need not be a valid URL."},
+            "filename": _TEXT_OR_NULL,
+            "label": _TEXT_OR_NULL,
+        },
+        required=("from",),
+        description="What a recipient replied, as Routee posts it.",
+    ),
+    "Receipt": _object(
+        {"result": {"type": "string", "enum": ["stored", "quarantined"]}},
+        required=("result",),
+        description="What became of a callback.",
+    ),
+}
+
+_PROBLEMS: Final[dict[str, Schema]] = {
+    "Problem": _object(
+        {
+            "type": {
+                "type": "string",
+                "format": "uri",
+                "description": "`urn:routee-receiver:problem:` and a stable slug: what to act on.",
+            },
+            "title": _TEXT | {"description": "The slug in words."},
+            "status": {"type": "integer", "description": "The HTTP status."},
+            "detail": _TEXT | {"description": "What is so this time, and what to do."},
+            "errors": {
+                "type": "array",
+                "items": _ref("ProblemError"),
+                "description": "Everything that was found wrong with the request.",
+            },
+            "code": _TEXT | {"description": "Routee's code, if it was Routee who refused."},
+            "errorCode": _TEXT | {"description": "Routee's finer code."},
+            "developerMessage": _TEXT | {"description": "Routee's words."},
+        },
+        required=("type", "title", "status"),
+        description="Every answer that is not a success (RFC 9457).",
+    ),
+    "ProblemError": _object(
+        {
+            "field": _TEXT | {"description": "Where, as a path of names and places."},
+            "message": _TEXT | {"description": "What to do."},
+            "code": _TEXT | {"description": "The code with which Routee would refuse it."},
+            "errorCode": _TEXT | {"description": "Routee's finer code."},
+        },
+        required=("field", "message"),
+        description="One thing that is wrong with a request.",
+    ),
+}
+
+
+def complete_schemas(document: dict[str, Any]) -> None:
+    """Add what no route has, and tidy up what the routes have."""
+    schemas: dict[str, Schema] = document["components"]["schemas"]
+    for name in _UNUSED:
+        schemas.pop(name, None)
+    for name, schema in schemas.items():
+        schema.pop("title", None)
+        if name not in _REQUESTS and "properties" in schema:
+            schema["required"] = [
+                member for member in schema["properties"] if member != _ON_REQUEST.get(name)
+            ]
+    for _, _, operation in operations_in(document):
+        _name_body(operation, schemas)
+    schemas |= _PROBLEMS | _REQUEST | _CALLBACKS
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    for node in _nodes(document):
+        _drop_title(node)
+
+
+def _name_body(operation: dict[str, Any], schemas: dict[str, Schema]) -> None:
+    name = _BODIES.get(operation["operationId"])
+    if name is not None:
+        content = operation["requestBody"]["content"]["application/json"]
+        schemas[name] = content["schema"]
+        schemas[name].pop("title", None)
+        content["schema"] = _ref(name)
+
+
+def _nodes(value: object) -> Iterator[dict[str, Any]]:
+    """Every object in *value*, the outer ones first."""
+    if isinstance(value, dict):
+        yield value
+        for member in value.values():
+            yield from _nodes(member)
+    elif isinstance(value, list):
+        for element in value:
+            yield from _nodes(element)
+
+
+def _drop_title(node: dict[str, Any]) -> None:
+    """The framework makes a title of each name, `Trackingid`, which says less than the name."""
+    for schema in (*node.get("properties", {}).values(), node.get("schema")):
+        if isinstance(schema, dict):
+            schema.pop("title", None)

@@ -1,0 +1,30 @@
+"""Bodies that are read only once the caller's key is known, with their numbers as written."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import HTTPException, Request
+
+from app.errors import Fault, InvalidRequest
+from app.routee.wire import Unreadable, parse
+
+#: A thousand recipients and the longest text, or a thousand ids, are a part of it.
+_MAX_BODY_BYTES: Final = 1_048_576
+
+
+async def json_body(request: Request) -> object:
+    """
+    The body of *request*: the framework would read it first of all, and make binary floats.
+
+    Raises:
+        InvalidRequest: it is no JSON.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    try:
+        return parse(bytes(body))
+    except Unreadable:
+        raise InvalidRequest(faults=(Fault("body", "must be JSON in UTF-8"),)) from None

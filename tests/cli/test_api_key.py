@@ -1,0 +1,81 @@
+import asyncio
+import re
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import app
+
+
+@pytest.fixture(autouse=True)
+def _settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECEIVER_DATABASE_URL", url)
+
+
+def _run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["api-key", *arguments])
+
+
+def _made(name: str) -> str:
+    """The id of a new key."""
+    output = _run("create", "--name", name).output
+    found = re.search(r"Key ([0-9a-f-]{36})", output)
+    assert found, output
+    return found[1]
+
+
+def _states() -> list[str]:
+    return re.findall(r"\b(good|revoked|expired)\b", _run("list").output)
+
+
+def test_a_key_is_revoked_by_its_id() -> None:
+    key_id = _made("billing")
+    _made("billing")
+    result = _run("revoke", key_id)
+    assert result.exit_code == 0
+    assert key_id in result.output
+    assert _states() == ["revoked", "good"]
+
+
+def test_a_key_is_revoked_by_its_name() -> None:
+    key_id = _made("billing")
+    _made("shipping")
+    result = _run("revoke", "billing")
+    assert result.exit_code == 0
+    assert key_id in result.output
+    assert _states() == ["revoked", "good"]
+
+
+def test_a_name_that_several_have_revokes_none_and_names_them() -> None:
+    ids = [_made("billing") for _ in range(2)]
+    result = _run("revoke", "billing")
+    assert result.exit_code == 1
+    assert all(key_id in result.output for key_id in ids)
+    assert _states() == ["good", "good"]
+    assert _run("revoke", ids[0]).exit_code == 0
+    assert _run("revoke", "billing").exit_code == 0
+    assert _states() == ["revoked", "revoked"]
+
+
+@pytest.mark.parametrize("key", ["nobody", str(uuid4())])
+def test_what_is_no_key_is_said_to_be_none(key: str) -> None:
+    _made("billing")
+    result = _run("revoke", key)
+    assert result.exit_code == 1
+    assert "api-key list" in result.output
+    assert _states() == ["good"]
+
+
+async def _mark_used(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("UPDATE api_keys SET last_used_at = now()")
+    await connection.close()
+
+
+def test_the_list_shows_when_a_key_was_last_used(url: str) -> None:
+    _made("billing")
+    assert _run("list").output.count("never") == 2
+    asyncio.run(_mark_used(url))
+    assert _run("list").output.count("never") == 1

@@ -1,0 +1,377 @@
+"""What the queries of the API ask stays cheap when the tables have grown."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import event
+
+from app.db import inbound_messages, messages
+from app.db.campaigns import CampaignFilter, counts_of, find_campaign, page_of_campaigns
+from app.db.database import READ_SETTINGS, Database
+from app.db.inbound_messages import (
+    InboundFilter,
+    find_inbound_message,
+    page_of_inbound_messages,
+    page_of_received_messages,
+)
+from app.db.messages import (
+    CampaignKey,
+    MessageFilter,
+    awaited_of,
+    find_message,
+    history_of,
+    messages_of,
+    page_of_messages,
+    page_of_updated_messages,
+)
+from app.domain.campaign import Submission
+from app.domain.status import Status
+from tests.conftest import fresh_database
+
+MESSAGES = 200_000
+#: The last campaign has every second message; the others share the rest.
+_LARGE = "c-large"
+_FILL = f"""
+INSERT INTO campaigns (tracking_id, submission, name, label, created_at)
+SELECT 'c-' || n, 'launched', 'name ' || n, 'label ' || n % 7, now() - n * interval '1 hour'
+FROM generate_series(1, 500) n UNION ALL SELECT '{_LARGE}', 'launched', 'large', 'x', now();
+
+INSERT INTO messages
+    (message_tracking_id, campaign_tracking_id, recipient, label, status, status_key,
+     provider_status, status_rank, status_at, updated_at, first_occurred_at, last_occurred_at)
+SELECT md5(n::text), CASE WHEN n % 2 = 0 THEN '{_LARGE}' ELSE 'c-' || n % 500 END,
+    '+3069' || n % 50000, 'label ' || n % 7,
+    CASE WHEN n % 5000 = 0 THEN 'FAILED' ELSE 'SEEN' END, 'SEEN', 'SEEN', 5, now(),
+    now() - (2 * {MESSAGES} - 2 * n) * interval '1 second', '2026-03-01Z', '2026-04-01Z'
+FROM generate_series(1, {MESSAGES}) n;
+
+INSERT INTO messages
+    (message_tracking_id, campaign_id, recipient, status, status_key, provider_status,
+     status_rank, status_at)
+SELECT 'unbound ' || n, '00000000-0000-7000-8000-000000000001', '+3068' || n, 'SENT', 'SENT',
+    'SENT', 2, now()
+FROM generate_series(1, 1000) n;
+
+INSERT INTO events
+    (message_tracking_id, status_key, occurred_at, source, status_rank, provider_status)
+SELECT md5(n::text), 'SEEN', '2026-03-01Z', 0, 5, 'SEEN' FROM generate_series(1, 20000) n;
+
+INSERT INTO inbound_messages
+    (identity, sender, campaign_tracking_id, reference_tracking_id, message, received_at)
+SELECT n::text::bytea, '+3069' || n % 5000,
+    CASE WHEN n % 20 <> 0 THEN 'c-' || n % 500 END, md5(n::text), 'text',
+    now() - (100000 - n) * interval '1 minute'
+FROM generate_series(1, 100000) n;
+
+INSERT INTO campaign_counts
+SELECT 'c-' || n, s, 1 FROM generate_series(1, 5000) n, unnest(array['SENT', 'SEEN']) s;
+INSERT INTO campaign_count_deltas (campaign_tracking_id, status, messages)
+SELECT 'c-' || n % 500, 'SEEN', 1 FROM generate_series(1, 20000) n;
+ANALYZE;
+"""  # noqa: S608 (made of constants)
+
+Query = Callable[[Database], Awaitable[object]]
+_NOW = datetime.now(UTC)
+_UNBOUND = CampaignKey(None, "00000000-0000-7000-8000-000000000001")  # type: ignore[arg-type]
+_IDS = [hashlib.md5(str(n).encode(), usedforsecurity=False).hexdigest() for n in range(1, 1001)]
+_NUMBERS = [f"+3069{number}" for number in range(1000)]
+
+
+def _messages(after: str | None = None, **wanted: Any) -> Query:  # noqa: ANN401
+    return lambda database: page_of_messages(
+        database, MessageFilter(**wanted), after=after, limit=100
+    )
+
+
+def _replies(after: int | None = None, **wanted: Any) -> Query:  # noqa: ANN401
+    return lambda database: page_of_inbound_messages(
+        database, InboundFilter(**wanted), after=after, limit=100
+    )
+
+
+def _received(**wanted: Any) -> Query:  # noqa: ANN401
+    return lambda database: page_of_received_messages(
+        database, InboundFilter(**wanted), after=None, limit=100
+    )
+
+
+def _campaigns(**wanted: Any) -> Query:  # noqa: ANN401
+    return lambda database: page_of_campaigns(
+        database, CampaignFilter(**wanted), before=None, limit=100
+    )
+
+
+async def _history(database: Database) -> None:
+    message = await find_message(database, "c4ca4238a0b923820dcc509a6f75849b")
+    assert message is not None
+    assert await history_of(database, message, with_payload=False)
+
+
+#: Each with how many blocks it may touch: far fewer than the table has.
+QUERIES: dict[str, tuple[Query, int]] = {
+    "one message": (lambda database: find_message(database, "x"), 20),
+    "a thousand messages": (
+        lambda database: messages_of(database, _IDS),
+        4_000,
+    ),
+    "a history": (_history, 200),
+    "to": (_messages(recipient="+306977"), 200),
+    "to, status": (_messages(recipient="+306977", status=Status.FAILED), 200),
+    "to, campaign": (_messages(recipient="+306977", campaign=CampaignKey(_LARGE)), 200),
+    "to, label, updated": (
+        _messages(recipient="+306977", label="label 1", updated_after=_NOW),
+        200,
+    ),
+    "label": (_messages(label="label 3"), 300),
+    "label, on": (_messages("7f", label="label 3"), 300),
+    "label, status": (_messages("7f", label="label 3", status=Status.FAILED), 25_000),
+    "label, updated": (_messages(label="label 3", updated_after=_NOW), 25_000),
+    "campaign": (_messages(campaign=CampaignKey(_LARGE)), 300),
+    "campaign, on": (_messages("7f", campaign=CampaignKey(_LARGE)), 300),
+    "campaign, status": (_messages(campaign=CampaignKey(_LARGE), status=Status.FAILED), 25_000),
+    "campaign, label": (_messages(campaign=CampaignKey("c-7"), label="label 3"), 2_500),
+    "campaign without trackingId": (_messages(campaign=_UNBOUND), 300),
+    "awaited of a large campaign": (
+        lambda database: awaited_of(database, CampaignKey(_LARGE), _NUMBERS, after=0, limit=100),
+        15_000,
+    ),
+    "awaited of a small campaign": (
+        lambda database: awaited_of(database, CampaignKey("c-7"), _NUMBERS, after=0, limit=100),
+        15_000,
+    ),
+    "updated": (
+        lambda database: page_of_updated_messages(
+            database, _NOW - timedelta(minutes=5), None, after=None, limit=100
+        ),
+        400,
+    ),
+    "updated, status, on": (
+        lambda database: page_of_updated_messages(
+            database,
+            _NOW - timedelta(hours=1),
+            Status.SEEN,
+            after=(_NOW - timedelta(minutes=5), "x"),
+            limit=100,
+        ),
+        400,
+    ),
+    "one reply": (lambda database: find_inbound_message(database, 1), 20),
+    "replies": (_received(), 800),
+    "replies, since": (_received(received_since=_NOW - timedelta(hours=1)), 800),
+    "replies, before": (_received(received_before=_NOW - timedelta(days=30)), 800),
+    "replies of a campaign": (_replies(campaign_tracking_id="c-7"), 45_000),
+    "replies of a campaign, since": (
+        _replies(campaign_tracking_id="c-7", received_since=_NOW - timedelta(days=3)),
+        45_000,
+    ),
+    "replies to a message": (_replies(reference_tracking_id="x"), 200),
+    "replies of a sender": (_replies(sender="+306977"), 200),
+    "replies of a sender in a campaign": (
+        _replies(sender="+306977", campaign_tracking_id="c-7"),
+        400,
+    ),
+    "one campaign": (lambda database: find_campaign(database, _LARGE), 20),
+    "counts": (lambda database: counts_of(database, "c-7"), 200),
+    "campaigns": (_campaigns(), 300),
+    "campaigns, filtered": (
+        _campaigns(label="label 3", submission=Submission.LAUNCHED, created_since=_NOW),
+        300,
+    ),
+    "campaigns, created": (_campaigns(created_before=_NOW - timedelta(days=10)), 800),
+}
+
+
+class Asked:
+    """The statements that a database was sent, with their parameters."""
+
+    def __init__(self, database: Database) -> None:
+        self.statements: list[tuple[str, tuple[Any, ...]]] = []
+        event.listen(database._engine.sync_engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection: object, _cursor: object, *rest: Any) -> None:  # noqa: ANN401
+        self.statements.append((rest[0], rest[1]))
+
+
+async def _plans(
+    connection: asyncpg.Connection, database: Database, query: Query
+) -> list[dict[str, Any]]:
+    """What the server did for each statement of *query*."""
+    asked = Asked(database)
+    await query(database)
+    return [
+        json.loads(
+            await connection.fetchval(
+                f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *parameters
+            )
+        )[0]["Plan"]
+        for statement, parameters in asked.statements
+    ]
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", ()) for node in _nodes(child))]
+
+
+def _blocks(plan: dict[str, Any]) -> int:
+    return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+
+async def _fill(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("SET synchronous_commit = off")
+    await connection.execute(_FILL)
+    await connection.execute("SELECT brin_summarize_new_values('messages_updated_idx')")
+    await connection.execute("VACUUM messages")
+    await connection.execute("VACUUM inbound_messages")
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+def grown(server_url: str) -> Iterator[str]:
+    """A database with very many messages."""
+    with fresh_database(server_url) as url:
+        asyncio.run(_fill(url))
+        yield url
+
+
+@pytest.fixture
+async def explaining(grown: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection with the settings of the reads."""
+    connection = await asyncpg.connect(grown, server_settings={**READ_SETTINGS, "jit": "off"})
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def database(grown: str) -> AsyncIterator[Database]:
+    database = Database(grown, name="tests", pool_items=1, session_settings=READ_SETTINGS)
+    yield database
+    await database.close()
+
+
+@pytest.mark.parametrize("what", QUERIES)
+async def test_no_query_scans_a_table(
+    explaining: asyncpg.Connection, database: Database, what: str
+) -> None:
+    query, most_blocks = QUERIES[what]
+    plans = await _plans(explaining, database, query)
+    assert plans
+    for plan in plans:
+        scans = [node for node in _nodes(plan) if "Seq Scan" in node["Node Type"]]
+        assert not scans, json.dumps(plan, indent=1)
+    blocks = sum(map(_blocks, plans))
+    assert blocks <= most_blocks, json.dumps(plans, indent=1)
+
+
+@pytest.mark.parametrize("what", QUERIES)
+async def test_nor_does_a_plan_that_was_made_for_any_values(
+    explaining: asyncpg.Connection, database: Database, what: str
+) -> None:
+    asked = Asked(database)
+    await QUERIES[what][0](database)
+    await explaining.execute("SET plan_cache_mode = force_generic_plan")
+    for statement, parameters in asked.statements:
+        await explaining.execute(f"PREPARE asked AS {statement}")
+        nulls = ", ".join(["NULL"] * len(parameters))
+        rows = await explaining.fetch(f"EXPLAIN EXECUTE asked{f'({nulls})' if nulls else ''}")
+        await explaining.execute("DEALLOCATE asked")
+        plan = "\n".join(row[0] for row in rows)
+        assert "Seq Scan" not in plan, plan
+
+
+async def test_a_lookup_is_one_query(database: Database) -> None:
+    asked = Asked(database)
+    assert len(await messages_of(database, _IDS)) == len(_IDS)
+    assert len(asked.statements) == 1
+
+
+async def test_a_page_looks_at_so_many_and_goes_on_behind_them(database: Database) -> None:
+    wanted = MessageFilter(campaign=CampaignKey(_LARGE), status=Status.FAILED)
+    found: list[str] = []
+    after: str | None = None
+    pages = 0
+    while pages == 0 or after is not None:
+        page = await page_of_messages(database, wanted, after=after, limit=3)
+        found += [row.message_tracking_id for row in page.rows]
+        after, pages = page.end, pages + 1
+    assert len(found) == len(set(found)) == MESSAGES // 5000
+    assert found == sorted(found)
+    assert pages >= MESSAGES / 2 / messages.MAX_SCANNED_ITEMS
+
+
+async def test_replies_of_a_campaign_are_found_by_name_and_by_what_they_answer(
+    database: Database, explaining: asyncpg.Connection
+) -> None:
+    wanted = InboundFilter(campaign_tracking_id=_LARGE)
+    found: list[int] = []
+    after: int | None = None
+    while not found or after is not None:
+        page = await page_of_inbound_messages(database, wanted, after=after, limit=1000)
+        found += [reply.row.id for reply in page.replies]
+        after = page.end
+    expected = await explaining.fetch(
+        "SELECT i.id FROM inbound_messages i JOIN messages m"
+        " ON m.message_tracking_id = i.reference_tracking_id"
+        " WHERE coalesce(i.campaign_tracking_id, m.campaign_tracking_id) = $1 ORDER BY i.id",
+        _LARGE,
+    )
+    assert found == [row["id"] for row in expected]
+    assert len(found) == 100_000 // 20
+    assert len(found) < inbound_messages.MAX_SCANNED_ITEMS
+
+
+async def test_updates_of_messages_touch_no_index(grown: str) -> None:
+    """Heap-only, but for those whose page has no room."""
+    connection = await asyncpg.connect(grown)
+    async with connection.transaction():
+        await connection.execute(
+            "UPDATE messages SET status = 'SEEN', status_rank = 5, updated_at = now()"
+            " WHERE message_tracking_id IN"
+            " (SELECT md5(n::text) FROM generate_series(1, 20000, 10) n)"
+        )
+        row = await connection.fetchrow(
+            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables"
+            " WHERE relname = 'messages'"
+        )
+    await connection.close()
+    assert row is not None
+    assert row["n_tup_upd"] == 2000
+    assert row["n_tup_hot_upd"] > 1900
+
+
+_CAMPAIGN_OF = """
+INSERT INTO campaigns (tracking_id, submission) VALUES ('{id}', 'launched');
+INSERT INTO messages (message_tracking_id, campaign_tracking_id, recipient, status, status_key,
+    provider_status, status_rank, status_at)
+SELECT '{id}-' || n, '{id}', '+30' || n, 'SEEN', 'SEEN', 'SEEN', 5, now()
+FROM generate_series(1, {recipients}) n;
+INSERT INTO campaign_counts SELECT '{id}', s, {recipients} / 9 FROM unnest(array['SENT', 'SEEN']) s
+"""
+
+
+@pytest.mark.slow
+async def test_a_million_recipients_cost_as_many_blocks_as_a_thousand(url: str) -> None:
+    connection = await asyncpg.connect(url, server_settings={**READ_SETTINGS, "jit": "off"})
+    for name, recipients in (("thousand", 1_000), ("million", 1_000_000)):
+        await connection.execute(_CAMPAIGN_OF.format(id=name, recipients=recipients))
+    await connection.execute("VACUUM ANALYZE")
+    database = Database(url, name="tests", pool_items=1, session_settings=READ_SETTINGS)
+    blocks = {}
+    for name in ("thousand", "million"):
+        queries: list[Query] = [
+            lambda it, name=name: find_campaign(it, name),  # type: ignore[misc]
+            lambda it, name=name: counts_of(it, name),  # type: ignore[misc]
+        ]
+        plans = [plan for query in queries for plan in await _plans(connection, database, query)]
+        blocks[name] = [_blocks(plan) for plan in plans]
+        page = await _plans(connection, database, _messages(campaign=CampaignKey(name)))
+        assert sum(map(_blocks, page)) < 300
+    assert blocks["million"] == blocks["thousand"]
+    await database.close()
+    await connection.close()
