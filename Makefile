@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check format lock bench drill clean
+.PHONY: help demo run test test-slow check format openapi lock bench drill clean
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,13 +31,17 @@ format: .venv/dev.stamp ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+openapi: .venv/dev.stamp ## Write the API's document, openapi/openapi.json, anew
+	$(BIN)/routee-receiver openapi --output openapi/openapi.json
+
+# The widest first: what runs is what was tested, at the same versions.
 lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    --extra embedded --group build pyproject.toml $(ARGS) -o requirements.lock
+	    --extra embedded --group build --group dev pyproject.toml $(ARGS) -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    --group build -c requirements.lock pyproject.toml $(ARGS) -o requirements-service.lock
+	    --extra embedded --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    --extra embedded --group build --group dev -c requirements.lock pyproject.toml $(ARGS) -o requirements-dev.lock
+	    --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements-service.lock
 
 bench: ## Measure the callback path (not yet)
 	@echo "make bench: not yet. It will print the callback path's speed as ratios to a server that stores nothing."

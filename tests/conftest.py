@@ -1,7 +1,9 @@
 """A real PostgreSQL for the whole run, and a database of its own for each test that asks."""
 
 import asyncio
+import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -36,6 +38,51 @@ async def _make_template(server_url: str) -> None:
     )
     await migrate(engine)
     await engine.dispose()
+
+
+#: What must stand in no log line of the whole run, whatever test provoked it.
+_SECRETS = {
+    "an API key": re.compile(r"\brr_[A-Za-z0-9_-]{43}\b"),
+    "a callback token": re.compile(r"callbacks/(?!\*\*\*)[A-Za-z0-9_~.-]{32,}/"),
+    "the token of a campaign": re.compile(
+        r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9a-f]{64}"
+    ),
+    "an authorization header": re.compile(
+        r"(?i)authorization['\"]?[:=] ?['\"]?(?:basic|bearer) \S+"
+    ),
+    "a telephone number": re.compile(r"\+\d{9,15}\b"),
+}
+_leaks: list[str] = []
+
+
+def pytest_configure() -> None:
+    """The tests' own clients and servers log each URL; the service's are told not to."""
+    for chatty in ("httpx", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Search what each passing test has logged: no secret leaves, in the whole suite."""
+    if not report.passed:
+        return  # a failing assertion shows what it compared
+    logged = "".join(text for title, text in report.sections if "log" in title or "std" in title)
+    _leaks.extend(
+        f"{report.nodeid} logged {secret}"
+        for secret, spelling in _SECRETS.items()
+        if spelling.search(logged)
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A leak fails the run."""
+    if _leaks and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests logged what."""
+    for leak in _leaks:
+        terminalreporter.write_line(f"LEAK {leak}")
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import typer
 from app.cli import api_key, campaign
 from app.cli.demo import demo
 from app.cli.migrate import migrate
+from app.cli.openapi import openapi
 from app.cli.serve import serve
 from app.cli.simulate import simulate
 
@@ -15,6 +16,7 @@ app.command()(demo)
 app.command()(serve)
 app.command()(migrate)
 app.command()(simulate)
+app.command()(openapi)
 
 
 @app.callback()

@@ -42,8 +42,8 @@ ADVICE: Final[Mapping[Meaning, str]] = {
         "The balance of the Routee account is too low. Top it up, then launch again."
     ),
     Meaning.RECIPIENT_MALFORMED: (
-        "A recipient is malformed, so Routee refused the whole request. Numbers are in E.164, "
-        "like +306912345678."
+        "A recipient is malformed, so Routee refused the whole request. Numbers are in E.164: "
+        "+ and the country code, then digits only."
     ),
     Meaning.LAYOUT_NOT_SUPPORTED: (
         "The body has a layout that is not supported. Allowed are Text, Image, File, Text+Action "

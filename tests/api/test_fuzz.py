@@ -198,6 +198,7 @@ def test_any_id_is_answered_and_never_our_fault(service: Service) -> None:
     )
     def _holds(octets: bytes, path: str) -> None:
         target = "/v1/" + path.format(quote(octets, safe="").replace(".", "%2E"))
-        assert service.get(target).status_code in {404, 405, 307}
+        # 200: another example may have stored a message of that very id.
+        assert service.get(target).status_code in {200, 404, 405, 307}
 
     _holds()

@@ -1,0 +1,39 @@
+"""The running service of `tests/api`, and something that is stored in it."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.api.conftest import Service, loop, progress, reply, routee, service, status
+
+__all__ = ["loop", "routee", "service"]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Ids of what the service knows."""
+
+    message_id: str
+    campaign_id: str
+    reply_id: str
+
+
+@pytest.fixture(scope="session")
+def stored(service: Service) -> Stored:
+    """A campaign that was launched, a delivered message of it, a reply to that."""
+    campaign = service.launched(label="spring", ttl=120)
+    document = progress(
+        campaignTrackingId=campaign["trackingId"],
+        to=campaign["to"][0],
+        status=status("DELIVERED", "2026-07-05T10:28:46.996Z"),
+    )
+    service.stored(document)
+    service.stored(document | {"status": status("QUEUED", "2026-07-05T10:28:44.566Z")})
+    service.stored(
+        reply(
+            campaignTrackingId=campaign["trackingId"],
+            referenceTrackingId=document["trackingId"],
+        )
+    )
+    (answer,) = service.replies(referenceTrackingId=document["trackingId"])
+    return Stored(document["trackingId"], campaign["trackingId"], answer["id"])

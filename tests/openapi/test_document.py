@@ -1,0 +1,167 @@
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
+
+from app.api.application import api_document
+from app.api.document.answers import CALLS
+from app.api.document.examples import EXAMPLES
+from app.cli import app
+from app.domain.api_key import Scope
+from app.errors import ApiError
+from tests.api.conftest import Service
+from tests.openapi.documents import FOLDER, committed, operations
+from tests.openapi.validation import faults
+
+DOCUMENT = api_document()
+
+
+def named(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(node["operationId"], node) for _, _, node in operations(document)]
+
+
+def test_the_committed_document_is_that_of_the_code() -> None:
+    assert committed() == api_document(), "run `make openapi`"
+
+
+def test_the_command_prints_it_without_a_database_or_settings() -> None:
+    printed = CliRunner().invoke(app, ["openapi"])
+    assert printed.exit_code == 0
+    assert printed.stdout == (FOLDER / "openapi.json").read_text("utf-8")
+
+
+def test_the_command_writes_it_to_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "document.json"
+    assert CliRunner().invoke(app, ["openapi", "--output", str(file)]).exit_code == 0
+    assert json.loads(file.read_text("utf-8")) == api_document()
+
+
+def test_the_service_serves_it(service: Service) -> None:
+    assert service.client.get("/openapi.json").json() == committed()
+
+
+def test_every_operation_says_how_it_can_fail() -> None:
+    """An operation without an entry in `CALLS` would already have ended the import above."""
+    assert {name for name, _ in named(DOCUMENT)} == set(CALLS)
+
+
+def test_operation_ids_are_short_and_stand_once() -> None:
+    names = [name for name, _ in named(DOCUMENT)]
+    assert len(names) == len(set(names))
+    assert all(name.isidentifier() and len(name) < 24 for name in names)
+
+
+def test_every_tag_is_described() -> None:
+    used = {tag for _, node in named(DOCUMENT) for tag in node["tags"]}
+    assert used == {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
+
+
+def test_every_schema_is_one_of_json_schema() -> None:
+    for schema in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_schema_of_objects_has_an_example() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert {name for name, one in schemas.items() if one.get("type") == "object"} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_is_what_the_schema_says(name: str) -> None:
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    assert faults(DOCUMENT, schema, EXAMPLES[name]) == []
+
+
+def test_every_answer_and_body_has_examples_that_fit() -> None:
+    checked = 0
+    for name, node in named(DOCUMENT):
+        for holder in (node.get("requestBody", {}), *node["responses"].values()):
+            for media in holder.get("content", {}).values():
+                for example in media.get("examples", {}).values():
+                    if "$ref" not in example:
+                        assert faults(DOCUMENT, media["schema"], example["value"]) == [], name
+                        checked += 1
+    assert checked > 100
+
+
+def test_every_failure_is_a_problem_with_an_example_of_its_status() -> None:
+    for name, node in named(DOCUMENT):
+        for status, answer in node["responses"].items():
+            if status[0] in "45":
+                problem = answer["content"]["application/problem+json"]
+                assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
+                statuses = {one["value"]["status"] for one in problem["examples"].values()}
+                assert statuses == {int(status)}, name
+
+
+def test_every_error_of_ours_is_an_answer_of_some_call() -> None:
+    documented = {failure.slug for call in CALLS.values() for failure in call.failures}
+    documented |= {"unauthorized", "forbidden", "overloaded"}
+    errors = [ApiError]
+    for error in errors:
+        errors += error.__subclasses__()
+    # These two are families, and our own fault.
+    families = {"internal-error", "routee-error"}
+    assert {error.slug for error in errors} - families <= documented
+
+
+def test_every_parameter_is_described() -> None:
+    for name, node in named(DOCUMENT):
+        for parameter in node.get("parameters", ()):
+            assert parameter.get("description"), (name, parameter["name"])
+
+
+def test_no_reference_leads_nowhere() -> None:
+    text = json.dumps(DOCUMENT)
+    for part in text.split('"#/components/')[1:]:
+        kind, name = part.split('"')[0].split("/")
+        assert name in DOCUMENT["components"][kind]
+
+
+def test_no_component_is_unused() -> None:
+    text = json.dumps(DOCUMENT)
+    for kind, components in DOCUMENT["components"].items():
+        if kind != "securitySchemes":
+            for name in components:
+                assert f'"#/components/{kind}/{name}"' in text, name
+
+
+def test_nobody_changes_the_document_by_serving_it(service: Service) -> None:
+    before = deepcopy(api_document())
+    service.client.get("/openapi.json")
+    assert api_document() == before
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_each_call_needs_the_scope_that_the_document_names(service: Service, scope: Scope) -> None:
+    _, key = service.add_key(scope)
+    for method, path, node in operations(DOCUMENT):
+        call = CALLS[node["operationId"]]
+        if call.scope is None:
+            continue
+        target = path.replace("{trackingId}", "nothing").replace("{id}", "nothing")
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = service.client.request(method.upper(), target, headers=headers)
+        allowed = scope in {call.scope, Scope.ADMIN}
+        assert (answer.status_code != 403) is allowed, (node["operationId"], answer.text)
+        stranger = service.client.request(method.upper(), target)
+        assert stranger.status_code == 401, node["operationId"]
+        assert stranger.headers["www-authenticate"] == "Bearer"
+
+
+def test_callbacks_are_documented_as_paths_and_as_webhooks() -> None:
+    assert set(DOCUMENT["webhooks"]) == {"statusCallback", "inboundCallback"}
+    for kind in ("status", "inbound"):
+        assert {"post", "get", "head"} < set(DOCUMENT["paths"][f"/callbacks/{{token}}/{kind}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("StatusCallback", "progress"), ("InboundCallback", "inbound")]
+)
+def test_the_documented_payloads_are_what_the_webhooks_say(name: str, file: str) -> None:
+    body = json.loads((FOLDER.parent / "tests" / "payloads" / f"{file}.json").read_bytes())
+    assert faults(DOCUMENT, {"$ref": f"#/components/schemas/{name}"}, body) == []
