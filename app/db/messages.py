@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.orm import defer
@@ -105,8 +106,9 @@ async def page_of_messages(
     """
     At most *limit* messages in the order of their ids, beyond the id *after*.
 
-    *wanted* has a key: the index of that key is walked. Where something else is wanted as well,
-    only `MAX_SCANNED_ITEMS` are looked at, so a page may be short, or empty, and not the last one.
+    The index of what is wanted is walked, else that of the ids. Where something else is wanted as
+    well, only `MAX_SCANNED_ITEMS` are looked at, so a page may be short, or empty, and not the
+    last one.
     """
     key, rest = _conditions(wanted)
     beyond = key if after is None else and_(key, MessageRow.message_tracking_id > after)
@@ -177,7 +179,7 @@ def _conditions(wanted: MessageFilter) -> tuple[ColumnElement[bool], list[Column
         keys.append(_is_of(wanted.campaign))
     if wanted.label is not None:
         keys.append(MessageRow.label == wanted.label)
-    key, *rest = keys
+    key, *rest = keys or [true()]
     if wanted.status is not None:
         rest.append(MessageRow.status == wanted.status)
     if wanted.updated_after is not None:

@@ -121,6 +121,9 @@ QUERIES: dict[str, tuple[Query, int]] = {
         4_000,
     ),
     "a history": (_history, 200),
+    "all": (_messages(), 300),
+    # Ten thousand rows in the order of their random ids: each on a page of its own.
+    "status": (_messages(status=Status.FAILED), 25_000),
     "to": (_messages(recipient="+306977"), 200),
     "to, status": (_messages(recipient="+306977", status=Status.FAILED), 200),
     "to, campaign": (_messages(recipient="+306977", campaign=CampaignKey(_LARGE)), 200),

@@ -202,18 +202,18 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     cursor: Cursor = None,
 ) -> Page[MessageOut]:
     """
-    At least one of `to`, `label`, `campaignTrackingId` and `updatedAfter` is needed.
+    In the order of their ids; a page looks at 10,000 of them at most: where filters leave few, it
+    may be short or empty although `nextCursor` goes on. `to`, `label` and `campaignTrackingId` go
+    straight to their messages; `status` alone walks through all.
 
-    With one of the first three the messages come in the order of their ids, and a page looks at
-    10,000 of them at most: where other filters leave few, it may be short or empty although
-    `nextCursor` goes on. With `updatedAfter` alone, or with `status`, they come in the order of
-    their updates. Whoever must miss nothing reads `/v1/events` instead: a callback that is being
-    stored at this moment may get an `updatedAt` that lies a little back.
+    With `updatedAfter` alone, or with `status`, they come in the order of their updates. Whoever
+    must miss nothing reads `/v1/events` instead: a callback that is being stored at this moment may
+    get an `updatedAt` that lies a little back.
     """
     scope = f"messages {(to, status, label, campaign_tracking_id, updated_after)}"
     campaign = await _campaign(parts, campaign_tracking_id)
     wanted = MessageFilter(to, campaign, label, status, updated_after)
-    if wanted.has_key:
+    if wanted.has_key or updated_after is None:
         after = position_in(cursor, scope=scope, of=text_id)
         page = await page_of_messages(parts.reads, wanted, after=after, limit=limit)
         return Page(
@@ -243,20 +243,13 @@ async def _campaign(parts: Parts, tracking_id: str | None) -> CampaignKey | None
     return CampaignKey(tracking_id) if row is None else CampaignKey(row.tracking_id, row.id)
 
 
-def _recent(updated_after: datetime | None) -> datetime:
+def _recent(updated_after: datetime) -> datetime:
     """
     *updated_after*, if it may stand alone.
 
     Raises:
-        InvalidRequest: it may not, or there is none.
+        InvalidRequest: it is too long ago.
     """
-    if updated_after is None:
-        raise InvalidRequest(
-            "Give at least one of `to`, `label`, `campaignTrackingId` and `updatedAfter`: a list "
-            "of all messages, or of all in one status, would be read from one end to the other. "
-            "`/v1/events` tells of all.",
-            faults=(Fault("to", "or another of these filters is needed"),),
-        )
     if updated_after < datetime.now(UTC) - MAX_UPDATED_AGO:
         message = "must be less than 24 hours ago, unless `to`, `label` or `campaignTrackingId` "
         message += "is given; for what is longer ago read `/v1/events`"
