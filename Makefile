@@ -43,8 +43,8 @@ lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements-service.lock
 
-bench: ## Measure the callback path (not yet)
-	@echo "make bench: not yet. It will print the callback path's speed as ratios to a server that stores nothing."
+bench: .venv/dev.stamp ## Measure the callback path, as ratios (needs wrk)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 drill: ## Rehearse failures (not yet)
 	@echo "make drill: not yet. It will rehearse a failover, a full disk and a lost worker."

@@ -1,5 +1,6 @@
 """The composition root: builds everything, once. Importing it does nothing."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -37,6 +38,8 @@ _FOLD_EVERY: Final = timedelta(seconds=1)
 _RELAUNCH_EVERY: Final = timedelta(seconds=5)
 _FEED_EVERY: Final = timedelta(seconds=1)
 _FORGET_EVERY: Final = timedelta(hours=1)
+#: Of the three generations; Python's own are 700, 10 and 10.
+_GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 
 
 def create_app() -> ASGIApp:
@@ -50,7 +53,9 @@ def create_app() -> ASGIApp:
     end_with_parent()
     settings = load_settings()
     configure_logs(log_format=settings.log_format)
-    return build_app(settings)
+    app = build_app(settings)
+    _collect_garbage_rarely()
+    return app
 
 
 def build_app(settings: Settings) -> ASGIApp:
@@ -81,6 +86,18 @@ def build_app(settings: Settings) -> ASGIApp:
         max_body_bytes=settings.max_body_bytes,
         ack_budget_seconds=settings.ack_budget_seconds,
     )
+
+
+def _collect_garbage_rarely() -> None:
+    """
+    Leave what lives as long as the process alone, and look at the rest less often.
+
+    A full collection walks over every request that waits for the feed. With 500 of them, Python's
+    own thresholds took a tenth of the time of a busy process.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
 def _parts(settings: Settings) -> Parts:

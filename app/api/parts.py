@@ -47,7 +47,7 @@ class Parts:
     metrics: Metrics
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:
     """The parts of the application that serves *request*."""
     parts: Parts = request.app.state.parts
     return parts
@@ -83,7 +83,7 @@ Admin = Annotated[ApiKey, Depends(caller_with(Scope.ADMIN))]
 Launcher = Annotated[ApiKey, Depends(caller_with(Scope.CAMPAIGNS))]
 
 
-def _opaque_id(
+async def _opaque_id(
     tracking_id: Annotated[str, Path(description="An opaque id, percent-encoded.")],
 ) -> str:
     return decoded_id(tracking_id)

@@ -6,6 +6,7 @@ that all of them see the same.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -91,7 +92,8 @@ class InboundItem(NamedTuple):
 Item = StatusItem | InboundItem
 
 
-class FeedPage(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class FeedPage:
     """Some items, and the place up to which the feed was read for them."""
 
     items: Sequence[Item]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -13,6 +14,7 @@ from app.db.feed import SESSION_SETTINGS, FeedFilter, FeedPage, page_of_feed
 from app.db.feed_places import newest_position, oldest_position, position_before, read_horizon
 from app.domain.feed import BEGINNING, Position
 from app.errors import ReceiverError
+from app.kit.pace import Pace
 from app.observability.metrics import Metrics
 
 log = structlog.get_logger()
@@ -25,6 +27,14 @@ _LOOK_EVERY_SECONDS: Final = 0.15
 _LOOK_AGAIN_SECONDS: Final = 1.0
 #: How long a client that does not wait is searched for items that are far between.
 _SEARCH_SECONDS: Final = 1.0
+#: From so many callbacks a second on, those who wait for items give way to those who bring them.
+_BUSY_CALLBACKS_PER_SECOND: Final = 500
+#: How many pages a second all who wait get together. A page costs what several callbacks cost, so
+#: that 500 clients, all told at once of each batch, would leave a tenth of the callbacks' speed.
+_BUSY_PAGES_PER_SECOND: Final = 50
+_PAGES_PER_SECOND: Final = 1000
+#: For how long a page is good for others who wait and stand at the same place.
+_SHARED_SECONDS: Final = 1.0
 
 _Read = tuple[FeedFilter, Position, int]
 
@@ -43,7 +53,12 @@ class Lookout:
         self._advanced = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._is_current = False
         self.waiting = 0
+
+    def has_seen_all_before(self, position: Position) -> bool:
+        """Whether nothing beyond *position* could be served when it looked a moment ago."""
+        return self._is_current and self._newest <= position
 
     async def sees_beyond(self, position: Position, *, within_seconds: float) -> bool:
         """Return once something beyond *position* can be served, True, or when it is too late."""
@@ -79,6 +94,7 @@ class Lookout:
                 pause = await self._look_once()
                 await asyncio.sleep(pause)
         finally:
+            self._is_current = False
             self._task = None
 
     async def _look_once(self) -> float:
@@ -86,11 +102,14 @@ class Lookout:
         try:
             newest = await self._look()
         except ReceiverError as error:
+            self._is_current = False
             log.warning("the feed cannot be watched", error=str(error))
             return _LOOK_AGAIN_SECONDS
         except Exception:  # those who wait must not wait in vain from now on
+            self._is_current = False
             log.exception("watching the feed failed")
             return _LOOK_AGAIN_SECONDS
+        self._is_current = True
         if newest != self._newest:
             self._newest = newest
             self._wake()
@@ -118,7 +137,9 @@ class Feed:
         self._metrics = metrics
         self._clock = clock
         self._reads = asyncio.Semaphore(MAX_READS)
-        self._under_way: dict[_Read, asyncio.Task[FeedPage]] = {}
+        self._shared: dict[_Read, asyncio.Task[FeedPage]] = {}
+        self._rendered: WeakKeyDictionary[FeedPage, bytes] = WeakKeyDictionary()
+        self._pace = Pace(self._pages_per_second)
         self._lookout = Lookout(lambda: newest_position(database))
         self._xmin, self._xmin_since = 0, clock()
         metrics.feed_waiting.set_function(lambda: self._lookout.waiting)
@@ -135,17 +156,27 @@ class Feed:
         """
         until = self._clock() + wait_seconds
         searched_until = self._clock() + max(wait_seconds, _SEARCH_SECONDS)
-        # Who waits may share a read that began a little earlier: what it misses wakes them.
-        page = await (self._read_together if wait_seconds else self._read)(wanted, after, limit)
+        read = self._read_in_turn(until) if wait_seconds else self._read
+        if wait_seconds and self._lookout.has_seen_all_before(after):
+            page = FeedPage((), after, is_last=True)
+        else:
+            page = await read(wanted, after, limit)
         while not page.items:
             left = until - self._clock()
-            if not page.is_last and self._clock() < searched_until:
-                page = await self._read(wanted, page.end, limit)
-            elif page.is_last and await self._lookout.sees_beyond(page.end, within_seconds=left):
-                page = await self._read_together(wanted, page.end, limit)
+            if (not page.is_last and self._clock() < searched_until) or (
+                page.is_last and await self._lookout.sees_beyond(page.end, within_seconds=left)
+            ):
+                page = await read(wanted, page.end, limit)
             else:
                 break
         return page
+
+    def rendered(self, page: FeedPage, render: Callable[[FeedPage], bytes]) -> bytes:
+        """What *render* makes of *page*, made once however many get it."""
+        body = self._rendered.get(page)
+        if body is None:
+            body = self._rendered[page] = render(page)
+        return body
 
     async def newest(self) -> Position:
         """The place after which comes what cannot be served yet."""
@@ -173,6 +204,7 @@ class Feed:
     def let_go(self) -> None:
         """Answer everybody who waits, and let nobody wait any more: the process is to end."""
         self._lookout.close()
+        self._pace.close()
 
     async def close(self) -> None:
         """Let everybody go and give the connections back."""
@@ -183,15 +215,42 @@ class Feed:
         async with self._reads:
             return await page_of_feed(self._database, wanted, after=after, limit=limit)
 
+    def _read_in_turn(
+        self, until: float
+    ) -> Callable[[FeedFilter, Position, int], Awaitable[FeedPage]]:
+        """Reading for who waits until then: when it is their turn, and together with others."""
+
+        async def _in_turn(wanted: FeedFilter, after: Position, limit: int) -> FeedPage:
+            await self._pace.turn(within_seconds=until - self._clock())
+            return await self._read_together(wanted, after, limit)
+
+        return _in_turn
+
     async def _read_together(self, wanted: FeedFilter, after: Position, limit: int) -> FeedPage:
-        """The same read for all who want it at the same time."""
+        """
+        One read for all who wait and stand at the same place.
+
+        They may get what was read a little earlier: what it misses wakes them.
+        """
         key = (wanted, after, limit)
-        reading = self._under_way.get(key)
+        reading = self._shared.get(key)
         if reading is None:
             reading = asyncio.create_task(self._read(wanted, after, limit))
-            self._under_way[key] = reading
-            reading.add_done_callback(lambda _: self._under_way.pop(key))
+            self._shared[key] = reading
+            reading.add_done_callback(lambda done: self._share(key, done))
         return await asyncio.shield(reading)
+
+    def _share(self, key: _Read, done: "asyncio.Task[FeedPage]") -> None:
+        """Keep a page for a while if it has items: who got none has waited for others."""
+        is_good = not done.cancelled() and done.exception() is None
+        if is_good and done.result().items:
+            asyncio.get_running_loop().call_later(_SHARED_SECONDS, self._shared.pop, key)
+        else:
+            del self._shared[key]
+
+    def _pages_per_second(self) -> float:
+        is_busy = self._metrics.storing.per_second > _BUSY_CALLBACKS_PER_SECOND
+        return _BUSY_PAGES_PER_SECOND if is_busy else _PAGES_PER_SECOND
 
 
 def make_feed(url: str, metrics: Metrics) -> Feed:

@@ -107,5 +107,6 @@ class Intake:
             log.warning("flush failed", items=len(arrivals), error=str(error))
             raise
         self._metrics.batch_items.observe(len(arrivals))
+        self._metrics.storing.add(len(arrivals))
         self._metrics.flush_seconds.observe(time.perf_counter() - started)
         return receipts

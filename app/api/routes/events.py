@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app.api.parts import DEFAULT_LIMIT, Limit, PartsDep, Reader, SafeText
@@ -14,7 +14,7 @@ from app.api.routes.inbound_messages import InboundMessageOut, inbound_message_o
 from app.api.wire import Instant, Money, Wire, known_time
 from app.db.campaigns import find_campaign
 from app.db.database import Database
-from app.db.feed import CampaignKeys, FeedFilter, InboundItem, Item, StatusItem
+from app.db.feed import CampaignKeys, FeedFilter, FeedPage, InboundItem, Item, StatusItem
 from app.domain.event import Source
 from app.domain.feed import Kind, Position, PositionInvalid, decode_position, encode_position
 from app.domain.history import Effect
@@ -85,7 +85,7 @@ class FeedOut(Wire):
     next_cursor: str
 
 
-@router.get("", summary="Everything that happened, in one order")
+@router.get("", summary="Everything that happened, in one order", response_model=FeedOut)
 async def list_events(  # noqa: PLR0913 (the parameters of the call)
     request: Request,
     parts: PartsDep,
@@ -114,7 +114,7 @@ async def list_events(  # noqa: PLR0913 (the parameters of the call)
         SafeText | None,
         Query(alias="campaignTrackingId", description="Routee's id of a campaign, or ours."),
     ] = None,
-) -> FeedOut:
+) -> Response:
     """
     Every status event and every reply, none left out and none twice, the same order for everybody.
 
@@ -131,15 +131,21 @@ async def list_events(  # noqa: PLR0913 (the parameters of the call)
     reading = parts.feed.page(wanted, after=place, limit=limit, wait_seconds=wait)
     page = await (_unless_gone(request, reading) if wait else reading)
     if page is None:  # nobody reads this answer
-        return FeedOut(items=[], next_cursor=encode_position(place))
-    return FeedOut(
-        items=[feed_item(item) for item in page.items], next_cursor=encode_position(page.end)
-    )
+        page = FeedPage((), place, is_last=False)
+    return Response(parts.feed.rendered(page, _rendered), media_type="application/json")
 
 
 def feed_item(item: Item) -> StatusFeedItem | InboundFeedItem:
     """An item of the feed as the API shows it."""
     return _reply(item) if isinstance(item, InboundItem) else _status(item)
+
+
+def _rendered(page: FeedPage) -> bytes:
+    """The body for *page*; the same for everybody who gets it, so it is made once."""
+    answer = FeedOut(
+        items=[feed_item(item) for item in page.items], next_cursor=encode_position(page.end)
+    )
+    return answer.model_dump_json(by_alias=True).encode()
 
 
 def _status(item: StatusItem) -> StatusFeedItem:

@@ -1,0 +1,77 @@
+-- Callbacks as Routee posts them, about 700 bytes each, for wrk: `wrk -s callbacks.lua URL -- MARK`.
+--
+-- Three statuses a message, messages interleaved, several campaigns. Of every 20 messages one is
+-- told out of order; every 20th request repeats an earlier one. The number of a request says all of
+-- it, so nothing is remembered and nothing is random. MARK begins every id: each run has its own.
+
+local statuses = { "SENT", "DELIVERED", "SEEN" }
+local seconds = { "02", "04", "06" }
+local in_order, out_of_order = { 1, 2, 3 }, { 3, 1, 2 }
+local campaigns, apart, back = 8, 64, 97
+
+local template = table.concat({
+  '{"trackingId":"%s-%d-%08d-4ca8-b817-a6a134dd","campaignTrackingId":"%s-campaign-%d",',
+  '"to":"+3069%08d","from":"Routeetest","groups":[],"country":"GR","status":{"name":"%s","reason":',
+  '{"detailedStatus":"%s","description":"The message was delivered to its recipient."},',
+  '"updatedDate":"2026-07-05T10:28:%s.996Z"},"body":{"text":"This is a test, please ignore!",',
+  '"imageURL":null,"viberAction":{"caption":"Go","targetUrl":"https://www.routee.net/"}},"ttl":300,',
+  '"label":"labelName","inboundUrl":"https://your-server.com/inbound","applicationName":"default",',
+  '"price":0.035,"direction":"Outbound","originatingService":"Viber",',
+  '"createdAt":"2026-07-05T10:28:00.566Z"}',
+})
+
+local threads = {}
+
+function setup(thread)
+  thread:set("number", #threads)
+  table.insert(threads, thread)
+end
+
+function init(args)
+  mark, sent, distinct = args[1], 0, 0
+  tried = number > 0 -- wrk asks the first thread for one request that it does not send
+  headers = { ["Content-Type"] = "application/json" }
+end
+
+-- The message and the status of the callback in place `at`, of those that are no repetition.
+local function story(at)
+  local step, message = at % 3, math.floor(at / 3)
+  message = message - step * apart
+  if message < 0 then
+    message = at + 100000000 / 2 -- before the first ones come round: somebody else's
+  end
+  local order = message % 20 == 7 and out_of_order or in_order
+  return message, order[step + 1]
+end
+
+function request()
+  local at
+  if sent % 20 == 19 and distinct > back then
+    at = distinct - back
+  else
+    at = distinct
+    distinct = tried and distinct + 1 or distinct
+  end
+  if tried then
+    sent = sent + 1
+  end
+  tried = true
+  local message, status = story(at)
+  local body = string.format(
+    template, mark, number, message, mark, message % campaigns, message,
+    statuses[status], statuses[status], seconds[status])
+  return wrk.format("POST", nil, headers, body)
+end
+
+function done(summary, latency)
+  local total, different = 0, 0
+  for _, thread in ipairs(threads) do
+    total = total + thread:get("sent")
+    different = different + thread:get("distinct")
+  end
+  local errors = summary.errors
+  io.write(string.format(
+    '\n{"answered":%d,"refused":%d,"lost":%d,"sent":%d,"distinct":%d,"microseconds":%d,"p99_ms":%.3f}\n',
+    summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
+    total, different, summary.duration, latency:percentile(99) / 1000))
+end
