@@ -31,7 +31,7 @@ _SEARCH_SECONDS: Final = 1.0
 _BUSY_CALLBACKS_PER_SECOND: Final = 500
 #: How many pages a second all who wait get together. A page costs what several callbacks cost, so
 #: that 500 clients, all told at once of each batch, would leave a tenth of the callbacks' speed.
-_BUSY_PAGES_PER_SECOND: Final = 50
+_BUSY_PAGES_PER_SECOND: Final = 20
 _PAGES_PER_SECOND: Final = 1000
 #: For how long a page is good for others who wait and stand at the same place.
 _SHARED_SECONDS: Final = 1.0
