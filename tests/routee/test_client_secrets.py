@@ -28,6 +28,7 @@ REFUSAL = {"code": "400019002", "errorCode": "001", "developerMessage": f"{NUMBE
 def logs(caplog: pytest.LogCaptureFixture) -> Iterator["Logs"]:
     """All that is logged, down to debug, by structlog and by libraries."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")
     with structlog.testing.capture_logs() as events:
         yield Logs(events, caplog)
 
