@@ -1,7 +1,6 @@
 """A campaign: many messages that were asked for in one request, or that callbacks named."""
 
 from enum import StrEnum
-from typing import Final
 
 
 class Submission(StrEnum):
@@ -19,10 +18,6 @@ class Submission(StrEnum):
     CANCELLED = "cancelled"
     #: Not launched here; known from its callbacks.
     OBSERVED = "observed"
-
-
-#: Only these hold their name: the name of a refused campaign is free again.
-NAME_HOLDING: Final = (Submission.LAUNCHING, Submission.UNCONFIRMED, Submission.LAUNCHED)
 
 
 class Billing(StrEnum):
