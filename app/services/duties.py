@@ -1,4 +1,4 @@
-"""Work that is done again and again, by one process at a time."""
+"""Work that is done again and again in every process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Duty(NamedTuple):
-    """Something to do every so often; it makes sure itself that only one process does it."""
+    """Something to do every so often; it sees to it itself that processes do nothing twice."""
 
     name: str
     every: timedelta
