@@ -5,6 +5,7 @@ The only file that knows every way in which a request can fail.
     ├── ConfigurationError            a setting is missing or unusable; the process does not start
     ├── DatabaseUnavailable           the database cannot answer now; trying again later helps
     ├── SchemaOutdated                the database has another schema version than this code
+    ├── PayloadUnreadable             what is stored for a payload cannot be opened
     └── ApiError                      has an HTTP status and is answered as problem+json
         ├── NotFound                  404
         ├── Unauthorized              401
@@ -46,6 +47,10 @@ class DatabaseUnavailable(ReceiverError):
 
 class SchemaOutdated(ReceiverError):
     """The database has another schema version than this code needs."""
+
+
+class PayloadUnreadable(ReceiverError):
+    """What is stored for a payload cannot be opened; the message says why, and quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.api.wire import Instant, Wire, known_time
+from app.db.payloads import opened
 from app.db.tables import EventRow
 from app.domain.event import Source
 from app.domain.history import Effect, steps
@@ -53,5 +54,5 @@ def told_history(events: Sequence[EventRow], *, raw: bool, exact: bool) -> list[
 def _payload(event: EventRow, *, exact: bool) -> str | None:
     if event.payload is None:
         return None
-    text = event.payload.decode()
+    text = opened(event.payload, event.payload_dictionary).decode()
     return text if exact else mask_callback_urls(text)

@@ -258,6 +258,20 @@ class InboundMessageRow(Row):
     )
 
 
+class PayloadDictionaryRow(Row):
+    """
+    What payloads are compressed with, for readers other than this service.
+
+    A row's `payload` is a zstandard frame made with the dictionary `payload_dictionary`; 0: plain.
+    """
+
+    __tablename__ = "payload_dictionaries"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    dictionary: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
 class FeedStateRow(Row):
     """On which server, and on which timeline of it, the current epoch of the feed is. One row."""
 

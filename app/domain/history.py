@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 class Effect(StrEnum):
@@ -42,6 +42,11 @@ class Step(NamedTuple):
     effect: Effect
 
 
+_STEPS: Final = {
+    effect: Step(changed=effect is Effect.ADVANCED, effect=effect) for effect in Effect
+}
+
+
 def steps(events: Iterable[Told]) -> Iterator[Step]:
     """
     What each of *events*, all of one message, did.
@@ -58,7 +63,7 @@ def steps(events: Iterable[Told]) -> Iterator[Step]:
         else:
             effect = _held_back(event, greatest[1], known)
         known.add(event.status_key)
-        yield Step(changed=effect is Effect.ADVANCED, effect=effect)
+        yield _STEPS[effect]
 
 
 def _held_back(event: Told, current_at: datetime, known: set[str]) -> Effect:

@@ -1,0 +1,1 @@
+"""How the dictionaries were made. Nothing of it runs in the service."""
