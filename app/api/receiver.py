@@ -7,53 +7,72 @@ a callback. It says 200 only once `Intake` says that the body is durable.
 
 import asyncio
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
-import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.callback_token import CallbackTokens, Origin
 from app.errors import Overloaded
 from app.observability.metrics import Metrics
-from app.services.intake import RETRY_AFTER_SECONDS, Intake, Receipt
-
-log = structlog.get_logger()
+from app.services.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
 
 PREFIX: Final = "/callbacks/"
 
+Headers = list[tuple[bytes, bytes]]
+
 _PATH: Final = re.compile(r"/callbacks/([^/]+)/(status|inbound)/?")
+#: The same as it is sent; with anything unusual it is left to the other.
+_TARGET: Final = re.compile(rb"/callbacks/([^/?#%]+)/(status|inbound)")
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 
 
-class _Answer:
+class Answer:
     """One of the few fixed answers, encoded once."""
 
-    __slots__ = ("body", "start", "status")
+    __slots__ = ("_encoded", "_encoded_for", "body", "start", "status")
 
     def __init__(self, status: HTTPStatus, body: bytes, *headers: tuple[bytes, bytes]) -> None:
         self.status = status
         length = (b"content-length", str(len(body)).encode())
-        self.start = {
+        self.start: dict[str, Any] = {
             "type": "http.response.start",
             "status": int(status),
             "headers": [length, *headers],
         }
-        self.body = {"type": "http.response.body", "body": body}
+        self.body: dict[str, Any] = {"type": "http.response.body", "body": body}
+        self._encoded: dict[bool, bytes] = {}
+        self._encoded_for: Headers | None = None
+
+    def encoded(self, more_headers: Headers, *, keep_alive: bool) -> bytes:
+        """All of it as HTTP/1.1, with *more_headers*; the same list says the same headers."""
+        if more_headers is not self._encoded_for:
+            self._encoded_for = more_headers
+            self._encoded = {
+                True: self._written(more_headers),
+                False: self._written([*more_headers, (b"connection", b"close")]),
+            }
+        return self._encoded[keep_alive]
+
+    def _written(self, more_headers: Headers) -> bytes:
+        status_line = f"HTTP/1.1 {self.status:d} {self.status.phrase}\r\n".encode()
+        headers = [*more_headers, *self.start["headers"]]
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        return b"".join([status_line, *lines, b"\r\n", self.body["body"]])
 
 
-def _problem(status: HTTPStatus, slug: str, title: str, *headers: tuple[bytes, bytes]) -> _Answer:
+def _problem(status: HTTPStatus, slug: str, title: str, *headers: tuple[bytes, bytes]) -> Answer:
     body = f'{{"type":"urn:routee-receiver:problem:{slug}","title":"{title}","status":{status:d}}}'
-    return _Answer(status, body.encode(), _PROBLEM, *headers)
+    return Answer(status, body.encode(), _PROBLEM, *headers)
 
 
 _RECEIPTS: Final = {
-    receipt: _Answer(HTTPStatus.OK, f'{{"result":"{receipt}"}}'.encode(), _JSON)
+    receipt: Answer(HTTPStatus.OK, f'{{"result":"{receipt}"}}'.encode(), _JSON)
     for receipt in Receipt
 }
-_READY: Final = _Answer(HTTPStatus.OK, b'{"result":"ready"}', _JSON)
+_READY: Final = Answer(HTTPStatus.OK, b'{"result":"ready"}', _JSON)
 _NOT_FOUND: Final = _problem(HTTPStatus.NOT_FOUND, "not-found", "Not found")
 _METHOD_NOT_ALLOWED: Final = _problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
@@ -82,6 +101,8 @@ _NOT_STORED: Final = _problem(
     (b"retry-after", str(RETRY_AFTER_SECONDS).encode()),
 )
 
+#: How a path is written where the token must not be.
+_PATHS: Final = {kind: f"{PREFIX}***/{kind.decode()}" for kind in (b"status", b"inbound")}
 #: Up to here the time that the body took is not worth a timer of its own.
 _PROMPT_SECONDS: Final = 0.1
 #: How many times the allowed size is read and thrown away before a connection is cut.
@@ -140,7 +161,32 @@ class CallbackReceiver:
         await send(answer.start)
         await send(answer.body)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+    def take(self, target: bytes, body: bytes, done: Callable[[Answer], object]) -> bool:
+        """
+        Take a POST of *body* to *target*, and call *done* with the answer; or give False.
+
+        False says that there is something special about it, and that nothing was done.
+        """
+        match = _TARGET.fullmatch(target)
+        if match is None or len(body) > self._max_body_bytes:
+            return False
+        origin = self._tokens.find_origin(match[1].decode("latin-1"))
+        if origin is None:
+            return False
+
+        def _tell(outcome: Receipt | BaseException) -> None:
+            answer = _answer_of(outcome)
+            self._counts[answer.status].inc()
+            done(answer)
+
+        path = _PATHS[match[2]]
+        try:
+            self._intake.put(Body(body, path, origin.campaign_id), _tell)
+        except Overloaded as error:
+            _tell(error)
+        return True
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         match = _PATH.fullmatch(scope["path"])
         origin = self._tokens.find_origin(match[1]) if match else None
         if match is None or origin is None:
@@ -152,7 +198,7 @@ class CallbackReceiver:
             return _METHOD_NOT_ALLOWED
         return await self._posted(scope, receive, match[2], origin)
 
-    async def _posted(self, scope: Scope, receive: Receive, kind: str, origin: Origin) -> _Answer:
+    async def _posted(self, scope: Scope, receive: Receive, kind: str, origin: Origin) -> Answer:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
@@ -204,17 +250,19 @@ async def _chunk(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _answer_to(storing: Coroutine[None, None, Receipt]) -> _Answer:
+async def _answer_to(storing: Coroutine[None, None, Receipt]) -> Answer:
     try:
-        return _RECEIPTS[await storing]
-    except Overloaded:
-        return _NOT_STORED
-    except Exception:  # whatever it is, the callback is not durable, and Routee will repeat it
-        log.exception("a callback could not be stored")
-        return _NOT_STORED
+        return _answer_of(await storing)
+    except Exception as error:  # noqa: BLE001 (the intake has logged it)
+        return _answer_of(error)
 
 
-async def _within(storing: Coroutine[None, None, Receipt], seconds: float) -> _Answer:
+def _answer_of(outcome: Receipt | BaseException) -> Answer:
+    """Whatever the error is, the callback is not durable, and Routee will repeat it."""
+    return _NOT_STORED if isinstance(outcome, BaseException) else _RECEIPTS[outcome]
+
+
+async def _within(storing: Coroutine[None, None, Receipt], seconds: float) -> Answer:
     """For a body that came slowly, so that little of the time is left."""
     task = asyncio.ensure_future(_answer_to(storing))
     done, _ = await asyncio.wait({task}, timeout=seconds)

@@ -104,7 +104,7 @@ def _listen(host: str, port: int, workers: int, surface: Surface, url: str) -> N
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http="app.api.callback_protocol:CallbackProtocol",
         lifespan="on",
         access_log=False,
         log_config=None,

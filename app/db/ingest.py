@@ -12,39 +12,31 @@ Everything about concurrency that the callback path promises rests on the order 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from app.domain.event import DeliveryEvent, EventIdentity, merged_event
+from app.db.payloads import compressed_all
+from app.domain.event import UNKNOWN_TIME, DeliveryEvent, EventIdentity, merged_event
 from app.domain.inbound_message import InboundMessage
 from app.domain.merge import greatest, least
-from app.domain.message import MERGES, STATUS_COLUMNS, Message, merged, projected
+from app.domain.message import MERGES, STATUS_COLUMNS, Message
 from app.domain.quarantine import Quarantined
+from app.domain.status import FAILURES, Status
 
 _SQL_OF_MERGE: Final[dict[Callable[..., object], str]] = {least: "LEAST", greatest: "GREATEST"}
+_AGGREGATE_OF_MERGE: Final[dict[Callable[..., object], str]] = {least: "min", greatest: "max"}
 
 #: The types of columns that are not `text`.
 _TYPES: Final = {
     "campaign_id": "uuid",
     "created_at": "timestamptz",
-    "delivered_at": "timestamptz",
-    "failed_at": "timestamptz",
-    "first_occurred_at": "timestamptz",
     "identity": "bytea",
-    "last_occurred_at": "timestamptz",
-    "occurred_at": "timestamptz",
     "payload": "bytea",
     "payload_dictionary": "smallint",
     "payload_reserialised": "boolean",
-    "price": "numeric",
-    "queued_at": "timestamptz",
-    "seen_at": "timestamptz",
     "sent_at": "timestamptz",
-    "source": "smallint",
-    "status_at": "timestamptz",
-    "status_rank": "smallint",
 }
 
 
@@ -131,15 +123,58 @@ _IS_OF_ANOTHER: Final = (
     "coalesce(m.campaign_tracking_id <> i.campaign_tracking_id, m.campaign_id <> i.campaign_id)"
 )
 
-_FIRST_MESSAGE: Final = len(_EVENT_COLUMNS) + 1
-_SCOPE_PARAMETER: Final = _FIRST_MESSAGE + len(_MESSAGE_COLUMNS)
+#: A time that the provider told; the sentinel of an unknown one is none.
+_KNOWN_TIME: Final = f"nullif(occurred_at, '{UNKNOWN_TIME.isoformat()}')"
 
+
+def _time_of(*statuses: Status) -> str:
+    """When a message reached one of *statuses*, as far as one event of it knows."""
+    keys = ", ".join(f"'{status}'" for status in sorted(statuses))
+    return f"CASE WHEN status_key IN ({keys}) THEN {_KNOWN_TIME} END"
+
+
+#: What a column of a message is, for one event of it, where it is not the event's own.
+_TOLD_BY_EVENT: Final = {
+    "status_at": "occurred_at",
+    "queued_at": _time_of(Status.QUEUED),
+    "sent_at": _time_of(Status.SENT),
+    "delivered_at": _time_of(Status.DELIVERED),
+    "seen_at": _time_of(Status.SEEN),
+    "failed_at": _time_of(*FAILURES),
+    "first_occurred_at": _KNOWN_TIME,
+    "last_occurred_at": _KNOWN_TIME,
+}
+_FOLDED: Final = {
+    column: f"{_AGGREGATE_OF_MERGE[merge]}({_TOLD_BY_EVENT.get(column, column)})"
+    for column, merge in MERGES.items()
+} | {"campaign_id": "any_value(campaign_id)"}  # one batch has each message from one origin only
+_STATUS_TOLD: Final = ", ".join(_TOLD_BY_EVENT.get(column, column) for column in STATUS_COLUMNS)
+_STATUS_ORDER: Final = ", ".join(
+    f"coalesce({column}, '') DESC"
+    if column in {"detailed_status", "description"}
+    else f"{_TOLD_BY_EVENT.get(column, column)} DESC"
+    for column in STATUS_COLUMNS
+)
+
+# The events come as one array of rows: the driver looks at each element of an array to see whether
+# it is an array itself, which as one array for each column took 40 µs an event instead of 12. The
+# messages are folded out of them here, which costs less than to send them too.
 APPEND_EVENTS: Final = f"""
-WITH {_SCOPE.format(parameter=f"${_SCOPE_PARAMETER}")},
-incoming AS (
-    SELECT {_resolved(_MESSAGE_COLUMNS)}
-    FROM {_unnest(_MESSAGE_COLUMNS, first=_FIRST_MESSAGE)}
+WITH {_SCOPE.format(parameter="$2")},
+told AS (
+    SELECT {_resolved(_EVENT_COLUMNS)}
+    FROM unnest($1::callback_event[]) AS given
     LEFT JOIN scope ON scope.id = given.campaign_id
+),
+folded AS (
+    SELECT message_tracking_id,
+        (array_agg(ROW({_STATUS_TOLD})::message_standing ORDER BY {_STATUS_ORDER}))[1] AS standing,
+        {", ".join(f"{merge} AS {column}" for column, merge in _FOLDED.items())}
+    FROM told
+    GROUP BY message_tracking_id
+),
+incoming AS (
+    SELECT message_tracking_id, (standing).*, {", ".join(_FOLDED)} FROM folded
 ),
 -- What came through a campaign's token, but is known to belong to another campaign: by the
 -- trackingIds, or by the tokens as long as a trackingId has not been learnt.
@@ -176,12 +211,11 @@ deltas AS (
 ),
 stored AS (
     INSERT INTO events AS e ({", ".join(_EVENT_COLUMNS)})
-    SELECT {_resolved(_EVENT_COLUMNS)}
-    FROM {_unnest(_EVENT_COLUMNS, first=1)}
-    LEFT JOIN scope ON scope.id = given.campaign_id
+    SELECT {", ".join(_EVENT_COLUMNS)}
+    FROM told
     -- Counting what was upserted makes sure that all message rows are locked before.
     WHERE (SELECT count(*) FROM upserted) >= 0
-        AND given.message_tracking_id NOT IN (SELECT message_tracking_id FROM strangers)
+        AND message_tracking_id NOT IN (SELECT message_tracking_id FROM strangers)
     ON CONFLICT (message_tracking_id, status_key, occurred_at) DO UPDATE SET
         {_SET_EVENT}
     WHERE {_TOLD_MORE}
@@ -246,13 +280,8 @@ async def append_events(
 
     All events of one message came through the same token, or none through any.
     """
-    distinct, messages = _folded(events)
-    row = await connection.fetchrow(
-        APPEND_EVENTS,
-        *zip(*distinct, strict=True),
-        *zip(*messages, strict=True),
-        _unnamed(distinct),
-    )
+    distinct = _distinct(events)
+    row = await connection.fetchrow(APPEND_EVENTS, _packed(distinct), _unnamed(distinct))
     return _appended(row, [event.message_tracking_id for event in events])
 
 
@@ -261,7 +290,7 @@ async def append_inbound(
 ) -> Appended:
     """Make replies durable; one that is known already is absorbed."""
     row = await connection.fetchrow(
-        APPEND_INBOUND, *zip(*messages, strict=True), _unnamed(messages)
+        APPEND_INBOUND, *zip(*_packed(messages), strict=True), _unnamed(messages)
     )
     return _appended(row, [message.identity for message in messages])
 
@@ -285,19 +314,23 @@ def _appended(row: asyncpg.Record | None, keys: Sequence[str] | Sequence[bytes])
     return Appended(fresh, frozenset(at for at, key in enumerate(keys) if key in strangers))
 
 
-def _folded(
-    events: Sequence[DeliveryEvent],
-) -> tuple[Iterable[DeliveryEvent], Iterable[Message]]:
-    """Each event and each message once: one statement cannot upsert the same row twice."""
+def _distinct(events: Sequence[DeliveryEvent]) -> list[DeliveryEvent]:
+    """Each event once: one statement cannot upsert the same row twice."""
     distinct: dict[EventIdentity, DeliveryEvent] = {}
-    messages: dict[str, Message] = {}
     for event in events:
-        twin = distinct.get(event.identity)
-        distinct[event.identity] = event if twin is None else merged_event(twin, event)
-        message = projected(event)
-        known = messages.get(event.message_tracking_id)
-        messages[event.message_tracking_id] = message if known is None else merged(known, message)
-    return distinct.values(), messages.values()
+        identity = event[:3]
+        twin = distinct.get(identity)
+        distinct[identity] = event if twin is None else merged_event(twin, event)
+    return list(distinct.values())
+
+
+def _packed(records: Sequence[DeliveryEvent] | Sequence[InboundMessage]) -> list[tuple[Any, ...]]:
+    """Their values, the payloads compressed. The last three of either kind are the payload's."""
+    payloads = zip(*compressed_all(record.payload for record in records), strict=True)
+    return [
+        (*record[:-3], stored, dictionary, record[-1])
+        for record, (stored, dictionary) in zip(records, payloads, strict=True)
+    ]
 
 
 def _unnamed(records: Iterable[DeliveryEvent | InboundMessage]) -> list[UUID]:

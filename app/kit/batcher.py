@@ -1,12 +1,18 @@
 """Group commit: what arrives while one batch is being flushed becomes the next batch."""
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+#: What is called with the outcome of one item, or with the error that it met instead.
+Done = Callable[[R | BaseException], object]
+
+_UNBOUNDED: Final = sys.maxsize
 
 
 class BatcherError(Exception):
@@ -14,7 +20,7 @@ class BatcherError(Exception):
 
 
 class Full(BatcherError):
-    """As many items as are allowed are waiting already, or the batcher is closing."""
+    """As much as is allowed is waiting already, or the batcher is closing."""
 
 
 class TooLate(BatcherError):
@@ -36,21 +42,36 @@ class _Shared(asyncio.Future[Sequence[R]]):
 class _Batch(Generic[T, R]):
     """Items that are flushed together."""
 
-    __slots__ = ("deadline", "items", "outcomes")
+    __slots__ = ("deadline", "items", "loop", "outcomes", "told", "weight")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         self.items: list[T] = []
+        self.weight = 0
         self.outcomes: _Shared[R] = _Shared(loop=loop)
+        #: Who is called, with the place of its item.
+        self.told: list[tuple[int, Done[R]]] = []
         self.deadline = deadline
+        self.loop = loop
 
     def succeed(self, outcomes: Sequence[R]) -> None:
         if not self.outcomes.done():
             self.outcomes.set_result(outcomes)
+            self._tell(lambda place: outcomes[place])
 
     def fail(self, error: BaseException) -> None:
         if not self.outcomes.done():
             self.outcomes.set_exception(error)
             self.outcomes.exception()  # nobody may be waiting any more: that is no mistake
+            self._tell(lambda _: error)
+
+    def _tell(self, outcome_at: Callable[[int], R | BaseException]) -> None:
+        for place, done in self.told:
+            try:
+                done(outcome_at(place))
+            except Exception as error:  # noqa: BLE001 (it must not cost the others their answer)
+                self.loop.call_exception_handler(
+                    {"message": "an item's outcome could not be told", "exception": error}
+                )
 
 
 class Batcher(Generic[T, R]):
@@ -62,13 +83,15 @@ class Batcher(Generic[T, R]):
     item, whatever the flush does: a flush that is still busy then is cancelled and left behind.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each bound by its name)
         self,
         flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
         *,
         max_batch_items: int,
         max_pending_items: int,
         budget_seconds: float,
+        max_batch_weight: int = _UNBOUNDED,
+        max_pending_weight: int = _UNBOUNDED,
     ) -> None:
         """
         Args:
@@ -77,13 +100,18 @@ class Batcher(Generic[T, R]):
             max_batch_items: how many items one flush gets at most.
             max_pending_items: how many may be waiting or being flushed before `Full`.
             budget_seconds: after which time `TooLate` is raised.
+            max_batch_weight: a batch that weighs as much takes no more items.
+            max_pending_weight: how much may be waiting or being flushed before `Full`.
         """
         self._flush = flush
         self._max_batch_items = max_batch_items
         self._max_pending_items = max_pending_items
+        self._max_batch_weight = max_batch_weight
+        self._max_pending_weight = max_pending_weight
         self._budget_seconds = budget_seconds
         self._waiting: deque[_Batch[T, R]] = deque()
         self._pending_items = 0
+        self._pending_weight = 0
         self._closing = False
         self._runner: asyncio.Task[None] | None = None
         self._abandoned: set[asyncio.Task[Sequence[R]]] = set()
@@ -93,17 +121,30 @@ class Batcher(Generic[T, R]):
         """How many items are waiting or being flushed."""
         return self._pending_items
 
-    async def submit(self, item: T) -> R:
+    def put(self, item: T, done: Done[R], *, weight: int = 0) -> None:
+        """
+        Take *item*, and call *done* with its outcome, or with the error that `submit` would raise.
+
+        This costs a request neither a task nor a future of its own.
+
+        Raises:
+            Full: as `submit`.
+        """
+        batch = self._batch_with_room(weight)
+        batch.told.append((len(batch.items), done))
+        batch.items.append(item)
+
+    async def submit(self, item: T, *, weight: int = 0) -> R:
         """
         Return the outcome of *item* once the flush that contains it has finished.
 
         Cancelling the caller does not take the item back.
 
         Raises:
-            Full: `max_pending_items` are waiting already, or the batcher is closing.
+            Full: as much as is allowed is waiting already, or the batcher is closing.
             TooLate: the flush did not finish within the budget. It may still come to its end.
         """
-        batch = self._batch_with_room()
+        batch = self._batch_with_room(weight)
         index = len(batch.items)
         batch.items.append(item)
         return (await batch.outcomes)[index]
@@ -116,12 +157,26 @@ class Batcher(Generic[T, R]):
         if self._abandoned:
             await asyncio.wait(self._abandoned, timeout=self._budget_seconds)
 
-    def _batch_with_room(self) -> _Batch[T, R]:
-        if self._closing or self._pending_items >= self._max_pending_items:
+    def _batch_with_room(self, weight: int) -> _Batch[T, R]:
+        pending_weight = self._pending_weight + weight
+        if (
+            self._closing
+            or self._pending_items >= self._max_pending_items
+            or pending_weight > self._max_pending_weight
+        ):
             raise Full
         self._pending_items += 1
-        if self._waiting and len(self._waiting[-1].items) < self._max_batch_items:
-            return self._waiting[-1]
+        self._pending_weight = pending_weight
+        batch = self._waiting[-1] if self._waiting else None
+        if batch is None or not self._has_room(batch):
+            batch = self._new_batch()
+        batch.weight += weight
+        return batch
+
+    def _has_room(self, batch: _Batch[T, R]) -> bool:
+        return len(batch.items) < self._max_batch_items and batch.weight < self._max_batch_weight
+
+    def _new_batch(self) -> _Batch[T, R]:
         loop = asyncio.get_running_loop()
         batch: _Batch[T, R] = _Batch(loop, loop.time() + self._budget_seconds)
         self._waiting.append(batch)
@@ -147,6 +202,7 @@ class Batcher(Generic[T, R]):
         """Whoever still waits for *batch* must not wait for ever."""
         batch.fail(TooLate())
         self._pending_items -= len(batch.items)
+        self._pending_weight -= batch.weight
 
     async def _finish(self, batch: _Batch[T, R]) -> None:
         loop = asyncio.get_running_loop()

@@ -1,9 +1,8 @@
 """From the body of a request to a committed row: who waits, what is flushed, what is set aside."""
 
-import asyncio
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -16,38 +15,50 @@ from app.observability.metrics import Metrics
 from app.routee.translate import translate
 from app.services.flush import Arrival, Flush, KnownCampaigns, Receipt
 
-__all__ = ["RETRY_AFTER_SECONDS", "Intake", "Receipt"]
+__all__ = ["RETRY_AFTER_SECONDS", "Body", "Intake", "Receipt"]
 
 log = structlog.get_logger()
 
 #: One flush stays well below the budget even when a poison row is searched for in it.
 MAX_BATCH_ITEMS: Final = 512
+#: An array of callbacks is one item, and may be the whole of a batch.
+MAX_BATCH_BYTES: Final = 1024 * 1024
 #: What is refused beyond can be had again in half a minute; what waits too long is lost work.
-MAX_PENDING_ITEMS: Final = (
-    4096  #: Bodies may be large; many large ones at once must not cost the process its memory.
-)
+MAX_PENDING_ITEMS: Final = 4096
+#: Bodies may be large; many large ones at once must not cost the process its memory.
 MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
 
 RETRY_AFTER_SECONDS: Final = 5
 
 
+class Body(NamedTuple):
+    """The body of one request."""
+
+    octets: bytes
+    #: Where it was posted to, without the token.
+    path: str
+    #: The campaign whose token it came through.
+    campaign_id: UUID | None
+
+
 class Intake:
-    """Takes request bodies and returns once they are durable."""
+    """Takes request bodies and says when they are durable."""
 
     def __init__(
         self, session: IngestSession, metrics: Metrics, *, ack_budget_seconds: float
     ) -> None:
         self._session = session
         self._metrics = metrics
-        self._batcher: Batcher[Arrival, Receipt] = Batcher(
+        self._batcher: Batcher[Body, Receipt] = Batcher(
             self._flush,
             max_batch_items=MAX_BATCH_ITEMS,
+            max_batch_weight=MAX_BATCH_BYTES,
             max_pending_items=MAX_PENDING_ITEMS,
+            max_pending_weight=MAX_PENDING_BYTES,
             budget_seconds=ack_budget_seconds,
         )
         metrics.pending_items.set_function(lambda: self._batcher.pending_items)
         self._campaigns = KnownCampaigns()
-        self._pending_bytes = 0
 
     async def receive(self, body: bytes, *, path: str, campaign_id: UUID | None = None) -> Receipt:
         """
@@ -56,57 +67,83 @@ class Intake:
         Raises:
             Overloaded: it could not be made durable in time, or at all at the moment.
         """
-        if self._pending_bytes + len(body) > MAX_PENDING_BYTES:
-            raise Overloaded(
-                "Too much is waiting to be stored.", retry_after_seconds=RETRY_AFTER_SECONDS
-            )
-        self._pending_bytes += len(body)
         try:
-            return await self._received(body, path, campaign_id)
-        finally:
-            self._pending_bytes -= len(body)
+            return await self._batcher.submit(Body(body, path, campaign_id), weight=len(body))
+        except (BatcherError, DatabaseUnavailable) as error:
+            raise _overloaded() from error
+
+    def put(self, body: Body, done: Callable[[Receipt | BaseException], object]) -> None:
+        """
+        Make *body* durable, and call *done* with what `receive` would return or raise.
+
+        Raises:
+            Overloaded: too much is waiting to be stored already.
+        """
+        try:
+            self._batcher.put(body, done, weight=len(body.octets))
+        except BatcherError as error:
+            raise _overloaded() from error
 
     async def close(self) -> None:
         """Take nothing more, and finish what was taken."""
         await self._batcher.close()
         await self._session.close()
 
-    async def _received(self, body: bytes, path: str, campaign_id: UUID | None) -> Receipt:
-        translation = translate(body, campaign_id=campaign_id)
-        arrivals = [Arrival(record, path) for record in translation.records]
-        if translation.reason is not None:
-            aside = quarantined(body, translation.reason, path=path, campaign_id=campaign_id)
-            arrivals.append(Arrival(aside, path))
-        for oddity in translation.oddities:
-            self._metrics.oddities.labels(oddity).inc()
-        try:
-            return await self._submit(arrivals)
-        except (BatcherError, DatabaseUnavailable) as error:
-            raise Overloaded(
-                "The callback could not be stored; please repeat it.",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            ) from error
-
-    async def _submit(self, arrivals: Sequence[Arrival]) -> Receipt:
-        if len(arrivals) == 1:
-            return await self._batcher.submit(arrivals[0])
-        receipts = await asyncio.gather(*map(self._batcher.submit, arrivals))
-        return Receipt.QUARANTINED if Receipt.QUARANTINED in receipts else Receipt.STORED
-
-    async def _flush(self, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
+    async def _flush(self, bodies: Sequence[Body]) -> Sequence[Receipt]:
         started = time.perf_counter()
+        # Here, and not when each arrives: one after the other, with all of the code in the
+        # processor's caches, they take 14 µs each instead of 33.
+        arrivals, places = self._translated(bodies)
         try:
             async with self._session.connected() as connection:
                 receipts = await Flush(connection, arrivals, self._campaigns, self._metrics).run()
-        except asyncio.CancelledError:
-            self._metrics.flush_failures.labels("TooLate").inc()
-            log.warning("flush abandoned", items=len(arrivals))
-            raise
-        except ReceiverError as error:
-            self._metrics.flush_failures.labels(type(error).__name__).inc()
-            log.warning("flush failed", items=len(arrivals), error=str(error))
+        except BaseException as error:
+            self._note_failure(error, items=len(bodies))
             raise
         self._metrics.batch_items.observe(len(arrivals))
         self._metrics.storing.add(len(arrivals))
         self._metrics.flush_seconds.observe(time.perf_counter() - started)
-        return receipts
+        return receipts if len(receipts) == len(bodies) else _of_bodies(receipts, places)
+
+    def _translated(self, bodies: Iterable[Body]) -> tuple[list[Arrival], list[int]]:
+        """What *bodies* say, and of each of that in which place its body is."""
+        arrivals: list[Arrival] = []
+        places: list[int] = []
+        for place, (octets, path, campaign_id) in enumerate(bodies):
+            records, reason, oddities = translate(octets, campaign_id=campaign_id)
+            for record in records:
+                arrivals.append(Arrival(record, path))
+                places.append(place)
+            if reason is not None:
+                aside = quarantined(octets, reason, path=path, campaign_id=campaign_id)
+                arrivals.append(Arrival(aside, path))
+                places.append(place)
+            for oddity in oddities:
+                self._metrics.oddities.labels(oddity).inc()
+        return arrivals, places
+
+    def _note_failure(self, error: BaseException, *, items: int) -> None:
+        if isinstance(error, ReceiverError):
+            self._metrics.flush_failures.labels(type(error).__name__).inc()
+            log.warning("flush failed", items=items, error=str(error))
+        elif not isinstance(error, Exception):  # cancelled, because its time was up
+            self._metrics.flush_failures.labels("TooLate").inc()
+            log.warning("flush abandoned", items=items)
+        else:
+            log.error("flush failed, which was not foreseen", items=items, exc_info=error)
+
+
+def _of_bodies(receipts: Sequence[Receipt], places: Sequence[int]) -> list[Receipt]:
+    """One receipt for each body, the worst of those of its parts. Each body has a part."""
+    worst = dict.fromkeys(places, Receipt.STORED)
+    for place, receipt in zip(places, receipts, strict=True):
+        if receipt is Receipt.QUARANTINED:
+            worst[place] = receipt
+    return list(worst.values())
+
+
+def _overloaded() -> Overloaded:
+    return Overloaded(
+        "The callback could not be stored; please repeat it.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )

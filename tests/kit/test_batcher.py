@@ -359,3 +359,72 @@ async def test_what_is_not_submitted_is_not_flushed() -> None:
     batcher = batcher_of(_never)
     await _settled()
     assert batcher.pending_items == 0
+
+
+async def test_who_puts_an_item_is_told_of_its_outcome() -> None:
+    flushes = Flushes(held=True)
+    batcher = batcher_of(flushes)
+    outcomes: list[str | BaseException] = []
+    batcher.put(1, outcomes.append)
+    batcher.put(2, outcomes.append)
+    tasks = await _submitted(batcher, 3)
+    assert outcomes == []
+    flushes.gate.set()
+    assert await _ends(tasks) == ["done 3"]
+    assert outcomes == ["done 1", "done 2"]
+
+
+async def test_who_puts_an_item_is_told_of_an_error() -> None:
+    async def fails(_: Sequence[int]) -> Sequence[str]:
+        raise ValueError
+
+    outcomes: list[str | BaseException] = []
+    batcher_of(fails).put(1, outcomes.append)
+    await _settled()
+    assert [type(outcome) for outcome in outcomes] == [ValueError]
+
+
+async def test_who_puts_an_item_is_told_that_it_took_too_long() -> None:
+    outcomes: list[str | BaseException] = []
+    batcher_of(Flushes(held=True), budget_seconds=0.02).put(1, outcomes.append)
+    await asyncio.sleep(0.1)
+    assert [type(outcome) for outcome in outcomes] == [TooLate]
+
+
+async def test_one_that_cannot_be_told_does_not_keep_the_others_from_it() -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    outcomes: list[str | BaseException] = []
+    batcher = batcher_of(Flushes())
+
+    def fails(_: str | BaseException) -> None:
+        raise ValueError
+
+    batcher.put(1, fails)
+    batcher.put(2, outcomes.append)
+    await _settled()
+    assert outcomes == ["done 2"]
+    assert [type(context["exception"]) for context in told] == [ValueError]
+
+
+async def test_a_heavy_batch_takes_no_more_items() -> None:
+    flushes = Flushes(held=True)
+    batcher: Batcher[int, str] = Batcher(
+        flushes,
+        max_batch_items=100,
+        max_pending_items=100,
+        budget_seconds=BUDGET_SECONDS,
+        max_batch_weight=10,
+        max_pending_weight=25,
+    )
+    outcomes: list[str | BaseException] = []
+    for item, weight in ((1, 6), (2, 6), (3, 6), (4, 6)):
+        batcher.put(item, outcomes.append, weight=weight)
+    with pytest.raises(Full):
+        batcher.put(5, outcomes.append, weight=6)
+    flushes.gate.set()
+    await _settled()
+    assert flushes.batches == [[1, 2], [3, 4]]
+    batcher.put(6, outcomes.append, weight=25)
+    await _settled()
+    assert outcomes == [f"done {item}" for item in (1, 2, 3, 4, 6)]

@@ -1,0 +1,283 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import cast
+from uuid import UUID
+
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from app.api.callback_protocol import CallbackProtocol
+from app.api.receiver import CallbackReceiver
+from app.domain.callback_token import CallbackTokens
+from app.errors import Overloaded
+from app.observability.metrics import Metrics
+from app.services.intake import Body, Intake, Receipt
+
+SECRET = "s" * 40
+STATUS = f"/callbacks/{SECRET}/status"
+MAX_BODY_BYTES = 200_000
+STORED = b'{"result":"stored"}'
+
+Done = Callable[[Receipt | BaseException], object]
+
+
+class FakeIntake:
+    """Says that bodies are stored, at once or when it is let, and which way they came."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.put_directly: list[Body] = []
+        self.through_asgi: list[bytes] = []
+        self.is_full = False
+        self.outcome: Receipt | BaseException = Receipt.STORED
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def put(self, body: Body, done: Done) -> None:
+        if self.is_full:
+            raise Overloaded("full", retry_after_seconds=5)
+        self.put_directly.append(body)
+        task = asyncio.create_task(self._tell(done))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def receive(self, body: bytes, *, path: str, campaign_id: UUID | None = None) -> Receipt:
+        del path, campaign_id
+        self.through_asgi.append(body)
+        await self.gate.wait()
+        return Receipt.STORED
+
+    async def _tell(self, done: Done) -> None:
+        await self.gate.wait()
+        done(self.outcome)
+
+
+class Stage:
+    """A uvicorn with the protocol, and connections to it."""
+
+    def __init__(self) -> None:
+        self.intake = FakeIntake()
+        self.metrics = Metrics()
+        receiver = CallbackReceiver(
+            _elsewhere,
+            intake=cast("Intake", self.intake),
+            tokens=CallbackTokens(secrets=[SECRET], signing_keys=["k" * 40]),
+            metrics=self.metrics,
+            max_body_bytes=MAX_BODY_BYTES,
+            ack_budget_seconds=1.0,
+        )
+        config = uvicorn.Config(
+            receiver,
+            http=CallbackProtocol,
+            loop="asyncio",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            proxy_headers=False,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
+        self.server = uvicorn.Server(config)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self._connections: list[Connection] = []
+
+    async def connect(self) -> "Connection":
+        connection = Connection(*await asyncio.open_connection(*self.socket.getsockname()))
+        self._connections.append(connection)
+        return connection
+
+    async def disconnect(self) -> None:
+        for connection in self._connections:
+            connection.writer.close()
+            with suppress(OSError):
+                await connection.writer.wait_closed()
+
+
+class Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, *parts: bytes) -> None:
+        for part in parts:
+            self.writer.write(part)
+            await self.writer.drain()
+            await asyncio.sleep(0.05 if len(parts) > 1 else 0)
+
+    async def answer(self) -> tuple[int, bytes, bytes]:
+        """Status, headers and body."""
+        async with asyncio.timeout(5):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            return int(head[9:12]), head.lower(), await self.reader.readexactly(length)
+
+    async def is_closed(self) -> bool:
+        async with asyncio.timeout(5):
+            return await self.reader.read() == b""
+
+
+async def _elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse(f"elsewhere {scope['path']}")(scope, receive, send)
+
+
+@asynccontextmanager
+async def _serving(stage: Stage) -> AsyncIterator[Stage]:
+    stage.server.capture_signals = nullcontext  # type: ignore[assignment]
+    serving = asyncio.create_task(stage.server.serve([stage.socket]))
+    while not stage.server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+        await asyncio.sleep(0.01)
+    try:
+        yield stage
+    finally:
+        stage.intake.gate.set()
+        await stage.disconnect()
+        stage.server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with _serving(Stage()) as stage:
+        yield stage
+
+
+def _post(body: bytes, *headers: str, target: str = STATUS) -> bytes:
+    lines = [f"POST {target} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def test_a_callback_in_one_read_is_taken_at_once(stage: Stage) -> None:
+    connection = await stage.connect()
+    for body in (b"{}", b'{"a":1}'):
+        await connection.send(_post(body))
+        status, head, answer = await connection.answer()
+        assert (status, answer) == (200, STORED)
+        assert b"content-type: application/json" in head
+        assert b"\r\ndate: " in head
+        assert b"connection: close" not in head
+    assert stage.intake.put_directly == [
+        Body(b"{}", "/callbacks/***/status", None),
+        Body(b'{"a":1}', "/callbacks/***/status", None),
+    ]
+    assert stage.intake.through_asgi == []
+
+
+async def test_a_body_that_comes_later_goes_through_asgi(stage: Stage) -> None:
+    request = _post(b'{"a":1}')
+    connection = await stage.connect()
+    await connection.send(request[:-5], request[-5:-2], request[-2:])
+    assert (await connection.answer())[::2] == (200, STORED)
+    assert stage.intake.through_asgi == [b'{"a":1}']
+    await connection.send(_post(b"{}"))
+    assert (await connection.answer())[::2] == (200, STORED)
+    assert [body.octets for body in stage.intake.put_directly] == [b"{}"]
+
+
+async def test_headers_that_come_in_pieces_change_nothing(stage: Stage) -> None:
+    request = _post(b"{}")
+    connection = await stage.connect()
+    await connection.send(request[:20], request[20:40], request[40:])
+    assert (await connection.answer())[::2] == (200, STORED)
+    assert [body.octets for body in stage.intake.put_directly] == [b"{}"]
+
+
+async def test_a_chunked_body_is_taken_whole(stage: Stage) -> None:
+    head = f"POST {STATUS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    connection = await stage.connect()
+    await connection.send(head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    assert (await connection.answer())[::2] == (200, STORED)
+    assert [body.octets for body in stage.intake.put_directly] == [b"abcde"]
+
+
+async def test_requests_sent_ahead_are_answered_in_their_order(stage: Stage) -> None:
+    stage.intake.gate.clear()
+    connection = await stage.connect()
+    other = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    await connection.send(_post(b"1") + other + _post(b"2"))
+    await asyncio.sleep(0.1)
+    assert [body.octets for body in stage.intake.put_directly] == [b"1"]
+    stage.intake.gate.set()
+    assert (await connection.answer())[2] == STORED
+    assert (await connection.answer())[2] == b"elsewhere /livez"
+    assert (await connection.answer())[2] == STORED
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (_post(b"{}", target="/callbacks/unknown/status"), 404),
+        (_post(b"{}", target=f"/callbacks/{SECRET}/other"), 404),
+        (_post(b"{}", target=f"/callbacks/{SECRET}/status/"), 200),
+        (_post(b"{}", target=f"/callbacks/%73{SECRET[1:]}/status"), 200),
+        (_post(b"x" * (MAX_BODY_BYTES + 1)), 413),
+        (f"GET {STATUS} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 200),
+        (_post(b"{}", target="/elsewhere"), 200),
+    ],
+)
+async def test_whatever_is_special_goes_through_asgi(
+    stage: Stage, request_: bytes, status: int
+) -> None:
+    connection = await stage.connect()
+    await connection.send(request_)
+    assert (await connection.answer())[0] == status
+    assert stage.intake.put_directly == []
+
+
+async def test_who_asks_for_it_is_let_go_after_the_answer(stage: Stage) -> None:
+    connection = await stage.connect()
+    await connection.send(_post(b"{}", "Connection: close"))
+    assert (await connection.answer())[0] == 200
+    assert await connection.is_closed()
+
+
+async def test_what_is_not_durable_is_answered_with_503(stage: Stage) -> None:
+    connection = await stage.connect()
+    stage.intake.outcome = RuntimeError("whatever")
+    await connection.send(_post(b"1"))
+    status, head, _ = await connection.answer()
+    assert status == 503
+    assert b"retry-after: 5" in head
+    stage.intake.is_full = True
+    await connection.send(_post(b"2"))
+    assert (await connection.answer())[0] == 503
+    count = 'receiver_callbacks_total{status="503"} 2.0'
+    assert count in stage.metrics.exposition().decode()
+
+
+async def test_a_client_that_leaves_costs_nobody_else_their_answer(stage: Stage) -> None:
+    stage.intake.gate.clear()
+    leaving, staying = await stage.connect(), await stage.connect()
+    await leaving.send(_post(b"1"))
+    await staying.send(_post(b"2"))
+    await asyncio.sleep(0.05)
+    leaving.writer.transport.abort()
+    await asyncio.sleep(0.05)
+    stage.intake.gate.set()
+    assert (await staying.answer())[::2] == (200, STORED)
+
+
+async def test_a_shutdown_waits_for_the_answer() -> None:
+    async with _serving(Stage()) as stage:
+        stage.intake.gate.clear()
+        connection = await stage.connect()
+        await connection.send(_post(b"{}"))
+        await asyncio.sleep(0.05)
+        stage.server.should_exit = True
+        await asyncio.sleep(0.3)
+        stage.intake.gate.set()
+        status, head, body = await connection.answer()
+        assert (status, body) == (200, STORED)
+        assert b"connection: close" in head
+        assert await connection.is_closed()
+
+
+async def test_nonsense_after_the_headers_is_refused(stage: Stage) -> None:
+    head = f"POST {STATUS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    connection = await stage.connect()
+    await connection.send(head + b"nonsense\r\n")
+    assert (await connection.answer())[0] == 400
+    assert stage.intake.put_directly == []
