@@ -3,16 +3,28 @@
 import asyncio
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
-from tests.bench import wrk
-from tests.bench.report import REQUIRED_RATIO, faults_of, figures_of, table_of, write
-from tests.bench.rounds import Round, measure
+from tests.bench import comparison, latency, memory, overload, snapshot, workers, wrk
+from tests.bench.group import Findings, Group, Setting
+from tests.bench.report import missed, table_of, write
 
+#: All that is measured, in this order. This is the place for more.
+GROUPS: Final[Sequence[Group]] = (
+    comparison.GROUP,
+    latency.GROUP,
+    overload.GROUP,
+    memory.GROUP,
+    workers.GROUP,
+    snapshot.GROUP,
+)
+
+_NAMES: Final = [name for group in GROUPS for name in group.names]
 _RESULT: Final = Path("var/bench.json")
 
 console = Console()
@@ -22,40 +34,68 @@ progress = Console(stderr=True, highlight=False)
 def bench(
     rounds: Annotated[int, typer.Option(min=1, max=50, help="How often each is measured.")] = 3,
     seconds: Annotated[int, typer.Option(min=1, max=60, help="For how long each time.")] = 5,
+    minutes: Annotated[
+        int, typer.Option(min=0, max=600, help="For how long to watch memory grow; 0: not.")
+    ] = 0,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"What to measure: {', '.join(_NAMES)}.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="Where all figures are written to.")] = _RESULT,
 ) -> None:
     """
     Measure how fast callbacks are stored, in turn with others on the same machine.
 
-    Three contenders, one after the other in each round: a server that stores nothing, the service
-    with a PostgreSQL 18 of its own (fsync on), and the service while 500 clients long-poll its
-    feed. Callbacks are posted by wrk over the loopback interface; what it was told to be stored is
-    compared with what is. Ends with 0 if nothing was lost, with 1 if something was, with 2 if wrk
-    is missing.
+    Callbacks are posted over the loopback interface; what was acknowledged is compared with what is
+    stored. Ends with 0 if nothing was lost, with 1 if something was, with 2 if wrk is missing or
+    a name is unknown. A figure that is not as wanted is said, and changes no exit code.
     """
+    chosen = frozenset(only or ())
+    _require(chosen)
+    findings = asyncio.run(_measured(rounds, seconds, minutes, chosen))
+    write(output, findings, rounds=rounds, seconds=seconds)
+    console.print(table_of(findings.figures))
+    console.print(f"Absolute figures mean nothing elsewhere. All of them: {output}", markup=False)
+    _tell(findings)
+    raise typer.Exit(1 if findings.faults else 0)
+
+
+def _require(chosen: frozenset[str]) -> None:
+    if unknown := chosen.difference(_NAMES):
+        progress.print(f"not to be measured: {', '.join(unknown)}; known: {', '.join(_NAMES)}")
+        raise typer.Exit(2)
     if not wrk.is_installed():
         progress.print(wrk.INSTALL, markup=False)
         raise typer.Exit(2)
-    measured = asyncio.run(_measured(rounds, seconds))
-    figures = figures_of(measured)
-    write(output, figures, measured, seconds=seconds)
-    console.print(table_of(figures))
-    console.print(f"Absolute figures mean nothing elsewhere. All of them: {output}", markup=False)
-    faults = faults_of(measured)
-    for fault in faults:
-        progress.print(fault, markup=False, style="red")
-    slow = next(figure for figure in figures if figure.name == "followed_to_ours")
-    if slow.middle < REQUIRED_RATIO:
-        progress.print(f"{slow.says}: at least {REQUIRED_RATIO} is wanted", style="yellow")
-    raise typer.Exit(1 if faults else 0)
 
 
-async def _measured(rounds: int, seconds: int) -> list[Round]:
+async def _measured(rounds: int, seconds: int, minutes: int, only: frozenset[str]) -> Findings:
+    _cancel_on_sigterm()
+    findings = Findings()
+    for group in GROUPS:
+        if group.is_wanted(only):
+            with _folder() as folder:
+                setting = Setting(Path(folder), rounds, seconds, minutes, only, _say)
+                findings.add(await group.measure(setting))
+    return findings
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="routee-bench-", ignore_cleanup_errors=True)
+
+
+def _cancel_on_sigterm() -> None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    with tempfile.TemporaryDirectory(prefix="routee-bench-", ignore_cleanup_errors=True) as folder:
-        return await measure(Path(folder), rounds=rounds, seconds=seconds, say=_say)
+
+
+def _tell(findings: Findings) -> None:
+    for skipped in findings.skipped:
+        progress.print(f"skipped: {skipped}", markup=False)
+    for line in missed(findings.figures):
+        progress.print(line, markup=False, style="yellow")
+    for fault in findings.faults:
+        progress.print(fault, markup=False, style="red")
 
 
 def _say(message: str) -> None:

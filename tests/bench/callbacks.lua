@@ -70,8 +70,12 @@ function done(summary, latency)
     different = different + thread:get("distinct")
   end
   local errors = summary.errors
+  local function ms(share)
+    return latency:percentile(share) / 1000
+  end
   io.write(string.format(
-    '\n{"answered":%d,"refused":%d,"lost":%d,"sent":%d,"distinct":%d,"microseconds":%d,"p99_ms":%.3f}\n',
+    '\n{"answered":%d,"refused":%d,"lost":%d,"sent":%d,"distinct":%d,"microseconds":%d,'
+      .. '"p50_ms":%.3f,"p99_ms":%.3f,"p999_ms":%.3f}\n',
     summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
-    total, different, summary.duration, latency:percentile(99) / 1000))
+    total, different, summary.duration, ms(50), ms(99), ms(99.9)))
 end

@@ -1,132 +1,69 @@
-"""What the rounds say together: ratios, for people as a table and for programs as a file."""
+"""
+What all groups found, for people as one table and for programs as one file.
+
+To have more measured: write a coroutine `measure(setting: Setting) -> Findings` in a module of your
+own, give it names as a `Group` (both in `group`; `Figure` and `Bound` in `figure`), and add that
+to `GROUPS` in `__main__`. A figure with a bound stands in the table, the others in the file only.
+"""
 
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any, Final, NamedTuple
 
 from rich.table import Table
 
-from tests.bench.rounds import CLIENTS, Round, Run
+from tests.bench.figure import Figure, Verdict
+from tests.bench.group import Findings
 
-#: 500 clients who wait may cost the callbacks no more than a tenth.
-REQUIRED_RATIO: Final = 0.90
-
-
-class Figure(NamedTuple):
-    """One figure, with its value in each round."""
-
-    name: str
-    says: str
-    rounds: list[float]
-
-    @property
-    def middle(self) -> float:
-        """The median."""
-        return median(self.rounds)
-
-    def document(self) -> dict[str, Any]:
-        """It, for a file."""
-        return {
-            "says": self.says,
-            "median": round(self.middle, 3),
-            "least": round(min(self.rounds), 3),
-            "greatest": round(max(self.rounds), 3),
-            "rounds": [round(value, 3) for value in self.rounds],
-        }
-
-
-_FIGURES: Final[Sequence[tuple[str, str, Callable[[Round], float]]]] = (
-    (
-        "ours_to_bare",
-        "callbacks stored ÷ requests of a server that stores nothing",
-        lambda each: each.ours.load.per_second / each.bare.load.per_second,
-    ),
-    (
-        "followed_to_ours",
-        f"callbacks with {CLIENTS} long polls ÷ without",
-        lambda each: each.followed.load.per_second / each.ours.load.per_second,
-    ),
-    (
-        "postgres_to_service",
-        "CPU time of PostgreSQL ÷ of the service",
-        lambda each: _cost_ms(each.ours, 1) / _cost_ms(each.ours, 0),
-    ),
-    (
-        "service_cpu_ms",
-        "CPU milliseconds of the service for a callback",
-        lambda each: _cost_ms(each.ours, 0),
-    ),
-    (
-        "postgres_cpu_ms",
-        "CPU milliseconds of PostgreSQL for a callback",
-        lambda each: _cost_ms(each.ours, 1),
-    ),
-    (
-        "feed_pages_per_client",
-        "pages of the feed that a client got meanwhile",
-        lambda each: _told(each, "pages") / CLIENTS,
-    ),
-    (
-        "feed_items_per_client",
-        "items of the feed that a client got meanwhile",
-        lambda each: _told(each, "items") / CLIENTS,
-    ),
-    (
-        "feed_clients_woken",
-        f"clients of {CLIENTS} that were told something by the end",
-        lambda each: _told(each, "woken_at_last"),
-    ),
-)
-
-
-def figures_of(rounds: Sequence[Round]) -> list[Figure]:
-    """All figures, each with its rounds."""
-    return [Figure(name, says, [of(each) for each in rounds]) for name, says, of in _FIGURES]
-
-
-def faults_of(rounds: Sequence[Round]) -> list[str]:
-    """What was not as it must be."""
-    return [fault for each in rounds for run in each.runs.values() for fault in run.faults]
+_STYLES = {Verdict.MISSED: "yellow", Verdict.REACHED: "green", Verdict.AIM: "bold green"}
 
 
 def table_of(figures: Sequence[Figure]) -> Table:
-    """The figures for a person."""
+    """The figures that have a bound, for a person."""
     table = Table(title="median of all rounds, and its spread")
     table.add_column("figure")
-    for column in ("median", "least", "greatest"):
-        table.add_column(column, justify="right")
+    for column in ("median", "least", "greatest", "wanted"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for figure in figures:
-        numbers = (figure.middle, min(figure.rounds), max(figure.rounds))
-        table.add_row(figure.says, *(_short(number) for number in numbers))
+        if figure.bound is not None and figure.verdict is not None:
+            table.add_row(*_cells(figure), str(figure.bound), figure.verdict, style=_style(figure))
     return table
 
 
-def write(path: Path, figures: Sequence[Figure], rounds: Sequence[Round], *, seconds: int) -> None:
+def missed(figures: Sequence[Figure]) -> Iterator[str]:
+    """What is not as wanted."""
+    for figure in figures:
+        if figure.verdict is Verdict.MISSED:
+            yield f"{figure.says}: {_short(figure.middle)}, wanted {figure.bound}"
+
+
+def write(path: Path, findings: Findings, *, rounds: int, seconds: int) -> None:
     """All of it for a program."""
     document = {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
+        "rounds": rounds,
         "seconds": seconds,
-        "figures": {figure.name: figure.document() for figure in figures},
-        "faults": faults_of(rounds),
-        "rounds": [{name: run.document() for name, run in each.runs.items()} for each in rounds],
+        "figures": {figure.name: figure.document() for figure in findings.figures},
+        "faults": findings.faults,
+        "skipped": findings.skipped,
+        "details": findings.details,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def _cost_ms(run: Run, part: int) -> float:
-    assert run.cost is not None
-    return 1000 * run.cost[part] / run.load.answered
+def _cells(figure: Figure) -> Iterator[str]:
+    yield figure.says
+    for number in (figure.middle, min(figure.rounds), max(figure.rounds)):
+        yield _short(number)
 
 
-def _told(each: Round, what: str) -> float:
-    assert each.followed.told is not None
-    return float(each.followed.told[what])
+def _style(figure: Figure) -> str:
+    return _STYLES[figure.verdict] if figure.verdict else ""
 
 
 def _short(number: float) -> str:
-    return f"{number:.3f}" if number < 10 else f"{number:.0f}"
+    return f"{number:.3f}" if abs(number) < 10 else f"{number:.1f}"

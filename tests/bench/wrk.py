@@ -36,7 +36,10 @@ class Load(NamedTuple):
     #: How many different events these requests tell.
     distinct: int
     seconds: float
+    connections: int
+    p50_ms: float
     p99_ms: float
+    p999_ms: float
 
     @property
     def acknowledged(self) -> int:
@@ -54,14 +57,14 @@ def is_installed() -> bool:
     return shutil.which("wrk") is not None
 
 
-async def posted(url: str, *, mark: str, seconds: int) -> Load:
+async def posted(url: str, *, mark: str, seconds: int, connections: int = CONNECTIONS) -> Load:
     """
     Post callbacks to *url* for so long, with ids that begin with *mark*.
 
     Raises:
         WrkFailed: it did not run to its end.
     """
-    options = ("-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s")
+    options = ("-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s")
     process = await asyncio.create_subprocess_exec(
         "wrk",
         *options,
@@ -82,13 +85,13 @@ async def posted(url: str, *, mark: str, seconds: int) -> Load:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return _load_in(output.decode(), process.returncode)
+    return _load_in(output.decode(), process.returncode, connections)
 
 
-def _load_in(output: str, code: int | None) -> Load:
+def _load_in(output: str, code: int | None, connections: int) -> Load:
     lines = [line for line in output.splitlines() if line.startswith('{"answered"')]
     if code != 0 or len(lines) != 1:
         raise WrkFailed(f"wrk ended with {code}:\n{output}")
     told = json.loads(lines[0])
     seconds = told.pop("microseconds") / 1e6
-    return Load(**told, seconds=seconds)
+    return Load(**told, seconds=seconds, connections=connections)

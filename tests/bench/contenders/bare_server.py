@@ -1,7 +1,7 @@
 """
 The ceiling: an ASGI application that reads the body, stores nothing and says 200.
 
-`python -m tests.bench.bare PORT` serves it with the settings of `routee-receiver serve`.
+`python -m tests.bench.contenders.bare_server PORT` serves it as `routee-receiver serve` would.
 """
 
 import sys

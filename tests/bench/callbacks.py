@@ -1,0 +1,59 @@
+"""The callbacks of `callbacks.lua`, one by one, for those that cannot use wrk."""
+
+from collections.abc import Iterator
+from typing import Final
+
+_STATUSES: Final = ("SENT", "DELIVERED", "SEEN")
+_SECONDS: Final = ("02", "04", "06")
+_IN_ORDER, _OUT_OF_ORDER = (0, 1, 2), (2, 0, 1)
+_CAMPAIGNS, _APART, _BACK = 8, 64, 97
+_BEFORE_THE_FIRST: Final = 50_000_000
+
+_TEMPLATE: Final = (
+    '{"trackingId":"%(mark)s-0-%(message)08d-4ca8-b817-a6a134dd",'
+    '"campaignTrackingId":"%(mark)s-campaign-%(campaign)d","to":"+3069%(message)08d",'
+    '"from":"Routeetest","groups":[],"country":"GR","status":{"name":"%(status)s","reason":'
+    '{"detailedStatus":"%(status)s","description":"The message was delivered to its recipient."},'
+    '"updatedDate":"2026-07-05T10:28:%(second)s.996Z"},"body":{"text":"This is a test, please '
+    'ignore!","imageURL":null,"viberAction":{"caption":"Go","targetUrl":"https://www.routee.net/"}}'
+    ',"ttl":300,"label":"labelName","inboundUrl":"https://your-server.com/inbound",'
+    '"applicationName":"default","price":0.035,"direction":"Outbound","originatingService":"Viber",'
+    '"createdAt":"2026-07-05T10:28:00.566Z"}'
+)
+
+
+class Callbacks(Iterator[bytes]):
+    """Request bodies without end, whose ids begin with *mark*."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self.sent = 0
+        #: How many different events they tell.
+        self.distinct = 0
+
+    def __next__(self) -> bytes:
+        is_repetition = self.sent % 20 == 19 and self.distinct > _BACK
+        at = self.distinct - _BACK if is_repetition else self.distinct
+        self.distinct += not is_repetition
+        self.sent += 1
+        return self._body(*_story(at))
+
+    def _body(self, message: int, status: int) -> bytes:
+        values = {
+            "mark": self._mark,
+            "message": message,
+            "campaign": message % _CAMPAIGNS,
+            "status": _STATUSES[status],
+            "second": _SECONDS[status],
+        }
+        return (_TEMPLATE % values).encode()
+
+
+def _story(at: int) -> tuple[int, int]:
+    """The message and the status of the callback in place *at*, of those that repeat nothing."""
+    message, step = divmod(at, 3)
+    message -= step * _APART
+    if message < 0:
+        message = at + _BEFORE_THE_FIRST
+    order = _OUT_OF_ORDER if message % 20 == 7 else _IN_ORDER
+    return message, order[step]

@@ -1,0 +1,24 @@
+"""The ceiling of HTTP: a server that stores nothing."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.bench.callbacks import Callbacks
+from tests.bench.contenders.contender import House, Posted, Runner, Server
+from tests.bench.processes import answers, module, running
+from tests.promises.load import HOST
+from tests.promises.stage import SECRET, free_port
+
+
+@asynccontextmanager
+async def _opened(_folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
+    port = free_port()
+    url = f"http://{HOST}:{port}/callbacks/{SECRET}/status"
+    async with running(*module("tests.bench.contenders.bare_server", port)) as process:
+        await answers(url, next(Callbacks("first")))
+        yield {"bare": Posted(Server(url, process.pid))}
+
+
+HOUSE: Final = House({"bare": "a server that stores nothing"}, _opened)

@@ -1,0 +1,27 @@
+"""The service as FastAPI and SQLAlchemy are usually used: a transaction for each request."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.bench.callbacks import Callbacks
+from tests.bench.cluster import clustered
+from tests.bench.contenders.contender import House, Posted, Runner, Server
+from tests.bench.processes import answers, module, running
+from tests.promises.load import HOST
+from tests.promises.stage import free_port
+
+
+@asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
+    port = free_port()
+    url = f"http://{HOST}:{port}/callbacks/status"
+    async with clustered(folder) as cluster:
+        command = module("tests.bench.contenders.idiomatic_app", port, cluster.url)
+        async with running(*command) as process:
+            await answers(url, next(Callbacks("first")))
+            yield {"idiomatic": Posted(Server(url, process.pid, cluster))}
+
+
+HOUSE: Final = House({"idiomatic": "FastAPI and SQLAlchemy, a transaction a request"}, _opened)

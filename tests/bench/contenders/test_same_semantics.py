@@ -1,0 +1,85 @@
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import Any, Final
+
+import asyncpg
+import pytest
+
+from app.db.ingest import append_events
+from app.domain.event import DeliveryEvent
+from app.domain.message import Message
+from app.routee.translate import translate
+from tests.bench.callbacks import Callbacks
+from tests.bench.contenders import idiomatic_app
+from tests.bench.contenders.postgrest import FUNCTION
+
+ITEMS: Final = 400
+
+#: Everything but when and as what a row was written.
+STORED: Final = {
+    "messages": f"SELECT {', '.join(Message._fields)}, status FROM messages ORDER BY 1",  # noqa: S608
+    "events": "SELECT message_tracking_id, status_key, occurred_at, status_rank, provider_status,"
+    " detailed_status, description, campaign_tracking_id, recipient, sender, country, label, price,"
+    " created_at, source FROM events ORDER BY 1, 2, 3",
+    "counts": "SELECT campaign_tracking_id, status, sum(messages) FROM campaign_count_deltas"
+    " GROUP BY 1, 2 HAVING sum(messages) <> 0 ORDER BY 1, 2",
+}
+
+Tables = Mapping[str, list[asyncpg.Record]]
+Store = Callable[[str, list[bytes]], Coroutine[Any, Any, None]]
+
+
+def _bodies() -> list[bytes]:
+    bodies = list(islice(Callbacks("mark"), ITEMS))
+    random.Random(7).shuffle(bodies)  # noqa: S311 (the same every time)
+    return bodies
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _by_ours(url: str, bodies: list[bytes]) -> None:
+    events = [record for body in bodies for record in translate(body).records]
+    async with _connected(url) as connection:
+        await append_events(connection, [e for e in events if isinstance(e, DeliveryEvent)])
+
+
+async def _by_function(url: str, bodies: list[bytes]) -> None:
+    async with _connected(url) as connection:
+        await connection.execute(FUNCTION.read_text())
+        for body in bodies:
+            await connection.execute("SELECT bench.bench_receive($1::json)", body.decode())
+
+
+async def _by_orm(url: str, bodies: list[bytes]) -> None:
+    async with idiomatic_app.connected(url):
+        for body in bodies:
+            await idiomatic_app.store(idiomatic_app.Callback.model_validate_json(body), body)
+
+
+async def _tables(url: str) -> Tables:
+    async with _connected(url) as connection:
+        return {name: await connection.fetch(query) for name, query in STORED.items()}
+
+
+async def _emptied(url: str) -> None:
+    async with _connected(url) as connection:
+        await connection.execute("TRUNCATE messages, events, campaign_count_deltas")
+
+
+@pytest.mark.parametrize("store", [_by_function, _by_orm])
+async def test_a_contender_stores_what_the_service_stores(url: str, store: Store) -> None:
+    await _by_ours(url, _bodies())
+    expected = await _tables(url)
+    await _emptied(url)
+    await store(url, _bodies())
+    assert await _tables(url) == expected
+    assert expected["counts"]
