@@ -14,7 +14,6 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.callback_token import CallbackTokens, Origin
-from app.errors import Overloaded
 from app.observability.metrics import Metrics
 from app.services.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
 
@@ -179,11 +178,7 @@ class CallbackReceiver:
             self._counts[answer.status].inc()
             done(answer)
 
-        path = _PATHS[match[2]]
-        try:
-            self._intake.put(Body(body, path, origin.campaign_id), _tell)
-        except Overloaded as error:
-            _tell(error)
+        self._intake.put(Body(body, _PATHS[match[2]], origin.campaign_id), _tell)
         return True
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:

@@ -42,29 +42,32 @@ class _Shared(asyncio.Future[Sequence[R]]):
 class _Batch(Generic[T, R]):
     """Items that are flushed together."""
 
-    __slots__ = ("deadline", "items", "loop", "outcomes", "told", "weight")
+    __slots__ = ("deadline", "items", "loop", "outcome", "outcomes", "told", "weight")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         self.items: list[T] = []
         self.weight = 0
+        #: What the flush gave or raised, once it has ended.
+        self.outcome: Sequence[R] | BaseException | None = None
+        #: The same for those who wait for it, once they are told.
         self.outcomes: _Shared[R] = _Shared(loop=loop)
         #: Who is called, with the place of its item.
         self.told: list[tuple[int, Done[R]]] = []
         self.deadline = deadline
         self.loop = loop
 
-    def succeed(self, outcomes: Sequence[R]) -> None:
-        if not self.outcomes.done():
-            self.outcomes.set_result(outcomes)
-            self._tell(lambda place: outcomes[place])
-
-    def fail(self, error: BaseException) -> None:
-        if not self.outcomes.done():
-            self.outcomes.set_exception(error)
+    def tell(self) -> None:
+        """Tell everybody what `outcome` says."""
+        outcome = self.outcome
+        if isinstance(outcome, BaseException):
+            self.outcomes.set_exception(outcome)
             self.outcomes.exception()  # nobody may be waiting any more: that is no mistake
-            self._tell(lambda _: error)
+            self._call(lambda _: outcome)
+        elif outcome is not None:
+            self.outcomes.set_result(outcome)
+            self._call(outcome.__getitem__)
 
-    def _tell(self, outcome_at: Callable[[int], R | BaseException]) -> None:
+    def _call(self, outcome_at: Callable[[int], R | BaseException]) -> None:
         for place, done in self.told:
             try:
                 done(outcome_at(place))
@@ -185,41 +188,48 @@ class Batcher(Generic[T, R]):
         return batch
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        before: _Batch[T, R] | None = None
         try:
             while self._waiting:
                 batch = self._waiting.popleft()
-                try:
-                    await self._finish(batch)
-                finally:
-                    self._forget(batch)
+                flushing = self._begun(batch)
+                if before is not None:
+                    # Behind the beginning of the next flush: while that is under way there is
+                    # time to tell everybody, and the flush is what the next ones wait for.
+                    loop.call_soon(self._end, before)
+                before = batch
+                if flushing is not None:
+                    await self._finish(batch, flushing)
         finally:
             self._runner = None
+            if before is not None:
+                self._end(before)
             # Only when this task was cancelled, as at the end of a loop, is anything left.
             while self._waiting:
-                self._forget(self._waiting.popleft())
+                self._end(self._waiting.popleft())
 
-    def _forget(self, batch: _Batch[T, R]) -> None:
+    def _end(self, batch: _Batch[T, R]) -> None:
         """Whoever still waits for *batch* must not wait for ever."""
-        batch.fail(TooLate())
+        if batch.outcome is None:
+            batch.outcome = TooLate()
+        batch.tell()
         self._pending_items -= len(batch.items)
         self._pending_weight -= batch.weight
 
-    async def _finish(self, batch: _Batch[T, R]) -> None:
+    def _begun(self, batch: _Batch[T, R]) -> asyncio.Task[Sequence[R]] | None:
         loop = asyncio.get_running_loop()
-        left = batch.deadline - loop.time()
-        if left <= 0:
-            batch.fail(TooLate())
-            return
-        flushing = loop.create_task(self._flushed(batch.items))
+        if batch.deadline <= loop.time():
+            return None
+        return loop.create_task(self._flushed(batch.items))
+
+    async def _finish(self, batch: _Batch[T, R], flushing: asyncio.Task[Sequence[R]]) -> None:
+        left = batch.deadline - asyncio.get_running_loop().time()
         done, _ = await asyncio.wait({flushing}, timeout=left)
         if not done:
             self._leave_behind(flushing)
-        if not done or flushing.cancelled():
-            batch.fail(TooLate())
-        elif (error := flushing.exception()) is not None:
-            batch.fail(error)
-        else:
-            batch.succeed(flushing.result())
+        elif not flushing.cancelled():
+            batch.outcome = flushing.exception() or flushing.result()
 
     async def _flushed(self, items: Sequence[T]) -> Sequence[R]:
         # Called in a task, so that not even a flush that raises at once stops the batcher.

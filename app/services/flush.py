@@ -92,7 +92,7 @@ class Flush:
         for place, (record, _) in enumerate(self._arrivals):
             if isinstance(record, Quarantined):
                 self._set_aside(place, record)
-            elif fault := await self._find_fault(record):
+            elif not self._is_known(record) and (fault := await self._find_fault(record)):
                 self._distrust(place, record, fault)
             elif isinstance(record, DeliveryEvent):
                 events.append((place, record))
@@ -122,6 +122,15 @@ class Flush:
             await _repeated_once(lambda: self._connection.observe(unknown))
             for name in unknown:
                 known.put(name, value=True)
+
+    def _is_known(self, record: Record) -> bool:
+        """Whether it names a campaign that it may name, or none; the usual case, and cheap."""
+        named = record.campaign_tracking_id
+        if named is None:
+            return True
+        if record.campaign_id is None:
+            return self._campaigns.observed.find(named) is not None
+        return self._campaigns.claims.find((record.campaign_id, named)) is Claim.OWN
 
     async def _find_fault(self, record: Record) -> Reason | None:
         """Why *record* may not be stored with the campaign that it names; None: it may."""

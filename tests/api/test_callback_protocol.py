@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.callback_protocol import CallbackProtocol
 from app.api.receiver import CallbackReceiver
 from app.domain.callback_token import CallbackTokens
-from app.errors import Overloaded
+from app.kit.batcher import Full
 from app.observability.metrics import Metrics
 from app.services.intake import Body, Intake, Receipt
 
@@ -39,7 +39,8 @@ class FakeIntake:
 
     def put(self, body: Body, done: Done) -> None:
         if self.is_full:
-            raise Overloaded("full", retry_after_seconds=5)
+            done(Full())
+            return
         self.put_directly.append(body)
         task = asyncio.create_task(self._tell(done))
         self._telling.add(task)
