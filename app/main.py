@@ -15,6 +15,7 @@ from app.api.application import make_api
 from app.api.parts import Parts
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
+from app.api.short_cut import ShortCut
 from app.db.count_folding import fold_counts
 from app.db.database import READ_SETTINGS, Database
 from app.db.ingest_session import IngestSession
@@ -27,6 +28,7 @@ from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
 from app.services.attempts import Attempts
+from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
 from app.services.feed import make_feed
 from app.services.intake import Intake
@@ -73,13 +75,16 @@ def build_app(settings: Settings) -> ASGIApp:
     settings.require_callback_secrets()
     parts = _parts(settings)
     if settings.surface == "api":
-        return RawPath(_api(settings, parts, intake=None))
+        return RawPath(ShortCut(_api(settings, parts, intake=None), parts))
     session = IngestSession(
         settings.database_url, statement_timeout_seconds=settings.ack_budget_seconds
     )
     intake = Intake(session, parts.metrics, ack_budget_seconds=settings.ack_budget_seconds)
+    api: ASGIApp = _api(settings, parts, intake=intake)
+    if settings.surface != "callbacks":
+        api = ShortCut(api, parts)
     return CallbackReceiver(
-        RawPath(_api(settings, parts, intake=intake)),
+        RawPath(api),
         intake=intake,
         tokens=parts.tokens,
         metrics=parts.metrics,
@@ -120,9 +125,11 @@ def _parts(settings: Settings) -> Parts:
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),
         missing_settings=settings.missing_for_launching(),
     )
+    reads = Database(read_url, name="reads", session_settings=READ_SETTINGS)
     return Parts(
         database=database,
-        reads=Database(read_url, name="reads", session_settings=READ_SETTINGS),
+        reads=reads,
+        current=CurrentMessages(reads),
         feed=make_feed(read_url, metrics),
         keyring=Keyring(database),
         launching=launching,
@@ -151,6 +158,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
             await intake.close()
         await parts.routee.aclose()
         await parts.feed.close()
+        await parts.current.close()
         await parts.reads.close()
         with suppress(DatabaseUnavailable):
             await parts.keyring.record_uses()

@@ -18,6 +18,10 @@ _OPAQUE: Final = r'"[\x21\x23-\x7e\x80-\xff]*"'
 _TAG: Final = re.compile(_OPAQUE)
 _TAGS: Final = re.compile(rf"[\s,]*(?:W/)?{_OPAQUE}(?:[ \t]*,[\s,]*(?:W/)?{_OPAQUE})*[\s,]*")
 
+#: A caller may keep the answer, but asks each time whether it still holds.
+REVALIDATED: Final = "private, no-cache"
+NOT_STORED: Final = "no-store"
+
 #: For the OpenAPI document.
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
     HTTPStatus.NOT_MODIFIED.value: {
@@ -44,7 +48,7 @@ class Revalidated(APIRoute):
             if answer.status_code != HTTPStatus.OK:
                 return answer
             tag = weak_tag(bytes(answer.body))
-            headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+            headers = {"ETag": tag, "Cache-Control": REVALIDATED}
             if is_named(tag, request.headers.getlist("if-none-match")):
                 return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
             answer.headers.update(headers)
@@ -89,7 +93,7 @@ class NoStore:
 
         async def _send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+                MutableHeaders(scope=message).setdefault("Cache-Control", NOT_STORED)
             await send(message)
 
         await self._app(scope, receive, _send)

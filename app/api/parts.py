@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from app.db.database import Database
@@ -18,6 +19,7 @@ from app.kit.cursor import CursorInvalid, decode_cursor
 from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
+from app.services.current import CurrentMessages
 from app.services.feed import Feed
 from app.services.keyring import Keyring
 from app.services.launch import Launching
@@ -39,6 +41,8 @@ class Parts:
     database: Database
     #: Lists, messages and replies; a replica may be a little behind.
     reads: Database
+    #: Single messages, out of `reads`.
+    current: CurrentMessages
     feed: Feed
     keyring: Keyring
     launching: Launching
@@ -55,6 +59,8 @@ async def parts_of(request: Request) -> Parts:
 
 PartsDep = Annotated[Parts, Depends(parts_of)]
 
+_NO_KEY: Final = "Send the header `Authorization: Bearer <api key>`."
+
 _bearer = HTTPBearer(auto_error=False, description="An API key: `routee-receiver api-key create`.")
 
 
@@ -63,16 +69,34 @@ async def _caller(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> ApiKey:
     if credentials is None:
-        raise Unauthorized("Send the header `Authorization: Bearer <api key>`.")
+        raise Unauthorized(_NO_KEY)
     return await parts.keyring.verified(credentials.credentials)
+
+
+async def verified_reader(parts: Parts, authorization: str | None) -> None:
+    """
+    What the dependency `Reader` does, for who has the header alone.
+
+    Raises:
+        Unauthorized: it has no good API key.
+        Forbidden: the key has not the scope.
+    """
+    scheme, key = get_authorization_scheme_param(authorization)
+    if scheme.lower() != "bearer" or not key:
+        raise Unauthorized(_NO_KEY)
+    _require(await parts.keyring.verified(key), Scope.READ)
+
+
+def _require(caller: ApiKey, scope: Scope) -> None:
+    if not caller.allows(scope):
+        raise Forbidden(f"This call needs a key of scope `{scope}`.")
 
 
 def caller_with(scope: Scope) -> Callable[..., Coroutine[Any, Any, ApiKey]]:
     """A dependency that gives the caller's key if it allows *scope*."""
 
     async def _allowed(caller: Annotated[ApiKey, Depends(_caller)]) -> ApiKey:
-        if not caller.allows(scope):
-            raise Forbidden(f"This call needs a key of scope `{scope}`.")
+        _require(caller, scope)
         return caller
 
     return _allowed
@@ -134,6 +158,11 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at 
 Cursor = Annotated[
     str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
 ]
+
+
+def json_answer(body: bytes) -> Response:
+    """The answer 200 with *body*, which is JSON already."""
+    return Response(body, media_type="application/json")
 
 
 def row_id(value: str | int) -> int:

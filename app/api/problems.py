@@ -1,6 +1,6 @@
 """Every answer that is not a success: `application/problem+json` (RFC 9457)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -25,12 +25,17 @@ _NAMED: Final = {
 
 def register_problems(app: FastAPI) -> None:
     """Make *app* answer all its errors as problems."""
-    app.add_exception_handler(ApiError, _on_api_error)
-    app.add_exception_handler(DatabaseUnavailable, _on_database_unavailable)
-    app.add_exception_handler(SchemaOutdated, _on_schema_outdated)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_anything)
+    for kind in _ANSWERS:
+        app.add_exception_handler(kind, _on_error)
+
+
+async def _on_error(_: Request, error: Exception) -> JSONResponse:
+    return answer_to(error)
+
+
+def answer_to(error: Exception) -> JSONResponse:
+    """How *error* is answered, whatever it is."""
+    return next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))(error)
 
 
 def problem(  # noqa: PLR0913 (the members of RFC 9457 and ours)
@@ -61,7 +66,7 @@ def _error(fault: Fault) -> dict[str, str]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
+def _on_api_error(error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 (registered for it)
     headers = {}
     if error.retry_after_seconds is not None:
@@ -86,7 +91,7 @@ async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _on_database_unavailable(_: Request, error: Exception) -> JSONResponse:
+def _on_database_unavailable(error: Exception) -> JSONResponse:
     log.warning("the database is unavailable", error=str(error))
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -97,7 +102,7 @@ async def _on_database_unavailable(_: Request, error: Exception) -> JSONResponse
     )
 
 
-async def _on_schema_outdated(_: Request, error: Exception) -> JSONResponse:
+def _on_schema_outdated(error: Exception) -> JSONResponse:
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         slug="schema-outdated",
@@ -106,7 +111,7 @@ async def _on_schema_outdated(_: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+def _on_invalid(error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
     faults = tuple(Fault(_field(fault), fault["msg"]) for fault in error.errors())
     return problem(
@@ -123,17 +128,28 @@ def _field(fault: Mapping[str, Any]) -> str:
     return ".".join(map(str, inside)) or "body"
 
 
-async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
+def _on_http_exception(error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
     slug, title = _NAMED.get(status) or (status.phrase.lower().replace(" ", "-"), status.phrase)
     return problem(status, slug=slug, title=title, headers=dict(error.headers or {}))
 
 
-async def _on_anything(_: Request, error: Exception) -> JSONResponse:
+def _on_anything(error: Exception) -> JSONResponse:
     log.error("unexpected error", exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         slug=ApiError.slug,
         title=ApiError.title,
     )
+
+
+#: The first that fits counts.
+_ANSWERS: Final[dict[type[Exception], Callable[[Exception], JSONResponse]]] = {
+    ApiError: _on_api_error,
+    DatabaseUnavailable: _on_database_unavailable,
+    SchemaOutdated: _on_schema_outdated,
+    RequestValidationError: _on_invalid,
+    HTTPException: _on_http_exception,
+    Exception: _on_anything,
+}

@@ -40,6 +40,11 @@ Money = Annotated[
 ]
 
 
+def plain_or_none(amount: Decimal | None) -> str | None:
+    """Money as `Money` writes it."""
+    return None if amount is None else _plain(amount)
+
+
 class Page(Wire, Generic[T]):
     """One page of a list."""
 

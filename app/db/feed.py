@@ -8,12 +8,14 @@ that all of them see the same.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from decimal import Decimal
+from heapq import merge
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -34,7 +36,7 @@ from app.domain.event import UNKNOWN_TIME
 from app.domain.feed import Kind, Position
 from app.domain.history import Step, steps
 from app.domain.merge import greatest, least
-from app.domain.status import Status
+from app.domain.status import Status, status_of
 
 #: A plan is made once for each connection, as planning for all months takes longer than reading.
 #: Made while the tables are still empty, it must be one for full tables.
@@ -69,11 +71,29 @@ class FeedFilter(NamedTuple):
         return tuple(Kind) if self.kind is None else (self.kind,)
 
 
+class FeedEvent(NamedTuple):
+    """What the feed tells of an event: columns of it, under their names."""
+
+    feed_epoch: int
+    xid: int
+    id: int
+    message_tracking_id: str
+    occurred_at: datetime
+    received_at: datetime
+    source: int
+    status_key: str
+    provider_status: str
+    detailed_status: str | None
+    description: str | None
+    recipient: str | None
+    price: Decimal | None
+
+
 class StatusItem(NamedTuple):
     """A status event."""
 
     position: Position
-    event: EventRow
+    event: FeedEvent
     #: Its own, else that of the message.
     campaign_tracking_id: str | None
     #: What it did, by all events of the message that stand before it in the feed.
@@ -105,16 +125,12 @@ class FeedPage:
 class _Found(NamedTuple):
     """An event or a reply, with what the message adds that it is about."""
 
-    row: EventRow | InboundMessageRow
+    position: Position
+    row: FeedEvent | InboundMessageRow
     campaign_tracking_id: str | None
     message_status: str | None
     first_occurred_at: datetime | None
     last_occurred_at: datetime | None
-
-    @property
-    def position(self) -> Position:
-        """Its place."""
-        return position_in(self.row)
 
 
 class _Span(NamedTuple):
@@ -124,6 +140,9 @@ class _Span(NamedTuple):
     first: datetime | None
     last: datetime | None
 
+
+_EVENT_COLUMNS: Final = len(FeedEvent._fields)
+_TOLD: Final = tuple(getattr(EventRow, name) for name in FeedEvent._fields)
 
 _TABLES: Final[dict[Kind, FeedTable]] = {Kind.STATUS: EventRow, Kind.INBOUND: InboundMessageRow}
 
@@ -185,11 +204,21 @@ async def _narrowed(session: AsyncSession, wanted: FeedFilter, stretch: Stretch)
 async def _found(
     session: AsyncSession, wanted: FeedFilter, stretch: Stretch, *, limit: int
 ) -> list[_Found]:
-    found: list[_Found] = []
+    found: list[list[_Found]] = []
     for kind in wanted.kinds:
         rows = await session.execute(items_query(kind, wanted.campaign, stretch).limit(limit))
-        found += [_Found._make(row) for row in rows]
-    return sorted(found, key=attrgetter("position"))[:limit]
+        make = _found_event if kind is Kind.STATUS else _found_reply
+        found.append([make(row) for row in rows])
+    return list(islice(merge(*found, key=attrgetter("position")), limit))
+
+
+def _found_event(row: Row[*tuple[Any, ...]]) -> _Found:
+    event = FeedEvent(*row[:_EVENT_COLUMNS])
+    return _Found(Position(row[0], row[1], row[2]), event, *row[_EVENT_COLUMNS:])
+
+
+def _found_reply(row: Row[*tuple[Any, ...]]) -> _Found:
+    return _Found(position_in(row[0]), *row)
 
 
 def limit_query(table: FeedTable, stretch: Stretch) -> Select[int, int, int]:
@@ -213,12 +242,14 @@ def items_query(
     )
     added = (MessageRow.status, MessageRow.first_occurred_at, MessageRow.last_occurred_at)
     query = (
-        select(table, named, *added)
+        # Of events columns, no objects of the ORM: these are dear, and a page has a thousand.
+        select(*_TOLD if kind is Kind.STATUS else (table,), named, *added)
         .outerjoin(MessageRow, MessageRow.message_tracking_id == about)
-        .options(defer(table.payload))
         .where(stretch.has(table))
         .order_by(*in_order(table))
     )
+    if kind is Kind.INBOUND:
+        query = query.options(defer(table.payload))
     return query if campaign is None else query.where(_is_of(campaign, table, named))
 
 
@@ -237,12 +268,12 @@ def _is_of(
 async def _told(session: AsyncSession, page: Sequence[_Found]) -> list[Item]:
     did = await _steps_in(session, page)
     items: list[Item] = []
-    for row, campaign, status, *_ in page:
+    for position, row, campaign, status, *_ in page:
         if isinstance(row, InboundMessageRow):
-            items.append(InboundItem(position_in(row), Reply(row, campaign)))
+            items.append(InboundItem(position, Reply(row, campaign)))
         else:
-            now = None if status is None else Status(status)
-            items.append(StatusItem(position_in(row), row, campaign, did[row.id], now))
+            now = None if status is None else status_of(status)
+            items.append(StatusItem(position, row, campaign, did[row.id], now))
     return items
 
 
@@ -256,7 +287,9 @@ async def _steps_in(session: AsyncSession, page: Sequence[_Found]) -> Mapping[in
     rows = await session.execute(HISTORIES, parameters | page[-1].position._asdict())
     did: dict[int, Step] = {}
     for _, history in groupby(rows, key=attrgetter("message_tracking_id")):
-        told = sorted(history, key=attrgetter("feed_epoch", "xid", "id"))
+        told = list(history)
+        if len(told) > 1:
+            told.sort(key=attrgetter("feed_epoch", "xid", "id"))
         did.update(zip((row.id for row in told), steps(told), strict=True))
     return did
 
@@ -264,10 +297,12 @@ async def _steps_in(session: AsyncSession, page: Sequence[_Found]) -> Mapping[in
 def _spans_in(page: Sequence[_Found]) -> Sequence[_Span]:
     """One for each message. A message that was removed has the span of its events on the page."""
     spans: dict[str, _Span] = {}
-    for row, _, _, first, last in page:
-        if isinstance(row, EventRow):
-            message = row.message_tracking_id
-            at = None if row.occurred_at == UNKNOWN_TIME else row.occurred_at
-            known = spans.get(message, _Span(message, first, last))
+    for _, row, _, status, first, last in page:
+        if isinstance(row, InboundMessageRow):
+            continue
+        message = row.message_tracking_id
+        known = spans.setdefault(message, _Span(message, first, last))
+        if status is None and row.occurred_at != UNKNOWN_TIME:
+            at = row.occurred_at
             spans[message] = _Span(message, least(known.first, at), greatest(known.last, at))
     return list(spans.values())

@@ -137,6 +137,7 @@ class Feed:
         self._metrics = metrics
         self._clock = clock
         self._reads = asyncio.Semaphore(MAX_READS)
+        self._queued: dict[_Read, asyncio.Task[FeedPage]] = {}
         self._shared: dict[_Read, asyncio.Task[FeedPage]] = {}
         self._rendered: WeakKeyDictionary[FeedPage, bytes] = WeakKeyDictionary()
         self._pace = Pace(self._pages_per_second)
@@ -212,8 +213,26 @@ class Feed:
         await self._database.close()
 
     async def _read(self, wanted: FeedFilter, after: Position, limit: int) -> FeedPage:
-        async with self._reads:
+        """One read, begun after the call, for all who come to stand at the same place before."""
+        key = (wanted, after, limit)
+        reading = self._queued.get(key)
+        if reading is None:
+            reading = self._queued[key] = asyncio.create_task(self._read_queued(key))
+            # When all who asked have gone, nobody is left to be told of a failure.
+            reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(reading)
+
+    async def _read_queued(self, key: _Read) -> FeedPage:
+        wanted, after, limit = key
+        try:
+            await self._reads.acquire()
+        finally:
+            # Who comes from now on may know of something that this read is too early for.
+            del self._queued[key]
+        try:
             return await page_of_feed(self._database, wanted, after=after, limit=limit)
+        finally:
+            self._reads.release()
 
     def _read_in_turn(
         self, until: float

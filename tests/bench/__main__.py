@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from tests.bench import comparison, latency, memory, overload, snapshot, workers, wrk
+from tests.bench import comparison, latency, memory, overload, reads, snapshot, workers, wrk
 from tests.bench.group import Findings, Group, Setting
 from tests.bench.report import missed, table_of, write
 
@@ -22,6 +22,7 @@ GROUPS: Final[Sequence[Group]] = (
     memory.GROUP,
     workers.GROUP,
     snapshot.GROUP,
+    reads.GROUP,
 )
 
 _NAMES: Final = [name for group in GROUPS for name in group.names]

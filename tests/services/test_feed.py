@@ -6,12 +6,13 @@ import asyncpg
 import pytest
 
 from app.db.database import Database
-from app.db.feed import SESSION_SETTINGS, CampaignKeys, FeedFilter
+from app.db.feed import SESSION_SETTINGS, CampaignKeys, FeedFilter, FeedPage
 from app.db.feed_places import raise_floor
 from app.domain.feed import BEGINNING, Kind, Position
 from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
-from app.services.feed import POOL_ITEMS, Feed, Lookout, make_feed
+from app.services import feed as services_feed
+from app.services.feed import MAX_READS, POOL_ITEMS, Feed, Lookout, make_feed
 from tests.db.feed_stage import EVERYTHING, event, names, reply, store
 
 CLIENTS = 500
@@ -185,6 +186,118 @@ async def test_500_who_wait_at_once_all_wake_and_share_few_connections(
     enough.set()
     await counting
     assert 1 <= seen <= POOL_ITEMS
+
+
+async def test_who_waits_gets_for_a_second_what_another_at_that_place_got(
+    feed: Feed, connection: asyncpg.Connection
+) -> None:
+    await store(connection, event("m1"))
+    first = await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
+    await store(connection, event("m2"))
+    again = await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
+    assert again is first
+    assert feed.rendered(first, lambda _: b"made") is feed.rendered(again, lambda _: b"again")
+    for limit, wait_seconds in ((9, 5), (10, 0)):
+        page = await feed.page(EVERYTHING, after=BEGINNING, limit=limit, wait_seconds=wait_seconds)
+        assert names(page.items) == ["m1 SENT", "m2 SENT"]
+    await asyncio.sleep(1.1)
+    late = await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
+    assert names(late.items) == ["m1 SENT", "m2 SENT"]
+
+
+async def test_what_a_shared_page_misses_comes_with_the_next(
+    feed: Feed, connection: asyncpg.Connection
+) -> None:
+    await store(connection, event("m1"))
+    await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
+    await store(connection, event("m2"))
+    page = await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
+    assert names(page.items) == ["m1 SENT"]
+    page = await feed.page(EVERYTHING, after=page.end, limit=10, wait_seconds=5)
+    assert names(page.items) == ["m2 SENT"]
+
+
+async def test_a_failure_is_not_shared_with_who_comes_later(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def _fail(*_: object, **__: object) -> FeedPage:
+        raise DatabaseUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services_feed, "page_of_feed", _fail)
+        for wait_seconds in (0, 5):
+            with pytest.raises(DatabaseUnavailable):
+                await feed.page(EVERYTHING, after=BEGINNING, limit=1, wait_seconds=wait_seconds)
+    for patience in (0, 0.1):
+        page = await feed.page(EVERYTHING, after=BEGINNING, limit=1, wait_seconds=patience)
+        assert page.items == []
+
+
+async def test_a_read_is_shared_with_those_alone_who_came_before_it_began(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = asyncio.Event(), 0
+
+    async def _read(*_: object, **__: object) -> FeedPage:
+        nonlocal begun
+        begun += 1
+        await gate.wait()
+        return FeedPage((), BEGINNING, is_last=True)
+
+    def _ask() -> list[asyncio.Task[FeedPage]]:
+        asking = (
+            feed.page(EVERYTHING, after=BEGINNING, limit=1),
+            feed.page(EVERYTHING, after=BEGINNING, limit=1),
+        )
+        return [asyncio.create_task(one) for one in asking]
+
+    monkeypatch.setattr(services_feed, "page_of_feed", _read)
+    asked = []
+    for reads in range(1, MAX_READS + 1):
+        asked += _ask()
+        await asyncio.sleep(0.01)
+        assert begun == reads
+    for _ in range(3):
+        asked += _ask()
+        await asyncio.sleep(0.01)
+    assert begun == MAX_READS
+    gate.set()
+    pages = await asyncio.gather(*asked)
+    assert begun == MAX_READS + 1
+    assert len({id(page) for page in pages}) == MAX_READS + 1
+
+
+async def test_who_waits_gives_way_to_many_callbacks(
+    feed: Feed, metrics: Metrics, connection: asyncpg.Connection
+) -> None:
+    await store(connection, event("m"))
+    over = asyncio.Event()
+
+    async def _be_busy() -> None:
+        while not over.is_set():
+            metrics.storing.add(1000)
+            await asyncio.sleep(0.05)
+
+    busy = asyncio.create_task(_be_busy())
+    await asyncio.sleep(0.3)
+    started = time.monotonic()
+    waiting = [
+        feed.page(EVERYTHING, after=BEGINNING, limit=limit, wait_seconds=20)
+        for limit in range(1, 12)
+    ]
+    assert all(page.items for page in await asyncio.gather(*waiting))
+    assert time.monotonic() - started >= 10 / 20
+    over.set()
+    await busy
+
+
+@pytest.mark.parametrize(("callbacks", "pages"), [(0, 1000), (124, 1000), (126, 20)])
+async def test_the_pace_follows_the_callbacks(
+    feed: Feed, metrics: Metrics, callbacks: int, pages: int
+) -> None:
+    """Within a quarter of a second, as the traffic is measured."""
+    metrics.storing.add(callbacks)
+    assert feed._pages_per_second() == pages
 
 
 async def test_closing_lets_those_go_who_wait(feed: Feed) -> None:

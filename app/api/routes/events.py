@@ -4,21 +4,31 @@ import asyncio
 import re
 from collections.abc import Coroutine
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
+from starlette.types import Receive
 
-from app.api.parts import DEFAULT_LIMIT, Limit, PartsDep, Reader, SafeText
-from app.api.routes.inbound_messages import InboundMessageOut, inbound_message_out
-from app.api.wire import Instant, Money, Wire, known_time
+from app.api.feed_json import feed_json
+from app.api.parts import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    Limit,
+    Parts,
+    PartsDep,
+    Reader,
+    SafeText,
+    json_answer,
+)
+from app.api.routes.inbound_messages import InboundMessageOut
+from app.api.wire import Instant, Money, Wire
 from app.db.campaigns import find_campaign
 from app.db.database import Database
-from app.db.feed import CampaignKeys, FeedFilter, FeedPage, InboundItem, Item, StatusItem
-from app.domain.event import Source
-from app.domain.feed import Kind, Position, PositionInvalid, decode_position, encode_position
+from app.db.feed import CampaignKeys, FeedFilter, FeedPage
+from app.domain.feed import Kind, Position, PositionInvalid, decode_position
 from app.domain.history import Effect
-from app.domain.status import Status, status_of
+from app.domain.status import Status
 from app.errors import InvalidCursor
 from app.services.feed import Feed
 
@@ -27,6 +37,11 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 T = TypeVar("T")
 
 MAX_WAIT_SECONDS: Final = 30
+#: A cursor, then perhaps the other two: any order but this one is rare enough for the long way.
+_PLAIN_QUERY: Final = re.compile(
+    r"after=(?P<after>[\w-]{1,100})(?:&limit=(?P<limit>\d{1,4}))?(?:&wait=(?P<wait>\d{1,2}))?",
+    re.ASCII,
+)
 #: In a query, the plus of an offset reads as a blank.
 _OFFSET_WITH_BLANK: Final = re.compile(r" (?=\d\d:\d\d$)")
 
@@ -127,61 +142,50 @@ async def list_events(  # noqa: PLR0913 (the parameters of the call)
     message at the end. `messageStatus` is where it stands now.
     """
     wanted = FeedFilter(kind, await _campaign(parts.database, campaign_tracking_id))
-    place = await _place(parts.feed, after)
-    reading = parts.feed.page(wanted, after=place, limit=limit, wait_seconds=wait)
-    page = await (_unless_gone(request, reading) if wait else reading)
+    asked = Asked(wanted, await _place(parts.feed, after), limit, wait)
+    return json_answer(await feed_body(parts, asked, request.receive))
+
+
+class Asked(NamedTuple):
+    """What a call of `list_events` asks for."""
+
+    wanted: FeedFilter
+    after: Position
+    limit: int
+    wait_seconds: float
+
+
+async def feed_body(parts: Parts, asked: Asked, receive: Receive) -> bytes:
+    """
+    The body of the answer of `list_events`.
+
+    Raises:
+        CursorExpired: something beyond the place has been removed.
+    """
+    wanted, after, limit, wait_seconds = asked
+    reading = parts.feed.page(wanted, after=after, limit=limit, wait_seconds=wait_seconds)
+    page = await (_unless_gone(receive, reading) if wait_seconds else reading)
     if page is None:  # nobody reads this answer
-        page = FeedPage((), place, is_last=False)
-    return Response(parts.feed.rendered(page, _rendered), media_type="application/json")
+        page = FeedPage((), after, is_last=False)
+    return parts.feed.rendered(page, feed_json)
 
 
-def feed_item(item: Item) -> StatusFeedItem | InboundFeedItem:
-    """An item of the feed as the API shows it."""
-    return _reply(item) if isinstance(item, InboundItem) else _status(item)
+def plainly_asked(query: str) -> Asked | None:
+    """
+    What *query* asks for, if it goes on from a cursor and has nothing that needs a closer look.
 
-
-def _rendered(page: FeedPage) -> bytes:
-    """The body for *page*; the same for everybody who gets it, so it is made once."""
-    answer = FeedOut(
-        items=[feed_item(item) for item in page.items], next_cursor=encode_position(page.end)
-    )
-    return answer.model_dump_json(by_alias=True).encode()
-
-
-def _status(item: StatusItem) -> StatusFeedItem:
-    row = item.event
-    return StatusFeedItem(
-        id=str(row.id),
-        tracking_id=row.message_tracking_id,
-        campaign_tracking_id=item.campaign_tracking_id,
-        occurred_at=known_time(row.occurred_at),
-        received_at=row.received_at,
-        source=Source(row.source).name.lower(),
-        data=StatusData(
-            status=status_of(row.status_key),
-            provider_status=row.provider_status or None,
-            detailed_status=row.detailed_status,
-            description=row.description,
-            to=row.recipient,
-            price=row.price,
-            changed=item.step.changed,
-            reason=item.step.effect,
-            message_status=item.message_status,
-        ),
-    )
-
-
-def _reply(item: InboundItem) -> InboundFeedItem:
-    reply = inbound_message_out(item.reply)
-    return InboundFeedItem(
-        id=reply.id,
-        tracking_id=reply.reference_tracking_id,
-        campaign_tracking_id=reply.campaign_tracking_id,
-        occurred_at=reply.sent_at,
-        received_at=reply.received_at,
-        source=Source.CALLBACK.name.lower(),
-        data=reply,
-    )
+    It is for the many who follow the feed. None says nothing of whether *query* is valid.
+    """
+    given = _PLAIN_QUERY.fullmatch(query)
+    if given is None:
+        return None
+    limit, wait_seconds = int(given["limit"] or DEFAULT_LIMIT), float(given["wait"] or 0)
+    if not (1 <= limit <= MAX_LIMIT and wait_seconds <= MAX_WAIT_SECONDS):
+        return None
+    try:
+        return Asked(FeedFilter(), decode_position(given["after"]), limit, wait_seconds)
+    except PositionInvalid:
+        return None
 
 
 async def _campaign(database: Database, tracking_id: str | None) -> CampaignKeys | None:
@@ -219,9 +223,9 @@ def _instant(text: str) -> datetime | None:
     return instant if instant.tzinfo is not None else None
 
 
-async def _unless_gone(request: Request, doing: Coroutine[Any, Any, T]) -> T | None:
+async def _unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:
     """What *doing* gives; None, and it is given up, when the client hangs up meanwhile."""
-    work, gone = asyncio.create_task(doing), asyncio.create_task(_hang_up(request))
+    work, gone = asyncio.create_task(doing), asyncio.create_task(_hang_up(receive))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         return work.result() if work.done() else None
@@ -231,6 +235,6 @@ async def _unless_gone(request: Request, doing: Coroutine[Any, Any, T]) -> T | N
         await asyncio.gather(work, gone, return_exceptions=True)
 
 
-async def _hang_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _hang_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass

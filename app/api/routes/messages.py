@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, Field, ValidationError
 
 from app.api.caching import NOT_MODIFIED, Revalidated
 from app.api.history import Step, told_history
 from app.api.json_body import json_body
+from app.api.message_json import found_json, message_json
 from app.api.parts import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -22,6 +23,7 @@ from app.api.parts import (
     Reader,
     SafeText,
     TrackingId,
+    json_answer,
     position_in,
     row_id,
 )
@@ -29,6 +31,7 @@ from app.api.wire import Instant, Money, Page, Wire, known_time
 from app.db.campaigns import find_campaign
 from app.db.messages import (
     CampaignKey,
+    CurrentMessage,
     MessageFilter,
     find_message,
     history_of,
@@ -81,7 +84,7 @@ class MessageOut(Wire):
     updated_at: Instant
 
 
-def message_out(row: MessageRow) -> MessageOut:
+def message_out(row: MessageRow | CurrentMessage) -> MessageOut:
     """A stored message as the API shows it."""
     return MessageOut(
         tracking_id=row.message_tracking_id,
@@ -147,20 +150,23 @@ _LOOKUP_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-@router.post("/lookup", summary="The current status of many messages", openapi_extra=_LOOKUP_SCHEMA)
+@router.post(
+    "/lookup",
+    summary="The current status of many messages",
+    response_model=Found,
+    openapi_extra=_LOOKUP_SCHEMA,
+)
 async def look_up_messages(
     parts: PartsDep,
     _: Reader,  # before the body: strangers send nothing
     body: Annotated[object, Depends(json_body)],
-) -> Found:
+) -> Response:
     """For a backend that polls for what it has sent: a thousand at once, doubles counting once."""
     wanted = _lookup(body)
     asked = dict.fromkeys(wanted.tracking_ids)
     rows = await messages_of(parts.reads, [one for one in asked if _can_exist(one)])
-    return Found(
-        items=[message_out(rows[one]) for one in asked if one in rows],
-        not_found=[one for one in asked if one not in rows],
-    )
+    found = [rows[one] for one in asked if one in rows]
+    return json_answer(found_json(found, [one for one in asked if one not in rows]))
 
 
 def _lookup(body: object) -> Lookup:
@@ -282,13 +288,23 @@ def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
     return datetime.fromisoformat(instant), text_id(tracking_id)
 
 
-@_one.get("/{tracking_id}", summary="The current status of one message")
-async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> MessageOut:
+@_one.get("/{tracking_id}", summary="The current status of one message", response_model=MessageOut)
+async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Response:
     """The state that all callbacks of this message, in whatever order they came, lead to."""
-    row = await find_message(parts.reads, tracking_id)
+    return json_answer(await message_body(parts, tracking_id))
+
+
+async def message_body(parts: Parts, tracking_id: str) -> bytes:
+    """
+    The body of the answer of `get_message`.
+
+    Raises:
+        NotFound: there is no such message.
+    """
+    row = await parts.current.find(tracking_id)
     if row is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
-    return message_out(row)
+    return message_json(row)
 
 
 @router.get(

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
+from app.api.short_cut import ShortCut
 from app.domain.api_key import Scope
 from app.main import build_app
 from app.routee.preflight import Prober
@@ -473,10 +474,9 @@ def probing(
     receiver = build_app(
         settings_for(database_url, routee_api_url=scripted.url, routee_auth_url=scripted.url)
     )
-    assert isinstance(receiver, CallbackReceiver)
-    raw_path = receiver._app
-    assert isinstance(raw_path, RawPath)
-    application = raw_path._app
+    application = receiver
+    while isinstance(application, CallbackReceiver | RawPath | ShortCut):
+        application = application._app
     assert isinstance(application, FastAPI)
     application.state.parts.launching._prober = media[1]
     with serving(loop, receiver) as url:

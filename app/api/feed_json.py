@@ -1,0 +1,126 @@
+"""
+Pages of the feed as JSON.
+
+They say what `routes.events.FeedOut` says to the OpenAPI document; a test holds the bytes equal.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from app.api.wire import known_time, plain_or_none
+from app.db.feed import FeedPage, InboundItem, Item, StatusItem
+from app.domain.event import Source
+from app.domain.feed import Kind, encode_position
+from app.domain.status import status_of
+
+_ENCODER: Final = msgspec.json.Encoder()
+_SOURCES: Final = {source.value: source.name.lower() for source in Source}
+
+
+class _Status(msgspec.Struct, rename="camel", gc=False):
+    status: str
+    provider_status: str | None
+    detailed_status: str | None
+    description: str | None
+    to: str | None
+    price: str | None
+    changed: bool
+    reason: str
+    message_status: str | None
+
+
+class _Reply(msgspec.Struct, rename="camel", gc=False, kw_only=True):
+    id: str
+    from_: str | None = msgspec.field(name="from")
+    to: str | None
+    message: str | None
+    media: str | None
+    filename: str | None
+    sent_at: datetime | None
+    received_at: datetime
+    campaign_tracking_id: str | None
+    campaign_name: str | None
+    reference_tracking_id: str | None
+    label: str | None
+
+
+class _Item(msgspec.Struct, rename="camel", gc=False):
+    id: str
+    tracking_id: str | None
+    campaign_tracking_id: str | None
+    occurred_at: datetime | None
+    received_at: datetime
+    source: str
+    type: Literal[Kind.STATUS, Kind.INBOUND]
+    data: _Status | _Reply
+
+
+class _Page(msgspec.Struct, rename="camel"):
+    items: Sequence[_Item]
+    next_cursor: str
+
+
+def feed_json(page: FeedPage) -> bytes:
+    """The body for *page*."""
+    return _ENCODER.encode(_Page([_item(item) for item in page.items], encode_position(page.end)))
+
+
+def _item(item: Item) -> _Item:
+    return _reply(item) if isinstance(item, InboundItem) else _status(item)
+
+
+def _status(item: StatusItem) -> _Item:
+    event = item.event
+    # In the order of the members: names would cost more than all the rest.
+    data = _Status(
+        status_of(event.status_key),
+        event.provider_status or None,
+        event.detailed_status,
+        event.description,
+        event.recipient,
+        plain_or_none(event.price),
+        item.step.changed,
+        item.step.effect,
+        item.message_status,
+    )
+    return _Item(
+        str(event.id),
+        event.message_tracking_id,
+        item.campaign_tracking_id,
+        known_time(event.occurred_at),
+        event.received_at,
+        _SOURCES[event.source],
+        Kind.STATUS,
+        data,
+    )
+
+
+def _reply(item: InboundItem) -> _Item:
+    row, campaign = item.reply
+    data = _Reply(
+        id=str(row.id),
+        from_=row.sender,
+        to=row.recipient,
+        message=row.message,
+        media=row.media,
+        filename=row.filename,
+        sent_at=row.sent_at,
+        received_at=row.received_at,
+        campaign_tracking_id=campaign,
+        campaign_name=row.campaign_name,
+        reference_tracking_id=row.reference_tracking_id,
+        label=row.label,
+    )
+    return _Item(
+        data.id,
+        data.reference_tracking_id,
+        campaign,
+        data.sent_at,
+        data.received_at,
+        _SOURCES[Source.CALLBACK.value],
+        Kind.INBOUND,
+        data,
+    )

@@ -1,0 +1,124 @@
+"""What is written without models is what the models write."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.feed_json import feed_json
+from app.api.message_json import found_json, message_json, message_status_json
+from app.api.routes.events import FeedOut
+from app.api.routes.messages import Found, message_out
+from app.api.routes.status import MessageStatus
+from app.db.feed import FeedEvent, FeedPage, InboundItem, StatusItem
+from app.db.inbound_messages import Reply
+from app.db.messages import CurrentMessage
+from app.db.tables import InboundMessageRow
+from app.domain.event import UNKNOWN_TIME, Source
+from app.domain.feed import Position
+from app.domain.history import Effect, Step
+from app.domain.status import Status
+
+#: All that the database can have: no NUL, and no half characters.
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+TIMES = st.one_of(st.just(UNKNOWN_TIME), st.datetimes(timezones=st.just(UTC)))
+MONEY = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
+    [Decimal("1E-9"), Decimal("1E+9"), Decimal("-0.00")]
+)
+_OF_A_TYPE: dict[Any, st.SearchStrategy[Any]] = {
+    str: TEXTS,
+    str | None: st.none() | TEXTS,
+    int: st.integers(0, 2**63 - 1),
+    datetime: TIMES,
+    datetime | None: st.none() | TIMES,
+    Decimal | None: st.none() | MONEY,
+}
+
+
+def _rows(kind: type[Any], **columns: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    drawn = {name: _OF_A_TYPE[of] for name, of in kind.__annotations__.items()}
+    return st.builds(kind, **drawn | columns)
+
+
+MESSAGES: st.SearchStrategy[CurrentMessage] = _rows(
+    CurrentMessage,
+    status=st.sampled_from([status.value for status in Status]),
+    status_rank=st.integers(0, 5),
+)
+POSITIONS = st.builds(Position, st.integers(0, 9), st.integers(0, 2**64 - 1), st.integers(0, 9))
+STATUS_ITEMS = st.builds(
+    StatusItem,
+    POSITIONS,
+    _rows(FeedEvent, source=st.sampled_from([source.value for source in Source])),
+    st.none() | TEXTS,
+    st.builds(lambda effect: Step(effect is Effect.ADVANCED, effect), st.sampled_from(Effect)),
+    st.none() | st.sampled_from(Status),
+)
+_REPLY_TEXTS = (
+    "sender", "recipient", "message", "media", "filename", "campaign_name",
+    "reference_tracking_id", "label",
+)  # fmt: skip
+REPLIES = st.builds(
+    InboundMessageRow,
+    id=st.integers(1, 2**63 - 1),
+    sent_at=st.none() | TIMES,
+    received_at=TIMES,
+    **{name: st.none() | TEXTS for name in _REPLY_TEXTS},
+)
+INBOUND_ITEMS = st.builds(InboundItem, POSITIONS, st.builds(Reply, REPLIES, st.none() | TEXTS))
+
+
+@given(MESSAGES)
+def test_a_message(row: CurrentMessage) -> None:
+    model = message_out(row)
+    assert message_json(row).decode() == model.model_dump_json(by_alias=True)
+    status = MessageStatus.model_validate(dict(model))
+    assert message_status_json(row).decode() == status.model_dump_json(by_alias=True)
+
+
+@given(st.lists(MESSAGES, max_size=3), st.lists(TEXTS, max_size=3))
+def test_what_was_looked_up(rows: list[CurrentMessage], not_found: list[str]) -> None:
+    model = Found(items=list(map(message_out, rows)), not_found=not_found)
+    assert found_json(rows, not_found).decode() == model.model_dump_json(by_alias=True)
+
+
+@given(st.lists(STATUS_ITEMS | INBOUND_ITEMS, max_size=4), POSITIONS)
+def test_a_page_of_the_feed(items: list[StatusItem | InboundItem], end: Position) -> None:
+    """The model makes the same of it again, and what was put in is in it."""
+    told = feed_json(FeedPage(items, end, is_last=True)).decode()
+    assert FeedOut.model_validate_json(told).model_dump_json(by_alias=True) == told
+    for item, one in zip(items, json.loads(told)["items"], strict=True):
+        assert one["campaignTrackingId"] == (
+            item.campaign_tracking_id
+            if isinstance(item, StatusItem)
+            else item.reply.campaign_tracking_id
+        )
+        _is_told(item, one)
+
+
+def _is_told(item: StatusItem | InboundItem, one: dict[str, Any]) -> None:
+    data = one["data"]
+    if isinstance(item, InboundItem):
+        row = item.reply.row
+        assert (one["type"], one["id"]) == ("message.inbound", str(row.id))
+        assert (data["from"], data["to"]) == (row.sender, row.recipient)
+        assert [data["message"], data["media"], data["filename"], data["label"]] == [
+            row.message, row.media, row.filename, row.label,
+        ]  # fmt: skip
+        assert data["referenceTrackingId"] == one["trackingId"] == row.reference_tracking_id
+        assert data["campaignName"] == row.campaign_name
+        return
+    event = item.event
+    assert (one["type"], one["id"]) == ("message.status", str(event.id))
+    assert one["trackingId"] == event.message_tracking_id
+    assert one["source"] == Source(event.source).name.lower()
+    assert (one["occurredAt"] is None) == (event.occurred_at == UNKNOWN_TIME)
+    assert data["providerStatus"] == (event.provider_status or None)
+    assert [data["detailedStatus"], data["description"], data["to"]] == [
+        event.detailed_status, event.description, event.recipient,
+    ]  # fmt: skip
+    assert (data["changed"], data["reason"]) == item.step
+    assert data["messageStatus"] == item.message_status
