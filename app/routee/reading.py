@@ -95,8 +95,13 @@ def text(payload: Payload, *keys: str, limit: int | None = None) -> str | None:
 def number(payload: Payload, *keys: str) -> str | None:
     """A telephone number with its `+`, which Routee sometimes leaves out; other text as it is."""
     found = text(payload, *keys, limit=MAX_NUMBER_CHARACTERS)
-    match = _NUMBER.fullmatch(found) if found else None
-    return f"+{match[1]}" if match else found
+    return as_number(found) if found else None
+
+
+def as_number(text: str) -> str:
+    """The same for a text that is there."""
+    match = _NUMBER.fullmatch(text)
+    return f"+{match[1]}" if match else text
 
 
 def time(payload: Payload, *keys: str) -> datetime | None:

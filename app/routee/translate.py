@@ -8,6 +8,16 @@ from app.domain.inbound_message import InboundMessage, identity_of
 from app.domain.quarantine import Reason
 from app.domain.status import RANK, Status, rank_of
 from app.routee import reading
+from app.routee.limits import (
+    MAX_CAMPAIGN_NAME_CHARACTERS,
+    MAX_COUNTRY_CHARACTERS,
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_LABEL_CHARACTERS,
+    MAX_REASON_CHARACTERS,
+    MAX_SENDER_CHARACTERS,
+    MAX_STATUS_CHARACTERS,
+)
+from app.routee.plain import plain_event
 from app.routee.reading import Payload, UnusableId
 from app.routee.wire import Unreadable, parse, serialise
 
@@ -15,14 +25,6 @@ Record = DeliveryEvent | InboundMessage
 
 #: One request with more elements than this could not be stored within its time.
 MAX_ELEMENTS: Final = 1000
-
-MAX_STATUS_CHARACTERS: Final = 64
-MAX_SENDER_CHARACTERS: Final = 64
-MAX_COUNTRY_CHARACTERS: Final = 32
-MAX_LABEL_CHARACTERS: Final = 350
-MAX_REASON_CHARACTERS: Final = 350
-MAX_DESCRIPTION_CHARACTERS: Final = 1000
-MAX_CAMPAIGN_NAME_CHARACTERS: Final = 350
 
 # The spellings. Where there are several, the first one that can be read counts.
 _MESSAGE_ID = ("trackingId", "messageId")
@@ -96,6 +98,14 @@ def translate(body: bytes, *, campaign_id: UUID | None = None) -> Translation:
 
     *campaign_id* is the campaign whose token it came through.
     """
+    event = plain_event(body, campaign_id)
+    if event is not None:
+        return Translation((event,), None, _NOTHING_ODD)
+    return translate_anything(body, campaign_id)
+
+
+def translate_anything(body: bytes, campaign_id: UUID | None) -> Translation:
+    """The same without the short cut."""
     try:
         value = parse(body)
     except Unreadable as error:

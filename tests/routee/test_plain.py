@@ -1,0 +1,134 @@
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.routee.plain import plain_event
+from app.routee.translate import translate, translate_anything
+
+CAMPAIGN = UUID(int=1)
+DOCUMENTED_PROGRESS = (Path(__file__).parents[1] / "payloads" / "progress.json").read_bytes()
+DOCUMENTED: dict[str, Any] = json.loads(DOCUMENTED_PROGRESS)
+
+odd_texts = st.sampled_from(
+    [
+        "",
+        " ",
+        "a",
+        "é",
+        "\0",
+        "\ud800",
+        '"',
+        "\\",
+        "x" * 33,
+        "x" * 65,
+        "x" * 351,
+        "x" * 1001,
+        "null",
+    ]
+)
+times = st.sampled_from(
+    [
+        "2026-07-05T10:28:02.996Z",
+        "2026-07-05T10:28:02.996000001Z",
+        "2026-07-05T10:28:02",
+        "2026-07-05T12:28:02+02:00",
+        "20260705T102802Z",
+        " 2026-07-05 ",
+        "1783247282996",
+        "1999-01-01T00:00:00Z",
+        "yesterday",
+    ]
+)
+numbers = st.sampled_from(["+306900000000", "306900000000", "٣٠٦٩٠٠٠٠٠٠", "12", "Routee", "1" * 16])
+scalars = (
+    odd_texts
+    | times
+    | numbers
+    | st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats()
+    | st.sampled_from(["0.0350", "1e3", "NaN", 0.1, 1e400, 12345678901234567890.12])
+)
+statuses = st.sampled_from(["Seen", "delivered", "SENT", "UNSENT", "Paused", "ß", "queued"])
+values = st.recursive(
+    scalars | statuses,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "name",
+                    "status",
+                    "updatedDate",
+                    "date",
+                    "reason",
+                    "detailedStatus",
+                    "description",
+                    "other",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+)
+keys = st.sampled_from(
+    [*DOCUMENTED, "messageId", "sentDate", "referenceTrackingId", "updatedDate", "media", "unknown"]
+)
+changes = st.dictionaries(keys, values, max_size=4)
+inner_changes = st.dictionaries(
+    st.sampled_from(["name", "status", "updatedDate", "date", "reason", "other"]),
+    values,
+    max_size=3,
+)
+left_out = st.sets(keys, max_size=3)
+
+
+def _body(payload: dict[str, Any], *, ensure_ascii: bool) -> bytes:
+    return json.dumps(payload, ensure_ascii=ensure_ascii).encode(errors="surrogatepass")
+
+
+def test_the_documented_callback_takes_the_short_cut() -> None:
+    event = plain_event(DOCUMENTED_PROGRESS, CAMPAIGN)
+    assert event is not None
+    assert translate_anything(DOCUMENTED_PROGRESS, CAMPAIGN).records == (event,)
+
+
+@given(changes, inner_changes, left_out, st.booleans())
+def test_the_short_cut_says_what_the_long_way_says(
+    changes: dict[str, Any],
+    inner: dict[str, Any],
+    left_out: set[str],
+    ensure_ascii: bool,  # noqa: FBT001 (hypothesis gives it by place)
+) -> None:
+    payload = {**DOCUMENTED, "status": {**DOCUMENTED["status"], **inner}, **changes}
+    payload = {key: value for key, value in payload.items() if key not in left_out}
+    body = _body(payload, ensure_ascii=ensure_ascii)
+    assert repr(translate(body, campaign_id=CAMPAIGN)) == repr(translate_anything(body, CAMPAIGN))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"trackingId":"a","trackingId":"b","status":{"name":"SEEN","updatedDate":"2026-07-05"}}',
+        b'{"trackingId":"a","status":{"name":"SEEN","name":"SENT","updatedDate":"2026-07-05"}}',
+        b'{"trackingId":"\\u0061","status":{"name":"SEEN","updatedDate":"2026-07-05"}}',
+        b'{"trackingId":"a\\tb","status":{"name":"SEEN","updatedDate":"2026-07-05"}}',
+        b'{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"},"price":1E400}',
+        b'{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"},"price":0.1000}',
+        b'{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"}} x',
+        b'\xef\xbb\xbf{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"}}',
+        b'{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"},"ttl":nonsense}',
+        b'{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"},"body":"\xff"}',
+        b'{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"},"body":{"a":[}}',
+        b'{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"},"body":"\x01"}',
+    ],
+)
+def test_bytes_that_only_look_plain_are_read_as_ever(body: bytes) -> None:
+    assert repr(translate(body)) == repr(translate_anything(body, None))
