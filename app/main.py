@@ -4,7 +4,6 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from functools import partial
 from typing import Final
 
 import httpx
@@ -16,7 +15,7 @@ from app.api.parts import Parts
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
 from app.api.short_cut import ShortCut
-from app.db.count_folding import fold_counts
+from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
 from app.db.ingest_session import IngestSession
 from app.domain.callback_token import CallbackTokens
@@ -141,7 +140,7 @@ def _parts(settings: Settings) -> Parts:
 
 def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     duties = (
-        Duty("fold counts", _FOLD_EVERY, partial(fold_counts, parts.database)),
+        Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold),
         Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
         Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch),
         Duty("measure the feed", _FEED_EVERY, parts.feed.measure),

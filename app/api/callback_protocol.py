@@ -61,12 +61,18 @@ class CallbackProtocol(HttpToolsProtocol):
         if self._is_held and not self.transport.is_closing():  # the body is not all there yet
             self._let_go()
 
+    def on_message_begin(self) -> None:
+        """A request begins. The scope that ASGI needs is made when it is needed."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
     def on_headers_complete(self) -> None:
         """All headers of a request are there."""
         if self._may_be_taken():
             self._is_held, self._held_body = True, b""
         else:
-            super().on_headers_complete()
+            self._begin_asgi()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body is there."""
@@ -114,9 +120,16 @@ class CallbackProtocol(HttpToolsProtocol):
     def _let_go(self) -> None:
         """Leave the request that is held to uvicorn."""
         self._is_held = False
-        super().on_headers_complete()
+        self._begin_asgi()
         if self._held_body:
             super().on_body(self._held_body)
+
+    def _begin_asgi(self) -> None:
+        url, expected, headers = self.url, self.expect_100_continue, self.headers
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expected
+        self.headers.extend(headers)
+        super().on_headers_complete()
 
     def _answer(self, answer: Answer) -> None:
         exchange = self._exchange

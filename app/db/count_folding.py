@@ -1,5 +1,7 @@
 """Folding the appended changes of the campaigns' counts into one row for each status."""
 
+import time
+from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import text
@@ -11,13 +13,15 @@ _FOLD_LOCK: Final = 7_021_002
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(:lock)"
 #: So that one fold stays short however many changes have gathered.
 MAX_DELTAS: Final = 50_000
+#: Longer than any transaction that appends changes may take.
+_ENDED_AFTER_SECONDS: Final = 60.0
 
 #: One statement: whoever reads the counts sees each change in one place exactly.
 _FOLD: Final = """
 WITH gone AS (
     DELETE FROM campaign_count_deltas
-    WHERE id IN (SELECT id FROM campaign_count_deltas ORDER BY id LIMIT :most)
-    RETURNING campaign_tracking_id, status, messages
+    WHERE id IN (SELECT id FROM campaign_count_deltas WHERE id > :floor ORDER BY id LIMIT :most)
+    RETURNING id, campaign_tracking_id, status, messages
 ),
 folded AS (
     INSERT INTO campaign_counts AS c (campaign_tracking_id, status, messages)
@@ -26,14 +30,43 @@ folded AS (
     ON CONFLICT (campaign_tracking_id, status) DO UPDATE SET
         messages = c.messages + excluded.messages
 )
-SELECT count(*) FROM gone
+SELECT count(*), coalesce(max(id), 0) FROM gone
 """
 
 
-async def fold_counts(database: Database) -> int:
-    """Fold at most `MAX_DELTAS` changes; how many. 0 also while another process is at it."""
-    async with database.writing() as session:
-        if not await session.scalar(text(_LOCK), {"lock": _FOLD_LOCK}):
-            return 0
-        result = await session.execute(text(_FOLD), {"most": MAX_DELTAS})
-        return int(result.scalar_one())
+class CountFolding:
+    """
+    Folds the counts, and remembers up to where nothing is left.
+
+    While somebody holds a snapshot, PostgreSQL must keep what was folded before. A fold that looked
+    through all of that for what is left would take longer each second.
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        #: No change has this id or a lesser one.
+        self._floor = 0
+        #: The greatest id that was folded at some time. Lesser ones may have been committed since.
+        self._seen: tuple[float, int] | None = None
+
+    async def fold(self) -> int:
+        """Fold at most `MAX_DELTAS` changes; how many. 0 also while another process is at it."""
+        began = self._clock()
+        async with self._database.writing() as session:
+            if not await session.scalar(text(_LOCK), {"lock": _FOLD_LOCK}):
+                return 0
+            result = await session.execute(text(_FOLD), {"floor": self._floor, "most": MAX_DELTAS})
+            folded, greatest = result.one()
+        self._raise_floor(began, folded=folded, greatest=greatest)
+        return int(folded)
+
+    def _raise_floor(self, began: float, *, folded: int, greatest: int) -> None:
+        if self._seen is None:
+            self._seen = (self._clock(), greatest)
+            return
+        at, seen = self._seen
+        # All lesser ones were visible to this fold, and it did not stop before them.
+        if began - at > _ENDED_AFTER_SECONDS and folded < MAX_DELTAS:
+            self._floor = max(self._floor, seen)
+            self._seen = (self._clock(), greatest)

@@ -6,7 +6,7 @@ import pytest
 
 from app.db import count_folding
 from app.db.campaigns import counts_of
-from app.db.count_folding import fold_counts
+from app.db.count_folding import CountFolding
 from app.db.database import Database
 
 
@@ -15,6 +15,11 @@ async def database(url: str) -> AsyncIterator[Database]:
     database = Database(url, name="tests")
     yield database
     await database.close()
+
+
+@pytest.fixture
+def folding(database: Database) -> CountFolding:
+    return CountFolding(database)
 
 
 async def _append(connection: asyncpg.Connection, *deltas: tuple[str, str, int]) -> None:
@@ -29,10 +34,12 @@ async def _left(connection: asyncpg.Connection) -> int:
     return int(await connection.fetchval("SELECT count(*) FROM campaign_count_deltas"))
 
 
-async def test_folding_changes_no_count(database: Database, connection: asyncpg.Connection) -> None:
+async def test_folding_changes_no_count(
+    database: Database, folding: CountFolding, connection: asyncpg.Connection
+) -> None:
     await _append(connection, ("c", "QUEUED", 5), ("c", "QUEUED", -2), ("d", "SENT", 1))
     before = [await counts_of(database, campaign) for campaign in "cd"]
-    assert await fold_counts(database) == 3
+    assert await folding.fold() == 3
     assert await _left(connection) == 0
     await _append(connection, ("c", "QUEUED", -3), ("c", "SEEN", 3))
     assert [await counts_of(database, campaign) for campaign in "cd"] == [
@@ -40,35 +47,38 @@ async def test_folding_changes_no_count(database: Database, connection: asyncpg.
         before[1],
     ]
     assert before == [{"QUEUED": 3}, {"SENT": 1}]
-    assert await fold_counts(database) == 2
+    assert await folding.fold() == 2
     assert await counts_of(database, "c") == {"QUEUED": 0, "SEEN": 3}
 
 
-async def test_nothing_to_fold_is_nothing_to_do(database: Database) -> None:
-    assert await fold_counts(database) == 0
+async def test_nothing_to_fold_is_nothing_to_do(folding: CountFolding) -> None:
+    assert await folding.fold() == 0
 
 
 async def test_one_fold_is_bounded(
-    database: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    folding: CountFolding,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(count_folding, "MAX_DELTAS", 4)
     await _append(connection, *[("c", "SENT", 1)] * 10)
-    assert [await fold_counts(database) for _ in range(4)] == [4, 4, 2, 0]
+    assert [await folding.fold() for _ in range(4)] == [4, 4, 2, 0]
     assert await counts_of(database, "c") == {"SENT": 10}
 
 
 async def test_only_one_process_folds_at_a_time(
-    database: Database, connection: asyncpg.Connection
+    folding: CountFolding, connection: asyncpg.Connection
 ) -> None:
     await _append(connection, ("c", "SENT", 1))
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", count_folding._FOLD_LOCK)
-        assert await fold_counts(database) == 0
-    assert await fold_counts(database) == 1
+        assert await folding.fold() == 0
+    assert await folding.fold() == 1
 
 
 async def test_counts_stay_exact_while_several_fold_and_others_append(
-    database: Database, url: str
+    database: Database, folding: CountFolding, url: str
 ) -> None:
     writers = [await asyncpg.connect(url) for _ in range(3)]
     appending = asyncio.gather(
@@ -76,10 +86,10 @@ async def test_counts_stay_exact_while_several_fold_and_others_append(
     )
     seen = [{"SENT": 0, "SEEN": 0}]
     while not appending.done():
-        await asyncio.gather(fold_counts(database), fold_counts(database))
+        await asyncio.gather(folding.fold(), folding.fold())
         seen.append({"SENT": 0, "SEEN": 0, **await counts_of(database, "c")})
     await appending
-    await fold_counts(database)
+    await folding.fold()
     assert await counts_of(database, "c") == {"SENT": 600, "SEEN": 1200}
     assert seen == sorted(seen, key=lambda counts: (counts["SENT"], counts["SEEN"]))
     for writer in writers:
@@ -87,14 +97,39 @@ async def test_counts_stay_exact_while_several_fold_and_others_append(
 
 
 async def test_what_has_not_committed_when_a_fold_passes_is_folded_by_the_next(
-    database: Database, connection: asyncpg.Connection, url: str
+    database: Database, folding: CountFolding, connection: asyncpg.Connection, url: str
 ) -> None:
     slow = await asyncpg.connect(url)
     async with slow.transaction():
         await _append(slow, ("c", "SENT", 1))
         await _append(connection, ("c", "SENT", 10))
-        assert await fold_counts(database) == 1
+        assert await folding.fold() == 1
     assert await counts_of(database, "c") == {"SENT": 11}
-    assert await fold_counts(database) == 1
+    assert await folding.fold() == 1
     assert await counts_of(database, "c") == {"SENT": 11}
+    await slow.close()
+
+
+async def test_what_was_folded_long_ago_is_not_looked_through_again(
+    database: Database, connection: asyncpg.Connection, url: str
+) -> None:
+    now = [0.0]
+    folding = CountFolding(database, clock=lambda: now[0])
+    slow = await asyncpg.connect(url)
+    transaction = slow.transaction()
+    await transaction.start()
+    await _append(slow, ("c", "SENT", 1))
+    await _append(connection, ("c", "SENT", 10))
+    assert await folding.fold() == 1
+    now[0] += 30
+    assert await folding.fold() == 0
+    assert folding._floor == 0
+    await transaction.commit()
+    now[0] += 40
+    assert await folding.fold() == 1
+    greatest = await connection.fetchval("SELECT last_value FROM campaign_count_deltas_id_seq")
+    assert folding._floor == greatest
+    await _append(connection, ("c", "SENT", 100))
+    assert await folding.fold() == 1
+    assert await counts_of(database, "c") == {"SENT": 111}
     await slow.close()

@@ -24,7 +24,8 @@ _UNFINISHED = "postgres.new-"
 _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "128MB",
-    "max_wal_size": "1GB",
+    # After a checkpoint each page is logged whole once: with many messages several for each event.
+    "max_wal_size": "4GB",
     # Enough for a base backup, and a standby to move to a server of one's own.
     "max_wal_senders": "4",
     "timezone": "UTC",
