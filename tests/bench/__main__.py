@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from tests.bench import comparison, latency, memory, overload, reads, snapshot, workers, wrk
+from tests.bench import comparison, latency, memory, overload, reads, scale, snapshot, workers, wrk
 from tests.bench.group import Findings, Group, Setting
 from tests.bench.report import missed, table_of, write
 
@@ -23,6 +23,7 @@ GROUPS: Final[Sequence[Group]] = (
     workers.GROUP,
     snapshot.GROUP,
     reads.GROUP,
+    scale.GROUP,
 )
 
 _NAMES: Final = [name for group in GROUPS for name in group.names]
@@ -32,12 +33,15 @@ console = Console()
 progress = Console(stderr=True, highlight=False)
 
 
-def bench(
+def bench(  # noqa: PLR0913, PLR0917 (each is an option of the command)
     rounds: Annotated[int, typer.Option(min=1, max=50, help="How often each is measured.")] = 3,
     seconds: Annotated[int, typer.Option(min=1, max=60, help="For how long each time.")] = 5,
     minutes: Annotated[
         int, typer.Option(min=0, max=600, help="For how long to watch memory grow; 0: not.")
     ] = 0,
+    events: Annotated[
+        int, typer.Option(min=30_000, help="How many a full database has, against an empty one.")
+    ] = 300_000,
     only: Annotated[
         list[str] | None, typer.Option(help=f"What to measure: {', '.join(_NAMES)}.")
     ] = None,
@@ -52,7 +56,7 @@ def bench(
     """
     chosen = frozenset(only or ())
     _require(chosen)
-    findings = asyncio.run(_measured(rounds, seconds, minutes, chosen))
+    findings = asyncio.run(_measured(rounds, seconds, minutes, events, chosen))
     write(output, findings, rounds=rounds, seconds=seconds)
     console.print(table_of(findings.figures))
     console.print(f"Absolute figures mean nothing elsewhere. All of them: {output}", markup=False)
@@ -69,13 +73,15 @@ def _require(chosen: frozenset[str]) -> None:
         raise typer.Exit(2)
 
 
-async def _measured(rounds: int, seconds: int, minutes: int, only: frozenset[str]) -> Findings:
+async def _measured(
+    rounds: int, seconds: int, minutes: int, events: int, only: frozenset[str]
+) -> Findings:
     _cancel_on_sigterm()
     findings = Findings()
     for group in GROUPS:
         if group.is_wanted(only):
             with _folder() as folder:
-                setting = Setting(Path(folder), rounds, seconds, minutes, only, _say)
+                setting = Setting(Path(folder), rounds, seconds, minutes, events, only, _say)
                 findings.add(await group.measure(setting))
     return findings
 

@@ -40,6 +40,8 @@ class Setting(NamedTuple):
     seconds: int
     #: For how long the growth of memory is watched; 0: not at all.
     minutes: int
+    #: How many events a full database has.
+    events: int
     #: The names to measure; empty: all.
     only: frozenset[str]
     say: Say

@@ -27,7 +27,7 @@ async def test_whoever_cannot_be_had_is_skipped_and_said(
     house = House({"absent": "nobody"}, _refused)  # type: ignore[arg-type]
     monkeypatch.setattr(comparison, "_HOUSES", [house])
     said: list[str] = []
-    setting = Setting(tmp_path, 1, 1, 0, frozenset(), said.append)
+    setting = Setting(tmp_path, 1, 1, 0, 30_000, frozenset(), said.append)
     findings = await comparison.measure(setting)
     assert findings.skipped == ["absent: not here"]
     assert "skipping absent: not here" in said

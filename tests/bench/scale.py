@@ -1,0 +1,80 @@
+"""
+What very many events cost: `python -m tests.bench --only scale_bytes … --events 10000000`.
+
+A full database is compared with a small one on the same server, in turn: how fast events are
+stored, how long readers wait, and how many bytes an event takes with all that follows from it.
+"""
+
+import time
+from random import Random
+from typing import Final
+
+import asyncpg
+
+from tests.bench.figure import Bound, Figure
+from tests.bench.group import Findings, Group, Setting
+from tests.bench.scale_ingest import rates
+from tests.bench.scale_reads import READS, latencies
+from tests.bench.scale_sides import Side, loaded
+from tests.bench.scale_sizes import sizes_of
+
+_INGEST: Final = "scale_ingest"
+_BYTES: Final = "scale_bytes"
+_SEED: Final = 1
+
+
+async def measure(setting: Setting) -> Findings:
+    """All figures of this group."""
+    started = time.monotonic()
+    async with loaded(setting.folder, setting.events, setting.say) as (big, small):
+        took = {"events": setting.events, "seconds": round(time.monotonic() - started, 1)}
+        findings = await measured(setting, big, small)
+    findings.details["scale_loaded"] = took
+    return findings
+
+
+async def measured(setting: Setting, big: Side, small: Side) -> Findings:
+    """All figures of two databases that are there."""
+    findings = Findings()
+    if setting.wants(_BYTES):
+        findings.add(await _bytes(big))
+    for name in READS:
+        if setting.wants(name):
+            findings.add(await _read(setting, name, big, small))
+    if setting.wants(_INGEST):
+        findings.add(await _ingest(setting, big, small))
+    return findings
+
+
+async def _bytes(side: Side) -> Findings:
+    connection = await asyncpg.connect(side.url, timeout=60)
+    sizes = await sizes_of(connection)
+    await connection.close()
+    says = "bytes stored for an event ÷ bytes of its payload"
+    figure = Figure(
+        _BYTES, says, [sizes.per_event / sizes.payload], Bound(0.8, aim=0.55, is_ceiling=True)
+    )
+    return Findings([figure], details={_BYTES: sizes.document()})
+
+
+async def _read(setting: Setting, name: str, big: Side, small: Side) -> Findings:
+    read, rng = READS[name], Random(_SEED)  # noqa: S311 (no secret)
+    setting.say(f"in turn: {read.says}")
+    found = [await latencies(read, big, small, rng) for _ in range(setting.rounds)]
+    says = f"{read.says}: time with much in the database ÷ with little"
+    figure = Figure(name, says, [each.ratio for each in found], read.bound)
+    return Findings([figure], details={name: [each._asdict() for each in found]})
+
+
+async def _ingest(setting: Setting, big: Side, small: Side) -> Findings:
+    setting.say("in turn: storing events")
+    found = [
+        await rates(big, small, f"round {number}", seconds=setting.seconds)
+        for number in range(setting.rounds)
+    ]
+    says = "events stored with much in the database ÷ with little"
+    figure = Figure(_INGEST, says, [each.ratio for each in found], Bound(0.85, aim=0.95))
+    return Findings([figure], details={_INGEST: [each._asdict() for each in found]})
+
+
+GROUP: Final = Group((_BYTES, *READS, _INGEST), measure)

@@ -1,0 +1,67 @@
+"""What is loaded quickly is what the callback path would have stored."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.db.database import migrate_database
+from app.db.ingest import append_events
+from app.db.payloads import opened
+from app.domain.event import DeliveryEvent, Source
+from tests.bench.scale_load import load
+from tests.bench.scale_story import last_months
+from tests.promises.stage import Postgres
+
+EVENTS = 3_000
+_OF_EVENTS = ", ".join(DeliveryEvent._fields)
+_MESSAGES = "SELECT * FROM messages ORDER BY message_tracking_id"
+_COUNTS = """
+SELECT campaign_tracking_id, status, sum(messages)
+FROM (SELECT campaign_tracking_id, status, messages FROM campaign_counts
+      UNION ALL SELECT campaign_tracking_id, status, messages FROM campaign_count_deltas) AS all_
+GROUP BY 1, 2 HAVING sum(messages) <> 0 ORDER BY 1, 2
+"""
+
+
+@pytest.fixture
+async def postgres(tmp_path: Path) -> AsyncIterator[Postgres]:
+    """One whose settings may be changed."""
+    postgres = Postgres(tmp_path)
+    await postgres.start()
+    yield postgres
+    await postgres.stop()
+
+
+async def _rows(connection: asyncpg.Connection, query: str) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in row.items() if name != "updated_at"}
+        for row in await connection.fetch(query)
+    ]
+
+
+def _event(row: asyncpg.Record) -> DeliveryEvent:
+    event = DeliveryEvent(*row)
+    return event._replace(
+        source=Source(event.source),
+        payload=opened(event.payload, event.payload_dictionary),
+        payload_dictionary=0,
+    )
+
+
+@pytest.mark.slow
+async def test_what_is_loaded_is_what_ingest_would_have_stored(
+    postgres: Postgres, connection: asyncpg.Connection
+) -> None:
+    await migrate_database(postgres.url)
+    await load(postgres.url, last_months("test", EVENTS, 20))
+    loaded = await asyncpg.connect(postgres.url)
+    rows = await loaded.fetch(f"SELECT {_OF_EVENTS} FROM events ORDER BY id")  # noqa: S608
+    assert len(rows) == EVENTS
+    for first in range(0, EVENTS, 100):
+        await append_events(connection, [_event(row) for row in rows[first : first + 100]])
+    assert await _rows(loaded, _MESSAGES) == await _rows(connection, _MESSAGES)
+    assert await _rows(loaded, _COUNTS) == await _rows(connection, _COUNTS)
+    await loaded.close()
