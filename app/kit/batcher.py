@@ -14,13 +14,18 @@ Done = Callable[[R | BaseException], object]
 
 _UNBOUNDED: Final = sys.maxsize
 
+#: How much of the budget may be spent on waiting, and how much on one flush.
+_HALF: Final = 0.5
+#: What the newest flush weighs in the time that one is expected to take.
+_NEWEST: Final = 0.2
+
 
 class BatcherError(Exception):
     """The batcher could not take an item, or not finish it in time."""
 
 
 class Full(BatcherError):
-    """As much as is allowed is waiting already, or the batcher is closing."""
+    """As much is waiting as is allowed or can be flushed in time, or the batcher is closing."""
 
 
 class TooLate(BatcherError):
@@ -84,6 +89,10 @@ class Batcher(Generic[T, R]):
     There is no linger timer: an item that finds the batcher idle is flushed at once, and under
     load the batches grow by themselves. Every batch ends within `budget_seconds` of its first
     item, whatever the flush does: a flush that is still busy then is cancelled and left behind.
+
+    To have begun what cannot be ended in time would cost those behind it their time as well. So no
+    more batches wait than are expected to be flushed in half of the budget, and one that has less
+    time left than a flush is expected to take is not begun.
     """
 
     def __init__(  # noqa: PLR0913 (each bound by its name)
@@ -115,6 +124,8 @@ class Batcher(Generic[T, R]):
         self._waiting: deque[_Batch[T, R]] = deque()
         self._pending_items = 0
         self._pending_weight = 0
+        #: As the last ones took it; at most half of the budget.
+        self._flush_seconds = 0.0
         self._closing = False
         self._runner: asyncio.Task[None] | None = None
         self._abandoned: set[asyncio.Task[Sequence[R]]] = set()
@@ -168,11 +179,11 @@ class Batcher(Generic[T, R]):
             or pending_weight > self._max_pending_weight
         ):
             raise Full
-        self._pending_items += 1
-        self._pending_weight = pending_weight
         batch = self._waiting[-1] if self._waiting else None
         if batch is None or not self._has_room(batch):
             batch = self._new_batch()
+        self._pending_items += 1
+        self._pending_weight = pending_weight
         batch.weight += weight
         return batch
 
@@ -180,6 +191,8 @@ class Batcher(Generic[T, R]):
         return len(batch.items) < self._max_batch_items and batch.weight < self._max_batch_weight
 
     def _new_batch(self) -> _Batch[T, R]:
+        if (len(self._waiting) + 1) * self._flush_seconds > _HALF * self._budget_seconds:
+            raise Full
         loop = asyncio.get_running_loop()
         batch: _Batch[T, R] = _Batch(loop, loop.time() + self._budget_seconds)
         self._waiting.append(batch)
@@ -219,13 +232,16 @@ class Batcher(Generic[T, R]):
 
     def _begun(self, batch: _Batch[T, R]) -> asyncio.Task[Sequence[R]] | None:
         loop = asyncio.get_running_loop()
-        if batch.deadline <= loop.time():
+        if batch.deadline <= loop.time() + self._flush_seconds:
             return None
         return loop.create_task(self._flushed(batch.items))
 
     async def _finish(self, batch: _Batch[T, R], flushing: asyncio.Task[Sequence[R]]) -> None:
-        left = batch.deadline - asyncio.get_running_loop().time()
-        done, _ = await asyncio.wait({flushing}, timeout=left)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        done, _ = await asyncio.wait({flushing}, timeout=batch.deadline - began)
+        took = min(loop.time() - began, _HALF * self._budget_seconds)
+        self._flush_seconds += (took - self._flush_seconds) * _NEWEST
         if not done:
             self._leave_behind(flushing)
         elif not flushing.cancelled():

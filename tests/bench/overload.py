@@ -12,8 +12,6 @@ from tests.bench.run import Counts, difference, mark, run
 from tests.bench.stage import Stage, staged
 
 _TIMES: Final = 2
-#: So many that more would not store more.
-_CONNECTIONS: Final = 512
 _WARM_UP_SECONDS: Final = 1
 
 
@@ -37,7 +35,8 @@ class _Flood:
         stored = self.added["fresh"] + self.added["duplicate"]
         if not self.told["stored"] <= stored <= self.told["due"]:
             yield f"overload: {self.told['stored']} were acknowledged, {stored} are stored"
-        if self.added["fresh"] != self.added["rows"]:
+        # A flush that was left behind may have come to its end: that is in nobody's count.
+        if self.added["fresh"] > self.added["rows"]:
             yield f"overload: what is new is not a row: {self.added}"
 
 
@@ -55,7 +54,7 @@ async def measure(setting: Setting) -> Findings:
 
 async def _flood(stage: Stage, setting: Setting, number: int) -> _Flood:
     setting.say(f"round {number + 1}: twice as many callbacks as can be stored")
-    sustained = (await run(stage, setting.seconds, connections=_CONNECTIONS)).load.per_second
+    sustained = (await run(stage, setting.seconds)).load.per_second
     stored = await stage.counts()
     told = await _posted(stage, _TIMES * sustained, setting.seconds)
     added = difference(stored, await stage.counts())

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Never
 
 import pytest
@@ -428,3 +429,50 @@ async def test_a_heavy_batch_takes_no_more_items() -> None:
     batcher.put(6, outcomes.append, weight=25)
     await _settled()
     assert outcomes == [f"done {item}" for item in (1, 2, 3, 4, 6)]
+
+
+async def _slow(items: Sequence[int]) -> Sequence[str]:
+    await asyncio.sleep(0.05)
+    return [f"done {item}" for item in items]
+
+
+async def test_no_more_wait_than_can_be_flushed_in_half_of_the_budget() -> None:
+    batcher = batcher_of(_slow, max_batch_items=1, budget_seconds=0.4)
+    for item in range(10):
+        await batcher.submit(item)
+    outcomes: list[str | BaseException] = []
+    taken = 0
+    with suppress(Full):
+        for item in range(20):
+            batcher.put(item, outcomes.append)
+            taken += 1
+    assert taken in range(3, 6)
+    await asyncio.sleep(0.5)
+    assert outcomes == [f"done {item}" for item in range(taken)]
+    assert await batcher.submit(1) == "done 1"
+
+
+async def test_a_batch_that_cannot_be_flushed_in_time_is_not_begun() -> None:
+    flushes = Flushes()
+    seconds = 0.04
+
+    async def flush(items: Sequence[int]) -> Sequence[str]:
+        await asyncio.sleep(seconds)
+        return await flushes(items)
+
+    batcher = batcher_of(flush, max_batch_items=1, budget_seconds=0.2)
+    for item in range(10):
+        await batcher.submit(item)
+    seconds = 0.17
+    tasks = await _submitted(batcher, 10, 11)
+    assert [type(outcome) for outcome in await _ends(tasks)] == [str, TooLate]
+    assert flushes.batches[-1] == [10]
+
+
+async def test_after_a_flush_that_took_too_long_the_next_is_tried() -> None:
+    flushes = Flushes(held=True)
+    batcher = batcher_of(flushes, budget_seconds=0.05)
+    for item in range(30):
+        assert [type(end) for end in await _ends(await _submitted(batcher, item))] == [TooLate]
+    flushes.gate.set()
+    assert await batcher.submit(99) == "done 99"
