@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import httpx
@@ -15,6 +16,7 @@ from app.api.parts import Parts
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
 from app.api.short_cut import ShortCut
+from app.db.bi.folding import fold_events
 from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
 from app.db.ingest_session import IngestSession
@@ -27,6 +29,7 @@ from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
 from app.services.attempts import Attempts
+from app.services.bi_watch import BiWatch
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
 from app.services.feed import make_feed
@@ -36,6 +39,8 @@ from app.services.launch import Launching
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)
+_FOLD_EVENTS_EVERY: Final = timedelta(seconds=2)
+_BI_WATCH_EVERY: Final = timedelta(seconds=10)
 _RELAUNCH_EVERY: Final = timedelta(seconds=5)
 _FEED_EVERY: Final = timedelta(seconds=1)
 _FORGET_EVERY: Final = timedelta(hours=1)
@@ -138,15 +143,23 @@ def _parts(settings: Settings) -> Parts:
     )
 
 
+def _bi_watch(settings: Settings, parts: Parts) -> BiWatch:
+    databases = [parts.database, parts.reads] if settings.database_read_url else [parts.database]
+    longest = timedelta(seconds=settings.bi_max_seconds)
+    return BiWatch(*databases, metrics=parts.metrics, longest=longest)
+
+
 def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
-    duties = (
+    duties = [
         Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold),
+        Duty("fold events for BI", _FOLD_EVENTS_EVERY, partial(fold_events, parts.database)),
         Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
         Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch),
         Duty("measure the feed", _FEED_EVERY, parts.feed.measure),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
+        Duty("end long queries of analysts", _BI_WATCH_EVERY, _bi_watch(settings, parts).look),
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
-    )
+    ]
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="Larger callbacks are answered 413."
     )
+    bi_max_seconds: int = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        description="After how many seconds an analyst's transaction is ended.",
+    )
     surface: Literal["all", "callbacks", "api"] = Field(
         default="all", description="What this process serves; set by `serve --surface`."
     )

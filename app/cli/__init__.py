@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import api_key, campaign
+from app.cli import api_key, bi_user, campaign
 from app.cli.demo import demo
 from app.cli.migrate import migrate
 from app.cli.openapi import openapi
@@ -11,6 +11,7 @@ from app.cli.simulate import simulate
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(api_key.app, name="api-key")
+app.add_typer(bi_user.app, name="bi-user")
 app.add_typer(campaign.app, name="campaign")
 app.command()(demo)
 app.command()(serve)

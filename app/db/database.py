@@ -5,14 +5,18 @@ from contextlib import asynccontextmanager
 from typing import Final, cast
 
 import asyncpg
+import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.db.bi_access import grant_bi_access
 from app.db.engine import make_engine
 from app.db.failures import translated
 from app.db.feed_epoch import keep_epoch
 from app.db.schema import migrate, require_current
 from app.errors import DatabaseUnavailable
+
+log = structlog.get_logger()
 
 _API_POOL_ITEMS: Final = 8
 _API_TIMEOUT_SECONDS: Final = 5.0
@@ -32,12 +36,13 @@ class Database:
         name: str = "api",
         pool_items: int = _API_POOL_ITEMS,
         session_settings: Mapping[str, str] | None = None,
+        statement_timeout_seconds: float = _API_TIMEOUT_SECONDS,
     ) -> None:
         self._engine: AsyncEngine = make_engine(
             url,
             name=name,
             pool_items=pool_items,
-            statement_timeout_seconds=_API_TIMEOUT_SECONDS,
+            statement_timeout_seconds=statement_timeout_seconds,
             session_settings=session_settings,
         )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -119,7 +124,10 @@ class Database:
 
 async def migrate_database(url: str) -> str:
     """
-    Bring the schema and the feed's epoch up to date, and return the version of the schema.
+    Bring the schema, the feed's epoch and the analysts' rights up to date.
+
+    Returns:
+        The version of the schema.
 
     Raises:
         DatabaseUnavailable: it cannot be reached.
@@ -129,7 +137,7 @@ async def migrate_database(url: str) -> str:
     )
     try:
         version = await migrate(engine)
-        await _keep_epoch(url)
+        await _keep_what_dumps_lack(url)
     except (SQLAlchemyError, OSError) as error:
         raise _unavailable(error) from error
     else:
@@ -138,10 +146,13 @@ async def migrate_database(url: str) -> str:
         await engine.dispose()
 
 
-async def _keep_epoch(url: str) -> None:
+async def _keep_what_dumps_lack(url: str) -> None:
     database = Database(url, name="migrate", pool_items=1)
     try:
         await database.keep_epoch()
+        async with database.driver() as connection:
+            if lacking := await grant_bi_access(connection):
+                log.warning("rights of analysts are incomplete", statements=lacking)
     finally:
         await database.close()
 

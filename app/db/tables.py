@@ -321,6 +321,108 @@ class CampaignCountDeltaRow(Row):
     messages: Mapped[int]
 
 
+class BiRollupStateRow(Row):
+    """Up to which place of the feed the roll-ups for BI tools are folded. One row."""
+
+    __tablename__ = "bi_rollup_state"
+
+    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger)
+    xid: Mapped[int] = mapped_column(TransactionId)
+    id: Mapped[int]
+    newest_received_at: Mapped[datetime | None]
+    newest_occurred_at: Mapped[datetime | None]
+
+
+class BiRollupHourlyRow(Row):
+    """How many events there were, as far as they are folded in."""
+
+    __tablename__ = "bi_rollup_hourly"
+
+    #: Of `occurred_at`, in UTC; '-infinity' when the provider told no time.
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    #: A hash of the columns that follow: together they can be too long for an index.
+    identity: Mapped[UUID] = mapped_column(primary_key=True)
+    #: The trackingId, or "ours:" and our id where that is not known.
+    campaign_key: Mapped[str | None] = mapped_column(Bytewise)
+    country: Mapped[str | None] = mapped_column(Bytewise)
+    sender: Mapped[str | None] = mapped_column(Bytewise)
+    label: Mapped[str | None] = mapped_column(Bytewise)
+    status: Mapped[str] = mapped_column(Bytewise)
+    events: Mapped[int]
+
+
+class BiEventCorrectionRow(Row):
+    """A stored event counts differently since it was told again: -1 as it was, 1 as it is."""
+
+    __tablename__ = "bi_event_corrections"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    #: The place of the event, with `xid` and `event_id`.
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger)
+    xid: Mapped[int] = mapped_column(TransactionId)
+    event_id: Mapped[int]
+    message_tracking_id: Mapped[str] = mapped_column(Bytewise)
+    hour: Mapped[datetime]
+    campaign_key: Mapped[str | None] = mapped_column(Bytewise)
+    country: Mapped[str | None] = mapped_column(Bytewise)
+    sender: Mapped[str | None] = mapped_column(Bytewise)
+    label: Mapped[str | None] = mapped_column(Bytewise)
+    status: Mapped[str] = mapped_column(Bytewise)
+    events: Mapped[int]
+
+    __table_args__ = (Index("bi_event_corrections_place_idx", "feed_epoch", "xid", "event_id"),)
+
+
+class BiCountedMessageRow(Row):
+    """What a message was counted as in the durations and the reasons, so that it can be moved."""
+
+    __tablename__ = "bi_counted_messages"
+
+    message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    campaign_key: Mapped[str | None] = mapped_column(Bytewise)
+    deliver_bucket: Mapped[int | None] = mapped_column(SmallInteger)
+    see_bucket: Mapped[int | None] = mapped_column(SmallInteger)
+    #: Its status, if that is a failure.
+    failure: Mapped[str | None] = mapped_column(Bytewise)
+    detailed_status: Mapped[str | None] = mapped_column(Bytewise)
+    description: Mapped[str | None] = mapped_column(Bytewise)
+
+    __table_args__ = (
+        Index(
+            "bi_counted_messages_opted_out_idx",
+            "message_tracking_id",
+            postgresql_where=text("lower(detailed_status) = 'opted out'"),
+        ),
+    )
+
+
+class BiDurationRow(Row):
+    """How many messages of a campaign took about as long: a logarithmic histogram."""
+
+    __tablename__ = "bi_durations"
+
+    campaign_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    #: 1: until delivered; 2: from then until seen.
+    measure: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    messages: Mapped[int]
+
+
+class BiFailureReasonRow(Row):
+    """How many messages of a campaign failed for a reason, as far as they are folded in."""
+
+    __tablename__ = "bi_failure_reasons"
+
+    #: A hash of the columns that follow.
+    identity: Mapped[UUID] = mapped_column(primary_key=True)
+    campaign_key: Mapped[str | None] = mapped_column(Bytewise)
+    failure: Mapped[str] = mapped_column(Bytewise)
+    detailed_status: Mapped[str | None] = mapped_column(Bytewise)
+    description: Mapped[str | None] = mapped_column(Bytewise)
+    messages: Mapped[int]
+
+
 class QuarantineRow(Row):
     """Bytes that could not be read, or may not be believed."""
 

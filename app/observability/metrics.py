@@ -84,6 +84,12 @@ class Metrics:
             "Transactions begun since the oldest writing one that still runs: the age of xmin.",
             registry=self.registry,
         )
+        self.bi_sessions_ended = Counter(
+            "receiver_bi_sessions_ended",
+            "Analysts' sessions that overdid it, by what was done (cancelled, terminated).",
+            ["how"],
+            registry=self.registry,
+        )
 
     def exposition(self) -> bytes:
         """Everything, in the text format of Prometheus."""

@@ -1,0 +1,155 @@
+"""`routee-receiver bi-user`: the logins with which analysts' programs read the views."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.cli.running import console, current_database, database_url, loaded_settings, run, say
+from app.db.bi_address import address, on_localhost, socket_folder_of
+from app.db.bi_login import BiLogin, check_name
+from app.db.bi_users import (
+    KnownLogin,
+    NotAllowed,
+    bi_logins,
+    create_bi_login,
+    remove_bi_login,
+)
+from app.db.database import Database
+from app.kit.scram import make_verifier
+from app.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Make, list and remove the logins of analysts, who read the views of schema bi_v1 in SQL.",
+)
+
+_PASSWORD_BYTES = 32
+
+Name = Annotated[str, typer.Option(help="Its name: a-z, 0-9 and _, a letter first.")]
+
+
+@app.command()
+def create(
+    name: Name,
+    pii: Annotated[  # noqa: FBT002 (an option of the command line)
+        bool, typer.Option("--pii", help="It sees telephone numbers whole, not masked.")
+    ] = False,
+    max_connections: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many connections it may have at once.")
+    ] = 10,
+) -> None:
+    """
+    Make a login for Power BI, Excel, Grafana, Superset and the like.
+
+    The last line of the output is its connection URI, with a password that is stored nowhere: keep
+    it. The login reads the views of schema bi_v1 and nothing else. Its transactions are ended after
+    RECEIVER_BI_MAX_SECONDS.
+
+    Making logins takes a database role with CREATEROLE, or a superuser as the embedded PostgreSQL
+    has. With another role this prints the statements that an administrator must run instead.
+
+    Example: routee-receiver bi-user create --name powerbi
+    """
+    settings = loaded_settings()
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    login = BiLogin(name, make_verifier(password), pii, settings.bi_max_seconds, max_connections)
+    uri = run(_create(settings, login, password))
+    if uri is None:
+        raise typer.Exit(1)
+    typer.echo(uri)
+
+
+@app.command(name="list")
+def list_logins() -> None:
+    """List the logins of analysts, and how many sessions each has now."""
+    table = Table("name", "telephone numbers", "connections at most", "sessions now")
+    for login in run(_list(loaded_settings())):
+        most = str(login.max_connections) if login.max_connections >= 0 else "any"
+        numbers = "whole" if login.pii else "masked"
+        table.add_row(login.name, numbers, most, str(login.sessions))
+    console.print(table)
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """
+    Remove a login. Its sessions end at once.
+
+    Example: routee-receiver bi-user remove --name powerbi
+    """
+    if not run(_remove(loaded_settings(), name)):
+        say(f"There is no analyst's login {name!r}. See: routee-receiver bi-user list")
+        raise typer.Exit(1)
+    say(f"Removed {name}.")
+
+
+@asynccontextmanager
+async def _reached(settings: Settings) -> AsyncIterator[tuple[Database, str]]:
+    """The database, and the URL at which analysts reach it."""
+    async with database_url(settings) as url:
+        found = settings.model_copy(update={"database_url": url})
+        async with current_database(found) as database:
+            yield database, settings.database_read_url or _for_others(settings, url)
+
+
+def _for_others(settings: Settings, url: str) -> str:
+    is_embedded = not settings.database_url
+    if is_embedded and settings.embedded_port:
+        return on_localhost(url, settings.embedded_port)
+    if is_embedded:
+        say(
+            f"The embedded PostgreSQL has a socket only, in {socket_folder_of(url)}, which its own "
+            "account and root reach. For others on this machine, set RECEIVER_EMBEDDED_PORT."
+        )
+    return url
+
+
+async def _create(settings: Settings, login: BiLogin, password: str) -> str | None:
+    """The login's URI; None when somebody else must make it."""
+    check_name(login.name)
+    async with _reached(settings) as (database, url):
+        try:
+            made = await create_bi_login(database, login)
+        except NotAllowed as error:
+            _explain(error)
+            uri = address(url, user=login.name, password=password, database=error.database)
+            say(f"Then its connection URI, shown only now, is:\n{uri}")
+            return None
+    _tell(login, made.lacking)
+    return address(url, user=login.name, password=password, database=made.database)
+
+
+def _tell(login: BiLogin, lacking: list[str]) -> None:
+    numbers = "whole" if login.pii else "masked"
+    say(
+        f"Made the login {login.name}: it reads the views of schema bi_v1, telephone numbers "
+        f"{numbers}; at most {login.max_connections} connections, {login.max_seconds} s a query."
+    )
+    if lacking:
+        say("To keep it from more than that, a superuser should run in this database:")
+        for statement in lacking:
+            say(f"  {statement};")
+    say("Its connection URI, shown only now:")
+
+
+def _explain(error: NotAllowed) -> None:
+    say(f"routee-receiver: {error} Let an administrator run, in the database {error.database}:\n")
+    say(f"{error.script}\nAfterwards run: routee-receiver migrate")
+
+
+async def _list(settings: Settings) -> list[KnownLogin]:
+    async with current_database(settings) as database:
+        return await bi_logins(database)
+
+
+async def _remove(settings: Settings, name: str) -> bool:
+    async with current_database(settings) as database:
+        try:
+            return await remove_bi_login(database, name)
+        except NotAllowed as error:
+            _explain(error)
+            raise typer.Exit(1) from error

@@ -1,0 +1,125 @@
+"""
+The one statement that folds events into the roll-ups behind the views for BI tools.
+
+One statement is one snapshot, so that every event, every correction and every message is counted
+as it was at one moment, and the place up to which it is counted moves with it.
+
+- An event counts as its row is. A correction says how a row has changed since: it counts if the
+  event was folded before, and is dropped if the event is folded now, as the row has it already. One
+  that commits after the snapshot stays, and then is about an event that is folded.
+- A message is counted as a whole: as it was counted is kept beside, taken away, and counted anew.
+"""
+
+from typing import Final
+
+_STATE: Final = """(
+        (SELECT feed_epoch FROM bi_rollup_state),
+        (SELECT xid FROM bi_rollup_state),
+        (SELECT id FROM bi_rollup_state)
+    )"""
+_REACHED: Final = """(
+        (SELECT feed_epoch FROM reached), (SELECT xid FROM reached), (SELECT id FROM reached)
+    )"""
+_PLACE: Final = "(feed_epoch, xid, event_id)"
+_HOUR: Final = "hour, campaign_key, country, sender, label, status"
+_COUNTED: Final = "campaign_key, deliver_bucket, see_bucket, failure, detailed_status, description"
+
+FOLD: Final = f"""
+WITH taken AS MATERIALIZED (
+    SELECT * FROM bi_event_keys
+    WHERE (feed_epoch, xid, id) > {_STATE}
+        -- Nothing can appear any more below the oldest transaction that still runs.
+        AND (feed_epoch, xid)
+            < ((SELECT epoch FROM feed_state), pg_snapshot_xmin(pg_current_snapshot()))
+    ORDER BY feed_epoch, xid, id
+    LIMIT :most
+),
+reached AS MATERIALIZED (
+    SELECT feed_epoch, xid, id FROM taken ORDER BY feed_epoch DESC, xid DESC, id DESC LIMIT 1
+),
+dropped AS (
+    DELETE FROM bi_event_corrections WHERE {_PLACE} > {_STATE} AND {_PLACE} <= {_REACHED}
+),
+applied AS (
+    DELETE FROM bi_event_corrections WHERE id IN (
+        SELECT id FROM bi_event_corrections WHERE {_PLACE} <= {_STATE} ORDER BY id LIMIT :most
+    )
+    RETURNING message_tracking_id, {_HOUR}, events
+),
+hours AS (
+    INSERT INTO bi_rollup_hourly AS r (identity, {_HOUR}, events)
+    SELECT
+        md5(jsonb_build_array(campaign_key, country, sender, label, status)::text)::uuid,
+        {_HOUR}, sum(events)
+    FROM (
+        SELECT {_HOUR}, 1 AS events FROM taken
+        UNION ALL
+        SELECT {_HOUR}, events::integer FROM applied
+    ) AS moved
+    GROUP BY {_HOUR}
+    HAVING sum(events) <> 0
+    ON CONFLICT (hour, identity) DO UPDATE SET events = r.events + excluded.events
+),
+touched AS MATERIALIZED (
+    SELECT message_tracking_id FROM taken UNION SELECT message_tracking_id FROM applied
+),
+changed AS MATERIALIZED (
+    SELECT f AS now, c AS before
+    FROM touched AS t
+    JOIN bi_message_facts AS f ON f.message_tracking_id = t.message_tracking_id
+    LEFT JOIN bi_counted_messages AS c ON c.message_tracking_id = t.message_tracking_id
+    WHERE (
+        f.campaign_key, f.deliver_bucket, f.see_bucket,
+        f.failure, f.detailed_status, f.description
+    ) IS DISTINCT FROM (
+        c.campaign_key, c.deliver_bucket, c.see_bucket,
+        c.failure, c.detailed_status, c.description
+    )
+),
+counted AS (
+    INSERT INTO bi_counted_messages (message_tracking_id, {_COUNTED})
+    SELECT (now).message_tracking_id, {", ".join(f"(now).{it}" for it in _COUNTED.split(", "))}
+    FROM changed
+    ON CONFLICT (message_tracking_id) DO UPDATE SET
+        {", ".join(f"{it} = excluded.{it}" for it in _COUNTED.split(", "))}
+),
+moves AS MATERIALIZED (
+    SELECT {", ".join(f"(now).{it}" for it in _COUNTED.split(", "))}, 1 AS messages FROM changed
+    UNION ALL
+    SELECT {", ".join(f"(before).{it}" for it in _COUNTED.split(", "))}, -1 FROM changed
+),
+durations AS (
+    INSERT INTO bi_durations AS d (campaign_key, measure, bucket, messages)
+    SELECT campaign_key, measure, bucket, sum(messages)
+    FROM moves, LATERAL (VALUES (1, deliver_bucket), (2, see_bucket)) AS v (measure, bucket)
+    WHERE campaign_key IS NOT NULL AND bucket IS NOT NULL
+    GROUP BY campaign_key, measure, bucket
+    HAVING sum(messages) <> 0
+    ON CONFLICT (campaign_key, measure, bucket) DO UPDATE SET
+        messages = d.messages + excluded.messages
+),
+reasons AS (
+    INSERT INTO bi_failure_reasons AS r (
+        identity, campaign_key, failure, detailed_status, description, messages
+    )
+    SELECT
+        md5(jsonb_build_array(campaign_key, failure, detailed_status, description)::text)::uuid,
+        campaign_key, failure, detailed_status, description, sum(messages)
+    FROM moves
+    WHERE failure IS NOT NULL
+    GROUP BY campaign_key, failure, detailed_status, description
+    HAVING sum(messages) <> 0
+    ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
+),
+moved_on AS (
+    UPDATE bi_rollup_state AS s SET
+        feed_epoch = r.feed_epoch, xid = r.xid, id = r.id,
+        newest_received_at = greatest(s.newest_received_at, n.received_at),
+        newest_occurred_at = greatest(s.newest_occurred_at, n.occurred_at)
+    FROM reached AS r, (
+        SELECT max(received_at) AS received_at, max(nullif(occurred_at, 'epoch')) AS occurred_at
+        FROM taken
+    ) AS n
+)
+SELECT greatest((SELECT count(*) FROM taken), (SELECT count(*) FROM applied))
+"""  # noqa: S608 (made of constants; every value is a parameter)

@@ -1,0 +1,74 @@
+"""The SQL that makes a login for an analyst: what we run, or an administrator in our place."""
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from app.db.bi_access import READER, READER_PII
+from app.errors import ConfigurationError
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_RESERVED: Final = ("pg_", "bi_reader", "public", "none", "current_", "session_", "user")
+#: A transaction that waits for its client keeps what vacuum would remove, and locks that a
+#: migration waits for.
+_IDLE_IN_TRANSACTION: Final = "60s"
+_TEMPORARY_FILES: Final = "10GB"
+
+
+class BiLogin(NamedTuple):
+    """A login to make."""
+
+    name: str
+    #: Of its password; see `kit.scram`.
+    verifier: str
+    pii: bool
+    max_seconds: int
+    max_connections: int
+
+
+def check_name(name: str) -> None:
+    """
+    Refuse what cannot be the name of a login.
+
+    Raises:
+        ConfigurationError: it is too long, reserved, or would need quoting in a client.
+    """
+    if not _NAME.fullmatch(name) or name.startswith(_RESERVED):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a login. Take 1 to 63 of a-z, 0-9 and _, a letter "
+            f"first; these beginnings are taken: {', '.join(_RESERVED)}."
+        )
+
+
+def statements(login: BiLogin, *, creator: str | None, limit_files: bool) -> Iterator[str]:
+    """
+    What makes *login*, whose name was checked.
+
+    Args:
+        login: What to make.
+        creator: The role of the service if it is no superuser: as a member of the login it may
+            see and end the login's queries.
+        limit_files: Whether to limit temporary files, which takes a superuser.
+    """
+    yield (
+        f"CREATE ROLE {login.name} LOGIN CONNECTION LIMIT {login.max_connections} "
+        f"PASSWORD '{login.verifier}'"
+    )
+    for role in (READER, READER_PII) if login.pii else (READER,):
+        yield f"GRANT {role} TO {login.name} WITH INHERIT TRUE, SET FALSE"
+    for setting, value in _session(login, limit_files=limit_files).items():
+        yield f"ALTER ROLE {login.name} SET {setting} = '{value}'"
+    if creator is not None:
+        yield f'GRANT {login.name} TO "{creator}" WITH INHERIT TRUE, SET FALSE'
+
+
+def _session(login: BiLogin, *, limit_files: bool) -> dict[str, str]:
+    """With what each session starts. It can change all but the files: hence the watchdog."""
+    settings = {
+        "default_transaction_read_only": "on",
+        "statement_timeout": f"{login.max_seconds}s",
+        "transaction_timeout": f"{login.max_seconds}s",
+        "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION,
+        "search_path": "bi_v1",
+    }
+    return settings | {"temp_file_limit": _TEMPORARY_FILES} if limit_files else settings

@@ -1,0 +1,165 @@
+"""Making, listing and removing the logins of analysts."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from app.db.bi_access import grant_bi_access
+from app.db.bi_login import BiLogin, statements
+from app.db.database import Database
+from app.errors import ReceiverError
+
+_WHO: Final = """
+SELECT current_user::text AS name, current_database()::text AS database, r.rolsuper AS superuser
+FROM pg_roles AS r WHERE r.rolname = current_user
+"""
+#: Members that inherit, which leaves out who made the roles, and who may not log in.
+_LOGINS: Final = """
+SELECT r.rolname::text AS name,
+    EXISTS (
+        SELECT FROM pg_auth_members AS p
+        WHERE p.member = r.oid AND p.roleid = to_regrole('bi_reader_pii') AND p.inherit_option
+    ) AS pii,
+    r.rolconnlimit AS max_connections,
+    (SELECT count(*) FROM pg_stat_activity AS a WHERE a.usesysid = r.oid) AS sessions
+FROM pg_auth_members AS m
+JOIN pg_roles AS r ON r.oid = m.member
+WHERE m.roleid = to_regrole('bi_reader') AND m.inherit_option
+    AND NOT r.rolsuper AND NOT r.rolcreaterole AND r.rolname <> current_user
+    AND (r.rolcanlogin OR r.rolname = $1)
+ORDER BY r.rolname
+"""
+_END_SESSIONS: Final = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1
+"""
+
+
+class BiLoginExists(ReceiverError):
+    """There is a role of that name already."""
+
+
+class BiLoginInUse(ReceiverError):
+    """Something in a database belongs to the login, or was granted to it alone."""
+
+
+class NotAllowed(ReceiverError):
+    """The service's role may not do that; *script* is what an administrator runs in *database*."""
+
+    def __init__(self, message: str, *, database: str, script: str) -> None:
+        super().__init__(message)
+        self.database = database
+        self.script = script
+
+
+class Made(NamedTuple):
+    """What became of a new login."""
+
+    database: str
+    #: Statements that would make it safer, for somebody who may run them.
+    lacking: list[str]
+
+
+class KnownLogin(NamedTuple):
+    """A login as it is listed."""
+
+    name: str
+    pii: bool
+    max_connections: int
+    sessions: int
+
+
+class _Who(NamedTuple):
+    """Who the service is in the database."""
+
+    name: str
+    database: str
+    superuser: bool
+
+
+async def create_bi_login(database: Database, login: BiLogin) -> Made:
+    """
+    Make *login*, whose name was checked, all of it or nothing.
+
+    Raises:
+        BiLoginExists: the name is taken, by whatever role.
+        NotAllowed: the service's role lacks a right.
+    """
+    async with database.driver() as connection:
+        lacking = await grant_bi_access(connection)
+        who = await _who(connection)
+        script = list(_script(login, who))
+        try:
+            await _run(connection, script)
+        except asyncpg.DuplicateObjectError as error:
+            raise BiLoginExists(
+                f"There is a role {login.name!r} already. Take another name, or, if it is an "
+                f"analyst's login, first: routee-receiver bi-user remove --name {login.name}"
+            ) from error
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedObjectError) as error:
+            raise NotAllowed(
+                f"The role {who.name!r} may not make logins.",
+                database=who.database,
+                script="".join(f"{statement};\n" for statement in [*lacking, *script]),
+            ) from error
+    return Made(who.database, lacking)
+
+
+async def bi_logins(database: Database) -> list[KnownLogin]:
+    """All logins of analysts, those that were made by hand included."""
+    async with database.driver() as connection:
+        return [KnownLogin(*row) for row in await connection.fetch(_LOGINS, None)]
+
+
+async def remove_bi_login(database: Database, name: str) -> bool:
+    """
+    End the sessions of an analyst's login and drop it; False when *name* is none.
+
+    Raises:
+        BiLoginInUse: it cannot be dropped. It cannot log in any more.
+        NotAllowed: the service's role lacks a right.
+    """
+    async with database.driver() as connection:
+        if name not in [row["name"] for row in await connection.fetch(_LOGINS, name)]:
+            return False
+        try:
+            await _drop(connection, name)
+        except asyncpg.DependentObjectsStillExistError as error:
+            raise BiLoginInUse(
+                f"{name!r} cannot log in any more, but owns something, or was granted something. "
+                f"In each database concerned: DROP OWNED BY {_quoted(name)}; then remove it again."
+            ) from error
+        except asyncpg.InsufficientPrivilegeError as error:
+            who = await _who(connection)
+            raise NotAllowed(
+                f"The role {who.name!r} may not remove {name!r}.",
+                database=who.database,
+                script=f"DROP ROLE {_quoted(name)};\n",
+            ) from error
+    return True
+
+
+async def _who(connection: asyncpg.Connection) -> _Who:
+    return _Who(*(await connection.fetch(_WHO))[0])
+
+
+def _script(login: BiLogin, who: _Who) -> Iterator[str]:
+    creator = None if who.superuser else who.name
+    return statements(login, creator=creator, limit_files=who.superuser)
+
+
+async def _run(connection: asyncpg.Connection, script: list[str]) -> None:
+    async with connection.transaction():
+        for statement in script:
+            await connection.execute(statement)
+
+
+async def _drop(connection: asyncpg.Connection, name: str) -> None:
+    # First of all, so that no session begins while we end them.
+    await connection.execute(f"ALTER ROLE {_quoted(name)} NOLOGIN")
+    await connection.fetchval(_END_SESSIONS, name)
+    await connection.execute(f"DROP ROLE {_quoted(name)}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

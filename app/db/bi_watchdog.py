@@ -1,0 +1,109 @@
+"""
+Ending what analysts' sessions do for too long.
+
+A session can change its own limits, so the server's settings are a courtesy; this is the rule.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from app.db.database import Database
+
+#: A writing transaction, whoever's, holds up the feed; a reader gets a transaction id only by
+#: asking for one.
+MAX_WRITING: Final = timedelta(seconds=30)
+#: How long a session has to end by itself once its query was cancelled.
+GRACE: Final = timedelta(seconds=15)
+#: The service's own advisory locks (see `_MIGRATION_LOCK` and its like): anybody may take them.
+_FIRST_LOCK: Final = 7_021_001
+_LAST_LOCK: Final = 7_021_099
+
+# Members are followed as far as rights are inherited, which leaves out whoever made the roles. The
+# owner of the views is never one of them, nor is who may make roles, whatever was granted to it.
+_LOOK: Final = """
+WITH RECURSIVE readers AS (
+    SELECT to_regrole('bi_reader')::oid AS id
+    UNION
+    SELECT m.member FROM pg_auth_members AS m JOIN readers AS r ON m.roleid = r.id
+    WHERE m.inherit_option
+),
+sessions AS MATERIALIZED (
+    SELECT a.pid, a.usename::text AS login, a.state,
+        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds,
+        a.backend_xid IS NOT NULL AS is_writing,
+        a.datname <> current_database() AS is_elsewhere,
+        a.state IS NOT NULL
+            AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
+            AS is_ours,
+        EXISTS (
+            SELECT FROM pg_locks AS l
+            WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.database = a.datid
+                AND l.classid::bigint = 0 AND l.objid::bigint BETWEEN $4::bigint AND $5::bigint
+        ) AS is_locking
+    FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
+    WHERE a.usesysid IN (SELECT id FROM readers)
+        -- The feed waits for the whole cluster.
+        AND (a.datname = current_database() OR a.backend_xid IS NOT NULL)
+        AND NOT r.rolsuper AND NOT r.rolcreaterole AND r.rolname <> current_user
+        AND r.oid NOT IN (SELECT nspowner FROM pg_namespace WHERE nspname = 'bi_v1')
+),
+verdicts AS MATERIALIZED (
+    SELECT pid, login, seconds, CASE
+        WHEN NOT is_ours THEN 'out of reach'
+        WHEN is_locking THEN 'terminated'
+        WHEN (is_elsewhere OR seconds <= $1::float8)
+            AND NOT (is_writing AND seconds > $2::float8) THEN NULL
+        WHEN state = 'active' AND seconds <= $3::float8 + CASE WHEN is_writing THEN $2 ELSE $1 END
+            THEN 'cancelled'
+        WHEN seconds > 0 THEN 'terminated'
+    END AS verdict
+    FROM sessions
+)
+SELECT pid, login, coalesce(seconds, 0) AS seconds, verdict, CASE verdict
+    WHEN 'cancelled' THEN pg_cancel_backend(pid)
+    WHEN 'terminated' THEN pg_terminate_backend(pid)
+END AS signalled
+FROM verdicts WHERE verdict IS NOT NULL
+"""
+
+
+class Verdict(StrEnum):
+    """What became of a session."""
+
+    CANCELLED = "cancelled"
+    TERMINATED = "terminated"
+    #: The service's role may not see what it does, or not end it.
+    OUT_OF_REACH = "out of reach"
+
+
+class Session(NamedTuple):
+    """An analyst's session that was ended, or would have to be looked at."""
+
+    pid: int
+    login: str
+    seconds: float
+    verdict: Verdict
+
+
+async def end_long_sessions(database: Database, longest: timedelta) -> Sequence[Session]:
+    """
+    Cancel the transactions of analysts that last longer than *longest*, and end stubborn sessions.
+
+    Of several processes that do so at once, each does a part of it or all; that does not matter.
+    """
+    async with database.driver() as connection:
+        rows = await connection.fetch(
+            _LOOK,
+            longest.total_seconds(),
+            min(longest, MAX_WRITING).total_seconds(),
+            GRACE.total_seconds(),
+            _FIRST_LOCK,
+            _LAST_LOCK,
+        )
+    return [
+        Session(row["pid"], row["login"], row["seconds"], Verdict(row["verdict"]))
+        for row in rows
+        if row["signalled"] is not False
+    ]

@@ -1,0 +1,54 @@
+"""The duty that keeps analysts' queries from lasting for ever."""
+
+from datetime import timedelta
+
+import structlog
+
+from app.db.bi_watchdog import Session, Verdict, end_long_sessions
+from app.db.database import Database
+from app.observability.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+class BiWatch:
+    """Looks after the analysts of *databases*: the primary, and the replica if there is one."""
+
+    def __init__(self, *databases: Database, metrics: Metrics, longest: timedelta) -> None:
+        self._databases = databases
+        self._metrics = metrics
+        self._longest = longest
+        self._has_warned = False
+
+    async def look(self) -> None:
+        """
+        End what has lasted too long.
+
+        Raises:
+            DatabaseUnavailable: a database does not answer.
+        """
+        for database in self._databases:
+            for session in await end_long_sessions(database, self._longest):
+                self._tell(session)
+
+    def _tell(self, session: Session) -> None:
+        if session.verdict is Verdict.OUT_OF_REACH:
+            self._warn_once(session)
+            return
+        self._metrics.bi_sessions_ended.labels(session.verdict).inc()
+        log.warning(
+            "analyst's session ended",
+            how=str(session.verdict),
+            login=session.login,
+            pid=session.pid,
+            seconds=round(session.seconds),
+        )
+
+    def _warn_once(self, session: Session) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "analysts' sessions cannot be ended",
+                login=session.login,
+                remedy='GRANT pg_signal_backend, pg_read_all_stats TO "the role of the service"',
+            )

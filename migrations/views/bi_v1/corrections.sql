@@ -1,0 +1,33 @@
+-- An event that is told again may get to know its campaign, its country and so on. The callback
+-- path pays for this only then: an insert does not meet a trigger of updates.
+
+CREATE FUNCTION bi_correct_event() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO bi_event_corrections (
+        feed_epoch, xid, event_id, message_tracking_id,
+        hour, campaign_key, country, sender, label, status, events
+    )
+    VALUES (
+        NEW.feed_epoch, NEW.xid, NEW.id, NEW.message_tracking_id, bi_hour(OLD.occurred_at),
+        coalesce(OLD.campaign_tracking_id, 'ours:' || OLD.campaign_id),
+        OLD.country, OLD.sender, OLD.label,
+        CASE WHEN OLD.status_rank = 0 THEN 'UNKNOWN' ELSE OLD.status_key END, -1
+    ), (
+        NEW.feed_epoch, NEW.xid, NEW.id, NEW.message_tracking_id, bi_hour(NEW.occurred_at),
+        coalesce(NEW.campaign_tracking_id, 'ours:' || NEW.campaign_id),
+        NEW.country, NEW.sender, NEW.label,
+        CASE WHEN NEW.status_rank = 0 THEN 'UNKNOWN' ELSE NEW.status_key END, 1
+    );
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER bi_event_corrected AFTER UPDATE ON events FOR EACH ROW
+WHEN (
+    (OLD.campaign_tracking_id, OLD.campaign_id, OLD.country, OLD.sender, OLD.label,
+     OLD.detailed_status, OLD.description, OLD.created_at)
+    IS DISTINCT FROM
+    (NEW.campaign_tracking_id, NEW.campaign_id, NEW.country, NEW.sender, NEW.label,
+     NEW.detailed_status, NEW.description, NEW.created_at)
+)
+EXECUTE FUNCTION bi_correct_event();

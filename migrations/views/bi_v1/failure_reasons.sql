@@ -1,0 +1,42 @@
+CREATE VIEW bi_v1.failure_reasons AS
+SELECT
+    f.campaign_id,
+    f.campaign_tracking_id,
+    f.status,
+    f.detailed_status,
+    f.description,
+    f.messages,
+    round(f.messages / sum(f.messages) OVER (PARTITION BY f.campaign_id, f.campaign_tracking_id), 6)
+        AS share
+FROM (
+    SELECT
+        k.id AS campaign_id,
+        CASE
+            WHEN k.id IS NOT NULL THEN k.tracking_id
+            WHEN NOT starts_with(r.campaign_key, 'ours:') THEN r.campaign_key
+        END AS campaign_tracking_id,
+        r.failure AS status,
+        r.detailed_status,
+        r.description,
+        sum(r.messages)::bigint AS messages
+    FROM (
+        SELECT campaign_key, failure, detailed_status, description, messages
+        FROM bi_failure_reasons
+        UNION ALL
+        SELECT campaign_key, failure, detailed_status, description, messages
+        FROM bi_unfolded_messages
+        WHERE failure IS NOT NULL
+    ) AS r
+    LEFT JOIN bi_campaign_keys AS k ON k.campaign_key = r.campaign_key
+    GROUP BY 1, 2, 3, 4, 5
+    HAVING sum(r.messages) <> 0
+) AS f;
+
+COMMENT ON VIEW bi_v1.failure_reasons IS 'Why messages failed: those whose current status is UNDELIVERED, EXPIRED, FAILED or UNSENT, by campaign and reason. A message that was delivered after all is not in it. What retention removes stays counted.';
+COMMENT ON COLUMN bi_v1.failure_reasons.campaign_id IS 'bi_v1.campaigns.id of the messages'' campaign; NULL when it is not known.';
+COMMENT ON COLUMN bi_v1.failure_reasons.campaign_tracking_id IS 'Routee''s id of that campaign.';
+COMMENT ON COLUMN bi_v1.failure_reasons.status IS 'UNDELIVERED, EXPIRED, FAILED or UNSENT.';
+COMMENT ON COLUMN bi_v1.failure_reasons.detailed_status IS 'Routee''s reason in short; NULL when it gave none.';
+COMMENT ON COLUMN bi_v1.failure_reasons.description IS 'Routee''s reason in a sentence; NULL when it gave none.';
+COMMENT ON COLUMN bi_v1.failure_reasons.messages IS 'Number of messages that failed for this reason.';
+COMMENT ON COLUMN bi_v1.failure_reasons.share IS 'messages / all failed messages of the campaign, 0 to 1. Not additive over campaigns.';

@@ -1,0 +1,83 @@
+-- By what events and messages are counted.
+
+-- '-infinity' stands for an unknown time. Bins of an hour since the epoch are the hours of UTC.
+CREATE FUNCTION bi_hour(occurred_at timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN occurred_at = '1970-01-01T00:00:00Z'::timestamptz THEN '-infinity'::timestamptz
+    ELSE date_bin('1 hour'::interval, occurred_at, '1970-01-01T00:00:00Z'::timestamptz)
+END;
+
+-- A logarithmic histogram: a bucket holds what is at most 10 % more than its lower end, so that the
+-- value shown for it is off by 1 part of 21 at most. The lowest bucket holds what is below 1 ms.
+CREATE FUNCTION bi_bucket(seconds double precision) RETURNS smallint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN seconds < 0 THEN NULL
+    WHEN seconds < 0.001 THEN -32768
+    ELSE ceil(ln(seconds) / ln(1.1::double precision))
+END::smallint;
+
+CREATE FUNCTION bi_seconds(bucket smallint) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN bucket = -32768 THEN 0
+    ELSE power(1.1::double precision, bucket) * 2 / 2.1
+END;
+
+-- One text of a JSON document; NULL when the document or the text is not there or not readable.
+CREATE FUNCTION bi_told(document bytea, name text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+BEGIN
+    RETURN convert_from(document, 'UTF8')::jsonb ->> name;
+EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported THEN
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION bi_told_time(document bytea, name text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT SET TimeZone = 'UTC' AS $$
+BEGIN
+    RETURN (convert_from(document, 'UTF8')::jsonb ->> name)::timestamptz;
+EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported THEN
+    RETURN NULL;
+END $$;
+
+-- A campaign is counted under its trackingId, and under our id as long as that is not known.
+CREATE VIEW bi_campaign_keys AS
+SELECT tracking_id AS campaign_key, id, tracking_id FROM campaigns WHERE tracking_id IS NOT NULL
+UNION ALL
+SELECT 'ours:' || id, id, tracking_id FROM campaigns;
+
+CREATE VIEW bi_event_keys AS
+SELECT
+    feed_epoch, xid, id, message_tracking_id, occurred_at, received_at,
+    bi_hour(occurred_at) AS hour,
+    coalesce(campaign_tracking_id, 'ours:' || campaign_id) AS campaign_key,
+    country, sender, label,
+    CASE WHEN status_rank = 0 THEN 'UNKNOWN' ELSE status_key END AS status
+FROM events;
+
+-- What a message adds to the durations and to the reasons of its campaign.
+CREATE VIEW bi_message_facts AS
+SELECT
+    message_tracking_id,
+    CASE
+        WHEN deliver_bucket IS NOT NULL OR see_bucket IS NOT NULL OR failure IS NOT NULL
+        THEN campaign_key
+    END AS campaign_key,
+    deliver_bucket, see_bucket, failure, detailed_status, description
+FROM (
+    SELECT
+        message_tracking_id,
+        coalesce(campaign_tracking_id, 'ours:' || campaign_id) AS campaign_key,
+        bi_bucket(
+            extract(
+                epoch FROM delivered_at - coalesce(queued_at, sent_at, created_at)
+            )::double precision
+        ) AS deliver_bucket,
+        bi_bucket(extract(epoch FROM seen_at - delivered_at)::double precision) AS see_bucket,
+        CASE WHEN status_rank = 3 THEN status END AS failure,
+        CASE WHEN status_rank = 3 THEN detailed_status END AS detailed_status,
+        CASE WHEN status_rank = 3 THEN description END AS description
+    FROM messages
+) AS told;

@@ -1,0 +1,144 @@
+"""With many events the views read the roll-ups, and of the events what is not folded alone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from operator import sub
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.db.bi.folding import fold_events
+from app.db.database import Database
+from tests.conftest import fresh_database
+from tests.db.feed_stage import event, store
+
+MESSAGES = 60_000
+#: Half of the messages belong to one campaign; every tenth failed instead of being delivered.
+FILL = """
+INSERT INTO campaigns (tracking_id, submission, name)
+SELECT 'c-' || n, 'launched', 'name ' || n FROM generate_series(0, 200) n;
+
+INSERT INTO events
+    (message_tracking_id, status_key, provider_status, status_rank, occurred_at, source,
+     campaign_tracking_id, country, sender, recipient, detailed_status)
+SELECT
+    md5(n::text), status, status, CASE rank WHEN 1 THEN 1 WHEN 2 THEN 2
+        WHEN 3 THEN CASE WHEN n % 10 = 0 THEN 3 ELSE 4 END ELSE 5 END,
+    '2026-03-01Z'::timestamptz + n % 5000 * interval '10 minutes' + rank * rank * interval '7 s',
+    0, 'c-' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 200 END,
+    (array['GR', 'DE', 'CY'])[n % 3 + 1], 'Shop', '+3069' || n,
+    CASE WHEN status = 'FAILED' THEN 'Reason ' || n % 7 END
+FROM generate_series(1, {messages}) n, LATERAL (
+    SELECT rank, CASE WHEN rank = 3 AND n % 10 = 0 THEN 'FAILED'
+        ELSE (array['QUEUED', 'SENT', 'DELIVERED', 'SEEN'])[rank] END AS status
+    FROM generate_series(1, CASE WHEN n % 10 = 0 THEN 3 ELSE 4 END) rank
+) AS told;
+
+INSERT INTO messages
+    (message_tracking_id, campaign_tracking_id, recipient, country, sender, status, status_key,
+     provider_status, status_rank, status_at, queued_at, sent_at, delivered_at, seen_at,
+     detailed_status)
+SELECT
+    message_tracking_id, min(campaign_tracking_id), min(recipient), min(country), min(sender),
+    status, status, status, max(status_rank), max(occurred_at),
+    min(occurred_at) FILTER (WHERE status_rank = 1),
+    min(occurred_at) FILTER (WHERE status_rank = 2),
+    min(occurred_at) FILTER (WHERE status_rank = 4),
+    min(occurred_at) FILTER (WHERE status_rank = 5),
+    max(detailed_status)
+FROM (
+    SELECT *, first_value(status_key) OVER (
+        PARTITION BY message_tracking_id ORDER BY status_rank DESC) AS status
+    FROM events
+) AS e
+GROUP BY message_tracking_id, status;
+
+INSERT INTO campaign_counts
+SELECT campaign_tracking_id, status, count(*) FROM messages GROUP BY 1, 2
+"""
+VIEWS = (
+    "SELECT * FROM bi_v1.campaigns",
+    "SELECT * FROM bi_v1.delivery_daily",
+    "SELECT * FROM bi_v1.delivery_hourly WHERE campaign_tracking_id = 'c-7'",
+    "SELECT * FROM bi_v1.failure_reasons",
+)
+#: Rows of events read one after the other, found by an index, and messages as the first.
+READ_SO_FAR = """
+SELECT
+    sum(seq_tup_read) FILTER (WHERE relname LIKE 'events%'),
+    sum(idx_tup_fetch) FILTER (WHERE relname LIKE 'events%'),
+    sum(seq_tup_read) FILTER (WHERE relname = 'messages')
+FROM pg_stat_xact_user_tables
+"""
+
+
+async def _filled(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    for statement in FILL.format(messages=MESSAGES).split(";\n"):
+        await connection.execute(statement)
+    database = Database(url, name="tests")
+    while await fold_events(database):
+        pass
+    await connection.execute("ANALYZE")
+    await database.close()
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+def many(server_url: str) -> Iterator[str]:
+    """A database with more than 200,000 events, folded."""
+    with fresh_database(server_url) as url:
+        asyncio.run(_filled(url))
+        yield url
+
+
+@pytest.fixture
+async def asking(many: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection in a transaction that is taken back."""
+    connection = await asyncpg.connect(many)
+    transaction = connection.transaction()
+    await transaction.start()
+    yield connection
+    await transaction.rollback()
+    await connection.close()
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+def _read(node: dict[str, Any]) -> int:
+    return int(node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", VIEWS)
+async def test_a_view_reads_the_roll_ups_and_no_events(
+    asking: asyncpg.Connection, query: str
+) -> None:
+    assert await asking.fetchval("SELECT unfolded_events FROM bi_v1.freshness") == 0
+    answer = await asking.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+    nodes = list(_nodes(json.loads(answer)[0]["Plan"]))
+    tables = {node.get("Relation Name", "") for node in nodes}
+    assert not any(table == "events" or table.startswith("events_") for table in tables)
+    assert any(table.startswith(("bi_", "campaign_counts")) for table in tables)
+    of_messages = [_read(node) for node in nodes if node.get("Relation Name") == "messages"]
+    assert sum(of_messages) < 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", VIEWS)
+async def test_what_is_not_folded_is_found_by_its_place(
+    asking: asyncpg.Connection, query: str
+) -> None:
+    await store(asking, *(event(f"new {number}", campaign="c-7") for number in range(20)))
+    (before,) = await asking.fetch(READ_SO_FAR)
+    await asking.fetch(query)
+    (after,) = await asking.fetch(READ_SO_FAR)
+    scanned, found, messages_scanned = map(sub, after.values(), before.values())
+    assert (scanned, messages_scanned) == (0, 0)
+    assert 20 <= found <= 100

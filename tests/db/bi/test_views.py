@@ -1,0 +1,326 @@
+"""The views say what a recount says: before anything is folded, in between, and after."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterable
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.db.bi import folding
+from app.db.bi.folding import fold_chunk, fold_events
+from app.db.database import Database
+from app.db.ingest import append_events, append_inbound
+from app.domain.event import DeliveryEvent
+from app.domain.message import Message
+from app.domain.status import FAILURES, Status
+from tests.db.bi import recount
+from tests.db.bi.recount import Counts, known_campaigns, messages_of, stored_events
+from tests.db.bi.story import make_campaigns, store_in_batches, story, teach
+from tests.db.feed_stage import reply
+
+_STATUSES = [status.value for status in Status]
+_MOST_OFF = 0.05
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url, name="tests")
+    yield database
+    await database.close()
+
+
+async def _pivoted(connection: asyncpg.Connection, view: str, period: str) -> Counts:
+    rows = await connection.fetch(f"SELECT * FROM bi_v1.{view}")  # noqa: S608
+    keys = [period, "campaign_id", "campaign_tracking_id", "country", "sender", "label"]
+    found: Counts = {}
+    for row in rows:
+        assert row["events"] == sum(row[status.lower()] for status in _STATUSES)
+        for status in _STATUSES:
+            if row[status.lower()]:
+                key = (*(row[name] for name in keys), status)
+                assert key not in found
+                found[key] = row[status.lower()]
+    return found
+
+
+async def _reasons_agree(connection: asyncpg.Connection, expected: Counts) -> None:
+    rows = await connection.fetch("SELECT * FROM bi_v1.failure_reasons")
+    assert {tuple(row.values())[:5]: row["messages"] for row in rows} == expected
+    for row in rows:
+        total = sum(n for key, n in expected.items() if key[:2] == tuple(row.values())[:2])
+        assert row["share"] == _rate(row["messages"], total)
+
+
+def _is_near(found: float | None, exact: float | None) -> bool:
+    if found is None or exact is None:
+        return found is exact
+    return abs(found - exact) <= max(_MOST_OFF * exact, 0.001)
+
+
+def _percentiles_agree(row: asyncpg.Record, messages: Iterable[Message]) -> None:
+    measures = {"deliver": recount.seconds_to_deliver, "see": recount.seconds_to_see}
+    for name, seconds_of in measures.items():
+        values = [value for value in map(seconds_of, messages) if value is not None]
+        for share, suffix in ((0.5, "p50"), (0.95, "p95")):
+            found = row[f"seconds_to_{name}_{suffix}"]
+            assert _is_near(found, recount.percentile(values, share))
+
+
+def _rate(part: int, whole: int) -> Decimal | None:
+    return round(Decimal(part) / whole, 6) if whole else None
+
+
+def _campaign_agrees(row: asyncpg.Record, messages: list[Message]) -> None:
+    count = {status: sum(it.status is status for it in messages) for status in Status}
+    arrived = count[Status.DELIVERED] + count[Status.SEEN]
+    assert {status: row[status.lower()] for status in Status} == count
+    assert (row["messages"], row["delivered_or_seen"]) == (len(messages), arrived)
+    assert row["delivery_rate"] == _rate(arrived, len(messages))
+    assert row["seen_rate"] == _rate(count[Status.SEEN], arrived)
+    assert row["failure_rate"] == _rate(sum(count[it] for it in FAILURES), len(messages))
+    _percentiles_agree(row, messages)
+
+
+async def _campaigns_agree(
+    connection: asyncpg.Connection, messages: list[Message], known: recount.Known
+) -> None:
+    for row in await connection.fetch("SELECT * FROM bi_v1.campaigns"):
+        of_it = [
+            message
+            for message in messages
+            if known.of(message.campaign_tracking_id, message.campaign_id)[0] == row["id"]
+        ]
+        _campaign_agrees(row, of_it)
+
+
+async def _opted_out_agree(connection: asyncpg.Connection, expected: Counts) -> None:
+    rows = await connection.fetch("SELECT * FROM bi_v1.recipients_opted_out")
+    assert {(row["recipient"], row["sender"]): row["messages"] for row in rows} == expected
+
+
+async def everything_agrees(connection: asyncpg.Connection) -> None:
+    events, known = await stored_events(connection), await known_campaigns(connection)
+    messages, hours = messages_of(events), recount.hourly(events, known)
+    assert await _pivoted(connection, "delivery_hourly", "hour") == hours
+    assert await _pivoted(connection, "delivery_daily", "day") == recount.daily(hours)
+    await _reasons_agree(connection, recount.reasons(messages, known))
+    await _campaigns_agree(connection, messages, known)
+    await _opted_out_agree(connection, recount.opted_out(messages))
+
+
+async def _fold_all(database: Database) -> None:
+    while await fold_events(database):
+        pass
+
+
+async def _unfolded(connection: asyncpg.Connection) -> int:
+    return int(
+        await connection.fetchval(
+            "SELECT unfolded_events + unfolded_corrections FROM bi_v1.freshness"
+        )
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_views_equal_a_recount_whatever_is_folded(
+    database: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(folding, "MAX_EVENTS", 37)
+    rng = random.Random(seed)  # noqa: S311
+    ours = await make_campaigns(connection)
+    events = story(ours, seed)
+    for part, at in enumerate(range(0, len(events), 60)):
+        await store_in_batches(connection, events[at : at + 60], rng)
+        if part == 3:
+            await teach(database, ours[1], "learnt late")
+        await everything_agrees(connection)
+        for _ in range(rng.randint(0, 3)):
+            await fold_chunk(database)
+            await everything_agrees(connection)
+    await _fold_all(database)
+    assert await _unfolded(connection) == 0
+    await everything_agrees(connection)
+    await teach(database, ours[2], "learnt at last")
+    await everything_agrees(connection)
+    await _fold_all(database)
+    await everything_agrees(connection)
+
+
+async def test_folding_while_others_write_loses_nothing_and_counts_nothing_twice(
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MAX_EVENTS", 20)
+    writers = [await asyncpg.connect(url) for _ in range(3)]
+    ours = await make_campaigns(writers[0])
+    events = story(ours, 99, messages=200)
+    rng = random.Random(99)  # noqa: S311
+    orders = [rng.sample(events, len(events)) for _ in writers]
+    writing = asyncio.gather(
+        *(store_in_batches(*each, rng) for each in zip(writers, orders, strict=True)),
+        teach(database, ours[1], "learnt late"),
+    )
+    while not writing.done():
+        await asyncio.gather(fold_chunk(database), fold_chunk(database))
+    await writing
+    await everything_agrees(writers[0])
+    await _fold_all(database)
+    assert await _unfolded(writers[0]) == 0
+    await everything_agrees(writers[0])
+    for writer in writers:
+        await writer.close()
+
+
+async def test_an_open_transaction_holds_back_the_fold_and_not_the_views(
+    database: Database, connection: asyncpg.Connection, url: str
+) -> None:
+    ours = await make_campaigns(connection)
+    first, second, *rest = story(ours, 5)
+    slow = await asyncpg.connect(url)
+    async with slow.transaction():
+        await append_events(slow, [first])
+        await append_events(
+            connection,
+            [it for it in rest if it.message_tracking_id != first.message_tracking_id][:50],
+        )
+        assert await fold_events(database) == 0
+        await everything_agrees(connection)
+    await everything_agrees(connection)
+    assert await fold_events(database) > 1
+    await append_events(slow, [second])
+    await everything_agrees(connection)
+    await slow.close()
+
+
+async def test_what_retention_removes_stays_counted(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    ours = await make_campaigns(connection)
+    await store_in_batches(connection, story(ours, 7), random.Random(7))  # noqa: S311
+    await _fold_all(database)
+    before = [await _pivoted(connection, "delivery_daily", "day"), await _reasons(connection)]
+    await connection.execute("DELETE FROM events")
+    await connection.execute("DELETE FROM messages")
+    assert [
+        await _pivoted(connection, "delivery_daily", "day"),
+        await _reasons(connection),
+    ] == before
+
+
+async def _reasons(connection: asyncpg.Connection) -> set[tuple[Any, ...]]:
+    rows = await connection.fetch("SELECT * FROM bi_v1.failure_reasons")
+    return {tuple(row.values()) for row in rows}
+
+
+async def test_messages_and_their_events_are_shown_as_they_are_stored(
+    connection: asyncpg.Connection,
+) -> None:
+    ours = await make_campaigns(connection)
+    await store_in_batches(connection, story(ours, 3), random.Random(3))  # noqa: S311
+    events, known = await stored_events(connection), await known_campaigns(connection)
+    rows = await connection.fetch("SELECT * FROM bi_v1.messages ORDER BY tracking_id")
+    expected = sorted(messages_of(events), key=lambda it: it.message_tracking_id)
+    assert [row["tracking_id"] for row in rows] == [it.message_tracking_id for it in expected]
+    for row, message in zip(rows, expected, strict=True):
+        _message_agrees(row, message, known)
+    shown = await connection.fetch("SELECT * FROM bi_v1.message_events")
+    assert sorted(map(_event_shown, shown), key=str) == sorted(map(_event_told, events), key=str)
+
+
+def _message_agrees(row: asyncpg.Record, message: Message, known: recount.Known) -> None:
+    times = ["created_at", "queued_at", "sent_at", "delivered_at", "seen_at", "failed_at"]
+    same = [*times, "sender", "country", "label", "price", "recipient", "detailed_status"]
+    assert [row[name] for name in same] == [getattr(message, name) for name in same]
+    assert row["status"] == message.status
+    assert row["status_at"] == (message.status_at if message.status_at.year > 1970 else None)
+    assert (row["campaign_id"], row["campaign_tracking_id"]) == (
+        known.of(message.campaign_tracking_id, message.campaign_id)[0],
+        message.campaign_tracking_id,
+    )
+    if row["seconds_to_deliver"] is None or row["seconds_to_deliver"] >= 0:
+        assert row["seconds_to_deliver"] == recount.seconds_to_deliver(message)
+
+
+def _event_shown(row: asyncpg.Record) -> tuple[Any, ...]:
+    return (row["message_tracking_id"], row["provider_status"], row["occurred_at"], row["source"])
+
+
+def _event_told(event: DeliveryEvent) -> tuple[Any, ...]:
+    at = event.occurred_at if event.occurred_at.year > 1970 else None
+    return (event.message_tracking_id, event.provider_status, at, event.source.name.lower())
+
+
+async def test_a_campaign_shows_what_its_launch_told(connection: asyncpg.Connection) -> None:
+    await make_campaigns(connection)
+    rows = {row["name"]: row for row in await connection.fetch("SELECT * FROM bi_v1.campaigns")}
+    assert rows["spring"]["sender"] == "Shop"
+    assert rows["spring"]["scheduled_at"].isoformat() == "2026-04-01T10:00:00+00:00"
+    assert str(rows["spring"]["cost"]) == "12.345"
+    assert rows["late"]["scheduled_at"] is rows["never"]["scheduled_at"] is None
+
+
+async def test_replies_belong_to_the_campaign_they_name_or_answer(
+    connection: asyncpg.Connection,
+) -> None:
+    ours = await make_campaigns(connection)
+    sent = next(it for it in story(ours, 3) if it.campaign_tracking_id == "known")
+    unbound = next(it for it in story(ours, 3) if it.campaign_id == ours[1])
+    await append_events(connection, [sent, unbound])
+    replies = [
+        reply(campaign="known"),
+        reply(sent.message_tracking_id),
+        reply(unbound.message_tracking_id),
+        reply(),
+        reply("nobody knows it"),
+        reply("nobody knows it")._replace(campaign_id=ours[1]),
+    ]
+    await append_inbound(connection, replies)
+    rows = await connection.fetch("SELECT id, replies FROM bi_v1.campaigns")
+    assert {row["id"]: row["replies"] for row in rows if row["replies"]} == {ours[0]: 2, ours[1]: 2}
+    shown = await connection.fetch("SELECT * FROM bi_v1.inbound_messages ORDER BY message")
+    assert [row["message"] for row in shown] == sorted(it.message or "" for it in replies)
+    by_campaign = [row["campaign_id"] for row in shown]
+    assert by_campaign.count(ours[0]) == by_campaign.count(ours[1]) == 2
+
+
+async def test_freshness_tells_how_far_the_data_reaches_and_what_is_not_folded(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    ours = await make_campaigns(connection)
+    await store_in_batches(connection, story(ours, 8), random.Random(8))  # noqa: S311
+    events = await stored_events(connection)
+    before = await connection.fetchrow("SELECT * FROM bi_v1.freshness")
+    await _fold_all(database)
+    after = await connection.fetchrow("SELECT * FROM bi_v1.freshness")
+    assert before is not None
+    assert after is not None
+    assert before["unfolded_events"] == len(events)
+    assert before["folded_to"] is None
+    assert before["newest_occurred_at"] == max(it.occurred_at for it in events)
+    assert before["newest_received_at"] == after["newest_received_at"] == after["folded_to"]
+    assert after["newest_occurred_at"] == before["newest_occurred_at"]
+    assert (after["unfolded_events"], after["unfolded_corrections"]) == (0, 0)
+    assert (after["buffered_events"], after["feed_held_back_transactions"]) == (0, 0)
+
+
+async def test_only_one_process_folds_at_a_time(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    ours = await make_campaigns(connection)
+    await append_events(connection, story(ours, 2))
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", folding._FOLD_LOCK)
+        assert await fold_events(database) == 0
+    assert await fold_events(database) > 0
+
+
+async def test_one_turn_of_the_duty_is_bounded(
+    database: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MAX_EVENTS", 10)
+    monkeypatch.setattr(folding, "MAX_CHUNKS", 3)
+    ours = await make_campaigns(connection)
+    await store_in_batches(connection, story(ours, 2), random.Random(2))  # noqa: S311
+    assert await fold_events(database) == 30

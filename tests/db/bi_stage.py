@@ -1,0 +1,40 @@
+"""Analysts' logins, which belong to the cluster and are gone after the test."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import asyncpg
+
+from app.db.bi_address import address
+from app.db.bi_login import BiLogin
+from app.db.bi_users import create_bi_login, remove_bi_login
+from app.db.database import Database
+from app.kit.scram import make_verifier
+
+PASSWORD = "of an analyst"
+
+
+@asynccontextmanager
+async def analyst(url: str, *, pii: bool = False, max_seconds: int = 60) -> AsyncIterator[str]:
+    """The URL at which a new analyst reaches the database at *url*."""
+    name = f"analyst_{uuid4().hex}"
+    login = BiLogin(name, make_verifier(PASSWORD), pii, max_seconds, max_connections=5)
+    database = Database(url, name="tests", pool_items=1)
+    try:
+        made = await create_bi_login(database, login)
+        yield address(url, user=name, password=PASSWORD, database=made.database)
+    finally:
+        await remove_bi_login(database, name)
+        await database.close()
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A session at *url*."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        # Not closed in good order: the watchdog may have been there first.
+        connection.terminate()

@@ -1,0 +1,64 @@
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.db.database import Database
+from app.observability.metrics import Metrics
+from app.services.bi_watch import BiWatch
+from tests.db.bi_stage import analyst, connected
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url, name="tests", pool_items=1)
+    yield database
+    await database.close()
+
+
+def _ended(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value(
+        "receiver_bi_sessions_ended_total", {"how": "terminated"}
+    )
+
+
+async def test_what_is_ended_is_counted_and_logged_without_its_query(
+    url: str, database: Database
+) -> None:
+    metrics = Metrics()
+    watch = BiWatch(database, metrics=metrics, longest=timedelta(0))
+    async with analyst(url) as own_url, connected(own_url) as session:
+        await session.execute("BEGIN")
+        await session.fetch("SELECT '+306912345678' FROM bi_v1.messages")
+        with capture_logs() as logs:
+            await watch.look()
+            await watch.look()
+        assert _ended(metrics) == 1
+    [entry] = logs
+    assert entry["how"] == "terminated"
+    assert entry["login"].startswith("analyst_")
+    assert "SELECT" not in str(entry)
+
+
+async def test_a_role_that_may_not_end_sessions_says_so_once(url: str) -> None:
+    name = f"plain_{uuid4().hex}"
+    async with connected(url) as owner, analyst(url) as own_url, connected(own_url) as session:
+        await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
+        try:
+            await session.execute("BEGIN")
+            plain_url = own_url.replace(
+                own_url.partition("//")[2].partition("@")[0], f"{name}:plain"
+            )
+            plain = Database(plain_url, name="tests", pool_items=1)
+            watch = BiWatch(plain, metrics=Metrics(), longest=timedelta(0))
+            with capture_logs() as logs:
+                await watch.look()
+                await watch.look()
+            await plain.close()
+            assert await session.fetchval("SELECT 1") == 1
+        finally:
+            await owner.execute(f"DROP ROLE {name}")
+    [entry] = logs
+    assert "pg_signal_backend" in entry["remedy"]
