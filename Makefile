@@ -37,7 +37,7 @@ openapi: .venv/dev.stamp ## Write the API's document, openapi/openapi.json, anew
 # The widest first: what runs is what was tested, at the same versions.
 lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    --extra embedded --group build --group dev pyproject.toml $(ARGS) -o requirements-dev.lock
+	    --extra embedded --extra parquet --group build --group dev pyproject.toml $(ARGS) -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --extra embedded --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

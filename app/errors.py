@@ -21,6 +21,7 @@ The only file that knows every way in which a request can fail.
         ├── IdempotencyKeyReused      422
         ├── LaunchingNotConfigured    503
         ├── Overloaded                503, with Retry-After
+        ├── TooManyExports            503, with Retry-After
         └── RouteeError               Routee did not do what it was asked
             ├── RouteeRefused         422: it answered with a definite refusal
             └── RouteeUnavailable     502: no connection, no usable answer, too busy
@@ -193,6 +194,14 @@ class Overloaded(ApiError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "overloaded"
     title = "The service is busy"
+
+
+class TooManyExports(ApiError):
+    """As many exports as may be are under way in this process."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "too-many-exports"
+    title = "Other exports are under way"
 
 
 class RouteeError(ApiError):

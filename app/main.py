@@ -32,6 +32,7 @@ from app.services.attempts import Attempts
 from app.services.bi_watch import BiWatch
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
+from app.services.exports import Exports
 from app.services.feed import make_feed
 from app.services.intake import Intake
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
@@ -135,6 +136,7 @@ def _parts(settings: Settings) -> Parts:
         reads=reads,
         current=CurrentMessages(reads),
         feed=make_feed(read_url, metrics),
+        exports=Exports(read_url),
         keyring=Keyring(database),
         launching=launching,
         routee=client,

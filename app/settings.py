@@ -36,8 +36,9 @@ class Settings(BaseSettings):
     )
     database_read_url: str = Field(
         default="",
-        description="postgresql://… of a replica for lists, messages, replies and the feed. Empty: "
-        "DATABASE_URL. Keys, launches and a campaign by its id are always read there.",
+        description="postgresql://… of a replica for lists, messages, replies, the feed and "
+        "exports. Empty: DATABASE_URL, where keys, launches and a campaign by its id are always "
+        "read.",
     )
     data_dir: Path = Field(
         default=Path("./var"), description="Where the embedded PostgreSQL keeps its data."

@@ -12,9 +12,17 @@ from app.api import docs_page
 from app.api.caching import NoStore
 from app.api.document import document_of
 from app.api.problems import register_problems
-from app.api.routes import campaigns, events, inbound_messages, messages, operations, status
+from app.api.routes import (
+    campaigns,
+    events,
+    exports,
+    inbound_messages,
+    messages,
+    operations,
+    status,
+)
 
-_NOUNS: Final = (status, messages, campaigns, inbound_messages, events)
+_NOUNS: Final = (status, messages, campaigns, inbound_messages, events, exports)
 
 
 def make_api(

@@ -20,6 +20,7 @@ from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
 from app.services.current import CurrentMessages
+from app.services.exports import Exports
 from app.services.feed import Feed
 from app.services.keyring import Keyring
 from app.services.launch import Launching
@@ -44,6 +45,7 @@ class Parts:
     #: Single messages, out of `reads`.
     current: CurrentMessages
     feed: Feed
+    exports: Exports
     keyring: Keyring
     launching: Launching
     routee: RouteeClient

@@ -4,6 +4,7 @@ import typer
 
 from app.cli import api_key, bi_user, campaign
 from app.cli.demo import demo
+from app.cli.export import export
 from app.cli.migrate import migrate
 from app.cli.openapi import openapi
 from app.cli.serve import serve
@@ -17,6 +18,7 @@ app.command()(demo)
 app.command()(serve)
 app.command()(migrate)
 app.command()(simulate)
+app.command()(export)
 app.command()(openapi)
 
 

@@ -81,6 +81,9 @@ def test_every_read_is_understood(
     assert answer.status_code == 200
     if name in UNTYPED:
         return
+    if isinstance(answer.parsed, str):  # an export
+        assert answer.parsed.encode() == answer.content
+        return
     # The generator's models write a UTC offset in another way.
     understood = json.loads(json.dumps(answer.parsed.to_dict()).replace("+00:00", "Z"))
     assert understood == json.loads(answer.content)

@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from app.api.document.answers import add_answers
 from app.api.document.callbacks import CALLBACK_PATHS, WEBHOOKS
 from app.api.document.examples import add_examples
+from app.api.document.exports import add_exports
 from app.api.document.names import renamed
 from app.api.document.schemas import complete_schemas
 from app.api.document.words import DESCRIPTION, SUMMARY, TAGS, add_words
@@ -41,4 +42,5 @@ def document_of(app: FastAPI) -> dict[str, Any]:
     add_answers(document)
     add_words(document)
     add_examples(document)
+    add_exports(document)
     return document

@@ -28,6 +28,7 @@ from app.errors import (
     RouteeRefused,
     RouteeTokenUnavailable,
     RouteeUnavailable,
+    TooManyExports,
     Unauthorized,
 )
 
@@ -87,6 +88,11 @@ INVALID: Final = _failure(
     InvalidRequest,
     faults=(Fault("limit", "Input should be less than or equal to 1000"),),
 )
+NOT_INSTALLED: Final = _failure(
+    InvalidRequest,
+    faults=(Fault("format", "Parquet needs pyarrow: pip install 'routee-receiver[parquet]'"),),
+)
+TOO_MANY_EXPORTS: Final = _failure(TooManyExports, "2 exports are under way.", retry_after=True)
 INVALID_CAMPAIGN: Final = _failure(
     InvalidRequest,
     faults=(Fault("to[0]", "must be a telephone number in E.164", "400019002", "001"),),
@@ -184,6 +190,7 @@ class Call:
 
 
 _LIST: Final = (INVALID_CURSOR, INVALID)
+_EXPORT: Final = (NOT_INSTALLED, TOO_MANY_EXPORTS)
 _POSTED: Final = (TOO_SLOW, TOO_LARGE, NOT_STORED)
 _ROUTEE_SILENT: Final = (NO_ANSWER, NO_TOKEN)
 
@@ -230,6 +237,10 @@ CALLS: Final[dict[str, Call]] = {
     "listInboundMessages": Call(Scope.READ, _LIST),
     "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
     "listEvents": Call(Scope.READ, (INVALID_CURSOR, CURSOR_EXPIRED, INVALID)),
+    "exportMessages": Call(Scope.ADMIN, _EXPORT),
+    "exportEvents": Call(Scope.ADMIN, _EXPORT),
+    "exportInboundMessages": Call(Scope.ADMIN, _EXPORT),
+    "exportCampaigns": Call(Scope.ADMIN, _EXPORT),
 }
 
 _OF_EVERY_KEY: Final = (UNAUTHORIZED, FORBIDDEN, DATABASE, GUESSING)

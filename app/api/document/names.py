@@ -12,8 +12,10 @@ _PARAMETERS: Final = {_ID_IN_PATH: "trackingId", "idempotency-key": "Idempotency
 #: Names that say more on the wire than in the code.
 _NAMES: Final = {
     "AwaitedOut": "AwaitedMessage",
+    "Cells": "ExportCells",
     "Effect": "EffectOfEvent",
     "FeedOut": "FeedPage",
+    "Format": "ExportFormat",
     "Found": "LookupAnswer",
     "Kind": "FeedItemType",
     "Step": "HistoryItem",

@@ -25,6 +25,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "campaigns", "description": "Launching campaigns, and what became of them."},
     {"name": "inbound messages", "description": "What recipients replied."},
     {"name": "events", "description": "The feed: everything that happened, in one order."},
+    {"name": "exports", "description": "Whole tables as CSV, NDJSON or Parquet, for analysis."},
     {"name": "operations", "description": "For orchestrators and monitoring."},
 ]
 

@@ -1,0 +1,53 @@
+"""The answers of the exports: what a row looks like in each format that can be shown."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from app.api.document.examples import EXAMPLES
+from app.api.document.walk import operations_in
+from app.api.export_answer import MEDIA_TYPES
+from app.db.exports import ExportTable
+from app.services.export_columns import COLUMNS, Kind
+from app.services.export_text import Cells, CsvEncoder, NdjsonEncoder
+from app.services.exports import Format
+
+_EVENT: Final = EXAMPLES["HistoryItem"] | EXAMPLES["Message"]
+_CAMPAIGN: Final = EXAMPLES["Campaign"] | {"recordedAt": EXAMPLES["Campaign"]["createdAt"]}
+#: By the operation, a row's cells as the API has them.
+_ROWS: Final[dict[str, tuple[ExportTable, Mapping[str, Any]]]] = {
+    "exportMessages": (ExportTable.MESSAGES, EXAMPLES["Message"]),
+    "exportEvents": (ExportTable.EVENTS, _EVENT),
+    "exportInboundMessages": (ExportTable.INBOUND_MESSAGES, EXAMPLES["InboundMessage"]),
+    "exportCampaigns": (ExportTable.CAMPAIGNS, _CAMPAIGN),
+}
+
+
+def add_exports(document: dict[str, Any]) -> None:
+    """Show a row in each answer of an export; Parquet is no text."""
+    for _, _, node in operations_in(document):
+        if node["operationId"] in _ROWS:
+            _show(node, *_ROWS[node["operationId"]])
+
+
+def _show(node: dict[str, Any], table: ExportTable, told: Mapping[str, Any]) -> None:
+    columns = COLUMNS[table]
+    row = [_cell(kind, told[name]) for name, kind, _ in columns.columns]
+    content = node["responses"]["200"]["content"]
+    csv = CsvEncoder(columns, Cells.SPREADSHEET)
+    texts = {
+        Format.CSV: csv.begin() + csv.encode([row]),
+        Format.NDJSON: NdjsonEncoder(columns).encode([row]),
+    }
+    for format_, text in texts.items():
+        content[MEDIA_TYPES[format_]]["examples"] = {"row": {"value": text.decode()}}
+
+
+def _cell(kind: Kind, told: Any) -> object:  # noqa: ANN401 (any JSON)
+    """As it is before it is made text."""
+    if kind is Kind.INSTANT and told is not None:
+        return datetime.fromisoformat(told)
+    if kind is Kind.MONEY and told is not None:
+        return Decimal(told)
+    return told

@@ -1,0 +1,84 @@
+"""An export as an answer: sent while it is read, and never taken for complete when it is not."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from fastapi import Response
+from starlette.types import Receive, Scope, Send
+
+from app.errors import ReceiverError
+from app.services.exports import Encoder, Exports, Format, Wanted
+
+log = structlog.get_logger()
+
+MEDIA_TYPES: Final = {
+    Format.CSV: "text/csv",
+    Format.NDJSON: "application/x-ndjson",
+    Format.PARQUET: "application/vnd.apache.parquet",
+}
+_PARAMETERS: Final = {Format.CSV: "; charset=utf-8; header=present"}
+#: Who takes nothing for so long is gone, and must not keep a snapshot of the database.
+_SEND_SECONDS: Final = 60.0
+
+
+class ExportAnswer(Response):
+    """
+    The bytes of an export, in chunks.
+
+    Whatever fails before the first one is answered as a problem. Afterwards the connection is
+    ended without the last chunk, which every client takes for a broken download.
+    """
+
+    def __init__(self, exports: Exports, wanted: Wanted, format_: Format, encoder: Encoder) -> None:
+        at = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        name = f"{wanted.table}-{at}.{format_}"
+        super().__init__(headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        del self.headers["content-length"]
+        media_type = MEDIA_TYPES[format_] + _PARAMETERS.get(format_, "")
+        self.headers["Content-Type"] = media_type
+        self._exports = exports
+        self._wanted = wanted
+        self._encoder = encoder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, unless the client leaves; then the query ends."""
+        del scope
+        sending = asyncio.create_task(self._send(send))
+        leaving = asyncio.create_task(_until_gone(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            sending.cancel()
+            leaving.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    async def _send(self, send: Send) -> None:
+        async with self._exports.served(self._wanted, self._encoder) as chunks:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            try:
+                async for chunk in chunks:
+                    await _sent(send, chunk, more=True)
+                await _sent(send, b"", more=False)
+            except (ReceiverError, TimeoutError) as error:
+                # Nothing more is sent, so the server ends the connection.
+                log.warning("an export broke off", table=self._wanted.table, error=str(error))
+
+
+async def _sent(send: Send, chunk: bytes, *, more: bool) -> None:
+    async with asyncio.timeout(_SEND_SECONDS):
+        await send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,82 @@
+"""Files and folders that have their name only once they are complete."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from app.errors import ReceiverError
+
+#: They have telephone numbers in them.
+_FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
+
+
+class NotWritable(ReceiverError):
+    """A file or folder cannot be written; the message says which, and why."""
+
+
+@contextmanager
+def complete_file(path: Path) -> Iterator[BinaryIO]:
+    """
+    Write *path*, under another name until the block has ended well. What was there is replaced.
+
+    Raises:
+        NotWritable: it, or its disk, does not allow that.
+    """
+    partial = _partial(path)
+    if path.is_dir():
+        raise NotWritable(f"{path} is a folder. Give the name of a file.")
+    with _told_of(path):
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def complete_folder(path: Path) -> Iterator[Path]:
+    """
+    Fill the new folder *path*, under another name until the block has ended well.
+
+    Raises:
+        NotWritable: it exists, or it or its disk does not allow that.
+    """
+    if path.exists():
+        raise NotWritable(f"{path} exists already. Give the name of a folder that does not.")
+    partial = _partial(path)
+    with _told_of(path):
+        partial.mkdir(mode=_FOLDER_MODE)
+        try:
+            yield partial
+            partial.rename(path)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _partial(path: Path) -> Path:
+    if not path.name:
+        raise NotWritable(f"{str(path)!r} is no name of a file.")
+    return path.with_name(f"{path.name}.partial")
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise NotWritable(
+            f"{_partial(path)} exists: another export is writing it, or one was killed. If none "
+            "is, remove it."
+        ) from error
+    except OSError as error:
+        raise NotWritable(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,80 @@
+from decimal import Decimal
+
+import pytest
+
+from app.db.exports import ExportTable
+from app.services.export_columns import COLUMNS, Column, Columns, Kind, with_numbers_masked
+from app.services.export_text import Cells, CsvEncoder, NdjsonEncoder
+
+ONE = Columns((Column("text"),), tuple, "text")
+OPEN = Columns((Column("open", Kind.OPEN),), tuple, "open")
+
+
+def cell(text: object, cells: Cells = Cells.SPREADSHEET, columns: Columns = ONE) -> str:
+    return CsvEncoder(columns, cells).encode([(text,)]).decode().removesuffix("\r\n")
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["=1+1", "+1-1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "+", "=", "-"],
+)
+def test_what_begins_a_formula_gets_an_apostrophe(formula: str) -> None:
+    assert cell(formula).strip('"') == f"'{formula}"
+    assert cell(formula, Cells.EXACT).strip('"') == formula
+
+
+@pytest.mark.parametrize("number", ["+306900000123", "+1", "+123456789012345"])
+def test_a_telephone_number_stays_as_it_is(number: str) -> None:
+    assert cell(number) == number
+
+
+@pytest.mark.parametrize(
+    "almost", ["+30 690", "+1234567890123456", "+30690*2", "+306900000123\n=1", "+\u0661\u0662"]
+)
+def test_what_only_looks_like_a_telephone_number_does_not(almost: str) -> None:
+    assert cell(almost).strip('"') == f"'{almost}"
+
+
+def test_a_formula_in_what_routee_says_is_harmless_too() -> None:
+    assert cell("=1+1", columns=OPEN) == "'=1+1"
+    assert cell({"text": "=1"}, columns=OPEN) == '"{""text"": ""=1""}"'
+
+
+def test_amounts_and_times_are_no_texts() -> None:
+    columns = COLUMNS[ExportTable.MESSAGES]
+    amounts = Columns(tuple(c for c in columns.columns if c.name == "price"), tuple, "price")
+    assert cell(Decimal(-12), columns=amounts) == "-12"
+
+
+def test_null_is_nothing_and_empty_is_two_quotes() -> None:
+    assert cell(None) == ""
+    assert cell("") == '""'
+
+
+def test_quotes_commas_and_line_ends_are_quoted() -> None:
+    assert cell('a "b", c\r\nd') == '"a ""b"", c\r\nd"'
+    assert cell("plain text") == "plain text"
+
+
+def test_the_first_line_has_the_names() -> None:
+    encoder = CsvEncoder(COLUMNS[ExportTable.INBOUND_MESSAGES], Cells.EXACT)
+    assert encoder.begin().startswith(b"id,from,to,message,")
+    assert encoder.begin().endswith(b",label\r\n")
+    assert encoder.end() == b""
+
+
+def test_an_object_a_line() -> None:
+    encoded = NdjsonEncoder(ONE).encode([("a\nb",), (None,), ("",)])
+    assert encoded == b'{"text":"a\\nb"}\n{"text":null}\n{"text":""}\n'
+
+
+def test_masking_hides_numbers_wherever_they_stand() -> None:
+    columns = (Column("to", is_number=True), Column("text"), Column("open", Kind.OPEN))
+    open_cell = {"to": ["+306900000123"], "ttl": 120}
+    row = ("306900000123", "call +306900000123, or 112", open_cell)
+    assert with_numbers_masked(columns, row) == [
+        "***123",
+        "call ***123, or 112",
+        {"to": ["***123"], "ttl": 120},
+    ]
+    assert with_numbers_masked(columns, (None, None, None)) == [None, None, None]
