@@ -20,6 +20,8 @@ The only file that knows every way in which a request can fail.
         ├── LaunchRejected            422
         ├── IdempotencyKeyReused      422
         ├── LaunchingNotConfigured    503
+        ├── ErasureInProgress         409, with Retry-After
+        ├── ErasureNotConfigured      503
         ├── Overloaded                503, with Retry-After
         ├── TooManyExports            503, with Retry-After
         └── RouteeError               Routee did not do what it was asked
@@ -186,6 +188,22 @@ class LaunchingNotConfigured(ApiError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "launching-not-configured"
     title = "Launching campaigns is not configured"
+
+
+class ErasureInProgress(ApiError):
+    """Another recipient is being erased at this moment."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "erasure-in-progress"
+    title = "Another erasure is under way"
+
+
+class ErasureNotConfigured(ApiError):
+    """There is no key for the hashes by which erased recipients are known."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "erasure-not-configured"
+    title = "Erasing recipients is not configured"
 
 
 class Overloaded(ApiError):

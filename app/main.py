@@ -21,6 +21,8 @@ from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
 from app.db.ingest_session import IngestSession
 from app.domain.callback_token import CallbackTokens
+from app.domain.erasure import ErasureKeys
+from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.kit.ending import told_of_the_end
 from app.kit.parent import end_with_parent
@@ -32,19 +34,27 @@ from app.services.attempts import Attempts
 from app.services.bi_watch import BiWatch
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
+from app.services.erased import LEARNT_EVERY_SECONDS, ErasedRecipients
+from app.services.erasure import Erasing
 from app.services.exports import Exports
 from app.services.feed import make_feed
 from app.services.intake import Intake
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launch import Launching
+from app.services.retention import Retaining
+from app.services.screening import Screen
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)
 _FOLD_EVENTS_EVERY: Final = timedelta(seconds=2)
-_BI_WATCH_EVERY: Final = timedelta(seconds=10)
 _RELAUNCH_EVERY: Final = timedelta(seconds=5)
 _FEED_EVERY: Final = timedelta(seconds=1)
+_BI_WATCH_EVERY: Final = timedelta(seconds=10)
 _FORGET_EVERY: Final = timedelta(hours=1)
+_LEARN_EVERY: Final = timedelta(seconds=LEARNT_EVERY_SECONDS)
+#: How soon after a start it begins, and how often it is looked whether it is a day ago.
+_RETAIN_EVERY: Final = timedelta(minutes=10)
+_ADD_MONTHS_EVERY: Final = timedelta(hours=6)
 #: Of the three generations; Python's own are 700, 10 and 10.
 _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 
@@ -84,7 +94,12 @@ def build_app(settings: Settings) -> ASGIApp:
     session = IngestSession(
         settings.database_url, statement_timeout_seconds=settings.ack_budget_seconds
     )
-    intake = Intake(session, parts.metrics, ack_budget_seconds=settings.ack_budget_seconds)
+    intake = Intake(
+        session,
+        parts.metrics,
+        ack_budget_seconds=settings.ack_budget_seconds,
+        screen=_screen(settings, parts),
+    )
     api: ASGIApp = _api(settings, parts, intake=intake)
     if settings.surface != "callbacks":
         api = ShortCut(api, parts)
@@ -110,8 +125,27 @@ def _collect_garbage_rarely() -> None:
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
+def _screen(settings: Settings, parts: Parts) -> Screen | None:
+    """None when there is nothing to look for."""
+    retention = _retention(settings)
+    if parts.erased is None and retention.is_unlimited:
+        return None
+    return Screen(parts.erased, retention)
+
+
+def _retention(settings: Settings) -> Retention:
+    return retention_of_days(
+        raw=settings.retention_raw_days,
+        events=settings.retention_events_days,
+        messages=settings.retention_messages_days,
+        inbound=settings.retention_inbound_days,
+    )
+
+
 def _parts(settings: Settings) -> Parts:
     database = Database(settings.database_url)
+    erasure_keys = ErasureKeys(settings.keys_for_erasure())
+    erased = ErasedRecipients(erasure_keys) if erasure_keys else None
     read_url = settings.database_read_url or settings.database_url
     metrics = Metrics()
     tokens = CallbackTokens(
@@ -129,6 +163,7 @@ def _parts(settings: Settings) -> Parts:
         Attempts(database, client, tokens, public_url=settings.public_url),
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),
         missing_settings=settings.missing_for_launching(),
+        erased=erased,
     )
     reads = Database(read_url, name="reads", session_settings=READ_SETTINGS)
     return Parts(
@@ -142,6 +177,8 @@ def _parts(settings: Settings) -> Parts:
         routee=client,
         tokens=tokens,
         metrics=metrics,
+        erased=erased,
+        erasing=Erasing(settings.database_url, erasure_keys),
     )
 
 
@@ -152,7 +189,9 @@ def _bi_watch(settings: Settings, parts: Parts) -> BiWatch:
 
 
 def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
+    retaining = Retaining(settings.database_url, _retention(settings))
     duties = [
+        Duty("add partitions", _ADD_MONTHS_EVERY, retaining.add_months),
         Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold),
         Duty("fold events for BI", _FOLD_EVENTS_EVERY, partial(fold_events, parts.database)),
         Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
@@ -162,6 +201,11 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
         Duty("end long queries of analysts", _BI_WATCH_EVERY, _bi_watch(settings, parts).look),
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
     ]
+    if not _retention(settings).is_unlimited:
+        duties.append(Duty("remove what is too old", _RETAIN_EVERY, retaining.run_daily))
+    if parts.erased is not None:
+        learn = partial(parts.erased.refresh, parts.database)
+        duties.append(Duty("learn who was erased", _LEARN_EVERY, learn))
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 #: A shorter secret can be guessed; the advice for making one gives 43 characters.
@@ -15,6 +15,9 @@ _HOW_TO_MAKE_ONE = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))
 _SECRET_PATTERN = re.compile(r"[A-Za-z0-9_~-]+")
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+#: Routee repeats a callback for 40 hours, and a message may live for 14 days.
+MIN_RETENTION_DAYS = 30
 
 
 class SettingsInvalid(ValueError):
@@ -71,6 +74,26 @@ class Settings(BaseSettings):
     routee_auth_url: str = Field(
         default="https://auth.routee.net", description="Base of Routee's token service."
     )
+    erasure_keys: Secrets = Field(
+        default=(),
+        description="Comma-separated keys of the hashes by which erased recipients are known: the "
+        "first makes them, all verify. Empty: SIGNING_KEYS.",
+    )
+    retention_raw_days: int | None = Field(
+        default=None,
+        description="For how many days payloads are kept. Empty: as long as their rows.",
+    )
+    retention_events_days: int | None = Field(
+        default=None, description="For how many days status events are kept. Empty: for ever."
+    )
+    retention_messages_days: int | None = Field(
+        default=None,
+        description="After how many days without a change messages are removed. Empty: never.",
+    )
+    retention_inbound_days: int | None = Field(
+        default=None,
+        description="For how many days replies and the quarantine are kept. Empty: for ever.",
+    )
     ack_budget_seconds: float = Field(
         default=1.5,
         gt=0,
@@ -93,14 +116,14 @@ class Settings(BaseSettings):
         default="console", description="`json` for log collectors."
     )
 
-    @field_validator("callback_secrets", "signing_keys", mode="before")
+    @field_validator("callback_secrets", "signing_keys", "erasure_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("callback_secrets", "signing_keys")
+    @field_validator("callback_secrets", "signing_keys", "erasure_keys")
     @classmethod
     def _strong(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for secret in secrets:
@@ -116,6 +139,58 @@ class Settings(BaseSettings):
                     f"a URL. Make one with: {_HOW_TO_MAKE_ONE}"
                 )
         return secrets
+
+    @field_validator(
+        "retention_raw_days",
+        "retention_events_days",
+        "retention_messages_days",
+        "retention_inbound_days",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator(
+        "retention_raw_days",
+        "retention_events_days",
+        "retention_messages_days",
+        "retention_inbound_days",
+    )
+    @classmethod
+    def _not_too_short(cls, days: int | None) -> int | None:
+        if days is not None and days < MIN_RETENTION_DAYS:
+            raise ValueError(
+                f"must be at least {MIN_RETENTION_DAYS}, or empty to keep everything: Routee "
+                "repeats callbacks for 40 hours, and messages live for up to 14 days"
+            )
+        return days
+
+    @field_validator("retention_events_days")
+    @classmethod
+    def _with_their_payloads(cls, days: int | None, info: ValidationInfo) -> int | None:
+        raw = info.data.get("retention_raw_days")
+        if days is not None and raw is not None and raw > days:
+            raise ValueError(
+                f"must be at least RECEIVER_RETENTION_RAW_DAYS, {raw}: a payload goes with its "
+                "event at the latest"
+            )
+        return days
+
+    @field_validator("retention_messages_days")
+    @classmethod
+    def _after_their_events(cls, days: int | None, info: ValidationInfo) -> int | None:
+        events = info.data.get("retention_events_days")
+        if days is not None and events is None:
+            raise ValueError(
+                "needs RECEIVER_RETENTION_EVENTS_DAYS: a message is kept as long as it has events"
+            )
+        if days is not None and events is not None and events > days:
+            raise ValueError(
+                f"must be at least RECEIVER_RETENTION_EVENTS_DAYS, {events}: a message is kept as "
+                "long as it has events"
+            )
+        return days
 
     @field_validator("database_url", "database_read_url")
     @classmethod
@@ -146,6 +221,11 @@ class Settings(BaseSettings):
                 "RECEIVER_CALLBACK_SECRETS is not set, so nobody could post a callback. "
                 f"Make a secret with: {_HOW_TO_MAKE_ONE}"
             )
+
+    def keys_for_erasure(self) -> list[str]:
+        """The keys by which erased recipients are known; none: nobody can be erased."""
+        keys = self.erasure_keys or self.signing_keys
+        return [key.get_secret_value() for key in keys]
 
     def missing_for_launching(self) -> tuple[str, ...]:
         """The names of the settings without which no campaign can be launched."""

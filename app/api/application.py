@@ -19,10 +19,11 @@ from app.api.routes import (
     inbound_messages,
     messages,
     operations,
+    recipients,
     status,
 )
 
-_NOUNS: Final = (status, messages, campaigns, inbound_messages, events, exports)
+_NOUNS: Final = (status, messages, campaigns, inbound_messages, events, exports, recipients)
 
 
 def make_api(

@@ -20,6 +20,8 @@ from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
 from app.services.current import CurrentMessages
+from app.services.erased import ErasedRecipients
+from app.services.erasure import Erasing
 from app.services.exports import Exports
 from app.services.feed import Feed
 from app.services.keyring import Keyring
@@ -51,6 +53,9 @@ class Parts:
     routee: RouteeClient
     tokens: CallbackTokens
     metrics: Metrics
+    #: None: nobody can be recognised, as there are no keys.
+    erased: ErasedRecipients | None
+    erasing: Erasing
 
 
 async def parts_of(request: Request) -> Parts:

@@ -4,9 +4,11 @@ import typer
 
 from app.cli import api_key, bi_user, campaign
 from app.cli.demo import demo
+from app.cli.erase import erase
 from app.cli.export import export
 from app.cli.migrate import migrate
 from app.cli.openapi import openapi
+from app.cli.retain import retain
 from app.cli.serve import serve
 from app.cli.simulate import simulate
 
@@ -17,6 +19,8 @@ app.add_typer(campaign.app, name="campaign")
 app.command()(demo)
 app.command()(serve)
 app.command()(migrate)
+app.command()(retain)
+app.command()(erase)
 app.command()(simulate)
 app.command()(export)
 app.command()(openapi)

@@ -325,10 +325,14 @@ def _distinct(events: Sequence[DeliveryEvent]) -> list[DeliveryEvent]:
 
 
 def _packed(records: Sequence[DeliveryEvent] | Sequence[InboundMessage]) -> list[tuple[Any, ...]]:
-    """Their values, the payloads compressed. The last three of either kind are the payload's."""
+    """
+    Their values, the payloads compressed; an empty one, that of an erased recipient, is none.
+
+    The last three of either kind are the payload's.
+    """
     payloads = zip(*compressed_all(record.payload for record in records), strict=True)
     return [
-        (*record[:-3], stored, dictionary, record[-1])
+        (*record[:-3], stored or None, dictionary, record[-1])
         for record, (stored, dictionary) in zip(records, payloads, strict=True)
     ]
 

@@ -10,6 +10,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from app.db import binding, ingest
 from app.db.binding import Claim
+from app.db.erasure.recipients import Erased, read_erased
 from app.db.failures import Contended, ValuesRefused, translated
 from app.db.feed_epoch import keep_epoch
 from app.db.ingest import Appended
@@ -62,6 +63,11 @@ class IngestConnection:
         """See `binding.claim`."""
         with translated():
             return await binding.claim(self._connection, campaign_id, tracking_id)
+
+    async def read_erased(self, known_version: int | None) -> Erased | None:
+        """See `recipients.read_erased`."""
+        with translated():
+            return await read_erased(self._connection, known_version)
 
 
 class IngestSession:

@@ -467,3 +467,48 @@ class ApiKeyRow(Row):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+
+
+class RetentionMarkRow(Row):
+    """How far in the feed's order a kind of removal has come, and when it last got there."""
+
+    __tablename__ = "retention_marks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    xid: Mapped[int] = mapped_column(TransactionId, server_default=text("'0'"))
+    id: Mapped[int] = mapped_column(server_default=text("0"))
+    reached_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class ErasedRecipientRow(Row):
+    """A recipient of whom nothing may be stored, by a keyed hash of the number."""
+
+    __tablename__ = "erased_recipients"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class ErasureStateRow(Row):
+    """Goes up with each change of `erased_recipients`, so that processes notice. One row."""
+
+    __tablename__ = "erasure_state"
+
+    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    version: Mapped[int]
+
+
+class ErasureRow(Row):
+    """Who asked for an erasure, when, and how many rows it changed. Not of whom."""
+
+    __tablename__ = "erasures"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    #: erase or lift.
+    kind: Mapped[str]
+    asked_by: Mapped[str]
+    began_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: Null when it was broken off: it is to be asked for again.
+    ended_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))

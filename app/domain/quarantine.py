@@ -25,6 +25,8 @@ class Reason(StrEnum):
     CAMPAIGN_MISMATCH = "campaign-mismatch"
     #: The database refused the values of this very callback.
     REFUSED_BY_DATABASE = "refused-by-database"
+    #: It happened so long ago that what is known of it may have been removed already.
+    EXPIRED = "expired"
 
 
 class Quarantined(NamedTuple):

@@ -16,6 +16,7 @@ from app.kit.batcher import Batcher, BatcherError
 from app.observability.metrics import Metrics
 from app.routee.translate import translate
 from app.services.flush import Arrival, Flush, KnownCampaigns, Receipt
+from app.services.screening import Screen
 
 __all__ = ["RETRY_AFTER_SECONDS", "Body", "Intake", "Receipt"]
 
@@ -53,9 +54,15 @@ class Intake:
     """Takes request bodies and says when they are durable."""
 
     def __init__(
-        self, session: IngestSession, metrics: Metrics, *, ack_budget_seconds: float
+        self,
+        session: IngestSession,
+        metrics: Metrics,
+        *,
+        ack_budget_seconds: float,
+        screen: Screen | None = None,
     ) -> None:
         self._session = session
+        self._screen = screen
         self._metrics = metrics
         #: What waits to be read, and who is told of it.
         self._unread: list[tuple[Body, Done]] = []
@@ -121,9 +128,11 @@ class Intake:
 
     async def _flush(self, bodies: Sequence[Sequence[Arrival]]) -> Sequence[Receipt]:
         started = time.perf_counter()
-        arrivals = list(chain.from_iterable(bodies))
+        arrivals: Sequence[Arrival] = list(chain.from_iterable(bodies))
         try:
             async with self._session.connected() as connection:
+                if self._screen is not None:
+                    arrivals = await self._screen.screened(connection, arrivals)
                 receipts = await Flush(connection, arrivals, self._campaigns, self._metrics).run()
         except BaseException as error:
             self._note_failure(error, items=len(bodies))

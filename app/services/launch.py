@@ -27,6 +27,7 @@ from app.domain.campaign import Submission
 from app.errors import (
     CampaignNameInUse,
     DatabaseUnavailable,
+    Fault,
     IdempotencyKeyReused,
     InvalidRequest,
     LaunchingNotConfigured,
@@ -40,6 +41,7 @@ from app.routee.refusals import Meaning
 from app.routee.rules import Caution, examine, generated_name
 from app.routee.wire import canonical, serialise
 from app.services.attempts import LEASE, Attempt, Attempts
+from app.services.erased import ErasedRecipients
 
 log = structlog.get_logger()
 
@@ -67,7 +69,9 @@ class Launching:
         prober: Prober,
         *,
         missing_settings: tuple[str, ...],
+        erased: ErasedRecipients | None = None,
     ) -> None:
+        self._erased = erased
         self._database = database
         self._attempts = attempts
         self._prober = prober
@@ -100,6 +104,7 @@ class Launching:
         """
         self._require_configured()
         intent, campaign_id, body = await self._examined(request, check_media=check_media)
+        await self._refuse_erased(body)
         key = None
         if idempotency_key is not None:
             key = IdempotencyKey(api_key_id, idempotency_key, _fingerprint(body))
@@ -141,6 +146,19 @@ class Launching:
     def _require_configured(self) -> None:
         if self._missing_settings:
             raise LaunchingNotConfigured(f"Not set: {', '.join(self._missing_settings)}.")
+
+    async def _refuse_erased(self, request: Mapping[str, Any]) -> None:
+        """Contacts and groups cannot be looked into: who is in them is known to Routee alone."""
+        if self._erased is None:
+            return
+        await self._erased.refresh(self._database)
+        faults = tuple(
+            Fault(f"to[{place}]", "was erased at the recipient's request: remove it")
+            for place, number in enumerate(request.get("to") or ())
+            if self._erased.mark_of(number) is not None
+        )
+        if faults:
+            raise InvalidRequest(faults=faults)
 
     async def _examined(
         self, request: object, *, check_media: bool

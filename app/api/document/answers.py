@@ -15,6 +15,8 @@ from app.errors import (
     CampaignNotCancellable,
     CampaignNotUnconfirmed,
     CursorExpired,
+    ErasureInProgress,
+    ErasureNotConfigured,
     Fault,
     Forbidden,
     IdempotencyKeyReused,
@@ -114,6 +116,14 @@ IN_PROGRESS: Final = _failure(
 )
 LAUNCH_REJECTED: Final = _failure(LaunchRejected, "The balance of the Routee account is too low.")
 KEY_REUSED: Final = _failure(IdempotencyKeyReused)
+NO_NUMBER: Final = _failure(
+    InvalidRequest,
+    faults=(Fault("number", "must be a telephone number of 6 to 15 digits"),),
+)
+ERASURE_IN_PROGRESS: Final = _failure(ErasureInProgress, retry_after=True)
+ERASURE_NOT_CONFIGURED: Final = _failure(
+    ErasureNotConfigured, "Set RECEIVER_ERASURE_KEYS, or RECEIVER_SIGNING_KEYS, for all processes."
+)
 NOT_CONFIGURED: Final = _failure(
     LaunchingNotConfigured, "Not set: RECEIVER_PUBLIC_URL, RECEIVER_SIGNING_KEYS."
 )
@@ -236,6 +246,9 @@ CALLS: Final[dict[str, Call]] = {
     "listCampaignMessages": Call(Scope.READ, (NOT_FOUND, *_LIST)),
     "listInboundMessages": Call(Scope.READ, _LIST),
     "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
+    "eraseRecipient": Call(
+        Scope.ADMIN, (NOT_FOUND, NO_NUMBER, ERASURE_IN_PROGRESS, ERASURE_NOT_CONFIGURED)
+    ),
     "listEvents": Call(Scope.READ, (INVALID_CURSOR, CURSOR_EXPIRED, INVALID)),
     "exportMessages": Call(Scope.ADMIN, _EXPORT),
     "exportEvents": Call(Scope.ADMIN, _EXPORT),

@@ -229,6 +229,11 @@ EXAMPLES: Final[dict[str, Any]] = {
         "duration": 40,
     },
     "CampaignWarning": _WARNING,
+    "Erasure": {
+        "erasedAt": _RECEIVED,
+        "erasedBefore": False,
+        "rows": {"campaigns": 1, "events": 2, "inbound_messages": 1, "messages": 1},
+    },
     "FeedPage": {"items": [_STATUS_ITEM, _INBOUND_ITEM], "nextCursor": _CURSOR},
     "Health": {"result": "ready"},
     "HistoryItem": _HISTORY_ITEM,
@@ -278,6 +283,7 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "after": _CURSOR,
     "limit": 100,
     "Idempotency-Key": "order-4711",
+    "number": _NUMBER,
     "If-None-Match": 'W/"5d41402abc4b2a76b9719d911017c592"',
 }
 

@@ -26,6 +26,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "inbound messages", "description": "What recipients replied."},
     {"name": "events", "description": "The feed: everything that happened, in one order."},
     {"name": "exports", "description": "Whole tables as CSV, NDJSON or Parquet, for analysis."},
+    {"name": "recipients", "description": "Erasing what is known of one recipient."},
     {"name": "operations", "description": "For orchestrators and monitoring."},
 ]
 
@@ -71,6 +72,9 @@ _MEMBERS: Final = {
     "media": "Where the attachment is, as Routee spells it: it need not be a valid URL.",
     "filename": "The name of the attachment.",
     "message": "What was written.",
+    "erasedAt": "When the erasure came to its end.",
+    "erasedBefore": "Whether the recipient had been erased before.",
+    "rows": "How many rows of each table had something of the recipient.",
 }
 #: The same by schema, where it means something else.
 _SPECIAL: Final = {

@@ -1,0 +1,1 @@
+"""Making a recipient unknown: who is erased, and finding and changing the rows that tell of one."""

@@ -1,0 +1,208 @@
+"""Keeping what is kept no longer than is set."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
+
+import structlog
+
+from app.db.database import Database
+from app.db.feed_places import position_before
+from app.db.retention import (
+    EVENTS,
+    RAW,
+    RAW_INBOUND,
+    REPLIES,
+    Survey,
+    Walk,
+    add_months,
+    alone,
+    blocks_of_messages,
+    empty_old_months,
+    folded_position,
+    note_run,
+    ran_within,
+    remove_messages,
+    remove_quarantined,
+    survey,
+    sweeping,
+    walk_on,
+)
+from app.db.retention.messages import BLOCKS
+from app.db.retention.months import Emptied
+from app.domain.feed import Position
+from app.domain.retention import Retention
+from app.errors import DatabaseUnavailable
+
+log = structlog.get_logger()
+
+#: Any number, as long as no other program in the same database uses it.
+_RETENTION_LOCK: Final = 7_021_009
+#: A chunk is tried again when others hold some of it; then it is left to the next time.
+_TRIES: Final = 5
+_PAUSE_SECONDS: Final = 0.3
+#: A little less, so that it does not get later every day.
+_DAY: Final = timedelta(hours=23)
+
+Say = Callable[[str], object]
+
+T = TypeVar("T")
+
+
+class Removed(NamedTuple):
+    """What was removed, or would be."""
+
+    items: list[Survey]
+    months: list[Emptied]
+
+
+class Retaining:
+    """Removes what is older than *retention* allows, as one process of all that try."""
+
+    def __init__(self, url: str, retention: Retention, *, say: Say = lambda _: None) -> None:
+        self._url = url
+        self._retention = retention
+        self._say = say
+        self._rows: dict[str, int] = {}
+
+    async def run_daily(self) -> None:
+        """
+        The same as `run`, unless some process has done so within a day.
+
+        Raises:
+            DatabaseUnavailable: it cannot go on now. What was removed is; the next time goes on.
+        """
+        await self.run(every=_DAY)
+
+    async def run(self, *, every: timedelta | None = None) -> Removed | None:
+        """
+        Remove what is too old; None when another process is at it, or was within *every*.
+
+        Raises:
+            DatabaseUnavailable: it cannot go on now. What was removed is; the next time goes on.
+        """
+        self._rows = {}
+        async with (
+            sweeping(self._url, name="retention") as database,
+            alone(database, _RETENTION_LOCK) as is_ours,
+        ):
+            if not is_ours or (every is not None and await ran_within(database, every)):
+                return None
+            months = await self._run(database, datetime.now(UTC))
+            await note_run(database)
+        items = [Survey(name, rows, 0) for name, rows in self._rows.items()]
+        if any(self._rows.values()) or months:
+            log.info("retention", months=[month.name for month in months], **_words(self._rows))
+        return Removed(items, months)
+
+    async def would_remove(self) -> Removed:
+        """What `run` would remove now, all of it counted by reading the tables."""
+        now = datetime.now(UTC)
+        horizons = {
+            kind: None if kept is None else now - kept
+            for kind, kept in self._retention._asdict().items()
+        }
+        items: list[Survey] = []
+        async with sweeping(self._url, name="retention") as database:
+            for kind, before in horizons.items():
+                if before is not None:
+                    items += await survey(database, kind, before=before, events=horizons["events"])
+            months = await self._old_months(database, horizons["events"], dry_run=True)
+        return Removed(items, months)
+
+    async def add_months(self) -> None:
+        """
+        Make the partitions of the next two years.
+
+        Raises:
+            DatabaseUnavailable: somebody has been using the events for too long; the next time.
+        """
+        async with (
+            sweeping(self._url, name="partitions") as database,
+            alone(database, _RETENTION_LOCK) as is_ours,
+        ):
+            if is_ours and (added := await add_months(database, now=datetime.now(UTC))):
+                log.info("added partitions", first=added[0], last=added[-1])
+
+    async def _run(self, database: Database, now: datetime) -> list[Emptied]:
+        raw, events, messages, inbound = (
+            None if kept is None else now - kept for kept in self._retention
+        )
+        months = await self._old_months(database, events)
+        for walk, before in (
+            (EVENTS, events),
+            (RAW, raw),
+            (REPLIES, inbound),
+            (RAW_INBOUND, raw),
+        ):
+            if before is not None:
+                await self._walk(database, walk, before)
+        if messages is not None:
+            await self._messages(database, messages)
+        if inbound is not None:
+            await self._quarantine(database, inbound)
+        return months
+
+    async def _old_months(
+        self, database: Database, before: datetime | None, *, dry_run: bool = False
+    ) -> list[Emptied]:
+        if before is None:
+            return []
+        upto = await _end_of_events(database, before)
+        for _ in range(_TRIES):
+            try:
+                return await empty_old_months(database, before=before, upto=upto, dry_run=dry_run)
+            except DatabaseUnavailable as error:  # somebody reads it; its rows go in chunks
+                log.info("a month is in use", error=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+        return []
+
+    async def _walk(self, database: Database, walk: Walk, before: datetime) -> None:
+        end_of = _end_of_events if walk is EVENTS else position_before
+        upto = await end_of(database, before)
+        tries = _TRIES
+        while tries:
+            step = await _gently(lambda: walk_on(database, walk, before=before, upto=upto))
+            self._count(walk.name, step.rows)
+            if step.is_held:
+                tries -= 1
+                await asyncio.sleep(_PAUSE_SECONDS)
+            elif step.is_last:
+                return
+        log.info("retention goes on later, others hold rows", what=walk.name)
+
+    async def _messages(self, database: Database, before: datetime) -> None:
+        for first in range(0, await blocks_of_messages(database), BLOCKS):
+            removed = await _gently(
+                partial(remove_messages, database, first_block=first, before=before)
+            )
+            self._count("messages", removed)
+
+    async def _quarantine(self, database: Database, before: datetime) -> None:
+        while removed := await _gently(lambda: remove_quarantined(database, before=before)):
+            self._count("quarantine", removed)
+
+    def _count(self, name: str, rows: int) -> None:
+        before = self._rows.get(name, 0)
+        self._rows[name] = before + rows
+        if rows and before // 100_000 != self._rows[name] // 100_000:
+            self._say(f"{name}: {self._rows[name]:,} so far")
+
+
+async def _end_of_events(database: Database, before: datetime) -> Position:
+    return min(await position_before(database, before), await folded_position(database))
+
+
+async def _gently(do: Callable[[], Awaitable[T]]) -> T:
+    """Rest for as long as it took, so that half of the time is left to others."""
+    started = time.monotonic()
+    done = await do()
+    await asyncio.sleep(time.monotonic() - started)
+    return done
+
+
+def _words(rows: dict[str, int]) -> dict[str, int]:
+    return {name.replace(" ", "_"): number for name, number in rows.items()}

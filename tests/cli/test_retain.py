@@ -1,0 +1,50 @@
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import app
+
+
+@pytest.fixture(autouse=True)
+def _settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECEIVER_DATABASE_URL", url)
+
+
+def _run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["retain", *arguments])
+
+
+def test_without_settings_everything_is_kept() -> None:
+    result = _run()
+    assert result.exit_code == 0
+    assert "for ever" in result.output
+
+
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
+def test_it_says_of_each_kind_how_much_went(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("RECEIVER_RETENTION_EVENTS_DAYS", "400")
+    monkeypatch.setenv("RECEIVER_RETENTION_MESSAGES_DAYS", "400")
+    monkeypatch.setenv("RECEIVER_RETENTION_RAW_DAYS", "")
+    result = _run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "events" in result.output
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        ({"RAW": "29"}, "RECEIVER_RETENTION_RAW_DAYS: must be at least 30"),
+        ({"RAW": "90", "EVENTS": "60"}, "RECEIVER_RETENTION_EVENTS_DAYS: must be at least"),
+        ({"EVENTS": "90", "MESSAGES": "60"}, "RECEIVER_RETENTION_MESSAGES_DAYS: must be at least"),
+        ({"MESSAGES": "60"}, "RECEIVER_RETENTION_MESSAGES_DAYS: needs"),
+    ],
+)
+def test_nonsense_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, days: dict[str, str], told: str
+) -> None:
+    for kind, value in days.items():
+        monkeypatch.setenv(f"RECEIVER_RETENTION_{kind}_DAYS", value)
+    result = _run()
+    assert result.exit_code == 1
+    assert told in " ".join(result.output.split())

@@ -1,0 +1,73 @@
+"""Something stored a while ago, and a look at what is left of it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import asyncpg
+
+from app.db.bi.folding import fold_events
+from app.db.database import Database
+from app.db.ingest_session import IngestSession
+from app.observability.metrics import Metrics
+from app.services.intake import Intake, Receipt
+from app.services.screening import Screen
+from tests.promises.load import Callback
+
+PATH = "/callbacks/***/status"
+
+
+class Kept:
+    """A database in which callbacks are stored as if it had been days ago."""
+
+    def __init__(self, url: str, connection: asyncpg.Connection) -> None:
+        self.url = url
+        self.connection = connection
+
+    async def store(
+        self, callbacks: Sequence[Callback], *, days_ago: int = 0, screen: Screen | None = None
+    ) -> set[Receipt]:
+        """Store *callbacks*, one flush for all, received so long ago."""
+        session = IngestSession(self.url, statement_timeout_seconds=5)
+        intake = Intake(session, Metrics(), ack_budget_seconds=5, screen=screen)
+        before = await self.connection.fetchval("SELECT nextval('feed_id')")
+        try:
+            receipts = {await intake.receive(one.body, path=PATH) for one in callbacks}
+        finally:
+            await intake.close()
+        await self._put_back(before, timedelta(days=days_ago))
+        await self._fold()
+        return receipts
+
+    async def number(self, query: str, *arguments: object) -> int:
+        """The one number that *query* gives."""
+        return int(await self.connection.fetchval(query, *arguments))
+
+    async def texts(self, query: str) -> list[str | None]:
+        """The one column of *query*."""
+        return [row[0] for row in await self.connection.fetch(query)]
+
+    async def _put_back(self, after_id: int, age: timedelta) -> None:
+        if not age:
+            return
+        for table in ("events", "inbound_messages"):
+            await self.connection.execute(
+                f"UPDATE {table} SET received_at = now() - $1::interval"  # noqa: S608
+                " WHERE id > $2 AND received_at > now() - interval '1 hour'",
+                age,
+                after_id,
+            )
+        await self.connection.execute(
+            "UPDATE messages SET updated_at = now() - $1::interval"
+            " WHERE updated_at > now() - interval '1 hour'",
+            age,
+        )
+        await self.connection.execute(
+            "UPDATE quarantine SET last_received_at = now() - $1::interval"
+            " WHERE last_received_at > now() - interval '1 hour'",
+            age,
+        )
+
+    async def _fold(self) -> None:
+        database = Database(self.url, name="tests", pool_items=1)
+        await fold_events(database)
+        await database.close()

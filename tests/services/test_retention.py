@@ -1,0 +1,216 @@
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from app.db.database import Database
+from app.db.feed_places import floor_of, refuse_expired
+from app.db.retention import add_months, sweeping, walks
+from app.domain.feed import Position
+from app.domain.retention import retention_of_days
+from app.errors import CursorExpired
+from app.services import retention as service
+from app.services.intake import Receipt
+from app.services.retention import Removed, Retaining
+from app.services.screening import Screen
+from tests.promises.load import Callback, callback, reply, stories
+from tests.services.kept_stage import Kept
+
+LONG_AGO = 200
+COUNTS = """
+SELECT status, sum(messages)::int FROM (
+    SELECT status, messages FROM campaign_counts
+    UNION ALL SELECT status, messages FROM campaign_count_deltas
+) AS parts GROUP BY status
+"""
+ALL = retention_of_days(raw=100, events=100, messages=100, inbound=100)
+
+
+@pytest.fixture
+def kept(url: str, connection: asyncpg.Connection) -> Kept:
+    return Kept(url, connection)
+
+
+def _recent(message: str) -> Callback:
+    """What happened yesterday."""
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    document = json.loads(callback(message).body)
+    document["status"]["updatedDate"] = yesterday.isoformat()
+    return Callback((message, "DELIVERED"), json.dumps(document).encode())
+
+
+async def _retain(
+    kept: Kept,
+    *,
+    raw: int | None = None,
+    events: int | None = None,
+    messages: int | None = None,
+    inbound: int | None = None,
+) -> dict[str, int]:
+    """Run once; how many rows went, by what they are."""
+    retention = retention_of_days(raw=raw, events=events, messages=messages, inbound=inbound)
+    removed = await Retaining(kept.url, retention).run()
+    assert removed is not None
+    return _rows(removed)
+
+
+def _rows(removed: Removed) -> dict[str, int]:
+    rows = {item.name: item.rows for item in removed.items if item.rows}
+    return rows | {month.name: month.rows for month in removed.months}
+
+
+async def test_payloads_go_and_events_stay_in_their_places(kept: Kept) -> None:
+    await kept.store([*stories("old", 3), reply("old-0", "thanks")], days_ago=LONG_AGO)
+    await kept.store(stories("new", 1))
+    places = "SELECT feed_epoch, xid, id FROM events ORDER BY 1, 2, 3"
+    before = await kept.connection.fetch(places)
+    assert await _retain(kept, raw=100) == {
+        "payloads of events": 12,
+        "payloads of inbound_messages": 1,
+    }
+    assert await kept.connection.fetch(places) == before
+    assert await kept.number("SELECT count(payload) FROM events") == 4
+    assert await kept.number("SELECT xid::text::bigint FROM feed_floor") == 0
+    assert await _retain(kept, raw=100) == {}
+
+
+async def test_a_month_that_is_all_old_is_emptied_at_once_and_takes_events_again(
+    kept: Kept,
+) -> None:
+    await kept.store(stories("old", 3), days_ago=LONG_AGO)
+    await kept.store([_recent("new")])
+    assert await _retain(kept, events=100) == {"events_2026_03": 12}
+    assert await kept.texts("SELECT message_tracking_id FROM events") == ["new"]
+    assert await kept.store(stories("late", 1)) == {Receipt.STORED}
+    assert await kept.number("SELECT count(*) FROM events_2026_03") == 4
+
+
+async def test_of_a_month_that_is_not_all_old_only_the_old_events_go(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walks, "CHUNK_ITEMS", 5)
+    await kept.store(stories("old", 4), days_ago=LONG_AGO)
+    await kept.store(stories("new", 2))
+    assert await _retain(kept, events=100) == {"events": 16}
+    left = "SELECT DISTINCT message_tracking_id FROM events ORDER BY 1"
+    assert await kept.texts(left) == ["new-0", "new-1"]
+
+
+async def test_a_cursor_below_what_was_removed_is_refused_and_one_beyond_is_not(
+    kept: Kept,
+) -> None:
+    await kept.store(stories("old", 1), days_ago=LONG_AGO)
+    await kept.store(stories("new", 1))
+    query = "SELECT feed_epoch, xid, id FROM events WHERE message_tracking_id = 'old-0'"
+    places = sorted(Position(*row) for row in await kept.connection.fetch(query))
+    await _retain(kept, events=100)
+    database = Database(kept.url, name="tests")
+    async with database.reading() as session:
+        assert await floor_of(session) == places[-1]
+        await refuse_expired(session, places[-1])
+        with pytest.raises(CursorExpired):
+            await refuse_expired(session, places[-2])
+    await database.close()
+
+
+async def test_messages_go_when_their_events_are_gone_and_the_counts_stay(kept: Kept) -> None:
+    await kept.store([*stories("old", 3), callback("both")], days_ago=LONG_AGO)
+    await kept.store([callback("both", "SEEN"), callback("new")])
+    before = {tuple(row) for row in await kept.connection.fetch(COUNTS)}
+    hours = await kept.number("SELECT sum(events) FROM bi_rollup_hourly")
+    assert (await _retain(kept, events=100, messages=100))["messages"] == 3
+    left = "SELECT message_tracking_id FROM messages ORDER BY 1"
+    assert await kept.texts(left) == ["both", "new"]
+    assert {tuple(row) for row in await kept.connection.fetch(COUNTS)} == before
+    assert await kept.number("SELECT sum(events) FROM bi_rollup_hourly") == hours
+    assert await kept.number("SELECT count(*) FROM bi_counted_messages") == 2
+
+
+async def test_replies_and_the_quarantine_go_by_one_horizon(kept: Kept) -> None:
+    await kept.store([reply("m", "old"), Callback(("q", "old"), b"old")], days_ago=LONG_AGO)
+    await kept.store([reply("m", "new"), Callback(("q", "new"), b"new")])
+    assert await _retain(kept, inbound=100) == {"inbound_messages": 1, "quarantine": 1}
+    assert await kept.texts("SELECT message FROM inbound_messages") == ["new"]
+    assert await kept.number("SELECT count(*) FROM quarantine WHERE body = 'new'") == 1
+
+
+async def test_what_others_hold_is_left_to_the_next_time(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_PAUSE_SECONDS", 0)
+    await kept.store(stories("old", 2), days_ago=LONG_AGO)
+    await kept.store(stories("new", 1))
+    held = await asyncpg.connect(kept.url)
+    async with held.transaction():
+        await held.execute("SELECT FROM events WHERE message_tracking_id = 'old-1' FOR UPDATE")
+        assert await _retain(kept, events=100) == {"events": 4}
+    await held.close()
+    assert await _retain(kept, events=100) == {"events": 4}
+
+
+async def test_a_month_that_somebody_reads_is_not_waited_for(kept: Kept) -> None:
+    await kept.store(stories("old", 2), days_ago=LONG_AGO)
+    reading = await asyncpg.connect(kept.url)
+    async with reading.transaction():
+        await reading.execute("SELECT FROM events_2026_03")
+        # The rows go one by one; the room of the month is given back another time.
+        assert await _retain(kept, events=100) == {"events": 8}
+    await reading.close()
+    assert await _retain(kept, events=100) == {"events_2026_03": 0}
+
+
+async def test_a_dry_run_counts_what_would_go_and_removes_nothing(kept: Kept) -> None:
+    await kept.store([*stories("old", 2), reply("old-0", "x")], days_ago=LONG_AGO)
+    await kept.store(stories("new", 1))
+    found = await Retaining(kept.url, ALL).would_remove()
+    assert _rows(found) == {
+        "payloads of events": 8,
+        "payloads of inbound_messages": 1,
+        "events": 8,
+        "messages": 2,
+        "inbound_messages": 1,
+    }
+    assert all(item.bytes for item in found.items if item.rows)
+    assert await kept.number("SELECT count(*) FROM events") == 12
+
+
+async def test_what_was_removed_does_not_come_to_life_again(kept: Kept) -> None:
+    old = [*stories("old", 2), reply("old-0", "thanks")]
+    await kept.store(old, days_ago=LONG_AGO)
+    await _retain(kept, events=100, messages=100, inbound=100)
+    screen = Screen(None, ALL)
+    assert await kept.store(old, screen=screen) == {Receipt.QUARANTINED}
+    assert await kept.number("SELECT count(*) FROM events") == 0
+    assert await kept.number("SELECT count(*) FROM messages") == 0
+    assert set(await kept.texts("SELECT reason FROM quarantine")) == {"expired"}
+    assert await kept.store([_recent("new")], screen=screen) == {Receipt.STORED}
+
+
+async def test_one_process_removes_at_a_time_and_once_a_day(kept: Kept) -> None:
+    await kept.store(stories("old", 2), days_ago=LONG_AGO)
+    retaining = [Retaining(kept.url, ALL) for _ in range(3)]
+    ran = await asyncio.gather(*(one.run() for one in retaining))
+    assert sum(one is not None for one in ran) >= 1
+    await kept.store(stories("more", 2), days_ago=LONG_AGO)
+    await retaining[0].run_daily()
+    assert await kept.number("SELECT count(*) FROM events") == 8
+
+
+async def test_months_are_added_and_take_what_waited_for_them(kept: Kept) -> None:
+    far = json.loads(callback("far").body)
+    far["status"]["updatedDate"] = "2033-02-03T00:00:00Z"
+    await kept.store([Callback(("far", "DELIVERED"), json.dumps(far).encode())])
+    assert await kept.number("SELECT count(*) FROM events_after") == 1
+    place = await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events")
+    async with sweeping(kept.url, name="tests") as database:
+        assert await add_months(database, now=datetime.now(UTC)) == []
+        added = await add_months(database, now=datetime(2031, 6, 9, tzinfo=UTC))
+        assert added == [f"events_2033_0{month}" for month in range(1, 7)]
+        assert await add_months(database, now=datetime(2031, 6, 9, tzinfo=UTC)) == []
+    assert await kept.number("SELECT count(*) FROM events_2033_02") == 1
+    assert await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events") == (
+        place
+    )
+    assert await kept.store(stories("new", 1)) == {Receipt.STORED}
