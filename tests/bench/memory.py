@@ -12,6 +12,7 @@ from tests.bench.stage import Stage, staged
 _CONNECTIONS: Final = 512
 #: How long it is loaded between two looks.
 _LOOK_SECONDS: Final = 20
+_GROWTH: Final = Bound(1.05, 1, is_ceiling=True)
 _BOUND: Final = Bound(250, 150, is_ceiling=True, in_every_round=True)
 
 
@@ -40,8 +41,8 @@ async def _watch(stage: Stage, setting: Setting, findings: Findings) -> None:
         setting.say(f"memory: {looks[-1]:.0f} MB, {end - time.monotonic():.0f} s to go")
         await _load(stage, _LOOK_SECONDS, findings)
         looks.append(stage.memory().now)
-    says = f"MB more after {setting.minutes} minutes of load"
-    findings.figures.append(Figure("memory_growth_mb", says, [looks[-1] - looks[0]]))
+    says = f"memory after {setting.minutes} minutes of load ÷ before"
+    findings.figures.append(Figure("memory_growth", says, [looks[-1] / looks[0]], _GROWTH))
     findings.details["memory"] = looks
 
 

@@ -11,8 +11,10 @@ from typing import Final
 
 import asyncpg
 
+from tests.bench import scale_analysts
 from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Group, Setting
+from tests.bench.scale_analysts import ANALYSTS, fold_all
 from tests.bench.scale_ingest import rates
 from tests.bench.scale_reads import READS, latencies
 from tests.bench.scale_sides import Side, loaded
@@ -34,13 +36,17 @@ async def measure(setting: Setting) -> Findings:
 
 
 async def measured(setting: Setting, big: Side, small: Side) -> Findings:
-    """All figures of two databases that are there."""
+    """All figures of two databases that are there; first their roll-ups are brought up to date."""
     findings = Findings()
+    fold_seconds = await fold_all(big, setting.say)
+    await fold_all(small, lambda _: None)
     if setting.wants(_BYTES):
         findings.add(await _bytes(big))
     for name in READS:
         if setting.wants(name):
             findings.add(await _read(setting, name, big, small))
+    if setting.wants(ANALYSTS):
+        findings.add(await scale_analysts.measure(setting, big, fold_seconds=fold_seconds))
     if setting.wants(_INGEST):
         findings.add(await _ingest(setting, big, small))
     return findings
@@ -77,4 +83,4 @@ async def _ingest(setting: Setting, big: Side, small: Side) -> Findings:
     return Findings([figure], details={_INGEST: [each._asdict() for each in found]})
 
 
-GROUP: Final = Group((_BYTES, *READS, _INGEST), measure)
+GROUP: Final = Group((_BYTES, *READS, ANALYSTS, _INGEST), measure)

@@ -31,6 +31,12 @@ _FAILED: Final = ("QUEUED", "SENT", "UNDELIVERED")
 #: Of ten messages.
 _FATES: Final = (_SEEN,) * 7 + (_UNSEEN,) * 2 + (_FAILED,)
 
+#: Of eight campaigns; why those of its messages failed that did.
+_REASONS: Final = (
+    "Not Viber User", "Timed Out", "Opted Out", "Unsupported Equipment",
+    "Not Viber User", "TTL Expired", "Not Viber User", "System Failure",
+)  # fmt: skip
+
 _STATUS_BODY: Final = (
     '{"trackingId":"%s","campaignTrackingId":"%s","to":"%s","from":"Routeetest","groups":[],'
     '"country":"GR","status":{"name":"%s","reason":{"detailedStatus":"%s","description":'
@@ -203,7 +209,8 @@ class Teller:
     def _body(self, common: tuple[str, str, datetime, str], word: str, at: datetime) -> bytes:
         message_id, recipient, _, created = common
         campaign, label = self._campaign_id, _label(self._campaign)
-        reason = word.capitalize()
+        failed = word == "UNDELIVERED"
+        reason = _REASONS[self._campaign % len(_REASONS)] if failed else word.capitalize()
         text = _STATUS_BODY % (
             *(message_id, campaign, recipient, word, reason),
             *(_spelt(at), label, created),

@@ -1,19 +1,16 @@
 """The questions that the README answers in SQL are answered."""
 
 import random
-import re
-from pathlib import Path
 
 import asyncpg
 import pytest
 
 from app.db.ingest import append_inbound
+from tests.db.bi.questions import CAMPAIGN_NAME, questions
 from tests.db.bi.story import make_campaigns, store_in_batches, story
 from tests.db.feed_stage import reply
 
-README = Path(__file__).parents[3] / "README.md"
-_SECTION = re.search(r"^## For analysts\n(.*?)^## ", README.read_text(), re.DOTALL | re.MULTILINE)
-QUESTIONS = re.findall(r"```sql\n(.*?)```", _SECTION[1] if _SECTION else "", re.DOTALL)
+QUESTIONS = questions()
 
 
 def test_the_five_questions_most_asked_are_there() -> None:
@@ -25,9 +22,9 @@ async def test_a_question_of_the_readme_has_an_answer(
     connection: asyncpg.Connection, question: str
 ) -> None:
     ours = await make_campaigns(connection)
-    await connection.execute("UPDATE campaigns SET name = 'spring-2026' WHERE name = 'spring'")
+    await connection.execute("UPDATE campaigns SET name = $1 WHERE name = 'spring'", CAMPAIGN_NAME)
     await store_in_batches(connection, story(ours, 11), random.Random(11))  # noqa: S311
     await append_inbound(connection, [reply(campaign="known")])
-    rows = await connection.fetch(question)
+    rows = await connection.fetch(QUESTIONS[question])
     assert rows
     assert all(value is not None for value in list(rows[0].values())[:2])
