@@ -16,12 +16,20 @@ import msgspec
 
 from app.services.export_columns import Columns, Kind, Row
 
-_MUST_BE_QUOTED: Final = re.compile(r'[",\r\n]|^$|^\s|\s$')
-#: With what spreadsheets begin a formula, the full-width forms included, or skip before one.
-_BEGINS_FORMULA: Final = re.compile(
-    "[=+\\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}"
+#: Not only what RFC 4180 asks for: some programs split at semicolons and tabs as well as commas.
+_MUST_BE_QUOTED: Final = re.compile(r'[",;\t\r\n]|^$|^\s|\s$')
+#: With what spreadsheets begin a formula, the full-width forms included.
+_SIGNS: Final = (
+    "[=+\\-@\N{FULLWIDTH EQUALS SIGN}"
     "\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]"
 )
+_BEGINS_FORMULA: Final = re.compile(rf"[\t\r\n]|[\s\"]*{_SIGNS}")
+#: Where a list separator is `;`, as in most of Europe, Excel splits a CSV there instead of at its
+#: commas. Hardly any quote is then at the beginning of a cell, so that none protects what it holds:
+#: a tab or a line end inside a text ends a cell, too.
+_ENDS_CELL: Final = re.compile(r"[;\t\r\n]")
+#: What may stand before a formula. The sign is optional so that no stretch is looked at twice.
+_BETWEEN: Final = re.compile(rf"([;\s\"]+)({_SIGNS}?)")
 #: As a formula it is only itself, without its plus; an apostrophe would spoil every comparison.
 _TELEPHONE_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
@@ -30,7 +38,8 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
 class Cells(StrEnum):
     """How the texts of a CSV are written."""
 
-    #: What a spreadsheet would take for a formula gets an apostrophe before it.
+    #: What a spreadsheet would take for a formula gets an apostrophe before it, also inside a text
+    #: where a spreadsheet may begin a new cell.
     SPREADSHEET = "spreadsheet"
     #: As they are stored.
     EXACT = "exact"
@@ -103,9 +112,16 @@ def _writer(kind: Kind, write_text: Callable[[str], str]) -> Callable[[Any], str
 
 
 def _harmless(text: str) -> str:
+    if _ENDS_CELL.search(text):
+        text = _BETWEEN.sub(_disarmed, text)
     if _BEGINS_FORMULA.match(text) and not _TELEPHONE_NUMBER.fullmatch(text):
         return _quoted(f"'{text}")
     return _quoted(text)
+
+
+def _disarmed(found: re.Match[str]) -> str:
+    between, sign = found.groups()
+    return f"{between}'{sign}" if sign and _ENDS_CELL.search(between) else found[0]
 
 
 def _quoted(text: str) -> str:

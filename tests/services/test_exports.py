@@ -196,7 +196,8 @@ async def test_formulas_are_disarmed_and_nothing_else_is_changed(
     texts = {row["label"] for row in rows}
     formulas = {text for text in HARD_TEXTS if text and text[0] in "=+-@\t\r" and text != NUMBER}
     assert len(formulas) == 6
-    assert texts == (set(HARD_TEXTS) - formulas) | {f"'{text}" for text in formulas}
+    disarmed = {f"'{text}".replace("\t=", "\t'=").replace("\r=", "\r'=") for text in formulas}
+    assert texts == (set(HARD_TEXTS) - formulas) | disarmed
     assert {row["to"] for row in rows} == {NUMBER, None}
     assert Decimal(-12) in {row["price"] for row in rows}
 
