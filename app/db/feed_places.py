@@ -125,10 +125,22 @@ async def position_before(database: Database, instant: datetime) -> Position:
 
     Items are nearly in the order of `received_at`, but not quite: hence a place `TAKEN_BACK`
     earlier. It is found by halving, because an index on `received_at` would cost each callback.
+    Nobody can read from before the floor, so it is not before that either.
     """
     async with database.reading() as session:
-        found = await _searched(session, before=max(instant, UNKNOWN_TIME) - TAKEN_BACK)
+        found = await _last_received_before(session, instant)
         return max(found, await floor_of(session))
+
+
+async def last_received_before(database: Database, instant: datetime) -> Position:
+    """
+    The same, wherever the floor is: up to there, nearly all was received before *instant*.
+
+    What retention may go through. The floor, which one kind of item has raised, says nothing about
+    the age of another kind.
+    """
+    async with database.reading() as session:
+        return await _last_received_before(session, instant)
 
 
 async def floor_of(session: AsyncSession) -> Position:
@@ -219,6 +231,10 @@ def _bound(position: Position) -> ColumnElement[tuple[int, int, int]]:
 def _is_served(table: FeedTable, horizon: Horizon) -> ColumnElement[bool]:
     bound = tuple_(literal(horizon.epoch, SmallInteger), literal(horizon.xmin, TransactionId))
     return tuple_(table.feed_epoch, table.xid) < bound
+
+
+async def _last_received_before(session: AsyncSession, instant: datetime) -> Position:
+    return await _searched(session, before=max(instant, UNKNOWN_TIME) - TAKEN_BACK)
 
 
 async def _searched(session: AsyncSession, *, before: datetime) -> Position:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from app.db.database import Database
-from app.db.feed_places import position_before
+from app.db.feed_places import last_received_before
 from app.db.retention import (
     EVENTS,
     RAW,
@@ -161,11 +161,15 @@ class Retaining:
         return []
 
     async def _walk(self, database: Database, walk: Walk, before: datetime) -> None:
-        end_of = _end_of_events if walk is EVENTS else position_before
+        end_of = _end_of_events if walk is EVENTS else last_received_before
         upto = await end_of(database, before)
+        after: Position | None = None
         tries = _TRIES
         while tries:
-            step = await _gently(lambda: walk_on(database, walk, before=before, upto=upto))
+            step = await _gently(
+                partial(walk_on, database, walk, before=before, upto=upto, after=after)
+            )
+            after = step.end
             self._count(walk.name, step.rows)
             if step.is_held:
                 tries -= 1
@@ -193,7 +197,7 @@ class Retaining:
 
 
 async def _end_of_events(database: Database, before: datetime) -> Position:
-    return min(await position_before(database, before), await folded_position(database))
+    return min(await last_received_before(database, before), await folded_position(database))
 
 
 async def _gently(do: Callable[[], Awaitable[T]]) -> T:

@@ -98,6 +98,59 @@ async def test_of_a_month_that_is_not_all_old_only_the_old_events_go(
     assert await kept.texts(left) == ["new-0", "new-1"]
 
 
+async def _age(kept: Kept, days: int) -> None:
+    """As if so many days had passed."""
+    age = timedelta(days=days)
+    for table, column in (
+        ("events", "received_at"),
+        ("inbound_messages", "received_at"),
+        ("messages", "updated_at"),
+        ("quarantine", "last_received_at"),
+    ):
+        await kept.connection.execute(f"UPDATE {table} SET {column} = {column} - $1::interval", age)  # noqa: S608
+
+
+async def test_what_one_kind_of_removal_went_past_is_removed_when_its_own_time_has_come(
+    kept: Kept,
+) -> None:
+    await kept.store([reply("a-0", "the first")], days_ago=LONG_AGO)
+    await kept.store(stories("a", 2), days_ago=LONG_AGO)
+    await kept.store([callback("last")], days_ago=LONG_AGO)
+    await kept.store(stories("new", 1))
+    # The floor of the feed is beyond the reply now, and the reply stays for a year.
+    assert "events_2026_03" not in await _retain(kept, events=30, inbound=365)
+    assert await kept.texts("SELECT message FROM inbound_messages") == ["the first"]
+    await _age(kept, 200)
+    removed = await _retain(kept, events=30, inbound=365)
+    assert removed["inbound_messages"] == 1
+
+
+async def test_payloads_go_in_their_own_time_when_replies_go_before(kept: Kept) -> None:
+    await kept.store([*stories("a", 1), reply("a-0", "the first")], days_ago=40)
+    await kept.store([reply("b", "the last")])
+    for _ in range(2):  # the first run raises the floor, the second one begins beyond it
+        await _retain(kept, raw=90, inbound=30)
+    assert await kept.number("SELECT count(payload) FROM events") == 4
+    await _age(kept, 60)
+    assert (await _retain(kept, raw=90, inbound=30))["payloads of events"] == 4
+
+
+async def test_a_row_that_was_received_late_in_the_order_goes_when_it_is_old_enough(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walks, "CHUNK_ITEMS", 2)
+    await kept.store(stories("old", 4), days_ago=LONG_AGO)
+    await kept.store(stories("new", 1))
+    await kept.connection.execute(
+        "UPDATE events SET received_at = now() - interval '50 days'"
+        " WHERE message_tracking_id = 'old-1'"
+    )
+    assert (await _retain(kept, events=100))["events"] == 12
+    await _age(kept, 60)
+    assert (await _retain(kept, events=100))["events"] == 4
+    assert await kept.texts("SELECT DISTINCT message_tracking_id FROM events") == ["new-0"]
+
+
 async def test_a_cursor_below_what_was_removed_is_refused_and_one_beyond_is_not(
     kept: Kept,
 ) -> None:

@@ -48,7 +48,8 @@ _OWNED: Final = text("SELECT message_tracking_id FROM messages WHERE recipient ~
 _QUOTING: Final = text(f"""
 SELECT message_tracking_id FROM messages WHERE concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """)
-_WALK: Final = text(f"""
+#: Of `walked_events`.
+WALK: Final = text(f"""
 SELECT message_tracking_id, status_key, occurred_at, feed_epoch, xid, id, recipient,
     concat_ws(' ', {_ALL_TEXTS}), payload, payload_dictionary
 FROM events
@@ -110,7 +111,7 @@ async def walked_events(
     e2, x2, i2 = end
     bounds = {"e1": e1, "x1": x1, "i1": i1, "e2": e2, "x2": x2, "i2": i2, "most": WALK_ITEMS}
     async with database.reading() as session:
-        rows = (await session.execute(_WALK, bounds)).all()
+        rows = (await session.execute(WALK, bounds)).all()
     return [
         StoredEvent(
             tuple(row[:3]), Position(*row[3:6]), row[6], row[7], opened_or_empty(row[8], row[9])

@@ -5,7 +5,7 @@ Every step is a transaction of its own that takes only what nobody else holds, a
 greatest place that it removes as the floor of the feed.
 """
 
-from app.db.retention.connections import alone, sweeping
+from app.db.retention.connections import alone, reading_whole_tables, sweeping
 from app.db.retention.messages import blocks_of_messages, remove_messages
 from app.db.retention.months import add_months, empty_old_months
 from app.db.retention.quarantine import remove_quarantined
@@ -28,6 +28,7 @@ __all__ = [
     "folded_position",
     "note_run",
     "ran_within",
+    "reading_whole_tables",
     "remove_messages",
     "remove_quarantined",
     "survey",

@@ -4,16 +4,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.db.database import Database
 
 #: Whoever waits for a lock holds up those who come later.
 _SETTINGS: Final = {
     "lock_timeout": "200ms",
-    # Plans for chunks of partitioned tables: one index step for each row, never a whole table.
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
+    # Plans for chunks of partitioned tables: one index step for each row, never a whole table, and
+    # never all of a partition up to a mark, sorted for the first thousand.
+    **{
+        f"enable_{way}": "off" for way in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
+    },
     "plan_cache_mode": "force_custom_plan",
 }
+_WHOLE_TABLES: Final = text("""
+SELECT set_config('enable_' || name, 'on', true)
+FROM unnest(array['seqscan', 'bitmapscan', 'sort', 'hashjoin', 'mergejoin']) AS given(name)
+""")
 _STATEMENT_SECONDS: Final = 3600.0
 _TRY: Final = "SELECT pg_try_advisory_lock($1)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock($1)"
@@ -33,6 +42,14 @@ async def sweeping(url: str, *, name: str) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def reading_whole_tables(database: Database) -> AsyncIterator[AsyncSession]:
+    """A session for queries that have to read whole tables, planned for that."""
+    async with database.writing() as session:  # the settings are those of a transaction
+        await session.execute(_WHOLE_TABLES)
+        yield session
 
 
 @asynccontextmanager

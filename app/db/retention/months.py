@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.database import Database
 from app.db.failures import translated
 from app.db.feed_places import raise_floor
+from app.db.retention.connections import reading_whole_tables
 from app.domain.feed import Position
 
 _MONTH: Final = re.compile(r"events_(\d{4})_(\d{2})")
@@ -96,13 +97,14 @@ async def _stored_months(database: Database) -> list[tuple[str, int]]:
 async def _is_old(database: Database, name: str, before: datetime, upto: Position) -> bool:
     async with database.reading() as session:
         greatest = await _greatest(session, name)
-        if greatest is not None and greatest > upto:
-            return False
+    if greatest is not None and greatest > upto:
+        return False
+    async with reading_whole_tables(database) as session:
         return not await session.scalar(text(_LATE.format(month=name)), {"before": before})
 
 
 async def _rows_of(database: Database, name: str) -> int:
-    async with database.reading() as session:
+    async with reading_whole_tables(database) as session:
         return int((await session.execute(text(_COUNT.format(month=name)))).scalar_one())
 
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import text
 
 from app.db.database import Database
+from app.db.retention.connections import reading_whole_tables
 
 
 class Survey(NamedTuple):
@@ -47,7 +48,7 @@ async def survey(
 ) -> list[Survey]:
     """What of *kind*, a member of `Retention`, would go; *events*: their horizon."""
     found = []
-    async with database.reading() as session:
+    async with reading_whole_tables(database) as session:
         for name, query in _QUERIES[kind].items():
             given = {"before": before} | ({"events": events} if ":events" in query else {})
             rows, size = (await session.execute(text(query), given)).one()

@@ -1,7 +1,9 @@
 """
 Walking along the feed's order and removing what was received before a horizon, chunk by chunk.
 
-How far a walk has come is kept, so that the next one does not look again at what is done.
+How far a walk has come is kept, so that the next one does not look again at what is done. Rows are
+nearly in the order of their age, but not quite: what was received too late to go now is behind no
+mark, and is looked at again by the next walk.
 """
 
 from collections.abc import Iterable
@@ -53,6 +55,8 @@ class Step(NamedTuple):
     """What one chunk came to."""
 
     rows: int
+    #: Where the next one goes on.
+    end: Position
     #: Nothing lies between here and where the walk was to go to.
     is_last: bool
     #: Some rows were held by others, so the next step is about the same stretch.
@@ -80,6 +84,12 @@ FROM {{table}}
 WHERE {_STRETCH} AND received_at < :before AND {{rows}}
 FOR UPDATE SKIP LOCKED
 """
+#: The first that must stay for now.
+_YOUNG: Final = f"""
+SELECT feed_epoch, xid, id FROM {{table}}
+WHERE {_STRETCH} AND received_at >= :before AND {{rows}}
+ORDER BY feed_epoch, xid, id LIMIT 1
+"""
 _IS_LEFT: Final = f"""
 SELECT EXISTS (
     SELECT FROM {{table}} WHERE {_STRETCH} AND received_at < :before AND {{rows}}
@@ -87,12 +97,24 @@ SELECT EXISTS (
 """
 
 
-async def walk_on(database: Database, walk: Walk, *, before: datetime, upto: Position) -> Step:
-    """Do one chunk of what was received *before*, from where the walk has come to, to *upto*."""
+async def walk_on(
+    database: Database,
+    walk: Walk,
+    *,
+    before: datetime,
+    upto: Position,
+    after: Position | None = None,
+) -> Step:
+    """
+    Do one chunk of what was received *before*, from *after* on, and not beyond *upto*.
+
+    *after* is where the last step ended; None: where the walks before this one have come to.
+    """
     async with database.writing() as session:
-        after = await _mark_of(session, walk)
+        mark = await _mark_of(session, walk)
+        after = mark if after is None else after
         if after >= upto:
-            return Step(0, is_last=True, is_held=False)
+            return Step(0, after, is_last=True, is_held=False)
         end = await _end_of_chunk(session, walk, after, upto)
         stretch = _bounds(after, end) | {"before": before}
         rows = await _locked(session, walk, stretch)
@@ -100,10 +122,12 @@ async def walk_on(database: Database, walk: Walk, *, before: datetime, upto: Pos
             await raise_floor(session, max(Position(*row[2:]) for row in rows))
         await _change(session, walk, rows)
         left = text(_IS_LEFT.format(table=walk.table, rows=walk.rows))
-        is_held = bool(await session.scalar(left, stretch))
-        if not is_held:
-            await session.execute(_SET_MARK, {"name": walk.name, **end._asdict()})
-        return Step(len(rows), is_last=end == upto, is_held=is_held)
+        if await session.scalar(left, stretch):
+            return Step(len(rows), after, is_last=False, is_held=True)
+        if after == mark:  # nothing before it has to be looked at again
+            reached = await _done_upto(session, walk, stretch, end)
+            await session.execute(_SET_MARK, {"name": walk.name, **reached._asdict()})
+        return Step(len(rows), end, is_last=end == upto, is_held=False)
 
 
 async def _mark_of(session: AsyncSession, walk: Walk) -> Position:
@@ -117,6 +141,18 @@ async def _end_of_chunk(
     parameters = _bounds(after, upto) | {"skipped": CHUNK_ITEMS - 1}
     row = (await session.execute(text(_END.format(table=walk.table)), parameters)).one_or_none()
     return upto if row is None else Position._make(row)
+
+
+async def _done_upto(
+    session: AsyncSession, walk: Walk, stretch: dict[str, Any], end: Position
+) -> Position:
+    """*end*, or the place before the first row of *stretch* that was received too late."""
+    query = text(_YOUNG.format(table=walk.table, rows=walk.rows))
+    row = (await session.execute(query, stretch)).one_or_none()
+    if row is None:
+        return end
+    young = Position._make(row)
+    return young._replace(id=young.id - 1)
 
 
 async def _locked(
