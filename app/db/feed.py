@@ -272,8 +272,11 @@ async def _told(session: AsyncSession, page: Sequence[_Found]) -> list[Item]:
         if isinstance(row, InboundMessageRow):
             items.append(InboundItem(position, Reply(row, campaign)))
         else:
+            did_this = did.get(row.id)
+            if did_this is None:  # removed since the page was read, so the floor was raised
+                continue
             now = None if status is None else status_of(status)
-            items.append(StatusItem(position, row, campaign, did[row.id], now))
+            items.append(StatusItem(position, row, campaign, did_this, now))
     return items
 
 

@@ -1,10 +1,12 @@
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import feed
 from app.db.database import Database
@@ -355,6 +357,23 @@ async def test_what_is_removed_while_a_page_is_read_is_noticed(
         await page_of_feed(database, EVERYTHING, after=BEGINNING, limit=10)
     page = await page_of_feed(database, EVERYTHING, after=newest, limit=10)
     assert page.is_last
+
+
+async def test_an_event_that_is_removed_while_its_page_is_read_is_noticed(
+    connection: asyncpg.Connection, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(connection, event("m1"), event("m2"))
+    newest, told = await newest_position(database), feed._steps_in
+
+    async def _after_a_removal(session: AsyncSession, page: Sequence[Any]) -> Mapping[int, Any]:
+        await connection.execute("DELETE FROM events WHERE message_tracking_id = 'm2'")
+        async with database.writing() as removing:
+            await raise_floor(removing, newest)
+        return await told(session, page)
+
+    monkeypatch.setattr(feed, "_steps_in", _after_a_removal)
+    with pytest.raises(CursorExpired):
+        await page_of_feed(database, EVERYTHING, after=BEGINNING, limit=10)
 
 
 @pytest.mark.parametrize("since", range(-1, 31, 3))
