@@ -40,26 +40,36 @@ def check_name(name: str) -> None:
         )
 
 
-def statements(login: BiLogin, *, creator: str | None, limit_files: bool) -> Iterator[str]:
+def statements(
+    login: BiLogin, *, database: str, creator: str | None, limit_files: bool
+) -> Iterator[str]:
     """
     What makes *login*, whose name was checked.
 
     Args:
         login: What to make.
+        database: The only one of the cluster that it may read.
         creator: The role of the service if it is no superuser: as a member of the login it may
             see and end the login's queries.
         limit_files: Whether to limit temporary files, which takes a superuser.
     """
+    name = quoted(login.name)  # it may be a word of SQL
     yield (
-        f"CREATE ROLE {login.name} LOGIN CONNECTION LIMIT {login.max_connections} "
+        f"CREATE ROLE {name} LOGIN CONNECTION LIMIT {login.max_connections} "
         f"PASSWORD '{login.verifier}'"
     )
     for role in (READER, READER_PII) if login.pii else (READER,):
-        yield f"GRANT {role} TO {login.name} WITH INHERIT TRUE, SET FALSE"
+        yield f"GRANT {role} TO {name} WITH INHERIT TRUE, SET FALSE"
     for setting, value in _session(login, limit_files=limit_files).items():
-        yield f"ALTER ROLE {login.name} SET {setting} = '{value}'"
+        yield f"ALTER ROLE {name} SET {setting} = '{value}'"
     if creator is not None:
-        yield f'GRANT {login.name} TO "{creator}" WITH INHERIT TRUE, SET FALSE'
+        yield f"GRANT {name} TO {quoted(creator)} WITH INHERIT TRUE, SET FALSE"
+    yield f"GRANT CONNECT ON DATABASE {quoted(database)} TO {name}"
+
+
+def quoted(name: str) -> str:
+    """*name* as an identifier of SQL, whatever it is."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _session(login: BiLogin, *, limit_files: bool) -> dict[str, str]:

@@ -6,15 +6,17 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from app.db.bi_access import grant_bi_access
-from app.db.bi_login import BiLogin, statements
+from app.db.bi_login import BiLogin, quoted, statements
 from app.db.database import Database
 from app.errors import ReceiverError
 
 _WHO: Final = """
-SELECT current_user::text AS name, current_database()::text AS database, r.rolsuper AS superuser
-FROM pg_roles AS r WHERE r.rolname = current_user
+SELECT current_user::text AS name, current_database()::text AS database, r.rolsuper AS superuser,
+    pg_has_role(d.datdba, 'USAGE') AS owns_database
+FROM pg_roles AS r, pg_database AS d
+WHERE r.rolname = current_user AND d.datname = current_database()
 """
-#: Members that inherit, which leaves out who made the roles, and who may not log in.
+#: Members that inherit, which leaves out who made the roles, and who may not log in, or not here.
 _LOGINS: Final = """
 SELECT r.rolname::text AS name,
     EXISTS (
@@ -27,8 +29,18 @@ FROM pg_auth_members AS m
 JOIN pg_roles AS r ON r.oid = m.member
 WHERE m.roleid = to_regrole('bi_reader') AND m.inherit_option
     AND NOT r.rolsuper AND NOT r.rolcreaterole AND r.rolname <> current_user
-    AND (r.rolcanlogin OR r.rolname = $1)
+    AND (
+        r.rolname = $1::name
+        OR (r.rolcanlogin AND has_database_privilege(r.oid, current_database(), 'CONNECT'))
+    )
 ORDER BY r.rolname
+"""
+#: Databases of the cluster that it may connect to by a right of its own.
+_MAY_CONNECT: Final = """
+SELECT d.datname::text
+FROM pg_database AS d, aclexplode(d.datacl) AS granted
+JOIN pg_roles AS r ON r.oid = granted.grantee
+WHERE r.rolname = $1
 """
 _END_SESSIONS: Final = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1
@@ -75,6 +87,7 @@ class _Who(NamedTuple):
     name: str
     database: str
     superuser: bool
+    owns_database: bool
 
 
 async def create_bi_login(database: Database, login: BiLogin) -> Made:
@@ -102,11 +115,13 @@ async def create_bi_login(database: Database, login: BiLogin) -> Made:
                 database=who.database,
                 script="".join(f"{statement};\n" for statement in [*lacking, *script]),
             ) from error
-    return Made(who.database, lacking)
+    # It may connect as everybody may, until what is lacking is run.
+    allowed = [] if who.owns_database else script[-1:]
+    return Made(who.database, allowed + lacking)
 
 
 async def bi_logins(database: Database) -> list[KnownLogin]:
-    """All logins of analysts, those that were made by hand included."""
+    """The logins of analysts who may read this database, those made by hand included."""
     async with database.driver() as connection:
         return [KnownLogin(*row) for row in await connection.fetch(_LOGINS, None)]
 
@@ -127,14 +142,14 @@ async def remove_bi_login(database: Database, name: str) -> bool:
         except asyncpg.DependentObjectsStillExistError as error:
             raise BiLoginInUse(
                 f"{name!r} cannot log in any more, but owns something, or was granted something. "
-                f"In each database concerned: DROP OWNED BY {_quoted(name)}; then remove it again."
+                f"In each database concerned: DROP OWNED BY {quoted(name)}; then remove it again."
             ) from error
         except asyncpg.InsufficientPrivilegeError as error:
             who = await _who(connection)
             raise NotAllowed(
                 f"The role {who.name!r} may not remove {name!r}.",
                 database=who.database,
-                script=f"DROP ROLE {_quoted(name)};\n",
+                script=f"DROP ROLE {quoted(name)};\n",
             ) from error
     return True
 
@@ -145,7 +160,7 @@ async def _who(connection: asyncpg.Connection) -> _Who:
 
 def _script(login: BiLogin, who: _Who) -> Iterator[str]:
     creator = None if who.superuser else who.name
-    return statements(login, creator=creator, limit_files=who.superuser)
+    return statements(login, database=who.database, creator=creator, limit_files=who.superuser)
 
 
 async def _run(connection: asyncpg.Connection, script: list[str]) -> None:
@@ -156,10 +171,8 @@ async def _run(connection: asyncpg.Connection, script: list[str]) -> None:
 
 async def _drop(connection: asyncpg.Connection, name: str) -> None:
     # First of all, so that no session begins while we end them.
-    await connection.execute(f"ALTER ROLE {_quoted(name)} NOLOGIN")
+    await connection.execute(f"ALTER ROLE {quoted(name)} NOLOGIN")
     await connection.fetchval(_END_SESSIONS, name)
-    await connection.execute(f"DROP ROLE {_quoted(name)}")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    for (database,) in await connection.fetch(_MAY_CONNECT, name):
+        await connection.execute(f"REVOKE ALL ON DATABASE {quoted(database)} FROM {quoted(name)}")
+    await connection.execute(f"DROP ROLE {quoted(name)}")

@@ -19,6 +19,9 @@ GRACE: Final = timedelta(seconds=15)
 #: The service's own advisory locks (see `_MIGRATION_LOCK` and its like): anybody may take them.
 _FIRST_LOCK: Final = 7_021_001
 _LAST_LOCK: Final = 7_021_099
+#: The table of locks is one for the whole cluster, and nobody can write when it is full. Views take
+#: no advisory locks; a program may take a few for itself.
+_MAX_ADVISORY_LOCKS: Final = 16
 
 # Members are followed as far as rights are inherited, which leaves out whoever made the roles. The
 # owner of the views is never one of them, nor is who may make roles, whatever was granted to it.
@@ -29,6 +32,16 @@ WITH RECURSIVE readers AS (
     SELECT m.member FROM pg_auth_members AS m JOIN readers AS r ON m.roleid = r.id
     WHERE m.inherit_option
 ),
+-- Read once: there can be a million.
+advisory AS MATERIALIZED (
+    SELECT pid, count(*) AS locks, bool_or(
+        database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND classid::bigint = 0 AND objid::bigint BETWEEN $4::bigint AND $5::bigint
+    ) AS are_ours
+    FROM pg_locks
+    WHERE locktype = 'advisory'
+    GROUP BY pid
+),
 sessions AS MATERIALIZED (
     SELECT a.pid, a.usename::text AS login, a.state,
         extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds,
@@ -37,15 +50,20 @@ sessions AS MATERIALIZED (
         a.state IS NOT NULL
             AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
             AS is_ours,
-        EXISTS (
-            SELECT FROM pg_locks AS l
-            WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.database = a.datid
-                AND l.classid::bigint = 0 AND l.objid::bigint BETWEEN $4::bigint AND $5::bigint
+        -- What an idle session holds, it can hold for ever: no limit on transactions ends it.
+        coalesce(
+            l.are_ours OR l.locks > $6::bigint
+            OR (l.locks > 0 AND a.xact_start IS NULL AND a.datname = current_database()),
+            false
         ) AS is_locking
-    FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
+    FROM pg_stat_activity AS a
+    JOIN pg_roles AS r ON r.oid = a.usesysid
+    LEFT JOIN advisory AS l ON l.pid = a.pid
     WHERE a.usesysid IN (SELECT id FROM readers)
-        -- The feed waits for the whole cluster.
-        AND (a.datname = current_database() OR a.backend_xid IS NOT NULL)
+        -- The feed waits for the whole cluster, which has one table of locks.
+        AND (
+            a.datname = current_database() OR a.backend_xid IS NOT NULL OR l.locks > $6::bigint
+        )
         AND NOT r.rolsuper AND NOT r.rolcreaterole AND r.rolname <> current_user
         AND r.oid NOT IN (SELECT nspowner FROM pg_namespace WHERE nspname = 'bi_v1')
 ),
@@ -101,6 +119,7 @@ async def end_long_sessions(database: Database, longest: timedelta) -> Sequence[
             GRACE.total_seconds(),
             _FIRST_LOCK,
             _LAST_LOCK,
+            _MAX_ADVISORY_LOCKS,
         )
     return [
         Session(row["pid"], row["login"], row["seconds"], Verdict(row["verdict"]))

@@ -20,8 +20,16 @@ DECLARE
         SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database());
     owns_public CONSTANT boolean := coalesce((
         SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'public'), false);
+    -- As the statements that revoke it from everybody, for who may not run them.
+    locking CONSTANT text := (
+        SELECT string_agg(oid::regprocedure::text, ', ' ORDER BY oid)
+        FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace
+            AND proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+    );
     name text;
     users text[];
+    guests text[];
     statement text;
     may_run boolean;
     lacking text[] := '{}';
@@ -91,26 +99,54 @@ BEGIN
     LOOP
         EXECUTE statement;
     END LOOP;
-    FOREACH name IN ARRAY users LOOP
-        IF owns_public THEN
-            EXECUTE format('GRANT USAGE ON SCHEMA public TO %s', name);
-        END IF;
-        IF owns_database THEN
-            EXECUTE format(
-                'GRANT CONNECT, TEMPORARY ON DATABASE %I TO %s', current_database(), name);
-        END IF;
-    END LOOP;
-    FOR may_run, statement IN VALUES
-        (owns_public, 'REVOKE ALL ON SCHEMA public FROM PUBLIC'),
-        (owns_database, 'GRANT CONNECT ON DATABASE %I TO bi_reader'),
-        (owns_database, 'REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC'),
+    -- Whoever else has something to do here: what follows is taken from everybody, and some of it
+    -- from the whole database, which others may share.
+    guests := users || ARRAY(
+        SELECT DISTINCT r.oid::regrole::text
+        FROM pg_roles AS r
+        WHERE NOT r.rolsuper AND NOT r.oid::regrole::text = ANY (users)
+            AND r.rolname NOT IN ('bi_reader', 'bi_reader_pii')
+            AND (
+                r.rolname IN ('pg_read_all_data', 'pg_write_all_data', 'pg_monitor')
+                OR EXISTS (
+                    SELECT FROM pg_shdepend AS d
+                    WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
+                        AND d.dbid = (
+                            SELECT oid FROM pg_database WHERE datname = current_database())
+                )
+                OR EXISTS (
+                    SELECT FROM pg_stat_activity AS a
+                    WHERE a.usesysid = r.oid AND a.datname = current_database()
+                        AND NOT pg_has_role(r.oid, 'bi_reader', 'USAGE')
+                )
+            )
+    );
+    -- What is granted comes before what is revoked: run by hand, in this order, nothing stops.
+    FOR may_run, statement IN
+        SELECT owns_public, 'GRANT USAGE ON SCHEMA public TO ' || array_to_string(users, ', ')
+        WHERE users <> '{}'
+        UNION ALL
+        SELECT owns_public, 'REVOKE ALL ON SCHEMA public FROM PUBLIC'
+        UNION ALL
+        SELECT owns_database, format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %s',
+            current_database(), array_to_string(guests, ', '))
+        UNION ALL
+        -- A login of another database of the cluster is a member of bi_reader as well.
+        SELECT owns_database, format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC',
+            current_database())
+        UNION ALL
         -- A session can give up being read-only, and fill the disk with these.
-        (is_superuser, 'REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(integer), '
+        SELECT is_superuser, 'REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(integer), '
             'pg_catalog.lo_create(oid), pg_catalog.lo_from_bytea(oid, bytea), '
             'pg_catalog.pg_logical_emit_message(boolean, text, text, boolean), '
-            'pg_catalog.pg_logical_emit_message(boolean, text, bytea, boolean) FROM PUBLIC')
+            'pg_catalog.pg_logical_emit_message(boolean, text, bytea, boolean) FROM PUBLIC'
+        UNION ALL
+        -- The table of locks is one for the whole cluster: who fills it stops all writing.
+        SELECT is_superuser, format('GRANT EXECUTE ON FUNCTION %s TO %s',
+            locking, array_to_string(guests, ', '))
+        UNION ALL
+        SELECT is_superuser, format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', locking)
     LOOP
-        statement := format(statement, current_database());
         IF may_run THEN
             EXECUTE statement;
         ELSE
@@ -141,15 +177,20 @@ BEGIN
     IF (
         SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()
     ) THEN
-        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', current_database());
-        IF to_regrole('bi_reader') IS NOT NULL THEN
-            EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM bi_reader', current_database());
-        END IF;
+        EXECUTE format(
+            'GRANT CONNECT, TEMPORARY ON DATABASE %I TO PUBLIC', current_database());
     END IF;
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         GRANT EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea),
             pg_logical_emit_message(boolean, text, text, boolean),
             pg_logical_emit_message(boolean, text, bytea, boolean) TO PUBLIC;
+        EXECUTE (
+            SELECT format(
+                'GRANT EXECUTE ON FUNCTION %s TO PUBLIC', string_agg(oid::regprocedure::text, ', '))
+            FROM pg_proc
+            WHERE pronamespace = 'pg_catalog'::regnamespace
+                AND proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+        );
     END IF;
 END
 $$

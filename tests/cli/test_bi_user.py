@@ -90,6 +90,19 @@ def test_a_session_begins_with_limits(name: str, monkeypatch: pytest.MonkeyPatch
     }
 
 
+@pytest.mark.parametrize("word", ["order", "select", "table", "all", "default"])
+@pytest.mark.usefixtures("name")
+def test_a_word_of_sql_can_be_a_name(word: str) -> None:
+    made = _run("create", "--name", word)
+    try:
+        assert made.exit_code == 0, made.output
+        uri = made.stdout.splitlines()[-1]
+        assert _asked(uri, "SELECT current_user::text") == word
+        assert _asked(uri, "SELECT count(*) FROM messages") == 0
+    finally:
+        assert _run("remove", "--name", word).exit_code == 0
+
+
 def test_a_name_that_is_taken_is_refused(name: str) -> None:
     assert _run("create", "--name", name).exit_code == 0
     again = _run("create", "--name", name)

@@ -1,7 +1,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -13,7 +13,7 @@ from app.db.bi_access import grant_bi_access
 from app.db.bi_address import address
 from app.db.database import migrate_database
 from app.db.embedded import EmbeddedPostgres
-from tests.conftest import database_url
+from tests.conftest import database_url, fresh_database
 from tests.db.bi_stage import analyst, connected
 from tests.db.feed_stage import event, reply, store
 
@@ -239,6 +239,9 @@ REFUSED = (
     "SELECT pg_read_file('postmaster.pid')",
     "SELECT pg_ls_dir('.')",
     "SELECT pg_logical_emit_message(false, 'x', 'x')",
+    "SELECT pg_advisory_lock(n) FROM generate_series(1, 9) AS n",
+    "SELECT pg_advisory_xact_lock(1, 2)",
+    "SELECT pg_try_advisory_lock_shared(1)",
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
     "SELECT pg_reload_conf()",
     "SELECT pg_stat_reset()",
@@ -315,6 +318,85 @@ async def test_a_service_of_another_role_than_the_one_that_migrates_goes_on(
     await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
+@pytest.fixture
+def other_url(server_url: str) -> Iterator[str]:
+    """Another database of the service in the same cluster."""
+    with fresh_database(server_url) as url:
+        yield url
+
+
+@pytest.mark.usefixtures("reader")
+async def test_a_login_of_one_database_reads_no_other_of_the_cluster(
+    url: str, other_url: str
+) -> None:
+    async with analyst(other_url) as own_url, connected(own_url) as session:
+        assert await session.fetchval("SELECT count(*) FROM bi_v1.messages") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="database"):
+            await asyncpg.connect(database_url(own_url, urlsplit(url).path[1:]))
+
+
+async def test_who_has_something_to_do_in_a_database_goes_on_connecting_to_it(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    suffix = uuid4().hex
+    roles = {name: f"{name}_{suffix}" for name in ("owner", "backup", "stranger", "granted")}
+    try:
+        for role in roles.values():
+            await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'plain'")
+        await connection.execute(f"CREATE SCHEMA theirs AUTHORIZATION {roles['owner']}")
+        await connection.execute(f"GRANT pg_read_all_data TO {roles['backup']}")
+        await connection.execute("CREATE SEQUENCE counter")
+        await connection.execute(f"GRANT USAGE ON SEQUENCE counter TO {roles['granted']}")
+        await grant_bi_access(connection)
+        allowed = "SELECT has_database_privilege($1, current_database(), 'CONNECT')"
+        may = {name: await connection.fetchval(allowed, role) for name, role in roles.items()}
+        assert may == {"owner": True, "backup": True, "stranger": False, "granted": True}
+        own_url = address(
+            url, user=roles["granted"], password="plain", database=urlsplit(url).path[1:]
+        )
+        async with connected(own_url) as session:
+            await session.execute("SELECT pg_advisory_lock(1)")
+    finally:
+        for role in roles.values():
+            await connection.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+async def test_a_type_of_the_sessions_own_is_not_handed_what_a_view_hides(
+    stored: asyncpg.Connection, reader: asyncpg.Connection
+) -> None:
+    who = await reader.fetchval("SELECT current_user::text")
+    database = await reader.fetchval("SELECT current_database()::text")
+    await stored.execute(f'GRANT TEMPORARY ON DATABASE "{database}" TO {who}')
+    await reader.execute("SET default_transaction_read_only = off")
+    for kind in ("jsonb", "timestamptz"):
+        await reader.execute(
+            f"CREATE FUNCTION pg_temp.keep(pg_catalog.{kind}) RETURNS bool LANGUAGE plpgsql"
+            " AS 'BEGIN RAISE NOTICE ''kept: %'', $1; RETURN true; END'"
+        )
+        await reader.execute(
+            f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CHECK (pg_temp.keep(VALUE))"
+        )
+    kept: list[str] = []
+    reader.add_log_listener(lambda _, message: kept.append(str(message)))
+    await reader.execute("SELECT '{}'::jsonb")
+    assert len(kept) == 1, "the trap must be one"
+    assert await reader.fetch("SELECT * FROM bi_v1.campaigns")
+    assert len(kept) == 1
+
+
+async def test_every_function_that_runs_anothers_text_has_a_path_of_its_own(
+    stored: asyncpg.Connection,
+) -> None:
+    # Bodies that are parsed when the function is made (prosqlbody) name what they use by then.
+    unpinned = await stored.fetch("""
+        SELECT proname FROM pg_proc
+        WHERE pronamespace IN ('public'::regnamespace, 'bi_v1'::regnamespace)
+            AND prosqlbody IS NULL
+            AND NOT coalesce(array_to_string(proconfig, ' '), '') ~ 'search_path=pg_catalog'
+    """)
+    assert unpinned == []
+
+
 async def _migrated_by_a_process(url: str) -> int:
     """Its exit code."""
     migration = await asyncio.create_subprocess_exec(
@@ -352,7 +434,11 @@ async def test_without_a_right_to_make_roles_the_schema_is_migrated_all_the_same
             assert lacking == ["CREATE ROLE bi_reader NOLOGIN", "CREATE ROLE bi_reader_pii NOLOGIN"]
             for statement in lacking:
                 await server.execute(statement)
-            assert all("pg_catalog.lo_" in it for it in await grant_bi_access(plain))
+            lacking = await grant_bi_access(plain)
+            assert all("pg_catalog.lo_" in it or "advisory" in it for it in lacking)
+            for statement in lacking:
+                await server.execute(statement)
+            await plain.execute("SELECT pg_advisory_lock(1)")
         async with (
             analyst(database_url(bare_url, "plain")) as analyst_url,
             connected(analyst_url) as session,

@@ -118,10 +118,60 @@ async def test_also_from_another_database_nobody_holds_up_the_feed(
         assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
 
 
-async def test_a_session_that_takes_a_lock_of_ours_is_ended_at_once(
-    database: Database, session: asyncpg.Connection
+@pytest.fixture
+async def locking(
+    session: asyncpg.Connection, connection: asyncpg.Connection
+) -> asyncpg.Connection:
+    """The analyst's session where everybody may take advisory locks: no superuser has migrated."""
+    functions = await connection.fetchval("""
+        SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
+        WHERE proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+    """)
+    await connection.execute(f"GRANT EXECUTE ON FUNCTION {functions} TO PUBLIC")
+    return session
+
+
+async def test_an_idle_session_that_fills_the_table_of_locks_is_ended(
+    database: Database, locking: asyncpg.Connection, connection: asyncpg.Connection
 ) -> None:
-    await session.fetch("SELECT pg_advisory_lock(7021002)")
+    await locking.fetch("SELECT count(pg_advisory_lock(n)) FROM generate_series(1, 9000) AS n")
+    assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
+    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    async with asyncio.timeout(10):
+        while await connection.fetchval(locks):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("begun", ["", "BEGIN"])
+async def test_more_than_a_few_advisory_locks_end_a_session_and_an_idle_one_by_the_first(
+    database: Database, locking: asyncpg.Connection, begun: str
+) -> None:
+    await locking.execute(begun or "SELECT 1")
+    assert await _verdicts(database, HOUR) == []
+    await locking.fetch("SELECT pg_advisory_lock(1)")
+    assert await _verdicts(database, HOUR) == ([] if begun else [Verdict.TERMINATED])
+    if begun:
+        await locking.fetch("SELECT pg_advisory_xact_lock_shared(n) FROM generate_series(2, 17) n")
+        assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
+
+
+async def test_also_from_another_database_nobody_fills_the_table_of_locks(
+    url: str, database: Database
+) -> None:
+    async with (
+        analyst(url) as own_url,
+        connected(database_url(own_url, "postgres")) as session,
+    ):
+        await session.fetch("SELECT pg_advisory_lock(7021002)")
+        assert await _verdicts(database, HOUR) == []
+        await session.fetch("SELECT pg_advisory_lock(n) FROM generate_series(1, 20) n")
+        assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
+
+
+async def test_a_session_that_takes_a_lock_of_ours_is_ended_at_once(
+    database: Database, locking: asyncpg.Connection
+) -> None:
+    await locking.fetch("SELECT pg_advisory_lock(7021002)")
     assert await CountFolding(database).fold() == 0
     assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
 

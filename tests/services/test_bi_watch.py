@@ -46,6 +46,8 @@ async def test_a_role_that_may_not_end_sessions_says_so_once(url: str) -> None:
     name = f"plain_{uuid4().hex}"
     async with connected(url) as owner, analyst(url) as own_url, connected(own_url) as session:
         await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
+        database = await owner.fetchval("SELECT current_database()::text")
+        await owner.execute(f"GRANT CONNECT ON DATABASE {database} TO {name}")
         try:
             await session.execute("BEGIN")
             plain_url = own_url.replace(
@@ -59,6 +61,6 @@ async def test_a_role_that_may_not_end_sessions_says_so_once(url: str) -> None:
             await plain.close()
             assert await session.fetchval("SELECT 1") == 1
         finally:
-            await owner.execute(f"DROP ROLE {name}")
+            await owner.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
     [entry] = logs
     assert "pg_signal_backend" in entry["remedy"]

@@ -2,7 +2,7 @@
 -- path pays for this only then: an insert does not meet a trigger of updates.
 
 CREATE FUNCTION bi_correct_event() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     INSERT INTO bi_event_corrections (
         feed_epoch, xid, event_id, message_tracking_id,

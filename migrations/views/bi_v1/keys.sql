@@ -25,9 +25,10 @@ RETURN CASE
     ELSE power(1.1::double precision, bucket) * 2 / 2.1
 END;
 
--- One text of a JSON document; NULL when the document or the text is not there or not readable.
+-- These run as whoever reads a view, and are handed what it hides: with the path of a session, its
+-- own type "jsonb" could keep what it is given. One text of a JSON document; NULL when the document or the text is not there or not readable.
 CREATE FUNCTION bi_told(document bytea, name text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN convert_from(document, 'UTF8')::jsonb ->> name;
 EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported THEN
@@ -35,7 +36,8 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported
 END $$;
 
 CREATE FUNCTION bi_told_time(document bytea, name text) RETURNS timestamptz
-LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT SET TimeZone = 'UTC' AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT
+SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
 BEGIN
     RETURN (convert_from(document, 'UTF8')::jsonb ->> name)::timestamptz;
 EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported THEN
