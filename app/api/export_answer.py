@@ -18,6 +18,8 @@ MEDIA_TYPES: Final = {
     Format.NDJSON: "application/x-ndjson",
     Format.PARQUET: "application/vnd.apache.parquet",
 }
+#: Before what instant all of it is there: the `since` of the next export.
+COMPLETE_UNTIL: Final = "Export-Complete-Until"
 _PARAMETERS: Final = {Format.CSV: "; charset=utf-8; header=present"}
 #: Who takes nothing for so long is gone, and must not keep a snapshot of the database.
 _SEND_SECONDS: Final = 60.0
@@ -57,7 +59,9 @@ class ExportAnswer(Response):
             await asyncio.gather(sending, leaving, return_exceptions=True)
 
     async def _send(self, send: Send) -> None:
-        async with self._exports.served(self._wanted, self._encoder) as chunks:
+        async with self._exports.served(self._wanted, self._encoder) as export:
+            if export.complete_until is not None:
+                self.headers[COMPLETE_UNTIL] = _instant(export.complete_until)
             await send(
                 {
                     "type": "http.response.start",
@@ -66,12 +70,16 @@ class ExportAnswer(Response):
                 }
             )
             try:
-                async for chunk in chunks:
+                async for chunk in export.chunks:
                     await _sent(send, chunk, more=True)
                 await _sent(send, b"", more=False)
             except (ReceiverError, TimeoutError) as error:
                 # Nothing more is sent, so the server ends the connection.
                 log.warning("an export broke off", table=self._wanted.table, error=str(error))
+
+
+def _instant(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 async def _sent(send: Send, chunk: bytes, *, more: bool) -> None:

@@ -4,18 +4,17 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, BinaryIO, Final, NamedTuple, NoReturn
 
 import typer
-from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TimeElapsedColumn
-from rich.text import Text
 
+from app.cli.export_progress import Counter, shown_on
 from app.cli.running import console, database_url, loaded_settings, run, say
 from app.db.database import Database
-from app.db.exports import ExportFilter, ExportTable
+from app.db.exports import ExportFilter, ExportTable, Reading
 from app.services.export_columns import COLUMNS, Row
 from app.services.export_files import complete_file, complete_folder
 from app.services.export_parquet import DayFolders
@@ -27,6 +26,9 @@ Write = Callable[[Sequence[Row]], None]
 
 _STANDARD_OUTPUT: Final = "-"
 _ENDED_BY_SIGTERM: Final = 128 + signal.SIGTERM
+#: An export until midnight may be started at midnight: what was stored a moment ago is complete
+#: after a minute, and then some for whoever is still writing.
+_PATIENCE: Final = timedelta(seconds=75)
 
 
 def _as_instant(text: str) -> datetime:
@@ -87,8 +89,9 @@ def export(  # noqa: PLR0913 (the options of the command)
     cells: Annotated[
         Cells,
         typer.Option(
-            help="Of CSV. spreadsheet: a text that begins as a formula gets an apostrophe before "
-            "it, telephone numbers excepted. exact: texts as they are, for programs."
+            help="Of CSV. spreadsheet: what a spreadsheet could take for a formula, at the start "
+            "of a text or after ; or a line end in it, gets an apostrophe before it, telephone "
+            "numbers excepted. exact: texts as they are, for programs."
         ),
     ] = Cells.SPREADSHEET,
 ) -> None:
@@ -99,11 +102,14 @@ def export(  # noqa: PLR0913 (the options of the command)
     RECEIVER_DATABASE_READ_URL if that is set. Payloads and tokens are not exported.
 
     The time of a row, for --since and --until, is updatedAt of a message, receivedAt of an event
-    or a reply, and recordedAt of a campaign: when it was first known here.
+    or a reply, and recordedAt of a campaign: when it was first known here. What was stored less
+    than a minute ago may not be all there yet, so the last line says up to when the export is
+    complete: that is the --since of the next one. For an --until of just now it is waited for.
 
     The file is FILE.partial until it is complete, and only its owner may read it. parquet makes a
-    folder with day=YYYY-MM-DD/part-0.parquet, by the time of the rows, and needs pip install
-    'routee-receiver\[parquet]'.
+    folder with day=YYYY-MM-DD/part-0.parquet and needs pip install 'routee-receiver\[parquet]'.
+    The day is that, in UTC, of the times above, but for events that of occurredAt, as in the views
+    of bi_v1: --since and --until select by receivedAt nevertheless.
 
     Exit codes: 0 the export is complete; 1 it is not, and there is no file; 2 the command is
     wrong; 143 ended by SIGTERM.
@@ -113,22 +119,53 @@ def export(  # noqa: PLR0913 (the options of the command)
     target = Target(output, format_, cells)
     if target.is_folder and output == _STANDARD_OUTPUT:
         raise typer.BadParameter("parquet goes to a folder, not to standard output")
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("must be later than --since", param_hint="--until")
     wanted = Wanted(table, ExportFilter(campaign, since, until), mask_numbers)
     with _ended_by_sigterm():
-        rows = run(_export(loaded_settings(), wanted, target))
-    say(f"Exported {rows:,} rows of {table}.")
+        done = run(_export(loaded_settings(), wanted, target))
+    say(f"Exported {done.rows:,} rows of {table}.")
+    say(_told_of_completeness(done.complete_until, until))
 
 
-async def _export(settings: Settings, wanted: Wanted, target: Target) -> int:
+class Done(NamedTuple):
+    """What was exported."""
+
+    rows: int
+    complete_until: datetime | None
+
+
+async def _export(settings: Settings, wanted: Wanted, target: Target) -> Done:
     async with _read_url(settings) as url:
-        in_order = target.is_folder
         # The file first: what is wrong with it should not be found after a sort.
-        with _opened(wanted.table, target) as write, _progress() as count:
-            async with exported(url, wanted, in_order_of_time=in_order) as chunks:
-                async for rows in chunks:
-                    write(rows)
-                    count(len(rows))
-        return count(0)
+        with _opened(wanted, target) as write, shown_on(console) as counter:
+            reading = Reading(
+                in_order_of_days=target.is_folder, patience=_PATIENCE, on_wait=counter.wait
+            )
+            complete_until = await _written_to(write, url, wanted, reading, counter)
+        return Done(counter.rows, complete_until)
+
+
+async def _written_to(
+    write: Write, url: str, wanted: Wanted, reading: Reading, counter: Counter
+) -> datetime | None:
+    async with exported(url, wanted, reading) as export:
+        counter.expect(export.expected_rows)
+        async for rows in export.chunks:
+            write(rows)
+            counter.add(len(rows))
+    return export.complete_until
+
+
+def _told_of_completeness(complete_until: datetime | None, until: datetime | None) -> str:
+    if complete_until is None:
+        return (
+            "Up to when it is complete is not known: the replica has replayed nothing since it was "
+            "started."
+        )
+    at = complete_until.isoformat().replace("+00:00", "Z")
+    later = "" if complete_until == until else " What is later in it may come again there."
+    return f"Complete until {at}: go on with --since {at}.{later}"
 
 
 @asynccontextmanager
@@ -144,12 +181,13 @@ async def _read_url(settings: Settings) -> AsyncIterator[str]:
 
 
 @contextmanager
-def _opened(table: ExportTable, target: Target) -> Iterator[Write]:
+def _opened(wanted: Wanted, target: Target) -> Iterator[Write]:
     """Something to write rows with; what it writes has its name when the block has ended well."""
+    table = wanted.table
     if target.is_folder:
         with (
             complete_folder(Path(target.output)) as folder,
-            closing(DayFolders(folder, COLUMNS[table])) as days,
+            closing(_days_in(folder, wanted)) as days,
         ):
             yield days.write
             days.finish()
@@ -163,6 +201,11 @@ def _opened(table: ExportTable, target: Target) -> Iterator[Write]:
         yield write
 
 
+def _days_in(folder: Path, wanted: Wanted) -> DayFolders:
+    day_if_empty: date = (wanted.rows.since or datetime.now(UTC)).date()
+    return DayFolders(folder, COLUMNS[wanted.table], day_if_empty=day_if_empty)
+
+
 @contextmanager
 def _written(file: BinaryIO, encoder: Encoder) -> Iterator[Write]:
     file.write(encoder.begin())
@@ -173,29 +216,6 @@ def _written(file: BinaryIO, encoder: Encoder) -> Iterator[Write]:
 
 def _put(file: BinaryIO, encoded: bytes) -> None:
     file.write(encoded)
-
-
-class _Rate(ProgressColumn):
-    """How many rows there are, and how many a second."""
-
-    def render(self, task: Task) -> Text:
-        """The text for *task*."""
-        return Text(f"{int(task.completed):,} rows, {int(task.speed or 0):,} rows/s")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int], int]]:
-    """A line on standard error, if a person looks at it. Called with more rows, gives all."""
-    with Progress(
-        SpinnerColumn(), _Rate(), TimeElapsedColumn(), console=console, transient=True
-    ) as progress:
-        task = progress.add_task("export", total=None)
-
-        def _count(rows: int) -> int:
-            progress.advance(task, rows)
-            return int(progress.tasks[0].completed)
-
-        yield _count
 
 
 @contextmanager

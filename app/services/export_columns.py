@@ -49,8 +49,8 @@ class Columns(NamedTuple):
     columns: tuple[Column, ...]
     #: How a record, as its statement gives it, becomes a row.
     row_of: Callable[[Row], Row]
-    #: The column by which `since` and `until` are meant, and of whose day a row is.
-    time: str
+    #: The column of whose day, in UTC, a row is.
+    day: str
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,9 +58,9 @@ class Columns(NamedTuple):
         return tuple(column.name for column in self.columns)
 
     @property
-    def time_place(self) -> int:
-        """Where in a row that time is."""
-        return self.names.index(self.time)
+    def day_place(self) -> int:
+        """Where in a row that column is."""
+        return self.names.index(self.day)
 
 
 def _columns(words: str) -> tuple[Column, ...]:
@@ -143,7 +143,7 @@ COLUMNS: Final[dict[ExportTable, Columns]] = {
             to:number from:word country:word label:word price:money createdAt:instant
         """),
         _event,
-        "receivedAt",
+        "occurredAt",
     ),
     ExportTable.INBOUND_MESSAGES: Columns(
         _columns("""

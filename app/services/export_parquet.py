@@ -6,7 +6,7 @@ It needs the extra `parquet`, so pyarrow is imported only where an export asks f
 
 import io
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from itertools import groupby
 from pathlib import Path
@@ -17,12 +17,16 @@ from app.errors import Fault, InvalidRequest
 from app.services.export_columns import Columns, Kind, Row
 from app.services.export_text import open_text
 
-#: What is compressed together, and is in memory meanwhile.
+#: What is compressed together, and is in memory meanwhile. The bytes are those of the columns in
+#: memory: a campaign may have a thousand recipients in one row.
 _ROW_GROUP_ITEMS: Final = 20_000
+_ROW_GROUP_BYTES: Final = 8_000_000
 #: Readers know decimals of 38 digits at most; an amount has 16 before its point.
 _DIGITS: Final = 38
 _FRACTION_DIGITS: Final = 18
 _UNIT: Final = Decimal(1).scaleb(-_FRACTION_DIGITS)
+#: What Hive and its readers have in the place of NULL.
+_NO_DAY: Final = "__HIVE_DEFAULT_PARTITION__"
 _CONTEXT: Final = Context(prec=_DIGITS)
 _MISSING: Final = "Parquet needs pyarrow: pip install 'routee-receiver[parquet]'"
 
@@ -51,6 +55,7 @@ class ParquetEncoder:
         )
         self._waiting: list[Any] = []
         self._waiting_items = 0
+        self._waiting_bytes = 0
 
     def begin(self) -> bytes:
         """The magic bytes."""
@@ -63,9 +68,11 @@ class ParquetEncoder:
             self._arrow.array(_cells(column.kind, cells), type=field.type)
             for column, field, cells in zip(self._columns, self._schema, columns, strict=True)
         ]
-        self._waiting.append(self._arrow.record_batch(arrays, schema=self._schema))
+        batch = self._arrow.record_batch(arrays, schema=self._schema)
+        self._waiting.append(batch)
         self._waiting_items += len(rows)
-        if self._waiting_items >= _ROW_GROUP_ITEMS:
+        self._waiting_bytes += batch.nbytes
+        if self._waiting_items >= _ROW_GROUP_ITEMS or self._waiting_bytes >= _ROW_GROUP_BYTES:
             self._write_group()
         return self._taken()
 
@@ -79,7 +86,7 @@ class ParquetEncoder:
     def _write_group(self) -> None:
         table = self._arrow.Table.from_batches(self._waiting, self._schema)
         self._writer.write_table(table, row_group_size=self._waiting_items)
-        self._waiting, self._waiting_items = [], 0
+        self._waiting, self._waiting_items, self._waiting_bytes = [], 0, 0
 
     def _taken(self) -> bytes:
         taken = self._written.getvalue()
@@ -89,11 +96,16 @@ class ParquetEncoder:
 
 
 class DayFolders:
-    """Rows in the order of time as `day=YYYY-MM-DD/part-0.parquet`, days being those of UTC."""
+    """
+    Rows in the order of their days as `day=YYYY-MM-DD/part-0.parquet`, days being those of UTC.
 
-    def __init__(self, folder: Path, columns: Columns) -> None:
+    Those without a time come first, in a folder that Hive's readers take for `day IS NULL`.
+    """
+
+    def __init__(self, folder: Path, columns: Columns, *, day_if_empty: date) -> None:
         """
-        Begin to fill *folder*, which exists and is empty.
+        Begin to fill *folder*, which exists and is empty. Without any rows, *day_if_empty* gets a
+        file that has none.
 
         Raises:
             InvalidRequest: pyarrow is not installed.
@@ -101,29 +113,32 @@ class DayFolders:
         _pyarrow()
         self._folder = folder
         self._columns = columns
+        self._day_if_empty = day_if_empty
         self._day: date | None = None
         self._file: _DayFile | None = None
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write *rows*, none of which is older than those before."""
-        place = self._columns.time_place
-        for day, of_day in groupby(rows, key=lambda row: row[place].date()):
+        """Write *rows*, none of which is of an earlier day than those before."""
+        place = self._columns.day_place
+        for day, of_day in groupby(rows, key=lambda row: _day(row[place])):
             self._of(day).write(list(of_day))
 
     def finish(self) -> None:
         """Complete the file of the last day."""
-        if self._file is not None:
-            self._file.finish()
+        # A reader of no file at all fails, and could not know the columns.
+        file = self._file or self._of(self._day_if_empty)
+        file.finish()
 
     def close(self) -> None:
         """Let go of the file that is open, complete or not."""
         if self._file is not None:
             self._file.close()
 
-    def _of(self, day: date) -> "_DayFile":
+    def _of(self, day: date | None) -> "_DayFile":
         if self._file is None or day != self._day:
-            self.finish()
-            folder = self._folder / f"day={day.isoformat()}"
+            if self._file is not None:
+                self._file.finish()
+            folder = self._folder / f"day={_NO_DAY if day is None else day.isoformat()}"
             folder.mkdir()
             self._day, self._file = day, _DayFile(folder / "part-0.parquet", self._columns)
         return self._file
@@ -144,6 +159,10 @@ class _DayFile:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _day(instant: datetime | None) -> date | None:
+    return None if instant is None else instant.astimezone(UTC).date()
 
 
 def _pyarrow() -> tuple[ModuleType, ModuleType]:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
-from app.db.exports import ExportFilter, ExportTable, Records, snapshot_of
+from app.db.exports import ExportFilter, ExportTable, Reading, Records, snapshot_of
 from app.errors import TooManyExports
 from app.services.export_columns import COLUMNS, Row, with_numbers_masked
 from app.services.export_parquet import ParquetEncoder
@@ -17,6 +18,7 @@ MAX_EXPORTS: Final = 2
 #: A snapshot that is held keeps the database from tidying up.
 MAX_SERVED_SECONDS: Final = 3600
 _RETRY_AFTER_SECONDS: Final = 30
+_AS_IT_COMES: Final = Reading()
 
 
 class Format(StrEnum):
@@ -64,24 +66,36 @@ def encoder_of(table: ExportTable, format_: Format, cells: Cells) -> Encoder:
             return ParquetEncoder(COLUMNS[table])
 
 
+class Export(NamedTuple):
+    """An export that has begun."""
+
+    chunks: AsyncIterator[Sequence[Row]]
+    #: Before this instant no wanted row can come any more that is not here; None: it is not known.
+    complete_until: datetime | None
+    #: How many rows the database expects.
+    expected_rows: int
+
+
+class ServedExport(NamedTuple):
+    """The same as bytes."""
+
+    chunks: AsyncIterator[bytes]
+    complete_until: datetime | None
+
+
 @asynccontextmanager
 async def exported(
-    url: str, wanted: Wanted, *, in_order_of_time: bool = False, max_seconds: int = 0
-) -> AsyncIterator[AsyncIterator[Sequence[Row]]]:
+    url: str, wanted: Wanted, reading: Reading = _AS_IT_COMES
+) -> AsyncIterator[Export]:
     """
     The rows of *wanted*, in chunks, as `snapshot_of` gives them.
 
     Raises:
         DatabaseUnavailable: they cannot be read, or can no longer.
     """
-    async with snapshot_of(
-        url,
-        wanted.table,
-        wanted.rows,
-        in_order_of_time=in_order_of_time,
-        max_seconds=max_seconds,
-    ) as chunks:
-        yield _rows(wanted, chunks)
+    async with snapshot_of(url, wanted.table, wanted.rows, reading) as snapshot:
+        rows = _rows(wanted, snapshot.chunks)
+        yield Export(rows, snapshot.complete_until, snapshot.expected_rows)
 
 
 async def _rows(wanted: Wanted, chunks: AsyncIterator[Records]) -> AsyncIterator[Sequence[Row]]:
@@ -106,9 +120,9 @@ class Exports:
         self._under_way = 0
 
     @asynccontextmanager
-    async def served(self, wanted: Wanted, encoder: Encoder) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def served(self, wanted: Wanted, encoder: Encoder) -> AsyncIterator[ServedExport]:
         """
-        The bytes of an export; leaving the block ends it.
+        An export as bytes; leaving the block ends it.
 
         Raises:
             TooManyExports: others are under way.
@@ -120,8 +134,10 @@ class Exports:
             )
         self._under_way += 1
         try:
-            async with exported(self._url, wanted, max_seconds=MAX_SERVED_SECONDS) as chunks:
-                yield _encoded(chunks, encoder)
+            async with exported(
+                self._url, wanted, Reading(max_seconds=MAX_SERVED_SECONDS)
+            ) as export:
+                yield ServedExport(_encoded(export.chunks, encoder), export.complete_until)
         finally:
             self._under_way -= 1
 
@@ -130,4 +146,5 @@ async def _encoded(chunks: AsyncIterator[Sequence[Row]], encoder: Encoder) -> As
     yield encoder.begin()
     async for rows in chunks:
         yield await asyncio.to_thread(encoder.encode, rows)
-    yield encoder.end()
+    # The last group of a Parquet file is compressed here.
+    yield await asyncio.to_thread(encoder.end)

@@ -2,8 +2,9 @@
 
 import io
 import os
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db.exports import ExportFilter, ExportTable
+from app.db.exports import ExportFilter, ExportTable, Reading
 from app.errors import DatabaseUnavailable, TooManyExports
-from app.services.export_columns import COLUMNS
+from app.services.export_columns import COLUMNS, Kind, Row
 from app.services.export_parquet import DayFolders
 from app.services.export_text import Cells
 from app.services.exports import MAX_EXPORTS, Exports, Format, Wanted, encoder_of, exported
@@ -65,8 +66,8 @@ async def exported_bytes(
     url: str, wanted: Wanted, format_: Format, cells: Cells = Cells.EXACT
 ) -> bytes:
     encoder = encoder_of(wanted.table, format_, cells)
-    async with Exports(url).served(wanted, encoder) as chunks:
-        return b"".join([chunk async for chunk in chunks])
+    async with Exports(url).served(wanted, encoder) as export:
+        return b"".join([chunk async for chunk in export.chunks])
 
 
 async def exported_rows(
@@ -221,39 +222,168 @@ async def test_parquet_has_types(filled: asyncpg.Connection, url: str) -> None:
     assert "RLE_DICTIONARY" not in encodings["trackingId"]
 
 
-@pytest.fixture(name="days")
-async def _days(filled: asyncpg.Connection, url: str, tmp_path: Path) -> Path:
+#: What SQL calls the day of whose folder a row is.
+DAYS = {
+    ExportTable.MESSAGES: "updated_at",
+    ExportTable.EVENTS: "nullif(occurred_at, 'epoch')",
+    ExportTable.INBOUND_MESSAGES: "received_at",
+    ExportTable.CAMPAIGNS: "created_at",
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WriteDays = Callable[[ExportTable], Awaitable[Path]]
+
+
+@pytest.fixture(name="write_days")
+def _write_days(url: str, tmp_path: Path) -> WriteDays:
     pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
-    del filled
-    folder = DayFolders(tmp_path, COLUMNS[ExportTable.EVENTS])
-    async with exported(url, Wanted(ExportTable.EVENTS), in_order_of_time=True) as chunks:
-        async for rows in chunks:
-            folder.write(rows)
-    folder.finish()
-    return tmp_path
+
+    async def written(table: ExportTable) -> Path:
+        folder = DayFolders(tmp_path, COLUMNS[table], day_if_empty=date(2026, 7, 1))
+        async with exported(url, Wanted(table), Reading(in_order_of_days=True)) as export:
+            async for rows in export.chunks:
+                folder.write(rows)
+        folder.finish()
+        return tmp_path
+
+    return written
 
 
-async def test_each_day_has_a_folder(filled: asyncpg.Connection, days: Path) -> None:
+def names_in(folder: Path) -> set[str]:
+    return set(os.listdir(folder))  # noqa: PTH208 (of which pathlib would be "blocking" here)
+
+
+@pytest.mark.parametrize("table", ExportTable)
+async def test_each_day_has_a_folder(
+    filled: asyncpg.Connection, write_days: WriteDays, table: ExportTable
+) -> None:
     dataset = pytest.importorskip("pyarrow.dataset")
-    told = await filled.fetch("SELECT DISTINCT (received_at AT TIME ZONE 'UTC')::date FROM events")
-    names = set(os.listdir(days))  # noqa: PTH208 (of which pathlib would be "blocking" here)
-    assert names == {f"day={day}" for (day,) in told}
-    assert len(names) > 4
+    days = await write_days(table)
+    told = await filled.fetch(
+        f"SELECT DISTINCT ({DAYS[table]} AT TIME ZONE 'UTC')::date "  # noqa: S608
+        f"FROM {table.replace('-', '_')}"
+    )
+    names = names_in(days)
+    assert names == {f"day={day or '__HIVE_DEFAULT_PARTITION__'}" for (day,) in told}
+    assert len(names) >= 2
     rows = dataset.dataset(days, partitioning="hive").to_table().to_pylist()
-    assert all(f"{row['receivedAt']:%Y-%m-%d}" == row.pop("day") for row in rows)
-    assert checksum(ExportTable.EVENTS, rows) == await stored_checksum(filled, ExportTable.EVENTS)
+    of_day = COLUMNS[table].day
+    for row in rows:
+        assert row.pop("day") == (row[of_day] and f"{row[of_day]:%Y-%m-%d}")
+    assert checksum(table, rows) == await stored_checksum(filled, table)
 
 
-async def test_duckdb_reads_the_days(filled: asyncpg.Connection, days: Path) -> None:
+async def test_an_event_is_in_the_folder_of_the_day_in_the_views(
+    filled: asyncpg.Connection, write_days: WriteDays
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    await filled.execute("UPDATE events SET received_at = received_at + interval '9 days'")
+    days = await write_days(ExportTable.EVENTS)
+    query = "SELECT day, sum(delivered) FROM bi_v1.delivery_daily GROUP BY day"
+    for day, delivered in await filled.fetch(query):
+        folder = days / f"day={day or '__HIVE_DEFAULT_PARTITION__'}"
+        rows = parquet.read_table(folder / "part-0.parquet", partitioning=None).to_pylist()
+        assert sum(row["status"] == "DELIVERED" for row in rows) == delivered
+
+
+@pytest.mark.parametrize("table", ExportTable)
+async def test_duckdb_reads_every_cell(
+    filled: asyncpg.Connection, write_days: WriteDays, table: ExportTable
+) -> None:
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
-    connection = duckdb.connect()
+    days = await write_days(table)
+    instants = {column.name for column in COLUMNS[table].columns if column.kind is Kind.INSTANT}
+    # As numbers, because DuckDB needs pytz to give instants to Python.
+    cells = [
+        f'epoch_us("{name}") AS "{name}"' if name in instants else f'"{name}"'
+        for name in COLUMNS[table].names
+    ]
     query = f"FROM read_parquet('{days}/*/*.parquet', hive_partitioning = true)"
-    ((count, price, first),) = connection.execute(
-        f"SELECT count(*), sum(price), min(day) {query}"
-    ).fetchall()
-    connection.close()
-    (stored,) = await filled.fetch("SELECT count(*), sum(price), min(received_at) FROM events")
-    assert (count, price, str(first)) == (stored[0], stored[1], f"{stored[2]:%Y-%m-%d}")
+    with duckdb.connect() as connection:
+        told = connection.execute(f"SELECT {', '.join(cells)} {query}").fetchall()
+        types = dict(row[:2] for row in connection.execute(f"DESCRIBE {query}").fetchall())
+    assert {types[name] for name in instants} == {"TIMESTAMP WITH TIME ZONE"}
+    assert types["day"] == "DATE"
+    rows = [dict(zip(COLUMNS[table].names, row, strict=True)) for row in told]
+    for row in rows:
+        for name in instants:
+            if row[name] is not None:
+                row[name] = _EPOCH + timedelta(microseconds=row[name])
+    assert checksum(table, rows) == await stored_checksum(filled, table)
+
+
+@pytest.mark.parametrize("table", ExportTable)
+async def test_polars_reads_every_cell(
+    filled: asyncpg.Connection, write_days: WriteDays, table: ExportTable
+) -> None:
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    days = await write_days(table)
+    frame = polars.read_parquet(f"{days}/*/*.parquet", hive_partitioning=True)
+    assert set(frame.columns) == {*COLUMNS[table].names, "day"}
+    assert checksum(table, frame.to_dicts()) == await stored_checksum(filled, table)
+
+
+@pytest.mark.parametrize("table", ExportTable)
+async def test_no_rows_are_a_day_that_has_none(write_days: WriteDays, table: ExportTable) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    days = await write_days(table)
+    assert names_in(days) == {"day=2026-07-01"}
+    with duckdb.connect() as connection:
+        read = connection.execute(
+            f"FROM read_parquet('{days}/*/*.parquet', hive_partitioning = true)"
+        )
+        assert tuple(column[0] for column in read.description) == (*COLUMNS[table].names, "day")
+        assert read.fetchall() == []
+
+
+async def test_no_callback_waits_for_an_encoder(filled: asyncpg.Connection, url: str) -> None:
+    del filled
+    threads = set()
+
+    class Encoder:
+        def begin(self) -> bytes:
+            return b""
+
+        def encode(self, rows: Sequence[Row]) -> bytes:
+            del rows
+            threads.add(("encode", threading.get_ident()))
+            return b""
+
+        def end(self) -> bytes:
+            threads.add(("end", threading.get_ident()))
+            return b""
+
+    async with Exports(url).served(Wanted(ExportTable.MESSAGES), Encoder()) as export:
+        async for _ in export.chunks:
+            pass
+    assert {what for what, _ in threads} == {"encode", "end"}
+    assert threading.get_ident() not in {thread for _, thread in threads}
+
+
+async def _received(
+    url: str, since: datetime | None, until: datetime | None = None
+) -> tuple[set[str], datetime]:
+    wanted = Wanted(ExportTable.INBOUND_MESSAGES, ExportFilter(since=since, until=until))
+    async with exported(url, wanted) as export:
+        ids = {row[0] async for rows in export.chunks for row in rows}
+    assert export.complete_until is not None
+    return ids, export.complete_until
+
+
+async def test_exports_one_after_the_other_lose_no_row(
+    connection: asyncpg.Connection, url: str
+) -> None:
+    await connection.execute("INSERT INTO inbound_messages (identity) VALUES ('before')")
+    writer = await asyncpg.connect(url)
+    async with writer.transaction():
+        began_at = await writer.fetchval("SELECT now()")
+        await writer.execute("INSERT INTO inbound_messages (identity) VALUES ('while it runs')")
+        until = await connection.fetchval("SELECT clock_timestamp()")
+        first, complete_until = await _received(url, None, until)
+        assert complete_until <= began_at < until
+    await writer.close()
+    second, _ = await _received(url, complete_until)
+    assert len(first) == 1
+    assert len(first | second) == 2
 
 
 async def test_an_export_is_of_one_moment(filled: asyncpg.Connection, url: str) -> None:
@@ -264,7 +394,8 @@ async def test_an_export_is_of_one_moment(filled: asyncpg.Connection, url: str) 
     before = await stored_checksum(filled, ExportTable.INBOUND_MESSAGES)
     wanted = Wanted(ExportTable.INBOUND_MESSAGES)
     encoder = encoder_of(wanted.table, Format.NDJSON, Cells.EXACT)
-    async with Exports(url).served(wanted, encoder) as chunks:
+    async with Exports(url).served(wanted, encoder) as export:
+        chunks = export.chunks
         content = await anext(chunks) + await anext(chunks)
         await filled.execute("DELETE FROM inbound_messages WHERE id % 2 = 0")
         await filled.execute("UPDATE inbound_messages SET message = 'erased'")
@@ -301,8 +432,8 @@ async def test_a_failed_one_gives_its_place_back() -> None:
 
 async def test_it_reads_only_and_ends_with_its_block(filled: asyncpg.Connection, url: str) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%exports'"
-    async with exported(url, Wanted(ExportTable.MESSAGES)) as chunks:
-        await anext(chunks)
+    async with exported(url, Wanted(ExportTable.MESSAGES)) as export:
+        await anext(export.chunks)
         assert await filled.fetchval(query) == 1
     assert await filled.fetchval(query) == 0
 
@@ -312,6 +443,6 @@ async def test_a_time_limit_is_the_servers(filled: asyncpg.Connection, url: str)
     await filled.execute("CREATE VIEW messages AS SELECT k.* FROM messages_kept AS k, pg_sleep(30)")
     begun = datetime.now(UTC)
     with pytest.raises(DatabaseUnavailable):
-        async with exported(url, Wanted(ExportTable.MESSAGES), max_seconds=1) as chunks:
-            await anext(chunks)
+        async with exported(url, Wanted(ExportTable.MESSAGES), Reading(max_seconds=1)) as export:
+            await anext(export.chunks)
     assert datetime.now(UTC) - begun < timedelta(seconds=20)

@@ -1,11 +1,12 @@
 """Whole tables, for those who analyse them."""
 
+import asyncio
 from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.api.export_answer import MEDIA_TYPES, ExportAnswer
+from app.api.export_answer import COMPLETE_UNTIL, MEDIA_TYPES, ExportAnswer
 from app.api.parts import Admin, Moment, Parts, PartsDep, SafeText
 from app.db.exports import ExportFilter, ExportTable
 from app.services.export_text import Cells
@@ -18,6 +19,15 @@ router = APIRouter(prefix="/v1/exports", tags=["exports"])
 _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "All of it, or a connection that ends before its last chunk.",
+        "headers": {
+            COMPLETE_UNTIL: {
+                "description": "Before this instant everything asked for is there: give it as "
+                "`since` of the next export, and nothing is left out. What was stored within the "
+                "last minute, or is not on the replica yet, may be missing, so it may lie before "
+                "`until`; the rows after it come again then. Not there if a replica cannot tell.",
+                "schema": {"type": "string", "format": "date-time"},
+            }
+        },
         "content": {
             media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()
         },
@@ -40,9 +50,9 @@ class _Asked:
         cells: Annotated[
             Cells,
             Query(
-                description="Of a CSV. `spreadsheet`: a text that a spreadsheet would take for a "
-                "formula gets an apostrophe before it; telephone numbers do not. `exact`: texts "
-                "as they are, for programs."
+                description="Of a CSV. `spreadsheet`: what a spreadsheet could take for a formula, "
+                "at the start of a text or after `;` or a line end in it, gets an apostrophe "
+                "before it; telephone numbers do not. `exact`: texts as they are, for programs."
             ),
         ] = Cells.SPREADSHEET,
         campaign_tracking_id: Annotated[SafeText | None, Query(alias="campaignTrackingId")] = None,
@@ -60,9 +70,10 @@ class _Asked:
         self._cells = cells
         self._rows = ExportFilter(campaign_tracking_id, since, until)
 
-    def answer(self, table: ExportTable) -> Response:
+    async def answer(self, table: ExportTable) -> Response:
         """The export of *table*."""
-        encoder = encoder_of(table, self._format, self._cells)
+        # In a thread: the first Parquet imports pyarrow, which takes long.
+        encoder = await asyncio.to_thread(encoder_of, table, self._format, self._cells)
         wanted = Wanted(table, self._rows)
         # Who took the numbers of how many people is a matter for the record.
         log.info("an export", table=table.value, api_key=str(self._caller.id))
@@ -77,10 +88,11 @@ async def export_messages(asked: Asked) -> Response:
     """
     Where each message stands, with the members of `GET /v1/messages`.
 
-    `since` and `until` are times of `updatedAt`. All is of one moment, in no particular order. In
+    `since` and `until` are times of `updatedAt`. All is of one moment, in no particular order; for
+    exports one after the other see the header `Export-Complete-Until` of the answer. In
     CSV nothing between two commas is null, and `""` an empty text; NDJSON is one object a line.
     """
-    return asked.answer(ExportTable.MESSAGES)
+    return await asked.answer(ExportTable.MESSAGES)
 
 
 @router.get("/events", summary="All status events", response_class=Response, responses=_ANSWER)
@@ -91,7 +103,7 @@ async def export_events(asked: Asked) -> Response:
     `since` and `until` are times of `receivedAt`. With `campaignTrackingId`, the events of that
     campaign's messages. `occurredAt` is null when Routee did not say.
     """
-    return asked.answer(ExportTable.EVENTS)
+    return await asked.answer(ExportTable.EVENTS)
 
 
 @router.get("/inbound-messages", summary="All replies", response_class=Response, responses=_ANSWER)
@@ -101,7 +113,7 @@ async def export_inbound_messages(asked: Asked) -> Response:
 
     `since` and `until` are times of `receivedAt`.
     """
-    return asked.answer(ExportTable.INBOUND_MESSAGES)
+    return await asked.answer(ExportTable.INBOUND_MESSAGES)
 
 
 @router.get("/campaigns", summary="All campaigns", response_class=Response, responses=_ANSWER)
@@ -112,4 +124,4 @@ async def export_campaigns(asked: Asked) -> Response:
     `since` and `until` are times of `recordedAt`, when it was first known here. What is an object
     or an array is JSON in a cell of a CSV and of Parquet.
     """
-    return asked.answer(ExportTable.CAMPAIGNS)
+    return await asked.answer(ExportTable.CAMPAIGNS)

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from tests.api.conftest import Loop, Service, progress, reply, running, status
 from tests.conftest import fresh_database
 from tests.services.export_stage import read_csv, read_ndjson
 
+_FOR_A_REQUEST = timedelta(seconds=10)
 TABLES = ("messages", "events", "inbound-messages", "campaigns")
 _EXPORTING = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%exports' AND state"
@@ -111,6 +113,18 @@ def test_filters_reach_the_rows(exporting: Service) -> None:
     assert row["campaignTrackingId"] == "c-2"
     assert not read_csv(export(exporting, "events", until="2020-01-01T00:00:00Z").content)
     assert len(read_csv(export(exporting, "events", since="2020-01-01T00:00:00Z").content)) == 7
+
+
+def test_the_answer_says_up_to_when_it_is_complete(exporting: Service) -> None:
+    now = exporting.sql("SELECT now()")[0][0]
+    until = now - timedelta(days=1)
+    answer = export(exporting, "events", until=until.isoformat())
+    assert datetime.fromisoformat(answer.headers["export-complete-until"]) == until
+    told = export(exporting, "events", until=now.isoformat()).headers["export-complete-until"]
+    assert told.endswith("Z")
+    assert timedelta(minutes=1) <= now - datetime.fromisoformat(told) + _FOR_A_REQUEST
+    again = export(exporting, "events", since=told)
+    assert len(read_csv(again.content)) == 7
 
 
 def test_parquet_is_one_file(exporting: Service) -> None:
