@@ -76,16 +76,18 @@ replied AS (
 SELECT
     c.id,
     c.tracking_id,
-    c.name,
-    c.label,
-    coalesce(
-        bi_told(c.answer, 'senderInfoName'),
-        (
-            SELECT m.sender FROM messages AS m
-            WHERE m.campaign_tracking_id = c.tracking_id
-            ORDER BY m.message_tracking_id LIMIT 1
-        )
-    ) AS sender,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN c.name
+        ELSE bi_v1.masked_text(c.name)
+    END AS name,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN c.label
+        ELSE bi_v1.masked_text(c.label)
+    END AS label,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN s.sender
+        ELSE bi_v1.masked_text(s.sender)
+    END AS sender,
     c.submission,
     c.billing,
     c.cost,
@@ -121,6 +123,16 @@ SELECT
     p.see_p95 AS seconds_to_see_p95,
     coalesce(r.replies, 0) AS replies
 FROM campaigns AS c
+CROSS JOIN LATERAL (
+    SELECT coalesce(
+        bi_told(c.answer, 'senderInfoName'),
+        (
+            SELECT m.sender FROM messages AS m
+            WHERE m.campaign_tracking_id = c.tracking_id
+            ORDER BY m.message_tracking_id LIMIT 1
+        )
+    ) AS sender
+) AS s
 LEFT JOIN counted AS n ON n.id = c.id
 LEFT JOIN percentiles AS p ON p.id = c.id
 LEFT JOIN replied AS r ON r.id = c.id;

@@ -8,9 +8,18 @@ SELECT
         WHEN k.id IS NOT NULL THEN k.tracking_id
         WHEN NOT starts_with(h.campaign_key, 'ours:') THEN h.campaign_key
     END AS campaign_tracking_id,
-    h.country,
-    h.sender,
-    h.label,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN h.country
+        ELSE bi_v1.masked_text(h.country)
+    END AS country,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN h.sender
+        ELSE bi_v1.masked_text(h.sender)
+    END AS sender,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN h.label
+        ELSE bi_v1.masked_text(h.label)
+    END AS label,
     sum(h.events)::bigint AS events,
     coalesce(sum(h.events) FILTER (WHERE h.status = 'QUEUED'), 0)::bigint AS queued,
     coalesce(sum(h.events) FILTER (WHERE h.status = 'SENT'), 0)::bigint AS sent,
@@ -56,9 +65,18 @@ SELECT
         WHEN k.id IS NOT NULL THEN k.tracking_id
         WHEN NOT starts_with(h.campaign_key, 'ours:') THEN h.campaign_key
     END AS campaign_tracking_id,
-    h.country,
-    h.sender,
-    h.label,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN h.country
+        ELSE bi_v1.masked_text(h.country)
+    END AS country,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN h.sender
+        ELSE bi_v1.masked_text(h.sender)
+    END AS sender,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN h.label
+        ELSE bi_v1.masked_text(h.label)
+    END AS label,
     sum(h.events)::bigint AS events,
     coalesce(sum(h.events) FILTER (WHERE h.status = 'QUEUED'), 0)::bigint AS queued,
     coalesce(sum(h.events) FILTER (WHERE h.status = 'SENT'), 0)::bigint AS sent,

@@ -16,8 +16,14 @@ FROM (
             WHEN NOT starts_with(r.campaign_key, 'ours:') THEN r.campaign_key
         END AS campaign_tracking_id,
         r.failure AS status,
-        r.detailed_status,
-        r.description,
+        CASE
+            WHEN (SELECT bi_v1.sees_numbers()) THEN r.detailed_status
+            ELSE bi_v1.masked_text(r.detailed_status)
+        END AS detailed_status,
+        CASE
+            WHEN (SELECT bi_v1.sees_numbers()) THEN r.description
+            ELSE bi_v1.masked_text(r.description)
+        END AS description,
         sum(r.messages)::bigint AS messages
     FROM (
         SELECT campaign_key, failure, detailed_status, description, messages
@@ -37,6 +43,6 @@ COMMENT ON COLUMN bi_v1.failure_reasons.campaign_id IS 'bi_v1.campaigns.id of th
 COMMENT ON COLUMN bi_v1.failure_reasons.campaign_tracking_id IS 'Routee''s id of that campaign.';
 COMMENT ON COLUMN bi_v1.failure_reasons.status IS 'UNDELIVERED, EXPIRED, FAILED or UNSENT.';
 COMMENT ON COLUMN bi_v1.failure_reasons.detailed_status IS 'Routee''s reason in short; NULL when it gave none.';
-COMMENT ON COLUMN bi_v1.failure_reasons.description IS 'Routee''s reason in a sentence; NULL when it gave none.';
+COMMENT ON COLUMN bi_v1.failure_reasons.description IS 'Routee''s reason in a sentence, telephone numbers in it masked unless the role is a member of bi_reader_pii; NULL when it gave none.';
 COMMENT ON COLUMN bi_v1.failure_reasons.messages IS 'Number of messages that failed for this reason.';
 COMMENT ON COLUMN bi_v1.failure_reasons.share IS 'messages / all failed messages of the campaign, 0 to 1. Not additive over campaigns.';

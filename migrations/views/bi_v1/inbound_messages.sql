@@ -11,10 +11,19 @@ SELECT
         WHEN (SELECT bi_v1.sees_numbers()) THEN i.sender
         ELSE bi_v1.masked_number(i.sender)
     END AS replied_by,
-    i.recipient AS sender,
-    i.message,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN i.recipient
+        ELSE bi_v1.masked_text(i.recipient)
+    END AS sender,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN i.message
+        ELSE bi_v1.masked_text(i.message)
+    END AS message,
     i.media IS NOT NULL AS has_media,
-    i.label,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN i.label
+        ELSE bi_v1.masked_text(i.label)
+    END AS label,
     i.sent_at,
     i.received_at
 FROM inbound_messages AS i
@@ -29,7 +38,7 @@ COMMENT ON COLUMN bi_v1.inbound_messages.campaign_tracking_id IS 'Routee''s id o
 COMMENT ON COLUMN bi_v1.inbound_messages.message_tracking_id IS 'bi_v1.messages.tracking_id of the message that is answered; NULL when the reply names none.';
 COMMENT ON COLUMN bi_v1.inbound_messages.replied_by IS 'The number of the person who replied, masked to its last three digits unless the role is a member of bi_reader_pii.';
 COMMENT ON COLUMN bi_v1.inbound_messages.sender IS 'The Viber sender that was replied to.';
-COMMENT ON COLUMN bi_v1.inbound_messages.message IS 'The text of the reply as it was written: it may contain whatever a person writes.';
+COMMENT ON COLUMN bi_v1.inbound_messages.message IS 'The text of the reply: it may contain whatever a person writes. What looks like a telephone number is masked, unless the role is a member of bi_reader_pii.';
 COMMENT ON COLUMN bi_v1.inbound_messages.has_media IS 'Whether something was attached.';
 COMMENT ON COLUMN bi_v1.inbound_messages.label IS 'The label of the campaign as the reply repeats it.';
 COMMENT ON COLUMN bi_v1.inbound_messages.sent_at IS 'When it was sent, by Routee''s clock; NULL when not told.';

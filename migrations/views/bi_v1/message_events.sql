@@ -9,17 +9,35 @@ SELECT
     e.received_at,
     e.created_at,
     CASE WHEN e.status_rank = 0 THEN 'UNKNOWN' ELSE e.status_key END AS status,
-    e.provider_status,
-    e.detailed_status,
-    e.description,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.provider_status
+        ELSE bi_v1.masked_text(e.provider_status)
+    END AS provider_status,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.detailed_status
+        ELSE bi_v1.masked_text(e.detailed_status)
+    END AS detailed_status,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.description
+        ELSE bi_v1.masked_text(e.description)
+    END AS description,
     CASE e.source WHEN 0 THEN 'callback' WHEN 1 THEN 'tracking' ELSE 'other' END AS source,
     CASE
         WHEN (SELECT bi_v1.sees_numbers()) THEN e.recipient
         ELSE bi_v1.masked_number(e.recipient)
     END AS recipient,
-    e.sender,
-    e.country,
-    e.label,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.sender
+        ELSE bi_v1.masked_text(e.sender)
+    END AS sender,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.country
+        ELSE bi_v1.masked_text(e.country)
+    END AS country,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.label
+        ELSE bi_v1.masked_text(e.label)
+    END AS label,
     e.price
 FROM (
     SELECT
@@ -49,7 +67,7 @@ COMMENT ON COLUMN bi_v1.message_events.created_at IS 'When Routee created the me
 COMMENT ON COLUMN bi_v1.message_events.status IS 'The status that was reached; UNKNOWN for a word that is not known here.';
 COMMENT ON COLUMN bi_v1.message_events.provider_status IS 'The status in Routee''s own spelling.';
 COMMENT ON COLUMN bi_v1.message_events.detailed_status IS 'Routee''s reason in short.';
-COMMENT ON COLUMN bi_v1.message_events.description IS 'Routee''s reason in a sentence.';
+COMMENT ON COLUMN bi_v1.message_events.description IS 'Routee''s reason in a sentence, telephone numbers in it masked unless the role is a member of bi_reader_pii.';
 COMMENT ON COLUMN bi_v1.message_events.source IS 'callback: Routee posted it; tracking: Routee was asked.';
 COMMENT ON COLUMN bi_v1.message_events.recipient IS 'The number the message went to, masked to its last three digits unless the role is a member of bi_reader_pii.';
 COMMENT ON COLUMN bi_v1.message_events.sender IS 'The Viber sender.';

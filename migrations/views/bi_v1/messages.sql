@@ -7,14 +7,32 @@ SELECT
         WHEN (SELECT bi_v1.sees_numbers()) THEN m.recipient
         ELSE bi_v1.masked_number(m.recipient)
     END AS recipient,
-    m.sender,
-    m.country,
-    m.label,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN m.sender
+        ELSE bi_v1.masked_text(m.sender)
+    END AS sender,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN m.country
+        ELSE bi_v1.masked_text(m.country)
+    END AS country,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN m.label
+        ELSE bi_v1.masked_text(m.label)
+    END AS label,
     m.price,
     m.status,
-    m.provider_status,
-    m.detailed_status,
-    m.description,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN m.provider_status
+        ELSE bi_v1.masked_text(m.provider_status)
+    END AS provider_status,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN m.detailed_status
+        ELSE bi_v1.masked_text(m.detailed_status)
+    END AS detailed_status,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN m.description
+        ELSE bi_v1.masked_text(m.description)
+    END AS description,
     nullif(m.status_at, '1970-01-01T00:00:00Z'::timestamptz) AS status_at,
     m.created_at,
     m.queued_at,
@@ -43,7 +61,7 @@ COMMENT ON COLUMN bi_v1.messages.price IS 'What Routee charges for it, in the cu
 COMMENT ON COLUMN bi_v1.messages.status IS 'Where it stands: QUEUED, SENT, UNDELIVERED, EXPIRED, FAILED, UNSENT, DELIVERED, SEEN, or UNKNOWN for a word that is not known here.';
 COMMENT ON COLUMN bi_v1.messages.provider_status IS 'The status in Routee''s own spelling.';
 COMMENT ON COLUMN bi_v1.messages.detailed_status IS 'Routee''s reason in short, for instance Not Viber User or Opted Out.';
-COMMENT ON COLUMN bi_v1.messages.description IS 'Routee''s reason in a sentence.';
+COMMENT ON COLUMN bi_v1.messages.description IS 'Routee''s reason in a sentence, telephone numbers in it masked unless the role is a member of bi_reader_pii.';
 COMMENT ON COLUMN bi_v1.messages.status_at IS 'When it reached its status, by Routee''s clock; NULL when Routee told no time.';
 COMMENT ON COLUMN bi_v1.messages.created_at IS 'When Routee created it, by its own word.';
 COMMENT ON COLUMN bi_v1.messages.queued_at IS 'When it was first QUEUED; NULL when not told.';

@@ -1,6 +1,6 @@
 CREATE SCHEMA bi_v1;
 
-COMMENT ON SCHEMA bi_v1 IS 'Campaigns, messages, events and replies for BI tools. A released view only gains columns; a change that breaks queries comes as bi_v2, beside this one. Times are UTC.';
+COMMENT ON SCHEMA bi_v1 IS 'Campaigns, messages, events and replies for BI tools. A released view only gains columns; a change that breaks queries comes as bi_v2, beside this one. Times are UTC. Telephone numbers are masked, and in texts what looks like one, unless the role is a member of bi_reader_pii; ids are shown as they are.';
 
 -- The roles need not exist: then nobody but the owner of the schema and superusers sees numbers.
 CREATE FUNCTION bi_v1.sees_numbers() RETURNS boolean
@@ -24,3 +24,27 @@ CREATE FUNCTION bi_v1.shown_number(number text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN bi_v1.sees_numbers() THEN number ELSE bi_v1.masked_number(number) END;
 COMMENT ON FUNCTION bi_v1.shown_number(text) IS 'A telephone number as the current role may see it: masked, unless it is a member of bi_reader_pii.';
+
+-- Seven digits or more, with a sign, spaces and the like between them. Three steps, as the last one
+-- costs 35 us a text, the one before it 4 and the first one 0.7: most texts have no such thing, and
+-- few have a date like 2026-03-30, which is none.
+CREATE FUNCTION bi_v1.masked_text(given text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN octet_length(given) < 7 OR given !~ '\d([ ./()-]{0,2}\d){6}' THEN given
+    WHEN given !~ '(19|20)\d\d-?[01]\d-?[0-3]\d' THEN regexp_replace(
+        given, '\+?(?:\d[ ./()-]{0,2}){4,}(\d[ ./()-]{0,2}\d[ ./()-]{0,2}\d)', '***\1', 'g')
+    ELSE regexp_replace(
+        given,
+        '(?<![\d+])(?!(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])(?!\d))'
+            || '\+?(?:\d[ ./()-]{0,2}){4,}(\d[ ./()-]{0,2}\d[ ./()-]{0,2}\d)',
+        '***\1',
+        'g'
+    )
+END;
+COMMENT ON FUNCTION bi_v1.masked_text(text) IS 'A text in which of everything that looks like a telephone number only the last three digits can be read.';
+
+CREATE FUNCTION bi_v1.shown_text(given text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN bi_v1.sees_numbers() THEN given ELSE bi_v1.masked_text(given) END;
+COMMENT ON FUNCTION bi_v1.shown_text(text) IS 'A text as the current role may see it: what looks like a telephone number is masked, unless it is a member of bi_reader_pii.';

@@ -5,7 +5,10 @@ SELECT
         WHEN (SELECT bi_v1.sees_numbers()) THEN o.recipient
         ELSE bi_v1.masked_number(o.recipient)
     END AS recipient,
-    o.sender,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN o.sender
+        ELSE bi_v1.masked_text(o.sender)
+    END AS sender,
     o.messages,
     o.first_at,
     o.last_at

@@ -1,11 +1,13 @@
 """Who sees telephone numbers in the views, and who their last three digits."""
 
+import re
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from app.db.bi.fold_statement import FOLD
 from app.db.ingest import append_events, append_inbound
 from app.domain.masking import mask_number
 from tests.db.bi.story import make_campaigns, story
@@ -79,3 +81,107 @@ async def test_one_number_is_shown_as_the_domain_masks_it(
         shown = await connection.fetchval("SELECT bi_v1.shown_number($1)", number)
         assert shown == mask_number(number)
     assert await connection.fetchval("SELECT bi_v1.shown_number(NULL)") is None
+
+
+#: As Routee, Viber or a person may spell one number.
+_SPELLINGS = ("+306900000123", "00306900000123", "6900000123", "+30 690 000 0123", "(690) 000-0123")
+#: Everything of a text type that holds neither an id nor a word of ours.
+_PLANT = """
+UPDATE events SET (recipient, provider_status, detailed_status, description, sender, country, label)
+    = ROW($1, 'refused ' || $1, $1, 'refused ' || $1 || ', tried again', $1, $1, $1 || '!');
+UPDATE messages SET (recipient, provider_status, detailed_status, description, sender, country,
+    label) = ROW($1, 'refused ' || $1,
+        CASE WHEN message_tracking_id < 'm5' THEN 'Opted Out' ELSE $1 END,
+        'refused ' || $1 || ', tried again', $1, $1, $1 || '!');
+UPDATE inbound_messages SET (sender, message, recipient, label, media, filename, campaign_name)
+    = ROW($1, 'Call me: ' || $1 || '!', $1, $1, $1, $1, $1);
+UPDATE campaigns SET (name, label, answer)
+    = ROW(tracking_id || ' of ' || $1, $1, convert_to('{"senderInfoName": "' || $1 || '"}', 'UTF8'))
+"""
+_TEXTS = """
+SELECT c.relname, string_agg(a.attname, ', ' ORDER BY a.attnum)
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+WHERE c.relnamespace = 'bi_v1'::regnamespace AND a.atttypid = 'text'::regtype
+    AND NOT a.attname ~ 'tracking_id'
+    AND a.attname NOT IN ('status', 'source', 'submission', 'billing')
+GROUP BY c.relname
+"""
+
+
+async def _texts(connection: asyncpg.Connection) -> dict[str, set[str]]:
+    """What the current role sees in each column that can hold any text."""
+    shown: dict[str, set[str]] = {}
+    for view, columns in await connection.fetch(_TEXTS):
+        query = f"SELECT {columns} FROM bi_v1.{view}"  # noqa: S608
+        for row in await connection.fetch(query):
+            for column, value in row.items():
+                shown.setdefault(f"{view}.{column}", set()).add(value or "")
+    return shown
+
+
+@pytest.mark.parametrize(
+    "first", ["SELECT 1", FOLD.replace(":most", "100000")], ids=["unfolded", "folded"]
+)
+@pytest.mark.parametrize("spelling", _SPELLINGS)
+async def test_a_number_in_any_text_is_masked_but_for_readers_of_numbers(
+    connection: asyncpg.Connection, analyst: str, spelling: str, first: str
+) -> None:
+    for statement in _PLANT.split(";\n"):
+        await connection.execute(statement.replace("$1", f"'{spelling}'"))
+    await connection.execute(first)
+    await connection.execute(f"SET LOCAL ROLE {analyst}")
+    for column, values in (await _texts(connection)).items():
+        digits = {re.sub(r"\D", "", value) for value in values}
+        assert all(len(it) < 7 for it in digits), column
+        assert any(value.rstrip("!").endswith(("123", "again")) for value in values), column
+    await connection.execute("RESET ROLE")
+    await connection.execute(f"GRANT bi_reader_pii TO {analyst}")
+    await connection.execute(f"SET LOCAL ROLE {analyst}")
+    for column, values in (await _texts(connection)).items():
+        assert any(spelling in value for value in values), column
+
+
+async def test_reasons_that_differ_by_a_number_only_are_one_to_whom_it_is_masked(
+    connection: asyncpg.Connection, analyst: str
+) -> None:
+    await connection.execute("""
+        UPDATE messages SET campaign_id = NULL, campaign_tracking_id = 'known',
+            status = 'FAILED', detailed_status = 'x',
+            description = 'refused +3069' || right(recipient, 5) || '123'
+        WHERE status_rank = 3
+    """)
+    reasons = """
+        SELECT description, messages, share FROM bi_v1.failure_reasons
+        WHERE detailed_status = 'x'
+    """
+    whole = await connection.fetch(reasons)
+    assert len(whole) > 1
+    await connection.execute(f"SET LOCAL ROLE {analyst}")
+    messages = sum(row["messages"] for row in whole)
+    assert [tuple(row.values()) for row in await connection.fetch(reasons)] == [
+        ("refused ***123", messages, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("refused +306900000123", "refused ***123"),
+        ("6900000123, 6900000124", "***123, ***124"),
+        ("00 30 690 000 0123 called", "***123 called"),
+        ("spring-2026", "spring-2026"),
+        ("2026-03-30", "2026-03-30"),
+        ("20260330", "20260330"),
+        ("of 2026-03-30 10:15, +306900000123", "of 2026-03-30 10:15, ***123"),
+        ("123456", "123456"),
+        ("1234567890123456789", "***789"),
+        ("Error 1 of 2", "Error 1 of 2"),
+        ("", ""),
+        (None, None),
+    ],
+)
+async def test_what_looks_like_a_number_is_masked_and_what_does_not_is_not(
+    connection: asyncpg.Connection, analyst: str, text: str | None, shown: str | None
+) -> None:
+    await connection.execute(f"SET LOCAL ROLE {analyst}")
+    assert await connection.fetchval("SELECT bi_v1.shown_text($1)", text) == shown
