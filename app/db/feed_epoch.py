@@ -17,7 +17,8 @@ _EPOCH_LOCK: Final = 7_021_003
 #: The timeline of the WAL, not of `pg_control_checkpoint()`: that is of the last checkpoint,
 #: which a promotion does not wait for. A standby cannot be asked, and nothing is written there.
 _LOOK: Final = """
-SELECT epoch, recorded.system_identifier, recorded.timeline,
+SELECT epoch, pg_sequence_last_value('feed_epoch'::regclass) AS default_epoch,
+    recorded.system_identifier, recorded.timeline,
     actual.system_identifier AS actual_system_identifier, actual.timeline AS actual_timeline
 FROM feed_state AS recorded, (
     SELECT system_identifier,
@@ -28,14 +29,11 @@ FROM feed_state AS recorded, (
 ) AS actual
 """
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
-#: Whoever waits for such a lock holds up everybody who comes later, readers too: not for long.
-#: Without `ONLY` each partition would be locked too; rows come through the parent alone.
-_RAISE_DEFAULTS: Final = """
-SET LOCAL lock_timeout = '1s';
-LOCK TABLE ONLY events, ONLY inbound_messages IN ACCESS EXCLUSIVE MODE;
-ALTER TABLE ONLY events ALTER COLUMN feed_epoch SET DEFAULT {epoch};
-ALTER TABLE ONLY inbound_messages ALTER COLUMN feed_epoch SET DEFAULT {epoch};
-"""
+#: Who waits for one of the locks has not answered yet: not for long.
+_NOT_FOR_LONG: Final = "SET LOCAL lock_timeout = '1s'"
+#: The default of the columns. It can be seen before it is recorded, but nobody stores anything
+#: meanwhile; the default of a column itself could not be changed while somebody reads its table.
+_RAISE_DEFAULT: Final = "SELECT setval('feed_epoch', $1)"
 _RECORD: Final = """
 UPDATE feed_state
 SET epoch = $1, system_identifier = $2, timeline = $3, raised_at = now()
@@ -50,18 +48,20 @@ async def keep_epoch(connection: asyncpg.Connection) -> int:
     at once one raises, and the others wait for it. Cheap when there is nothing to do.
 
     Raises:
-        asyncpg.LockNotAvailableError: somebody has been reading the events for too long.
+        asyncpg.LockNotAvailableError: another process has been at it for too long.
+        asyncpg.InsufficientPrivilegeError: the role may not use the sequence `feed_epoch`.
     """
     state = await _look(connection)
-    if not state.has_moved:
+    if not state.must_be_raised:
         return state.epoch
     async with connection.transaction():
+        await connection.execute(_NOT_FOR_LONG)
         await connection.execute(_LOCK, _EPOCH_LOCK)
         state = await _look(connection)
-        if not state.has_moved:
+        if not state.must_be_raised:
             return state.epoch
-        epoch = state.epoch + 1
-        await connection.execute(_RAISE_DEFAULTS.format(epoch=epoch))
+        epoch = max(state.epoch, state.default_epoch or 0) + 1
+        await connection.fetchval(_RAISE_DEFAULT, epoch)
         await connection.execute(_RECORD, epoch, *state.actual)
     return epoch
 
@@ -70,17 +70,20 @@ class _State(NamedTuple):
     """What is recorded, and what is: each a system identifier and a timeline."""
 
     epoch: int
+    #: What is stored next gets this one; None when the role may not know.
+    default_epoch: int | None
     recorded: tuple[int, int]
     actual: tuple[int, int | None]
 
     @property
-    def has_moved(self) -> bool:
-        """Whether the epoch must be raised; on a standby it cannot be."""
-        return self.actual[1] is not None and self.recorded != self.actual
+    def must_be_raised(self) -> bool:
+        """Whether it was moved, or was not raised completely; on a standby it cannot be."""
+        is_right = self.recorded == self.actual and self.epoch == self.default_epoch
+        return self.actual[1] is not None and not is_right
 
 
 async def _look(connection: asyncpg.Connection) -> _State:
     row = await connection.fetchrow(_LOOK)
     if row is None:
         raise DatabaseUnavailable("The table feed_state has lost its one row.")
-    return _State(row[0], (row[1], row[2]), (row[3], row[4]))
+    return _State(row[0], row[1], (row[2], row[3]), (row[4], row[5]))

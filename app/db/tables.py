@@ -49,6 +49,9 @@ METADATA: Final = MetaData(naming_convention=NAMING)
 #: Status events and inbound messages draw their ids from one sequence: the feed is one order.
 FEED_ID: Final = Sequence("feed_id", metadata=METADATA)
 
+#: A sequence that is never drawn from: its value can be raised while everybody reads and writes.
+FEED_EPOCH: Final = text("pg_sequence_last_value('feed_epoch'::regclass)")
+
 
 class Row(DeclarativeBase):
     """What every table shares."""
@@ -127,7 +130,7 @@ class EventRow(Row):
     #: Routee's own time of creation.
     created_at: Mapped[datetime | None]
     campaign_id: Mapped[UUID | None]
-    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=FEED_EPOCH)
     source: Mapped[int] = mapped_column(SmallInteger)
     status_rank: Mapped[int] = mapped_column(SmallInteger)
     payload_dictionary: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
@@ -225,7 +228,7 @@ class InboundMessageRow(Row):
     received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     sent_at: Mapped[datetime | None]
     campaign_id: Mapped[UUID | None]
-    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=FEED_EPOCH)
     payload_dictionary: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     payload_reserialised: Mapped[bool] = mapped_column(server_default=text("false"))
     #: A versioned hash of the content: Routee gives a reply no id.
@@ -278,7 +281,7 @@ class FeedStateRow(Row):
     __tablename__ = "feed_state"
 
     singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    #: The default of the columns `feed_epoch`.
+    #: The value of the sequence that is the default of the columns `feed_epoch`.
     epoch: Mapped[int] = mapped_column(SmallInteger)
     system_identifier: Mapped[int]
     timeline: Mapped[int]
@@ -487,6 +490,8 @@ class ErasedRecipientRow(Row):
     __tablename__ = "erased_recipients"
 
     hash: Mapped[bytes] = mapped_column(primary_key=True)
+    #: Tells with which key; without that one nobody recognises the recipient.
+    key_id: Mapped[bytes]
     erased_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
@@ -511,4 +516,6 @@ class ErasureRow(Row):
     began_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     #: Null when it was broken off: it is to be asked for again.
     ended_at: Mapped[datetime | None]
+    #: When PostgreSQL had taken its samples of what was changed anew.
+    sampled_at: Mapped[datetime | None]
     counts: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))

@@ -15,6 +15,7 @@ depends_on = None
 VIEWS = Path(__file__).parents[1] / "views" / "bi_v1"
 #: In the order in which they build on each other.
 FILES = (
+    "epoch",
     "rollups",
     "keys",
     "corrections",
@@ -40,7 +41,10 @@ DROP VIEW bi_message_facts, bi_event_keys, bi_campaign_keys;
 DROP FUNCTION bi_hour, bi_bucket, bi_seconds, bi_told, bi_told_time;
 DROP TABLE
     bi_rollup_state, bi_rollup_hourly, bi_event_corrections,
-    bi_counted_messages, bi_durations, bi_failure_reasons
+    bi_counted_messages, bi_durations, bi_failure_reasons;
+ALTER TABLE ONLY events ALTER COLUMN feed_epoch SET DEFAULT {epoch};
+ALTER TABLE ONLY inbound_messages ALTER COLUMN feed_epoch SET DEFAULT {epoch};
+DROP SEQUENCE feed_epoch
 """
 
 
@@ -52,7 +56,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for statement in DOWN.split(";\n"):
+    epoch = op.get_bind().exec_driver_sql("SELECT epoch FROM feed_state").scalar_one()
+    for statement in DOWN.format(epoch=epoch).split(";\n"):
         op.execute(statement)
 
 

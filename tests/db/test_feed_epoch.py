@@ -7,16 +7,20 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from app.db.bi_address import address
 from app.db.database import Database, migrate_database
 from app.db.embedded import EmbeddedPostgres
 from app.db.embedded.binaries import find_binaries
 from app.db.feed_epoch import keep_epoch
 from app.db.ingest_session import IngestSession
 from app.errors import DatabaseUnavailable
+from tests.db.bi_stage import analyst
 from tests.db.feed_stage import Reader, event, feed_database, names, reply, store
 
 
@@ -105,14 +109,65 @@ async def test_while_it_cannot_be_raised_nothing_is_stored(
     await connection.execute("UPDATE feed_state SET timeline = timeline + 1")
     session = IngestSession(url, statement_timeout_seconds=1.5)
     async with connection.transaction():
-        await connection.fetch("SELECT FROM events")
+        await connection.fetch("SELECT FROM feed_state FOR UPDATE")
         with pytest.raises(DatabaseUnavailable):
             async with session.connected():
                 pass
     async with session.connected() as ingest:
         await ingest.append_events([event("m")])
     await session.close()
-    assert await connection.fetchval("SELECT feed_epoch FROM events") == 2
+    stored, recorded = await connection.fetchrow("SELECT feed_epoch, epoch FROM events, feed_state")
+    assert stored == recorded > 1
+
+
+async def test_who_is_reading_holds_up_no_callback_on_a_server_that_took_over(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    await store(connection, event("m1"), reply("m1"))
+    session = IngestSession(url, statement_timeout_seconds=1.5)
+    async with analyst(url) as analyst_url, _connected(analyst_url) as reading:
+        await reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        for view in ("message_events", "inbound_messages", "campaigns", "delivery_daily"):
+            await reading.fetch(f"SELECT * FROM bi_v1.{view}")  # noqa: S608
+        await connection.execute("UPDATE feed_state SET timeline = timeline + 1")
+        async with session.connected() as ingest:
+            await ingest.append_events([event("m2")])
+            await ingest.append_inbound([reply("m2")])
+    await session.close()
+    assert await connection.fetchval("SELECT max(feed_epoch) FROM events") == 2
+    assert await connection.fetchval("SELECT max(feed_epoch) FROM inbound_messages") == 2
+
+
+async def test_a_role_that_may_not_know_the_epoch_stores_nothing_in_a_wrong_one(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    name = f"service_{uuid4().hex}"
+    await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
+    await connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}")
+    await connection.execute(f"GRANT USAGE ON SEQUENCE feed_id TO {name}")
+    await connection.execute(f"GRANT USAGE ON SCHEMA public TO {name}")
+    own_url = address(url, user=name, password="plain", database=urlsplit(url).path[1:])
+    session = IngestSession(own_url, statement_timeout_seconds=1.5)
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            async with session.connected():
+                pass
+        await connection.execute(f"GRANT USAGE ON SEQUENCE feed_epoch TO {name}")
+        async with session.connected() as ingest:
+            await ingest.append_events([event("m")])
+    finally:
+        await session.close()
+        await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+    assert await connection.fetchval("SELECT feed_epoch FROM events") == 1
+
+
+async def test_what_was_raised_and_not_recorded_is_raised_again(
+    connection: asyncpg.Connection,
+) -> None:
+    await connection.execute("SELECT setval('feed_epoch', 2)")
+    assert await keep_epoch(connection) == 3
+    assert await _epoch_of_the_next(connection) == {3}
+    assert await keep_epoch(connection) == 3
 
 
 async def test_a_reader_goes_on_in_a_restored_dump_and_misses_nothing(
