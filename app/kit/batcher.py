@@ -135,6 +135,15 @@ class Batcher(Generic[T, R]):
         """How many items are waiting or being flushed."""
         return self._pending_items
 
+    def has_room(self, *, items: int = 1, weight: int = 0) -> bool:
+        """Whether so many more items, of so much weight together, would be taken at the moment."""
+        return (
+            not self._closing
+            and self._pending_items + items <= self._max_pending_items
+            and self._pending_weight + weight <= self._max_pending_weight
+            and self._is_in_time(items)
+        )
+
     def put(self, item: T, done: Done[R], *, weight: int = 0) -> None:
         """
         Take *item*, and call *done* with its outcome, or with the error that `submit` would raise.
@@ -172,27 +181,31 @@ class Batcher(Generic[T, R]):
             await asyncio.wait(self._abandoned, timeout=self._budget_seconds)
 
     def _batch_with_room(self, weight: int) -> _Batch[T, R]:
-        pending_weight = self._pending_weight + weight
-        if (
-            self._closing
-            or self._pending_items >= self._max_pending_items
-            or pending_weight > self._max_pending_weight
-        ):
+        if not self.has_room(weight=weight):
             raise Full
         batch = self._waiting[-1] if self._waiting else None
-        if batch is None or not self._has_room(batch):
+        if batch is None or not self._room_in(batch):
             batch = self._new_batch()
         self._pending_items += 1
-        self._pending_weight = pending_weight
+        self._pending_weight += weight
         batch.weight += weight
         return batch
 
-    def _has_room(self, batch: _Batch[T, R]) -> bool:
-        return len(batch.items) < self._max_batch_items and batch.weight < self._max_batch_weight
+    def _is_in_time(self, items: int) -> bool:
+        """Whether all batches that would wait then are expected to be begun early enough."""
+        beyond = items - (self._room_in(self._waiting[-1]) if self._waiting else 0)
+        if beyond <= 0:
+            return True
+        batches = len(self._waiting) + -(-beyond // self._max_batch_items)
+        return batches * self._flush_seconds <= _HALF * self._budget_seconds
+
+    def _room_in(self, batch: _Batch[T, R]) -> int:
+        """How many more items it takes."""
+        if batch.weight >= self._max_batch_weight:
+            return 0
+        return self._max_batch_items - len(batch.items)
 
     def _new_batch(self) -> _Batch[T, R]:
-        if (len(self._waiting) + 1) * self._flush_seconds > _HALF * self._budget_seconds:
-            raise Full
         loop = asyncio.get_running_loop()
         batch: _Batch[T, R] = _Batch(loop, loop.time() + self._budget_seconds)
         self._waiting.append(batch)

@@ -1,6 +1,5 @@
 """From the body of a request to a committed row: who waits, what is flushed, what is set aside."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -12,7 +11,8 @@ import structlog
 from app.db.ingest_session import IngestSession
 from app.domain.quarantine import quarantined
 from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
-from app.kit.batcher import Batcher, BatcherError
+from app.kit.batcher import Batcher, BatcherError, Full
+from app.kit.turns import Turns
 from app.observability.metrics import Metrics
 from app.routee.translate import translate
 from app.services.flush import Arrival, Flush, KnownCampaigns, Receipt
@@ -30,6 +30,11 @@ MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_PENDING_ITEMS: Final = 4096
 #: Bodies may be large; many large ones at once must not cost the process its memory.
 MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
+
+#: So few that whoever is refused, and asks again at once, does not make the turns of the event loop
+#: long: a flush takes several of them. With all at once, 8192 connections that post without a pause
+#: had 4 % stored of what is stored otherwise.
+MAX_REFUSED_IN_TURN: Final = 64
 
 RETRY_AFTER_SECONDS: Final = 5
 
@@ -64,8 +69,12 @@ class Intake:
         self._session = session
         self._screen = screen
         self._metrics = metrics
-        #: What waits to be read, and who is told of it.
-        self._unread: list[tuple[Body, Done]] = []
+        #: What is to be read, and who is told of it. What comes in one turn is read together: one
+        #: after the other, with all of the code in the processor's caches, bodies take 14 µs each
+        #: instead of 33.
+        self._unread: Turns[tuple[Body, Done]] = Turns(self._read, max_items=MAX_BATCH_ITEMS)
+        self._unread_bytes = 0
+        self._refused: Turns[Done] = Turns(_refuse, max_items=MAX_REFUSED_IN_TURN)
         self._batcher: Batcher[Sequence[Arrival], Receipt] = Batcher(
             self._flush,
             max_batch_items=MAX_BATCH_ITEMS,
@@ -84,8 +93,10 @@ class Intake:
         Raises:
             Overloaded: it could not be made durable in time, or at all at the moment.
         """
-        arrivals = self._arrivals(Body(body, path, campaign_id))
         try:
+            if not self._batcher.has_room(weight=len(body)):
+                raise Full
+            arrivals = self._arrivals(Body(body, path, campaign_id))
             return await self._batcher.submit(arrivals, weight=len(body))
         except (BatcherError, DatabaseUnavailable) as error:
             raise Overloaded(
@@ -95,22 +106,28 @@ class Intake:
 
     def put(self, body: Body, done: Done) -> None:
         """Make *body* durable, and call *done* with the receipt, or with the error instead."""
-        # What comes in one turn of the event loop is read together: one after the other, with all
-        # of the code in the processor's caches, bodies take 14 µs each instead of 33.
-        if not self._unread:
-            asyncio.get_running_loop().call_soon(self._read)
-        self._unread.append((body, done))
+        # Refused before it is read: that is most of what a callback costs this process, and the
+        # others need it.
+        size = len(body.octets)
+        if not self._batcher.has_room(
+            items=len(self._unread) + 1, weight=self._unread_bytes + size
+        ):
+            self._refused.put(done)
+            return
+        self._unread_bytes += size
+        self._unread.put((body, done))
 
     async def close(self) -> None:
         """Take nothing more, and finish what was taken."""
         await self._batcher.close()
         await self._session.close()
 
-    def _read(self) -> None:
-        unread, self._unread = self._unread, []
+    def _read(self, unread: Sequence[tuple[Body, Done]]) -> None:
         for body, done in unread:
+            size = len(body.octets)
+            self._unread_bytes -= size
             try:
-                self._batcher.put(self._arrivals(body), done, weight=len(body.octets))
+                self._batcher.put(self._arrivals(body), done, weight=size)
             except BatcherError as error:
                 done(error)
 
@@ -151,6 +168,11 @@ class Intake:
             log.warning("flush abandoned", items=items)
         else:
             log.error("flush failed, which was not foreseen", items=items, exc_info=error)
+
+
+def _refuse(refused: Sequence[Done]) -> None:
+    for done in refused:
+        done(Full())
 
 
 def _of_bodies(

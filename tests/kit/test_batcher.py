@@ -447,9 +447,31 @@ async def test_no_more_wait_than_can_be_flushed_in_half_of_the_budget() -> None:
             batcher.put(item, outcomes.append)
             taken += 1
     assert taken in range(3, 6)
+    assert not batcher.has_room()
     await asyncio.sleep(0.5)
     assert outcomes == [f"done {item}" for item in range(taken)]
     assert await batcher.submit(1) == "done 1"
+
+
+async def test_there_is_room_for_what_would_be_taken_and_for_no_more() -> None:
+    flushes = Flushes(held=True)
+    batcher = Batcher(
+        flushes,
+        max_batch_items=2,
+        max_pending_items=5,
+        max_pending_weight=50,
+        budget_seconds=BUDGET_SECONDS,
+    )
+    assert batcher.has_room(items=5, weight=50)
+    assert not batcher.has_room(items=6)
+    assert not batcher.has_room(weight=51)
+    waiting = await _submitted(batcher, 1, 2, 3)
+    assert batcher.has_room(items=2)
+    assert not batcher.has_room(items=3)
+    flushes.gate.set()
+    await _ends(waiting)
+    await batcher.close()
+    assert not batcher.has_room()
 
 
 async def test_a_batch_that_cannot_be_flushed_in_time_is_not_begun() -> None:

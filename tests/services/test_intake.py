@@ -8,11 +8,21 @@ import pytest
 
 from app.db.ingest_session import IngestSession
 from app.errors import Overloaded
+from app.kit.batcher import Full
 from app.observability.metrics import Metrics
-from app.services.intake import RETRY_AFTER_SECONDS, Intake, Receipt
+from app.services.intake import (
+    MAX_PENDING_ITEMS,
+    MAX_REFUSED_IN_TURN,
+    RETRY_AFTER_SECONDS,
+    Body,
+    Intake,
+    Receipt,
+)
 from tests.promises.load import callback, reply
 
 BUDGET_SECONDS = 0.6
+#: Longer than thousands of callbacks take on a busy machine.
+_PATIENT_SECONDS = 30
 _PATH = "/callbacks/***/status"
 _SESSIONS = """
 SELECT {what} FROM pg_stat_activity
@@ -187,6 +197,31 @@ async def test_when_part_of_a_flush_fails_nothing_of_it_is_acknowledged(
     assert await intake.receive(reply("m1", "hello").body, path=_PATH) == Receipt.STORED
     assert await connection.fetchval("SELECT count(*) FROM events") == 1
     assert await connection.fetchval("SELECT count(*) FROM inbound_messages") == 1
+
+
+async def test_what_is_more_than_may_wait_is_refused_unread_and_a_few_at_a_time(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
+    metrics = Metrics()
+    intake = Intake(session, metrics, ack_budget_seconds=_PATIENT_SECONDS)
+    told: list[Receipt | BaseException] = []
+    extra = 2 * MAX_REFUSED_IN_TURN + 1
+    for number in range(MAX_PENDING_ITEMS):
+        intake.put(Body(callback(f"m{number}").body, _PATH, None), told.append)
+    for _ in range(extra):
+        intake.put(Body(b"not to be read", _PATH, None), told.append)
+    refused_after_turns = []
+    for _ in range(3):
+        await asyncio.sleep(0)
+        refused_after_turns.append(len(told))
+    assert refused_after_turns == [MAX_REFUSED_IN_TURN, 2 * MAX_REFUSED_IN_TURN, extra]
+    assert all(isinstance(refusal, Full) for refusal in told)
+    while len(told) < extra + MAX_PENDING_ITEMS:
+        await asyncio.sleep(0.01)
+    await intake.close()
+    assert told[extra:] == [Receipt.STORED] * MAX_PENDING_ITEMS
+    assert await connection.fetchval("SELECT count(*) FROM quarantine") == 0
 
 
 async def test_after_closing_nothing_is_taken(url: str) -> None:

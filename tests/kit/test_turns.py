@@ -1,0 +1,61 @@
+import asyncio
+from collections.abc import Sequence
+
+from app.kit.turns import Turns
+
+
+async def test_what_is_put_in_one_turn_is_handled_together_in_the_next() -> None:
+    handled: list[Sequence[int]] = []
+    turns = Turns(handled.append, max_items=10)
+    for item in range(3):
+        turns.put(item)
+    assert not handled
+    assert len(turns) == 3
+    await asyncio.sleep(0)
+    assert handled == [[0, 1, 2]]
+    assert len(turns) == 0
+
+
+async def test_more_than_fits_is_handled_in_order_in_turns_of_its_own() -> None:
+    handled: list[Sequence[int]] = []
+    turns = Turns(handled.append, max_items=2)
+    for item in range(3):
+        turns.put(item)
+    await asyncio.sleep(0)
+    turns.put(3)
+    turns.put(4)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert handled == [[0, 1], [2, 3], [4]]
+
+
+async def test_others_have_their_turn_in_between() -> None:
+    order: list[object] = []
+    turns = Turns(order.extend, max_items=1)
+    turns.put(1)
+    turns.put(2)
+    asyncio.get_running_loop().call_soon(order.append, "another")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert order == [1, "another", 2]
+
+
+async def test_an_error_does_not_keep_the_rest_from_its_turn() -> None:
+    handled: list[int] = []
+    errors: list[object] = []
+
+    def _fails_once(items: Sequence[int]) -> None:
+        if 1 in items:
+            raise ValueError
+        handled.extend(items)
+
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: errors.append(context["exception"])
+    )
+    turns = Turns(_fails_once, max_items=1)
+    turns.put(1)
+    turns.put(2)
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert handled == [2]
+    assert len(errors) == 1
