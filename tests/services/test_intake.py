@@ -19,6 +19,7 @@ from app.services.intake import (
     Receipt,
 )
 from tests.promises.load import callback, reply
+from tests.promises.stage import eventually
 
 BUDGET_SECONDS = 0.6
 #: Longer than thousands of callbacks take on a busy machine.
@@ -217,8 +218,11 @@ async def test_what_is_more_than_may_wait_is_refused_unread_and_a_few_at_a_time(
         refused_after_turns.append(len(told))
     assert refused_after_turns == [MAX_REFUSED_IN_TURN, 2 * MAX_REFUSED_IN_TURN, extra]
     assert all(isinstance(refusal, Full) for refusal in told)
-    while len(told) < extra + MAX_PENDING_ITEMS:
-        await asyncio.sleep(0.01)
+
+    async def _all_are_told() -> bool:
+        return len(told) == extra + MAX_PENDING_ITEMS
+
+    await eventually(_all_are_told, within_seconds=_PATIENT_SECONDS)
     await intake.close()
     assert told[extra:] == [Receipt.STORED] * MAX_PENDING_ITEMS
     assert await connection.fetchval("SELECT count(*) FROM quarantine") == 0
