@@ -16,7 +16,7 @@ from app.cli.running import console, database_url, loaded_settings, run, say
 from app.db.database import Database
 from app.db.exports import ExportFilter, ExportTable, Reading
 from app.services.export_columns import COLUMNS, Row
-from app.services.export_files import complete_file, complete_folder
+from app.services.export_files import complete_file, complete_folder, standard_output
 from app.services.export_parquet import DayFolders
 from app.services.export_text import Cells
 from app.services.exports import Encoder, Format, Wanted, encoder_of, exported
@@ -98,23 +98,25 @@ def export(  # noqa: PLR0913 (the options of the command)
     r"""
     Write messages, events, replies or campaigns to a file, with the fields of the API.
 
-    All rows are of one moment, whatever is stored meanwhile, and are read from
-    RECEIVER_DATABASE_READ_URL if that is set. Payloads and tokens are not exported.
+    All rows are of one moment, whatever is stored meanwhile, and are read
+    from RECEIVER_DATABASE_READ_URL if that is set. Payloads and tokens are
+    not exported.
 
-    The time of a row, for --since and --until, is updatedAt of a message, receivedAt of an event
-    or a reply, and recordedAt of a campaign: when it was first known here. What was stored less
-    than a minute ago may not be all there yet, so the last line says up to when the export is
-    complete: that is the --since of the next one. For an --until of just now it is waited for.
+    The time of a row, for --since and --until, is updatedAt of a message,
+    receivedAt of an event or a reply, and recordedAt of a campaign: when it
+    was first known here. Of the last minute not all may be there yet, so the
+    last line says up to when the export is complete: that is the --since of
+    the next one. For an --until of just now the command waits.
 
-    The file is FILE.partial until it is complete, and only its owner may read it. parquet makes a
-    folder with day=YYYY-MM-DD/part-0.parquet and needs pip install 'routee-receiver\[parquet]'.
-    The day is that, in UTC, of the times above, but for events that of occurredAt, as in the views
-    of bi_v1: --since and --until select by receivedAt nevertheless.
+    The file is FILE.partial until it is complete, and only its owner may
+    read it. parquet needs pip install 'routee-receiver\[parquet]' and makes
+    a folder with day=YYYY-MM-DD/part-0.parquet. The day is that of the same
+    times in UTC, but of events that of occurredAt, as in the views of bi_v1.
 
-    Exit codes: 0 the export is complete; 1 it is not, and there is no file; 2 the command is
-    wrong; 143 ended by SIGTERM.
+    Exit codes: 0 the export is complete; 1 it is not, and there is no file;
+    2 the command is wrong; 130 ended by Ctrl-C; 143 ended by SIGTERM.
 
-    Example: routee-receiver export events --format ndjson --since 2026-07-01 -o events.ndjson
+    Example: routee-receiver export events --since 2026-07-01 -o events.csv
     """
     target = Target(output, format_, cells)
     if target.is_folder and output == _STANDARD_OUTPUT:
@@ -164,8 +166,8 @@ def _told_of_completeness(complete_until: datetime | None, until: datetime | Non
             "started."
         )
     at = complete_until.isoformat().replace("+00:00", "Z")
-    later = "" if complete_until == until else " What is later in it may come again there."
-    return f"Complete until {at}: go on with --since {at}.{later}"
+    later = "" if complete_until == until else " Rows after that, if any, come again then."
+    return f"Complete until {at}: that is the --since of the next export.{later}"
 
 
 @asynccontextmanager
@@ -194,7 +196,7 @@ def _opened(wanted: Wanted, target: Target) -> Iterator[Write]:
         return
     encoder = encoder_of(table, target.format, target.cells)
     if target.output == _STANDARD_OUTPUT:
-        with _written(sys.stdout.buffer, encoder) as write:
+        with standard_output() as file, _written(file, encoder) as write:
             yield write
         return
     with complete_file(Path(target.output)) as file, _written(file, encoder) as write:
@@ -211,7 +213,6 @@ def _written(file: BinaryIO, encoder: Encoder) -> Iterator[Write]:
     file.write(encoder.begin())
     yield lambda rows: _put(file, encoder.encode(rows))
     file.write(encoder.end())
-    file.flush()
 
 
 def _put(file: BinaryIO, encoded: bytes) -> None:

@@ -16,9 +16,12 @@ from rich.progress import (
     TaskID,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 _LINE_SECONDS: Final = 30.0
+#: So that millions of rows and their rate have room beside it in a terminal of 80.
+_BAR_CHARACTERS: Final = 16
 
 
 class Counter(Protocol):
@@ -43,14 +46,14 @@ def shown_on(console: Console, *, line_seconds: float = _LINE_SECONDS) -> Iterat
     if not console.is_terminal:
         yield _Lines(lambda line: console.print(line, soft_wrap=True), line_seconds)
         return
-    columns = (SpinnerColumn(), BarColumn(), _Rows(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), BarColumn(_BAR_CHARACTERS), _Rows(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Bar(progress, progress.add_task("export", total=None))
 
 
 def _so_far(rows: int, expected: float | None, rows_per_second: float) -> str:
     of = f" of about {int(expected):,}" if expected and expected >= rows else ""
-    return f"{rows:,} rows{of}, {int(rows_per_second):,} rows/s"
+    return f"{rows:,}{of} rows, {int(rows_per_second):,} rows/s"
 
 
 def _waiting(lacking: timedelta) -> str:
@@ -60,6 +63,9 @@ def _waiting(lacking: timedelta) -> str:
 
 class _Rows(ProgressColumn):
     """How many rows there are, of how many, and how many a second."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         """The text for *task*."""

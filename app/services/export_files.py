@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +22,15 @@ class NotWritable(ReceiverError):
 @contextmanager
 def complete_file(path: Path) -> Iterator[BinaryIO]:
     """
-    Write *path*, under another name until the block has ended well. What was there is replaced.
+    Write *path*, under another name until the block has ended well. A file that was there is
+    replaced; a link to one stays.
 
     Raises:
         NotWritable: it, or its disk, does not allow that.
     """
+    with _told_of(path):
+        path = _to_replace(path)
     partial = _partial(path)
-    if path.is_dir():
-        raise NotWritable(f"{path} is a folder. Give the name of a file.")
     with _told_of(path):
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
         try:
@@ -61,6 +63,36 @@ def complete_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """
+    Write standard output, which stays open.
+
+    Raises:
+        NotWritable: its disk does not allow that.
+        BrokenPipeError: its other end is closed.
+    """
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise NotWritable(
+            f"Standard output cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def _to_replace(path: Path) -> Path:
+    """What *path* leads to, if that is nothing yet, or a file."""
+    if path.is_dir():
+        raise NotWritable(f"{path} is a folder. Give the name of a file.")
+    # Renamed over a device, a file would take its place: as root, that of /dev/null for everybody.
+    if path.exists() and not path.is_file():
+        raise NotWritable(f"{path} is no file. Give the name of one, or - for standard output.")
+    return path.resolve() if path.is_symlink() else path
 
 
 def _partial(path: Path) -> Path:

@@ -30,8 +30,9 @@ _BEGINS_FORMULA: Final = re.compile(rf"[\t\r\n]|[\s\"]*{_SIGNS}")
 _ENDS_CELL: Final = re.compile(r"[;\t\r\n]")
 #: What may stand before a formula. The sign is optional so that no stretch is looked at twice.
 _BETWEEN: Final = re.compile(rf"([;\s\"]+)({_SIGNS}?)")
-#: As a formula it is only itself, without its plus; an apostrophe would spoil every comparison.
-_TELEPHONE_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
+#: Nearly all texts, found by one look at each. A telephone number is one: as a formula it is only
+#: itself, without its plus, and an apostrophe would spoil every comparison.
+_HARMLESS: Final = re.compile(rf'\+[0-9]{{1,15}}|(?!{_SIGNS})[^\s",;][^",;\t\r\n]*(?<!\s)')
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
 
 
@@ -112,11 +113,11 @@ def _writer(kind: Kind, write_text: Callable[[str], str]) -> Callable[[Any], str
 
 
 def _harmless(text: str) -> str:
+    if _HARMLESS.fullmatch(text):
+        return text
     if _ENDS_CELL.search(text):
         text = _BETWEEN.sub(_disarmed, text)
-    if _BEGINS_FORMULA.match(text) and not _TELEPHONE_NUMBER.fullmatch(text):
-        return _quoted(f"'{text}")
-    return _quoted(text)
+    return _quoted(f"'{text}" if _BEGINS_FORMULA.match(text) else text)
 
 
 def _disarmed(found: re.Match[str]) -> str:

@@ -1,9 +1,12 @@
 import asyncio
 import json
+import re
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -112,6 +115,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
         ("messages", "-o", "-", "-f", "xlsx"),
         ("messages", "-o", "-", "-f", "parquet"),
         ("messages", "-o", "-", "--since", "yesterday"),
+        ("messages", "-o", "-", "--since", "2026-07-02", "--until", "2026-07-01"),
     ],
 )
 def test_a_wrong_command_is_2(arguments: tuple[str, ...]) -> None:
@@ -153,22 +157,15 @@ async def _break(url: str) -> None:
 
 def test_sigterm_leaves_no_file_and_is_no_success(filled: str, tmp_path: Path) -> None:
     asyncio.run(_slow(filled))
-    command = [
-        sys.executable,
-        "-c",
-        "from app.cli import main; main()",
-        "export",
-        "inbound-messages",
-    ]
     file = tmp_path / "replies.csv"
-    with subprocess.Popen([*command, "-o", str(file)]) as exporting:  # noqa: S603
+    with exporting("inbound-messages", "-o", file) as process:
         deadline = time.monotonic() + 20
         while not names(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert names(tmp_path) == ["replies.csv.partial"]
         time.sleep(0.5)  # so that it waits for the first row
-        exporting.terminate()
-        assert exporting.wait(timeout=20) == 143
+        process.terminate()
+        assert process.wait(timeout=20) == 143
     assert names(tmp_path) == []
 
 
@@ -181,7 +178,96 @@ async def _slow(url: str) -> None:
     await connection.close()
 
 
+def exporting(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401
+    program = [sys.executable, "-c", "from app.cli import main; main()", "export"]
+    return subprocess.Popen(  # noqa: S603
+        [*program, *map(str, arguments)], stderr=subprocess.PIPE, **options
+    )
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_ctrl_c_leaves_nothing(filled: str, tmp_path: Path, format_: str) -> None:
+    asyncio.run(_slow(filled))
+    with exporting("inbound-messages", "-f", format_, "-o", tmp_path / "replies") as process:
+        deadline = time.monotonic() + 20
+        while not names(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert names(tmp_path) == ["replies.partial"]
+        time.sleep(0.5)  # so that it waits for the first row
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in told
+    assert names(tmp_path) == []
+
+
+def test_a_reader_that_has_had_enough_is_no_mishap(filled: str) -> None:
+    asyncio.run(_many(filled))
+    with exporting("inbound-messages", "-o", "-", stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.read(100)
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=20) == 1
+
+
+async def _many(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        "INSERT INTO inbound_messages (identity, message) "
+        "SELECT n::text::bytea, repeat('x', 1000) FROM generate_series(1000, 5000) AS n"
+    )
+    await connection.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
+def test_a_full_disk_is_told_in_a_line(filled: str) -> None:
+    del filled
+    with (
+        Path("/dev/full").open("wb") as full,
+        exporting("events", "-o", "-", stdout=full) as process,
+    ):
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert told == b"routee-receiver: Standard output cannot be written: No space left on device.\n"
+
+
+def test_the_last_line_is_where_the_next_export_begins(url: str) -> None:
+    asyncio.run(_many(url))
+    first = run("inbound-messages", "-f", "ndjson", "-o", "-")
+    assert "Exported 4,001 rows" in first.stderr
+    last = first.stderr.splitlines()[-1]
+    match = re.match(r"Complete until (\S+Z): that is the --since of the next export\.", last)
+    assert match
+    assert last.endswith("Rows after that, if any, come again then.")
+    second = run("inbound-messages", "--since", match[1], "-o", "-")
+    assert "Exported 4,001 rows" in second.stderr
+    whole = run("inbound-messages", "--until", "2026-07-01", "-o", "-").stderr.splitlines()[-1]
+    assert whole == ("Complete until 2026-07-01T00:00:00Z: that is the --since of the next export.")
+
+
+def test_no_rows_are_a_folder_that_can_be_read(url: str, tmp_path: Path) -> None:
+    del url
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
+    folder = tmp_path / "events"
+    result = run("events", "-f", "parquet", "--since", "2026-07-01T22:00-03:00", "-o", folder)
+    assert result.exit_code == 0, result.output
+    assert names(folder) == ["day=2026-07-02"]
+    assert parquet.read_table(folder / "day=2026-07-02" / "part-0.parquet").num_rows == 0
+
+
 def test_the_help_teaches() -> None:
     shown = " ".join(CliRunner().invoke(app, ["export", "--help"]).output.split())
-    for word in ("updatedAt", "receivedAt", "recordedAt", "partial", "Exit codes", "[parquet]"):
+    for word in (
+        "occurredAt",
+        "bi_v1",
+        "complete",
+        "updatedAt",
+        "receivedAt",
+        "recordedAt",
+        "partial",
+        "Exit codes",
+        "[parquet]",
+    ):
         assert word in shown, word

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,36 @@ def test_a_folder_that_fails_is_gone(tmp_path: Path) -> None:
 def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(NotWritable, match="is a folder"), complete_file(tmp_path):
         pass
-    with pytest.raises(NotWritable, match="no name"), complete_file(Path()):
+    with pytest.raises(NotWritable, match="is a folder"), complete_file(Path()):
         pass
+    with pytest.raises(NotWritable, match="exists already"), complete_folder(Path()):
+        pass
+
+
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(NotWritable, match="- for standard output"), complete_file(pipe):
+        pass
+    assert pipe.is_fifo()
+    with (
+        pytest.raises(NotWritable, match="- for standard output"),
+        complete_file(Path("/dev/null")),
+    ):
+        pass
+    assert names(tmp_path) == ["pipe"]
+
+
+def test_a_link_goes_on_leading_to_the_file(tmp_path: Path) -> None:
+    there, link = tmp_path / "there", tmp_path / "link"
+    there.mkdir()
+    link.symlink_to(there / "rows.csv")
+    for content in (b"first", b"second"):
+        with complete_file(link) as file:
+            file.write(content)
+            assert "rows.csv.partial" in names(there)
+        assert link.is_symlink()
+        assert (there / "rows.csv").read_bytes() == content
 
 
 def test_a_place_that_does_not_exist_is_told(tmp_path: Path) -> None:
