@@ -11,6 +11,7 @@ from asyncpg.connect_utils import SessionAttribute
 from app.db import binding, ingest
 from app.db.binding import Claim
 from app.db.erasure.recipients import Erased, read_erased
+from app.db.erasure.replies import stored_identities
 from app.db.failures import Contended, ValuesRefused, translated
 from app.db.feed_epoch import keep_epoch
 from app.db.ingest import Appended
@@ -68,6 +69,11 @@ class IngestConnection:
         """See `recipients.read_erased`."""
         with translated():
             return await read_erased(self._connection, known_version)
+
+    async def stored_replies(self, identities: Collection[bytes]) -> frozenset[bytes]:
+        """See `replies.stored_identities`."""
+        with translated():
+            return await stored_identities(self._connection, identities)
 
 
 class IngestSession:

@@ -36,6 +36,8 @@ class Arrival(NamedTuple):
     record: Record | Quarantined
     #: Where it was posted to, without the token.
     path: str
+    #: Of the body, should the record be set aside, when its own bytes may not be kept.
+    sha256: bytes | None = None
 
 
 #: The campaign of a token, and the trackingId named through it.
@@ -89,7 +91,7 @@ class Flush:
         await self._observe_together()
         events: Placed[DeliveryEvent] = []
         replies: Placed[InboundMessage] = []
-        for place, (record, _) in enumerate(self._arrivals):
+        for place, (record, *_) in enumerate(self._arrivals):
             if isinstance(record, Quarantined):
                 self._set_aside(place, record)
             elif not self._is_known(record) and (fault := await self._find_fault(record)):
@@ -107,7 +109,7 @@ class Flush:
         """Make sure that each campaign named through no campaign's token has a row."""
         named = {
             record.campaign_tracking_id
-            for record, _ in self._arrivals
+            for record, *_ in self._arrivals
             if not isinstance(record, Quarantined)
             and record.campaign_id is None
             and record.campaign_tracking_id is not None
@@ -218,9 +220,9 @@ class Flush:
         self._metrics.records.labels(kind, "duplicate").inc(duplicates)
 
     def _distrust(self, place: int, record: Record, reason: Reason) -> None:
-        path = self._arrivals[place].path
+        _, path, sha256 = self._arrivals[place]
         body = quarantined(record.payload, reason, path=path, campaign_id=record.campaign_id)
-        self._set_aside(place, body)
+        self._set_aside(place, body if sha256 is None else body._replace(sha256=sha256))
 
     def _set_aside(self, place: int, body: Quarantined) -> None:
         self._receipts[place] = Receipt.QUARANTINED

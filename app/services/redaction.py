@@ -1,9 +1,31 @@
-"""Taking a number out of JSON: a recipient's campaign goes on without it, or under a pseudonym."""
+"""Taking a number out of JSON and other texts: what is of others stays, and goes on without it."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
+from app.domain.erasure import LONGEST_SPELLING
 from app.routee.wire import Unreadable, parse, serialise
+
+#: A search holds up all other threads until it returns: so much takes a millisecond or two.
+_PIECE_CHARACTERS: Final = 16_384
+#: Stands for what is nothing but the number's owner's.
+_GONE: Final = object()
+
+
+def is_in(text: str, pattern: re.Pattern[str]) -> bool:
+    """Whether *pattern*, of the spellings of a number, is found in *text*; piece by piece."""
+    for begin in range(0, len(text), _PIECE_CHARACTERS):
+        first = max(0, begin - LONGEST_SPELLING)
+        found = pattern.search(text, first, begin + _PIECE_CHARACTERS)
+        # At the end of a piece it may have been a part of a longer number.
+        if found and pattern.match(text, found.start()):
+            return True
+    return False
+
+
+def redacted_text(text: str, pattern: re.Pattern[str], pseudonym: str) -> str:
+    """*text* with *pseudonym* for whatever *pattern* finds."""
+    return pattern.sub(pseudonym, text) if is_in(text, pattern) else text
 
 
 def redacted_json(
@@ -15,13 +37,57 @@ def redacted_json(
     With *leave_out* a text that is nothing but the number goes out of its array: a campaign that is
     asked for again must not name a recipient whom Routee cannot know.
     """
-    if not body or not pattern.search(body.decode(errors="replace")):
+    if not body or not is_in(body.decode(errors="replace"), pattern):
         return body
     try:
         value = parse(body)
     except Unreadable:
-        return pattern.sub(pseudonym, body.decode(errors="replace")).encode()
+        return _redacted_bytes(body, pattern, pseudonym)
     return serialise(_Redaction(pattern, pseudonym, leave_out=leave_out).of(value))
+
+
+def without_number(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> bytes:
+    """
+    What may be kept of *body*, of which nobody knows whom it tells of, but which has the number.
+
+    Of an array all elements but those with the number, byte for byte the same values; of one object
+    nothing, as it is of one person, but for arrays in it, of which the same is kept; of whatever is
+    no JSON all but the number.
+    """
+    if not is_in(_characters(body), pattern):
+        return body
+    try:
+        value = parse(body)
+    except Unreadable:
+        return _redacted_bytes(body, pattern, pseudonym)
+    if not isinstance(value, dict | list):
+        return _redacted_bytes(body, pattern, pseudonym)
+    kept = _without(value, pattern)
+    if kept is _GONE:
+        return b""
+    return _redacted_bytes(serialise(kept), pattern, pseudonym)
+
+
+def _characters(body: bytes) -> str:
+    """Of bytes that are no UTF-8 as well, so that they come out as they were."""
+    return body.decode(errors="surrogateescape")
+
+
+def _redacted_bytes(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> bytes:
+    return redacted_text(_characters(body), pattern, pseudonym).encode(errors="surrogateescape")
+
+
+def _without(value: Any, pattern: re.Pattern[str]) -> Any:  # noqa: ANN401 (any JSON)
+    if isinstance(value, dict):
+        members = {name: _without(member, pattern) for name, member in value.items()}
+        is_theirs = any(map(pattern.search, members)) or any(
+            member is _GONE for member in members.values()
+        )
+        return _GONE if is_theirs else members
+    if isinstance(value, list):
+        kept = [one for element in value if (one := _without(element, pattern)) is not _GONE]
+        return kept if kept or not value else _GONE
+    return _GONE if pattern.search(str(value)) else value
 
 
 class _Redaction:

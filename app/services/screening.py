@@ -1,16 +1,22 @@
 """What is looked for in every arrival before it is stored, when there is something to look for."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from app.db.ingest_session import IngestConnection
 from app.domain.event import DeliveryEvent
+from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
 from app.domain.retention import Retention, is_expired
 from app.routee.translate import Record
 from app.services.erased import ErasedRecipients
 from app.services.flush import Arrival
+
+#: Larger bodies that nobody could read are searched beside the event loop.
+_SEARCHED_AT_ONCE_BYTES: Final = 16 * 1024
 
 
 class Screen:
@@ -30,22 +36,48 @@ class Screen:
         Raises:
             DatabaseUnavailable: it is not known who was erased.
         """
-        if self._erased is not None:
-            if self._erased.is_stale:
-                asked_at = time.monotonic()
-                read = await connection.read_erased(self._erased.version)
-                self._erased.learn(read, asked_at=asked_at)
-            if self._erased:
-                arrivals = [self._without_erased(arrival) for arrival in arrivals]
         if self._has_horizon:
             now = datetime.now(UTC)
             arrivals = [self._unless_expired(arrival, now) for arrival in arrivals]
-        return arrivals
+        if self._erased is None:
+            return arrivals
+        if self._erased.is_stale:
+            asked_at = time.monotonic()
+            read = await connection.read_erased(self._erased.version)
+            self._erased.learn(read, asked_at=asked_at)
+        return await self._without_erased(connection, arrivals) if self._erased else arrivals
 
-    def _without_erased(self, arrival: Arrival) -> Arrival:
+    async def _without_erased(
+        self, connection: IngestConnection, arrivals: Sequence[Arrival]
+    ) -> Sequence[Arrival]:
+        screened = [await self._made_unknown(arrival) for arrival in arrivals]
+        pairs = enumerate(zip(arrivals, screened, strict=True))
+        replies = {
+            place: before.record
+            for place, (before, after) in pairs
+            if after is not before and isinstance(before.record, InboundMessage)
+        }
+        if not replies:
+            return screened
+        # Not yet found by an erasure, or one that was broken off: it must not be stored once more.
+        stored = await connection.stored_replies([reply.identity for reply in replies.values()])
+        for place, reply in replies.items():
+            record = screened[place].record
+            if reply.identity in stored and isinstance(record, InboundMessage):
+                known = record._replace(identity=reply.identity)
+                screened[place] = screened[place]._replace(record=known)
+        return screened
+
+    async def _made_unknown(self, arrival: Arrival) -> Arrival:
         assert self._erased is not None  # noqa: S101 (for the type checker)
-        record = self._erased.made_unknown(arrival.record)
-        return arrival if record is arrival.record else arrival._replace(record=record)
+        record = arrival.record
+        if isinstance(record, Quarantined) and len(record.body) > _SEARCHED_AT_ONCE_BYTES:
+            unknown = await asyncio.to_thread(self._erased.made_unknown, record)
+        else:
+            unknown = self._erased.made_unknown(record)
+        if unknown is None:
+            return arrival
+        return arrival._replace(record=unknown.record, sha256=unknown.sha256)
 
     def _unless_expired(self, arrival: Arrival, now: datetime) -> Arrival:
         record = arrival.record

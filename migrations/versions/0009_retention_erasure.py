@@ -18,6 +18,7 @@ CREATE TABLE retention_marks (
 );
 CREATE TABLE erased_recipients (
     hash bytea NOT NULL,
+    key_id bytea NOT NULL,
     erased_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT erased_recipients_pkey PRIMARY KEY (hash)
 );
@@ -34,6 +35,7 @@ CREATE TABLE erasures (
     asked_by text NOT NULL,
     began_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
+    sampled_at timestamptz,
     counts jsonb NOT NULL DEFAULT '{}',
     CONSTRAINT erasures_pkey PRIMARY KEY (id)
 )

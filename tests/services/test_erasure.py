@@ -1,6 +1,10 @@
+import asyncio
 import json
 import re
 import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -8,10 +12,12 @@ import pytest
 
 from app.db.database import Database
 from app.db.embedded.binaries import find_binaries
+from app.db.erasure import rest
+from app.db.erasure.recipients import Erased, add_erased
 from app.db.payloads import opened
-from app.domain.erasure import ErasureKeys
-from app.domain.retention import Retention
-from app.errors import ErasureNotConfigured, InvalidRequest
+from app.domain.erasure import ErasureKeys, spellings
+from app.domain.retention import Retention, retention_of_days
+from app.errors import ErasureInProgress, ErasureNotConfigured, InvalidRequest
 from app.kit.uuid7 import uuid7
 from app.services import erasure
 from app.services.erased import ErasedRecipients
@@ -102,14 +108,21 @@ async def _everything(connection: asyncpg.Connection) -> str:
         "SELECT oid::regclass::text AS name FROM pg_class"
         " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )
-    samples = "SELECT concat_ws(' ', most_common_vals::text, histogram_bounds::text) FROM pg_stats"
-    found = [_shown(row[0]) for row in await connection.fetch(samples)]
+    found = [await _samples(connection)]
     for (name,) in tables:
         for row in await connection.fetch(f"SELECT t.* FROM {name} t"):  # noqa: S608
             found += [_shown(value) for value in row.values()]
             if "payload_dictionary" in row and row["payload"] is not None:
                 found.append(_shown(opened(row["payload"], row["payload_dictionary"])))
     return "\n".join(found)
+
+
+async def _samples(connection: asyncpg.Connection) -> str:
+    """What PostgreSQL has sampled, bytes as the characters that they are."""
+    samples = "SELECT concat_ws(' ', most_common_vals::text, histogram_bounds::text) FROM pg_stats"
+    found = "\n".join([row[0] for row in await connection.fetch(samples)])
+    binary = re.findall(r"\\\\x([0-9a-f]+)", found)
+    return "\n".join([found, *(bytes.fromhex(one).decode(errors="replace") for one in binary)])
 
 
 def _shown(value: object) -> str:
@@ -277,3 +290,269 @@ async def test_without_a_key_nobody_is_erased_and_it_is_said_how_to_make_one(kep
 async def test_what_is_no_number_is_refused(kept: Kept, number: str) -> None:
     with pytest.raises(InvalidRequest):
         await Erasing(kept.url, KEYS).erase(number, asked_by="the tests")
+
+
+async def test_every_spelling_is_found_by_the_sweep_and_by_the_screen(kept: Kept) -> None:
+    bodies = [f"{number:>03}: {spelt}" for number, spelt in enumerate(SPELLINGS)]
+    bodies += [f"{number:>03}! {spelt}" for number, spelt in enumerate(SPELLINGS)]
+    callbacks = [Callback(("q", body), body.encode()) for body in bodies]
+    await kept.store(callbacks[: len(SPELLINGS)])
+    assert (await _erase(kept))["quarantine"] == len(SPELLINGS)
+    await kept.store(callbacks[len(SPELLINGS) :], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM quarantine") == 2 * len(SPELLINGS)
+    assert await kept.number("SELECT count(*) FROM quarantine WHERE body LIKE '%erased:%'") == (
+        2 * len(SPELLINGS)
+    )
+
+
+async def test_postgresql_finds_what_python_finds(kept: Kept) -> None:
+    pattern = spellings(DIGITS)
+    for spelt in SPELLINGS:
+        assert re.search(pattern, spelt), spelt
+        assert await kept.connection.fetchval("SELECT $1 ~ $2", spelt, pattern), spelt
+    for other in OTHERS:
+        assert not re.search(pattern, other), other
+        assert not await kept.connection.fetchval("SELECT $1 ~ $2", other, pattern), other
+
+
+SPELLINGS = [
+    f"%22{DIGITS}%22",
+    f"to=%20{DIGITS}",
+    f'"\\u00a0{DIGITS}"',
+    "+30\u00a0691\u00a0234\u00a05678",
+    "+30\u2009691\u2013234\u20115678",
+    f"2026-03-01 {DIGITS} FAILED",
+    f"5 {DIGITS}",
+    f"12.50 {DIGITS}",
+    "%2B30%20691%20234%205678",
+    "30%C2%A0691%C2%A02345678",
+    "\\u0033\\u0030\\u0036912345678",
+]
+OTHERS = [f"9{DIGITS}", f"{DIGITS}9", "306%34912345678", f"{DIGITS}%30", f"{DIGITS}\\u0030"]
+
+
+async def test_of_what_cannot_be_read_only_the_number_goes_and_nothing_of_others(
+    kept: Kept,
+) -> None:
+    theirs, of_others = json.loads(callback("theirs").body), {"to": OTHER, "n": 1.50}
+    array = json.dumps([theirs, of_others, "no object", {"of": [NUMBER, OTHER]}]).encode()
+    latin = f"to={NUMBER}&from=".encode() + b"\xe9\xff " + OTHER.encode()
+    one = json.dumps({"of": "nothing that we know", "to": NUMBER, "text": "secret"}).encode()
+    bodies = [Callback(("q", str(at)), body) for at, body in enumerate((array, latin, one))]
+    for screen in (None, _screen()):
+        await kept.connection.execute("TRUNCATE quarantine")
+        await kept.store(bodies, screen=screen)
+        if screen is None:
+            await _erase(kept)
+        rows = await kept.connection.fetch("SELECT body FROM quarantine ORDER BY id")
+        left = [row[0] for row in rows]
+        assert json.loads(left[0]) == [of_others, "no object", {"of": [OTHER]}]
+        assert left[1] == latin.replace(
+            NUMBER.encode(), KEYS.marks_of(DIGITS)[0].pseudonym.encode()
+        )
+        assert left[2] == b""
+
+
+async def test_a_reply_that_came_again_while_an_erasure_was_broken_off_does_not_stop_it(
+    kept: Kept,
+) -> None:
+    answer = reply("m", "thanks")
+    await kept.store([callback("m"), answer])
+    await _know(kept)
+    await kept.store([answer], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM inbound_messages") == 1
+    # As if it had been stored between the two: under the identity that the erasure is to give.
+    await kept.connection.execute(
+        "INSERT INTO inbound_messages (identity, sender) SELECT $1, $2",
+        KEYS.marks_of(DIGITS)[0].blinded(
+            await kept.connection.fetchval("SELECT identity FROM inbound_messages")
+        ),
+        KEYS.marks_of(DIGITS)[0].pseudonym,
+    )
+    assert (await _erase(kept))["inbound_messages"] == 1
+    await kept.store([answer], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM inbound_messages") == 2
+    assert _digits_in(await _everything(kept.connection)) == []
+
+
+async def test_a_recipient_is_erased_again_after_a_lift(kept: Kept) -> None:
+    answer = reply("m", "thanks")
+    await kept.store([answer])
+    await _erase(kept)
+    await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
+    await kept.store([answer], screen=_screen())
+    assert (await _erase(kept))["inbound_messages"] == 1
+    assert _digits_in(await _everything(kept.connection)) == []
+    assert await kept.number("SELECT count(message) FROM inbound_messages") == 0
+
+
+async def test_an_erasure_that_was_broken_off_is_taken_up_where_nothing_names_them_any_more(
+    kept: Kept,
+) -> None:
+    await kept.store(
+        [callback("m"), _changed(reply("m", "it is me, of Elm Street"), **{"from": None})]
+    )
+    mark = KEYS.marks_of(DIGITS)[0]
+    # What is left when the process dies after the messages and before the events and replies.
+    await kept.connection.execute("UPDATE messages SET recipient = $1", mark.pseudonym)
+    await kept.connection.execute(
+        "UPDATE events SET recipient = $1, payload = $2, payload_dictionary = 0",
+        mark.pseudonym,
+        b"of Elm Street",
+    )
+    assert (await _erase(kept)).keys() == {"events", "inbound_messages"}
+    assert "Elm Street" not in await _everything(kept.connection)
+    assert await _erase(kept) == {}
+
+
+async def test_bodies_of_erased_recipients_that_are_set_aside_stay_apart(kept: Kept) -> None:
+    await _erase(kept)
+    screen = Screen(
+        ErasedRecipients(KEYS), retention_of_days(raw=1, events=1, messages=1, inbound=1)
+    )
+    old = [callback("a"), callback("b"), reply("a", "thanks")]
+    assert await kept.store(old, screen=screen) == {Receipt.QUARANTINED}
+    await kept.store(old[:1], screen=screen)
+    rows = await kept.connection.fetch("SELECT body, times FROM quarantine ORDER BY id")
+    assert [tuple(row) for row in rows] == [(b"", 2), (b"", 1), (b"", 1)]
+
+
+async def test_no_sample_of_a_payload_keeps_the_number(kept: Kept) -> None:
+    await kept.store(EVERYTHING)
+    await _launch(kept, "launched")
+    await kept.connection.execute(
+        "UPDATE events SET payload_dictionary = 0, payload = 'x 306912345678'"
+    )
+    await kept.connection.execute("ANALYZE")
+    assert _digits_in(await _samples(kept.connection))
+    async with _holding(kept, "SHARE UPDATE EXCLUSIVE"):
+        await _erase(kept)
+    assert _digits_in(await _samples(kept.connection)) == []
+    assert await kept.number("SELECT count(*) FROM erasures WHERE sampled_at IS NULL") == 0
+
+
+async def test_after_a_crash_every_table_is_sampled_anew(kept: Kept) -> None:
+    await kept.store(EVERYTHING)
+    await kept.connection.execute("ANALYZE")
+    await _erase(kept)
+    await kept.connection.execute("UPDATE erasures SET sampled_at = NULL")
+    await kept.connection.execute(
+        "INSERT INTO quarantine (sha256, reason, path, body)"
+        " VALUES ('x', '', '', 'of 306912345678')"
+    )
+    await kept.connection.execute("ANALYZE")
+    await kept.connection.execute("DELETE FROM quarantine WHERE sha256 = 'x'")
+    assert _digits_in(await _samples(kept.connection))
+    assert await _erase(kept) == {}
+    assert _digits_in(await _samples(kept.connection)) == []
+
+
+@asynccontextmanager
+async def _holding(kept: Kept, mode: str) -> AsyncIterator[None]:
+    """As an autovacuum does, for longer than a moment."""
+    connection = await asyncpg.connect(kept.url)
+
+    async def _hold() -> None:
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE quarantine IN {mode} MODE")
+            await asyncio.sleep(3)
+
+    held = asyncio.create_task(_hold())
+    await asyncio.sleep(0.1)
+    yield
+    await held
+    await connection.close()
+
+
+async def _know(kept: Kept) -> None:
+    """As an erasure that died after it had told all processes."""
+    database = Database(kept.url, name="tests")
+    await add_erased(database, KEYS.marks_of(DIGITS)[0])
+    await database.close()
+
+
+async def test_a_campaign_that_is_open_keeps_its_name_and_others_stay_apart(kept: Kept) -> None:
+    named = {f"to {DIGITS}": "launched", f"to {NUMBER}": "launched", f"for {DIGITS}": "unconfirmed"}
+    for name, submission in named.items():
+        await kept.connection.execute(
+            "INSERT INTO campaigns (name, submission) VALUES ($1, $2)", name, submission
+        )
+    await _erase(kept)
+    names = await kept.texts("SELECT name FROM campaigns WHERE submission = 'launched'")
+    assert len(set(names)) == 2
+    assert all(name and name.startswith("to erased:") for name in names)
+    is_open = "SELECT count(*) FROM campaigns WHERE name = $1"
+    assert await kept.number(is_open, f"for {DIGITS}") == 1
+    await kept.connection.execute("UPDATE campaigns SET submission = 'launched'")
+    await _erase(kept)
+    assert await kept.number(is_open, f"for {DIGITS}") == 0
+
+
+async def test_status_words_with_the_number_are_redacted_also_when_they_come_again(
+    kept: Kept,
+) -> None:
+    odd = _changed(callback("odd"), status={"name": f"failed {DIGITS}"})
+    await kept.store([odd])
+    await _know(kept)
+    await kept.store([odd], screen=_screen())
+    await _erase(kept)
+    assert _digits_in(await _everything(kept.connection)) == []
+    await kept.store([odd], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM events") == 2
+
+
+async def test_a_large_page_is_read_in_pieces_and_holds_up_nothing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "_BODIES", rest._page("quarantine", "id, sha256, body", "5000000"))
+    await kept.store([Callback(("q", str(at)), f"{at} {NUMBER}".encode()) for at in range(3)])
+    database = Database(kept.url, name="tests")
+    assert len(await rest.walked_bodies(database, 0)) == 1
+    await database.close()
+    assert (await _erase(kept))["quarantine"] == 3
+
+
+async def test_the_event_loop_goes_on_while_large_bodies_are_searched(kept: Kept) -> None:
+    filling = b'{"a":"' + b"no number 12 345 " * 50_000 + b'"'
+    await kept.store([Callback(("q", str(at)), filling + str(at).encode()) for at in range(8)])
+    longest, erasing = 0.0, asyncio.create_task(_erase(kept))
+    while not erasing.done():
+        began = time.monotonic()
+        await asyncio.sleep(0.005)
+        longest = max(longest, time.monotonic() - began)
+    await erasing
+    assert longest < 0.25
+
+
+async def test_a_key_that_is_missing_is_said_loudly(
+    kept: Kept, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await _erase(kept)
+    others = ErasureKeys(["another-key-of-the-tests-0123456789"])
+    erased, said = ErasedRecipients(others), list[str]()
+    database = Database(kept.url, name="tests")
+    await erased.refresh(database)
+    await database.close()
+    assert "erased recipients are not recognised" in capsys.readouterr().out
+    erasing = Erasing(kept.url, others, say=said.append)
+    await erasing.erase(OTHER, asked_by="the tests", dry_run=True)
+    assert any("missing" in line for line in said)
+
+
+def test_what_was_read_earlier_is_not_taken_over_later() -> None:
+    erased = ErasedRecipients(KEYS)
+    mark = KEYS.marks_of(DIGITS)[0]
+    erased.learn(Erased(2, frozenset({mark.hash}), frozenset({mark.key_id})), asked_at=0)
+    erased.learn(Erased(1, frozenset(), frozenset()), asked_at=0)
+    assert erased.mark_of(NUMBER) == mark
+
+
+async def test_a_lift_is_on_record_and_waits_for_no_erasure(kept: Kept) -> None:
+    await _erase(kept)
+    held = await asyncpg.connect(kept.url)
+    await held.execute("SELECT pg_advisory_lock($1)", erasure._ERASURE_LOCK)
+    with pytest.raises(ErasureInProgress):
+        await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
+    await held.close()
+    assert await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="somebody")
+    assert await kept.texts("SELECT asked_by FROM erasures WHERE kind = 'lift'") == ["somebody"]

@@ -1,75 +1,137 @@
 """Taking a number out of what was counted for analysts: the counts stay."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from app.db.database import Database
 from app.db.erasure.messages import Replacement
+from app.db.retention.connections import reading_whole_tables
 
 #: That of `db.bi.folding`: nothing is folded while the texts change under it.
 _FOLD_LOCK: Final = 7_021_007
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)")
+#: A transaction that writes holds the feed back.
+CHUNK_ITEMS: Final = 200
+
+Key = tuple[Any, ...]
+
+
+class Analysis(NamedTuple):
+    """One table of what was counted."""
+
+    table: str
+    find: TextClause
+    change: TextClause
 
 
 def _redacted(column: str) -> str:
     return f"regexp_replace({column}, :pattern, :pseudonym, 'g') AS {column}"
 
 
-#: Texts that become the same are counted together, under the hash of the new ones.
-_REASONS: Final = text(f"""
-WITH gone AS (
-    DELETE FROM bi_failure_reasons
+_COUNTED: Final = Analysis(
+    "bi_counted_messages",
+    text("""
+    SELECT message_tracking_id FROM bi_counted_messages
     WHERE concat_ws(' ', detailed_status, description) ~ :pattern
-    RETURNING campaign_key, failure, {_redacted("detailed_status")}, {_redacted("description")},
-        messages
+    """),
+    text("""
+    UPDATE bi_counted_messages SET
+        detailed_status = regexp_replace(detailed_status, :pattern, :pseudonym, 'g'),
+        description = regexp_replace(description, :pattern, :pseudonym, 'g')
+    WHERE message_tracking_id = ANY(CAST(:first AS text[]))
+    """),
 )
-INSERT INTO bi_failure_reasons AS r (
-    identity, campaign_key, failure, detailed_status, description, messages
+_CORRECTIONS: Final = Analysis(
+    "bi_event_corrections",
+    text("""
+    SELECT id FROM bi_event_corrections WHERE concat_ws(' ', country, sender, label) ~ :pattern
+    """),
+    text("""
+    UPDATE bi_event_corrections SET
+        country = regexp_replace(country, :pattern, :pseudonym, 'g'),
+        sender = regexp_replace(sender, :pattern, :pseudonym, 'g'),
+        label = regexp_replace(label, :pattern, :pseudonym, 'g')
+    WHERE id = ANY(CAST(:first AS bigint[]))
+    """),
 )
-SELECT
-    md5(jsonb_build_array(campaign_key, failure, detailed_status, description)::text)::uuid,
-    campaign_key, failure, detailed_status, description, sum(messages)
-FROM gone GROUP BY campaign_key, failure, detailed_status, description
-ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
-""")
-_HOURS: Final = text(f"""
-WITH gone AS (
-    DELETE FROM bi_rollup_hourly WHERE concat_ws(' ', country, sender, label) ~ :pattern
-    RETURNING hour, campaign_key, {_redacted("country")}, {_redacted("sender")},
-        {_redacted("label")}, status, events
+#: Texts that become the same are counted together, under the hash of the new ones.
+_REASONS: Final = Analysis(
+    "bi_failure_reasons",
+    text("""
+    SELECT identity FROM bi_failure_reasons
+    WHERE concat_ws(' ', detailed_status, description) ~ :pattern
+    """),
+    text(f"""
+    WITH gone AS (
+        DELETE FROM bi_failure_reasons WHERE identity = ANY(CAST(:first AS uuid[]))
+        RETURNING campaign_key, failure, {_redacted("detailed_status")},
+            {_redacted("description")}, messages
+    )
+    INSERT INTO bi_failure_reasons AS r (
+        identity, campaign_key, failure, detailed_status, description, messages
+    )
+    SELECT
+        md5(
+            jsonb_build_array(campaign_key, failure, detailed_status, description)::text
+        )::uuid,
+        campaign_key, failure, detailed_status, description, sum(messages)
+    FROM gone GROUP BY campaign_key, failure, detailed_status, description
+    ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
+    """),
 )
-INSERT INTO bi_rollup_hourly AS r (
-    identity, hour, campaign_key, country, sender, label, status, events
+_HOURS: Final = Analysis(
+    "bi_rollup_hourly",
+    text("""
+    SELECT hour, identity FROM bi_rollup_hourly
+    WHERE concat_ws(' ', country, sender, label) ~ :pattern
+    """),
+    text(f"""
+    WITH gone AS (
+        DELETE FROM bi_rollup_hourly h
+        USING unnest(CAST(:first AS timestamptz[]), CAST(:second AS uuid[])) AS k (hour, identity)
+        WHERE h.hour = k.hour AND h.identity = k.identity
+        RETURNING h.hour, campaign_key, {_redacted("country")}, {_redacted("sender")},
+            {_redacted("label")}, status, events
+    )
+    INSERT INTO bi_rollup_hourly AS r (
+        identity, hour, campaign_key, country, sender, label, status, events
+    )
+    SELECT
+        md5(jsonb_build_array(campaign_key, country, sender, label, status)::text)::uuid,
+        hour, campaign_key, country, sender, label, status, sum(events)
+    FROM gone GROUP BY hour, campaign_key, country, sender, label, status
+    ON CONFLICT (hour, identity) DO UPDATE SET events = r.events + excluded.events
+    """),
 )
-SELECT
-    md5(jsonb_build_array(campaign_key, country, sender, label, status)::text)::uuid,
-    hour, campaign_key, country, sender, label, status, sum(events)
-FROM gone GROUP BY hour, campaign_key, country, sender, label, status
-ON CONFLICT (hour, identity) DO UPDATE SET events = r.events + excluded.events
-""")
-_COUNTED: Final = text("""
-UPDATE bi_counted_messages SET
-    detailed_status = regexp_replace(detailed_status, :pattern, :pseudonym, 'g'),
-    description = regexp_replace(description, :pattern, :pseudonym, 'g')
-WHERE concat_ws(' ', detailed_status, description) ~ :pattern
-""")
-_CORRECTIONS: Final = text("""
-UPDATE bi_event_corrections SET
-    country = regexp_replace(country, :pattern, :pseudonym, 'g'),
-    sender = regexp_replace(sender, :pattern, :pseudonym, 'g'),
-    label = regexp_replace(label, :pattern, :pseudonym, 'g')
-WHERE concat_ws(' ', country, sender, label) ~ :pattern
-""")
+#: What is still to be folded first: then a fold between two chunks brings no old text back.
+ANALYSES: Final = (_COUNTED, _CORRECTIONS, _REASONS, _HOURS)
 
 
-async def redact_analysis(database: Database, wanted: Replacement) -> None:
+async def find_analysed(
+    database: Database, analysis: Analysis, wanted: Replacement
+) -> Sequence[Key]:
+    """The keys of the rows of *analysis* that have the number."""
+    async with reading_whole_tables(database) as session:
+        rows = await session.execute(analysis.find, {"pattern": wanted.pattern})
+        return [tuple(row) for row in rows]
+
+
+async def redact_analysed(
+    database: Database, analysis: Analysis, keys: Sequence[Key], wanted: Replacement
+) -> None:
     """
-    Take the number out of all roll-ups at once.
+    Take the number out of the rows of *keys*, `CHUNK_ITEMS` at most.
 
     After the events and messages: what was corrected of them then counts under the same new texts.
     """
+    first, second = [key[0] for key in keys], [key[-1] for key in keys]
+    given: dict[str, object] = {
+        "first": first, "pattern": wanted.pattern, "pseudonym": wanted.pseudonym
+    }  # fmt: skip
+    if analysis is _HOURS:
+        given["second"] = second
     async with database.writing() as session:
         await session.execute(_LOCK, {"lock": _FOLD_LOCK})
-        for statement in (_REASONS, _HOURS, _COUNTED, _CORRECTIONS):
-            await session.execute(statement, wanted._asdict())
+        await session.execute(analysis.change, given)

@@ -1,24 +1,28 @@
 """Making the messages and events of a recipient unknown, and what others quote of the number."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
 from app.db.feed_places import horizon_of
 from app.db.payloads import opened
+from app.db.retention.connections import reading_whole_tables
 from app.domain.feed import Position
 from app.errors import PayloadUnreadable
 
 #: So that one transaction holds few rows, and for milliseconds.
 CHUNK_ITEMS: Final = 500
 WALK_ITEMS: Final = 2000
+#: As stored. A page has no more, or one row that alone has.
+PAGE_BYTES: Final = 4 * 1024 * 1024
 #: Columns that may quote a number.
 _TEXTS: Final = ("detailed_status", "description", "sender", "country", "label", "provider_status")
-_ALL_TEXTS: Final = ", ".join(("recipient", *_TEXTS))
+_ALL_TEXTS: Final = ", ".join(("recipient", "status_key", *_TEXTS))
 _REDACTED: Final = ", ".join(
     f"{column} = regexp_replace({column}, :pattern, :pseudonym, 'g')" for column in _TEXTS
 )
@@ -32,6 +36,8 @@ class Replacement(NamedTuple):
     #: See `domain.erasure.spellings`.
     pattern: str
     pseudonym: str
+    #: All that may stand for it since an earlier erasure, which may have been broken off.
+    pseudonyms: list[str]
 
 
 class StoredEvent(NamedTuple):
@@ -41,46 +47,89 @@ class StoredEvent(NamedTuple):
     position: Position
     recipient: str | None
     texts: str
-    payload: bytes
+    #: Still to be opened.
+    payload: bytes | None
+    payload_dictionary: int
 
 
-_OWNED: Final = text("SELECT message_tracking_id FROM messages WHERE recipient ~ :pattern")
+class Owned(NamedTuple):
+    """A message to the number, or to a pseudonym of it."""
+
+    id: str
+    is_known: bool
+
+
+_OWNED: Final = text("""
+SELECT message_tracking_id, recipient ~ :pattern FROM messages
+WHERE recipient ~ :pattern OR recipient = ANY(CAST(:pseudonyms AS text[]))
+""")
 _QUOTING: Final = text(f"""
 SELECT message_tracking_id FROM messages WHERE concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """)
 #: Of `walked_events`.
 WALK: Final = text(f"""
 SELECT message_tracking_id, status_key, occurred_at, feed_epoch, xid, id, recipient,
-    concat_ws(' ', {_ALL_TEXTS}), payload, payload_dictionary
-FROM events
-WHERE (feed_epoch, xid, id) > (CAST(:e1 AS smallint), CAST(:x1 AS xid8), CAST(:i1 AS bigint))
-    AND (feed_epoch, xid, id) < (CAST(:e2 AS smallint), CAST(:x2 AS xid8), CAST(:i2 AS bigint))
-ORDER BY feed_epoch, xid, id LIMIT :most
+    texts, payload, payload_dictionary
+FROM (
+    SELECT *, concat_ws(' ', {_ALL_TEXTS}) AS texts,
+        sum(coalesce(octet_length(payload), 0)) OVER (
+            ORDER BY feed_epoch, xid, id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) - coalesce(octet_length(payload), 0) AS bytes_before
+    FROM events
+    WHERE (feed_epoch, xid, id) > (CAST(:e1 AS smallint), CAST(:x1 AS xid8), CAST(:i1 AS bigint))
+        AND (feed_epoch, xid, id)
+            < (CAST(:e2 AS smallint), CAST(:x2 AS xid8), CAST(:i2 AS bigint))
+    ORDER BY feed_epoch, xid, id LIMIT :most
+) AS page
+WHERE bytes_before < {PAGE_BYTES}
 """)
 #: In the one order of message rows, and before the events: whoever writes those does so as well.
 _LOCK: Final = text("""
 SELECT 1 FROM messages WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
 ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
 """)
+_IS_OWN: Final = f"""
+message_tracking_id = ANY(CAST(:ids AS text[]))
+    AND concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
+"""
+_IS_OWN_EVENT: Final = f"""
+message_tracking_id = ANY(CAST(:ids AS text[]))
+    AND (payload IS NOT NULL OR concat_ws(' ', {_ALL_TEXTS}) ~ :pattern)
+"""
+_PARTITION: Final = "RETURNING CAST(CAST(tableoid AS regclass) AS text)"
+_STATUS_KEY: Final = "regexp_replace(e.status_key, :pattern, :pseudonym, 'g')"
+#: It is a part of the key, and the event may have come again without the number meanwhile.
+_REDACTED_EVENT: Final = f"""
+payload = NULL, {_REDACTED}, status_key = {_STATUS_KEY} || CASE
+    WHEN e.status_key ~ :pattern AND EXISTS (
+        SELECT FROM events o WHERE o.message_tracking_id = e.message_tracking_id
+            AND o.status_key = {_STATUS_KEY} AND o.occurred_at = e.occurred_at
+    ) THEN '-' || e.id ELSE '' END
+"""
 _OWN_MESSAGES: Final = text(f"""
-UPDATE messages SET recipient = :pseudonym, {_REDACTED}
-WHERE message_tracking_id = ANY(CAST(:ids AS text[])) AND recipient ~ :pattern
-RETURNING 1
+UPDATE messages SET
+    recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END, {_REDACTED},
+    status_key = regexp_replace(status_key, :pattern, :pseudonym, 'g')
+WHERE {_IS_OWN} {_PARTITION}
 """)
 _OWN_EVENTS: Final = text(f"""
-UPDATE events
-SET recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END, payload = NULL, {_REDACTED}
-WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
-    AND (payload IS NOT NULL OR concat_ws(' ', {_ALL_TEXTS}) ~ :pattern)
-RETURNING 1
+UPDATE events e
+SET recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END, {_REDACTED_EVENT}
+WHERE {_IS_OWN_EVENT} {_PARTITION}
+""")
+_COUNT: Final = text(f"""
+SELECT 'events', count(*) FROM events WHERE {_IS_OWN_EVENT}
+UNION ALL SELECT 'messages', count(*) FROM messages WHERE {_IS_OWN}
 """)
 _REDACT_MESSAGES: Final = text(f"""
-UPDATE messages SET {_REDACTED} WHERE message_tracking_id = ANY(CAST(:ids AS text[])) RETURNING 1
+UPDATE messages SET {_REDACTED},
+    status_key = regexp_replace(status_key, :pattern, :pseudonym, 'g')
+WHERE message_tracking_id = ANY(CAST(:ids AS text[])) {_PARTITION}
 """)
 _REDACT_EVENT: Final = text(f"""
-UPDATE events SET payload = NULL, {_REDACTED}
+UPDATE events e SET {_REDACTED_EVENT}
 WHERE message_tracking_id = :message AND status_key = :status AND occurred_at = :occurred_at
-RETURNING 1
+{_PARTITION}
 """)
 
 
@@ -91,15 +140,15 @@ async def end_of_walk(database: Database) -> Position:
         return Position(horizon.epoch, horizon.xmax, 0)
 
 
-async def messages_to(database: Database, wanted: Replacement) -> list[str]:
-    """The ids of all messages to the number."""
-    async with database.reading() as session:
-        return list(await session.scalars(_OWNED, {"pattern": wanted.pattern}))
+async def messages_to(database: Database, wanted: Replacement) -> list[Owned]:
+    """All messages to the number, also those that were made unknown before."""
+    async with reading_whole_tables(database) as session:
+        return [Owned(*row) for row in await session.execute(_OWNED, wanted._asdict())]
 
 
 async def messages_quoting(database: Database, wanted: Replacement) -> list[str]:
     """The ids of all messages that have the number somewhere else."""
-    async with database.reading() as session:
+    async with reading_whole_tables(database) as session:
         return list(await session.scalars(_QUOTING, {"pattern": wanted.pattern}))
 
 
@@ -112,28 +161,28 @@ async def walked_events(
     bounds = {"e1": e1, "x1": x1, "i1": i1, "e2": e2, "x2": x2, "i2": i2, "most": WALK_ITEMS}
     async with database.reading() as session:
         rows = (await session.execute(WALK, bounds)).all()
-    return [
-        StoredEvent(
-            tuple(row[:3]), Position(*row[3:6]), row[6], row[7], opened_or_empty(row[8], row[9])
-        )
-        for row in rows
-    ]
+    return [StoredEvent(tuple(row[:3]), Position(*row[3:6]), *row[6:]) for row in rows]
 
 
-async def make_unknown(
-    database: Database, ids: Sequence[str], wanted: Replacement
-) -> dict[str, int]:
-    """Make the messages *ids*, those to the number, unknown; how many rows of which table."""
+async def count_known(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
+    """How many rows of which table `make_unknown` would change."""
+    async with database.reading() as session:
+        rows = await session.execute(_COUNT, {"ids": list(ids), "pattern": wanted.pattern})
+        return Counter({row[0]: int(row[1]) for row in rows})
+
+
+async def make_unknown(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
+    """Make the messages *ids*, those to the number, unknown; how many rows of which partition."""
     given = {"ids": list(ids), **wanted._asdict()}
     async with database.writing() as session:
         await session.execute(_LOCK, {"ids": list(ids)})
-        return {
-            "messages": await _changed(session, _OWN_MESSAGES, given),
-            "events": await _changed(session, _OWN_EVENTS, given),
-        }
+        messages = await _changed(session, _OWN_MESSAGES, given)
+        return messages + await _changed(session, _OWN_EVENTS, given)
 
 
-async def redact_messages(database: Database, ids: Sequence[str], wanted: Replacement) -> int:
+async def redact_messages(
+    database: Database, ids: Sequence[str], wanted: Replacement
+) -> Counter[str]:
     """Take the number out of what other messages quote; how many."""
     given = {"ids": list(ids), **wanted._asdict()}
     async with database.writing() as session:
@@ -141,11 +190,16 @@ async def redact_messages(database: Database, ids: Sequence[str], wanted: Replac
         return await _changed(session, _REDACT_MESSAGES, given)
 
 
-async def redact_events(database: Database, keys: Sequence[EventKey], wanted: Replacement) -> int:
-    """Take the number, and the payloads with it, out of events of others; how many."""
+async def redact_events(
+    database: Database, keys: Sequence[EventKey], wanted: Replacement
+) -> Counter[str]:
+    """Take the number, and the payloads with it, out of events of others; of which partitions."""
     async with database.writing() as session:
         await session.execute(_LOCK, {"ids": [key[0] for key in keys]})
-        return sum([await _redact_event(session, key, wanted) for key in keys])
+        changed: Counter[str] = Counter()
+        for key in keys:
+            changed += await _redact_event(session, key, wanted)
+        return changed
 
 
 def opened_or_empty(payload: bytes | None, dictionary: int) -> bytes:
@@ -156,11 +210,15 @@ def opened_or_empty(payload: bytes | None, dictionary: int) -> bytes:
         return b""
 
 
-async def _redact_event(session: AsyncSession, key: EventKey, wanted: Replacement) -> int:
+async def _redact_event(session: AsyncSession, key: EventKey, wanted: Replacement) -> Counter[str]:
     message, status, occurred_at = key
     given = {"message": message, "status": status, "occurred_at": occurred_at}
     return await _changed(session, _REDACT_EVENT, given | wanted._asdict())
 
 
-async def _changed(session: AsyncSession, statement: Any, given: dict[str, Any]) -> int:  # noqa: ANN401
-    return len((await session.execute(statement, given)).all())
+async def _changed(
+    session: AsyncSession,
+    statement: TextClause,
+    given: dict[str, Any],
+) -> Counter[str]:
+    return Counter((await session.scalars(statement, given)).all())

@@ -10,6 +10,7 @@ import asyncpg
 from sqlalchemy import text
 
 from app.db.database import Database
+from app.domain.erasure import Mark
 
 
 class Erased(NamedTuple):
@@ -17,14 +18,20 @@ class Erased(NamedTuple):
 
     version: int
     hashes: frozenset[bytes]
+    #: Of the keys that the hashes were made with.
+    key_ids: frozenset[bytes]
 
 
 _VERSION: Final = "SELECT version FROM erasure_state"
 _ALL: Final = """
-SELECT version, (SELECT array_agg(hash) FROM erased_recipients) FROM erasure_state
+SELECT version, hashes, key_ids
+FROM erasure_state, (
+    SELECT array_agg(hash) AS hashes, array_agg(DISTINCT key_id) AS key_ids FROM erased_recipients
+) AS erased
 """
 _ADD: Final = text("""
-INSERT INTO erased_recipients (hash) VALUES (:hash) ON CONFLICT (hash) DO NOTHING
+INSERT INTO erased_recipients (hash, key_id) VALUES (:hash, :key_id)
+ON CONFLICT (hash) DO NOTHING
 """)
 _AGE: Final = text("SELECT now() - erased_at FROM erased_recipients WHERE hash = :hash")
 _FIND: Final = text("SELECT hash FROM erased_recipients WHERE hash = ANY(CAST(:hashes AS bytea[]))")
@@ -39,6 +46,14 @@ _END: Final = text("""
 UPDATE erasures SET ended_at = now(), counts = CAST(:counts AS jsonb) WHERE id = :id
 RETURNING ended_at
 """)
+_UNSAMPLED: Final = text("""
+SELECT EXISTS (
+    SELECT FROM erasures WHERE kind = 'erase' AND sampled_at IS NULL AND id <> :id
+)
+""")
+_NOTE_SAMPLED: Final = text("""
+UPDATE erasures SET sampled_at = now() WHERE kind = 'erase' AND sampled_at IS NULL
+""")
 
 
 async def read_erased(connection: asyncpg.Connection, known_version: int | None) -> Erased | None:
@@ -46,8 +61,15 @@ async def read_erased(connection: asyncpg.Connection, known_version: int | None)
     if await connection.fetchval(_VERSION) == known_version:
         return None
     row = await connection.fetchrow(_ALL)
-    version, hashes = row or (0, None)
-    return Erased(version, frozenset(hashes or ()))
+    version, hashes, key_ids = row or (0, None, None)
+    return Erased(version, frozenset(hashes or ()), frozenset(key_ids or ()))
+
+
+async def lacking_keys(database: Database, known: Collection[bytes]) -> frozenset[bytes]:
+    """The ids of the keys with which somebody was erased and that are not *known*."""
+    async with database.driver() as connection:
+        erased = await read_erased(connection, None)
+    return frozenset() if erased is None else erased.key_ids - frozenset(known)
 
 
 async def find_erased(database: Database, hashes: Collection[bytes]) -> bytes | None:
@@ -57,13 +79,13 @@ async def find_erased(database: Database, hashes: Collection[bytes]) -> bytes | 
         return found
 
 
-async def add_erased(database: Database, mark_hash: bytes) -> timedelta:
+async def add_erased(database: Database, mark: Mark) -> timedelta:
     """Make sure that a recipient is erased from now on; for how long it has been."""
     async with database.writing() as session:
         # Before the row, so that no reader of the new version misses it.
         await session.execute(_NEXT_VERSION)
-        await session.execute(_ADD, {"hash": mark_hash})
-        age: timedelta = (await session.execute(_AGE, {"hash": mark_hash})).scalar_one()
+        await session.execute(_ADD, {"hash": mark.hash, "key_id": mark.key_id})
+        age: timedelta = (await session.execute(_AGE, {"hash": mark.hash})).scalar_one()
         return age
 
 
@@ -87,3 +109,15 @@ async def end_erasure(database: Database, erasure: UUID, counts: Mapping[str, in
         given = {"id": erasure, "counts": json.dumps(dict(counts))}
         ended: datetime = (await session.execute(_END, given)).scalar_one()
         return ended
+
+
+async def is_sampled(database: Database, erasure: UUID) -> bool:
+    """Whether all erasures but *erasure* came to their very end; see `erasures.sampled_at`."""
+    async with database.reading() as session:
+        return not await session.scalar(_UNSAMPLED, {"id": erasure})
+
+
+async def note_sampled(database: Database) -> None:
+    """PostgreSQL has no samples any more of what was changed until now."""
+    async with database.writing() as session:
+        await session.execute(_NOTE_SAMPLED)

@@ -1,14 +1,20 @@
-"""Replies, the quarantine, campaigns and keys: walked through in the order of their ids."""
+"""
+Replies, the quarantine, campaigns and keys: walked through in the order of their ids.
+
+In pages of few rows and few bytes, as stored: bodies may be large.
+"""
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import IntegrityError
 
 from app.db.database import Database
-from app.db.erasure.messages import Replacement, opened_or_empty
-from app.domain.erasure import PSEUDONYM_PREFIX
+from app.db.erasure.messages import PAGE_BYTES, Replacement
+from app.db.retention.connections import reading_whole_tables
 
 WALK_ITEMS: Final = 500
 _REPLY_TEXTS: Final = (
@@ -16,6 +22,10 @@ _REPLY_TEXTS: Final = (
 )  # fmt: skip
 _CAMPAIGN_TEXTS: Final = ("name", "submission_reason", "label")
 _NO_CAMPAIGN: Final = UUID(int=0)
+
+
+class IdentityTaken(Exception):
+    """Another reply has the identity."""
 
 
 class StoredReply(NamedTuple):
@@ -26,7 +36,11 @@ class StoredReply(NamedTuple):
     sender: str | None
     reference: str | None
     texts: str
-    payload: bytes
+    #: Still to be opened.
+    payload: bytes | None
+    payload_dictionary: int
+    #: Whether anything is left of what was said.
+    has_content: bool
 
 
 class StoredBody(NamedTuple):
@@ -48,10 +62,47 @@ class StoredCampaign(NamedTuple):
     is_open: bool
 
 
-_REPLIES: Final = text(f"""
-SELECT id, identity, sender, reference_tracking_id, concat_ws(' ', {", ".join(_REPLY_TEXTS)}),
-    payload, payload_dictionary
-FROM inbound_messages WHERE id > :after ORDER BY id LIMIT {WALK_ITEMS}
+class Redacted(Enum):
+    """What became of a campaign that has the number."""
+
+    ALL = auto()
+    BUT_THE_NAME = auto()
+    #: Nothing: it is to be looked at again.
+    CHANGED_MEANWHILE = auto()
+
+
+class StoredKey(NamedTuple):
+    """An idempotency key."""
+
+    api_key_id: UUID
+    key: str
+
+
+def _page(table: str, columns: str, size: str) -> TextClause:
+    """The next rows of *table*, of which each has *size* bytes: at least one, if there is one."""
+    return text(f"""
+    SELECT {columns} FROM (
+        SELECT *, sum({size}) OVER (
+            ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) - {size} AS bytes_before
+        FROM {table} WHERE id > :after ORDER BY id LIMIT {WALK_ITEMS}
+    ) AS page
+    WHERE bytes_before < {PAGE_BYTES} ORDER BY id
+    """)
+
+
+_REPLY_COLUMNS: Final = f"""
+id, identity, sender, reference_tracking_id, concat_ws(' ', {", ".join(_REPLY_TEXTS)}),
+    payload, payload_dictionary,
+    num_nonnulls(message, media, filename, payload) > 0
+"""
+_REPLIES: Final = _page(
+    "inbound_messages",
+    _REPLY_COLUMNS,
+    "coalesce(octet_length(payload), 0) + coalesce(octet_length(message), 0)",
+)
+_REPLIES_OF: Final = text(f"""
+SELECT {_REPLY_COLUMNS} FROM inbound_messages WHERE identity = ANY(CAST(:identities AS bytea[]))
 """)
 _OWN_REPLY: Final = text("""
 UPDATE inbound_messages SET
@@ -69,11 +120,9 @@ _REDACT_REPLY: Final = text(
     )
     + " WHERE id = :id"
 )
-_BODIES: Final = text(
-    f"SELECT id, sha256, body FROM quarantine WHERE id > :after ORDER BY id LIMIT {WALK_ITEMS}"
-)
+_BODIES: Final = _page("quarantine", "id, sha256, body", "octet_length(body)")
 #: The same bytes may have come again since, and were made unknown before they were stored.
-_CLEAR_BODY: Final = text("""
+_TAKE_TWIN: Final = text("""
 WITH twin AS (
     DELETE FROM quarantine WHERE sha256 = :sha256 AND id <> :id RETURNING times, last_received_at
 )
@@ -81,42 +130,47 @@ SELECT coalesce(sum(times), 0), max(last_received_at) FROM twin
 """)
 _SET_BODY: Final = text("""
 UPDATE quarantine SET
-    body = '', sha256 = :sha256, times = times + :times,
+    body = :body, sha256 = :sha256, times = times + :times,
     last_received_at = greatest(last_received_at, :last)
 WHERE id = :id
 """)
-_CAMPAIGNS: Final = text(f"""
-SELECT id, request, answer,
-    concat_ws(' ', {", ".join(_CAMPAIGN_TEXTS)}, CAST(warnings AS text)),
-    submission IN ('launching', 'unconfirmed')
-FROM campaigns WHERE id > :after ORDER BY id LIMIT {WALK_ITEMS}
-""")
-_SET_CAMPAIGN: Final = text(
-    "UPDATE campaigns SET request = :request, answer = :answer, "
-    + ", ".join(
-        f"{column} = regexp_replace({column}, :pattern, :pseudonym, 'g')"
-        for column in _CAMPAIGN_TEXTS
-    )
-    + ", warnings ="
-    " CAST(regexp_replace(CAST(warnings AS text), :pattern, :pseudonym, 'g') AS jsonb)"
-    " WHERE id = :id AND request IS NOT DISTINCT FROM :old_request"
-    " AND answer IS NOT DISTINCT FROM :old_answer"
+_IS_OPEN: Final = "submission IN ('launching', 'unconfirmed')"
+_CAMPAIGNS: Final = _page(
+    "campaigns",
+    f"id, request, answer, concat_ws(' ', {', '.join(_CAMPAIGN_TEXTS)}, CAST(warnings AS text)),"
+    f" {_IS_OPEN}",
+    "coalesce(octet_length(request), 0) + coalesce(octet_length(answer), 0)",
 )
+#: Routee refuses a name that it knows, which alone keeps a launch that is open from being paid for
+#: twice: until it is settled it keeps its name. Afterwards no two may become the same.
+_SET_CAMPAIGN: Final = text(f"""
+UPDATE campaigns SET request = :request, answer = :answer,
+    name = CASE
+        WHEN {_IS_OPEN} OR name IS NULL OR name !~ :pattern THEN name
+        ELSE regexp_replace(name, :pattern, :pseudonym, 'g') || '-' || right(CAST(id AS text), 12)
+    END,
+    submission_reason = regexp_replace(submission_reason, :pattern, :pseudonym, 'g'),
+    label = regexp_replace(label, :pattern, :pseudonym, 'g'),
+    warnings = CAST(regexp_replace(CAST(warnings AS text), :pattern, :pseudonym, 'g') AS jsonb)
+WHERE id = :id AND request IS NOT DISTINCT FROM :old_request
+    AND answer IS NOT DISTINCT FROM :old_answer
+RETURNING {_IS_OPEN} AND coalesce(name, '') ~ :pattern
+""")
 _LEASED: Final = text("""
 SELECT EXISTS (
     SELECT FROM campaigns WHERE id = ANY(CAST(:ids AS uuid[])) AND lease_until > now()
 )
 """)
-#: No two of a campaign: unlike a pseudonym in its place, this cannot make two keys one.
-_RENAME_KEYS: Final = text("""
-UPDATE idempotency_keys SET key = CAST(:prefix AS text) || campaign_id
-WHERE key ~ :pattern RETURNING 1
-""")
-#: PostgreSQL keeps samples of the values of columns.
-_SAMPLED: Final = text("""
-SELECT DISTINCT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_stats
-WHERE schemaname = current_schema()
-    AND concat_ws(' ', most_common_vals::text, histogram_bounds::text) ~ :pattern
+_KEYS: Final = text("SELECT api_key_id, key FROM idempotency_keys WHERE key ~ :pattern")
+#: Of two of the same launch, stored before and after the erasure, one is enough.
+_RENAME_KEY: Final = text("""
+WITH taken AS (
+    DELETE FROM idempotency_keys WHERE api_key_id = :api_key_id AND key = :key
+    RETURNING api_key_id, fingerprint, campaign_id, created_at
+)
+INSERT INTO idempotency_keys (api_key_id, key, fingerprint, campaign_id, created_at)
+SELECT api_key_id, CAST(:new AS text), fingerprint, campaign_id, created_at FROM taken
+ON CONFLICT DO NOTHING
 """)
 
 
@@ -124,19 +178,31 @@ async def walked_replies(database: Database, after: int) -> Sequence[StoredReply
     """The next replies, to be searched; none at the end."""
     async with database.reading() as session:
         rows = (await session.execute(_REPLIES, {"after": after})).all()
-    return [
-        StoredReply(number, identity, sender, reference, texts, opened_or_empty(payload, by))
-        for number, identity, sender, reference, texts, payload, by in rows
-    ]
+    return [StoredReply(*row) for row in rows]
+
+
+async def replies_of(database: Database, identities: Sequence[bytes]) -> Sequence[StoredReply]:
+    """The replies that are stored under one of *identities*."""
+    async with database.reading() as session:
+        rows = await session.execute(_REPLIES_OF, {"identities": list(identities)})
+        return [StoredReply(*row) for row in rows]
 
 
 async def make_reply_unknown(
     database: Database, reply: StoredReply, wanted: Replacement, *, identity: bytes
 ) -> None:
-    """Leave nothing of a reply but that there was one, now under *identity*."""
+    """
+    Leave nothing of a reply but that there was one, now under *identity*.
+
+    Raises:
+        IdentityTaken: it has come again, and is stored under that one.
+    """
     given = {"id": reply.id, "identity": identity, **wanted._asdict()}
-    async with database.writing() as session:
-        await session.execute(_OWN_REPLY, given)
+    try:
+        async with database.writing() as session:
+            await session.execute(_OWN_REPLY, given)
+    except IntegrityError as error:
+        raise IdentityTaken from error
 
 
 async def redact_reply(database: Database, reply: StoredReply, wanted: Replacement) -> None:
@@ -152,12 +218,13 @@ async def walked_bodies(database: Database, after: int) -> Sequence[StoredBody]:
     return [StoredBody(*row) for row in rows]
 
 
-async def clear_body(database: Database, body: StoredBody, *, sha256: bytes) -> None:
-    """Leave nothing of a body but that there was one, now under *sha256*."""
+async def replace_body(database: Database, body: StoredBody, *, left: bytes, sha256: bytes) -> None:
+    """Leave *left* of a body, now under *sha256*."""
     async with database.writing() as session:
         given = {"id": body.id, "sha256": sha256}
-        times, last = (await session.execute(_CLEAR_BODY, given)).one()
-        await session.execute(_SET_BODY, given | {"times": int(times), "last": last})
+        times, last = (await session.execute(_TAKE_TWIN, given)).one()
+        given |= {"body": left, "times": int(times), "last": last}
+        await session.execute(_SET_BODY, given)
 
 
 async def walked_campaigns(
@@ -176,7 +243,7 @@ async def redact_campaign(
     *,
     request: bytes | None,
     answer: bytes | None,
-) -> None:
+) -> Redacted:
     """Put *request* and *answer* in the place of those that were read, if they are still there."""
     given: dict[str, Any] = {
         "id": campaign.id,
@@ -187,7 +254,10 @@ async def redact_campaign(
         **wanted._asdict(),
     }
     async with database.writing() as session:
-        await session.execute(_SET_CAMPAIGN, given)
+        keeps_name = (await session.scalars(_SET_CAMPAIGN, given)).one_or_none()
+    if keeps_name is None:
+        return Redacted.CHANGED_MEANWHILE
+    return Redacted.BUT_THE_NAME if keeps_name else Redacted.ALL
 
 
 async def are_being_launched(database: Database, campaigns: Sequence[UUID]) -> bool:
@@ -196,16 +266,14 @@ async def are_being_launched(database: Database, campaigns: Sequence[UUID]) -> b
         return bool(await session.scalar(_LEASED, {"ids": list(campaigns)}))
 
 
-async def rename_keys(database: Database, wanted: Replacement) -> int:
-    """Rename idempotency keys that have the number in them; how many."""
-    given = {"pattern": wanted.pattern, "prefix": PSEUDONYM_PREFIX}
+async def find_keys(database: Database, wanted: Replacement) -> Sequence[StoredKey]:
+    """Idempotency keys that have the number in them."""
+    async with reading_whole_tables(database) as session:
+        rows = await session.execute(_KEYS, {"pattern": wanted.pattern})
+        return [StoredKey(*row) for row in rows]
+
+
+async def rename_key(database: Database, key: StoredKey, new: str) -> None:
+    """Let what *key* stands for be found by *new*."""
     async with database.writing() as session:
-        return len((await session.execute(_RENAME_KEYS, given)).all())
-
-
-async def sample_anew(database: Database, wanted: Replacement) -> None:
-    """Have PostgreSQL sample the tables again of which it has kept the number."""
-    async with database.reading() as session:
-        tables = (await session.scalars(_SAMPLED, {"pattern": wanted.pattern})).all()
-        for table in tables:
-            await session.execute(text(f"ANALYZE {table}"))
+        await session.execute(_RENAME_KEY, {**key._asdict(), "new": new})
