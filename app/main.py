@@ -128,9 +128,10 @@ def _collect_garbage_rarely() -> None:
 def _screen(settings: Settings, parts: Parts) -> Screen | None:
     """None when there is nothing to look for."""
     retention = _retention(settings)
-    if parts.erased is None and retention.is_unlimited:
+    has_keys = bool(settings.keys_for_erasure())
+    if not has_keys and retention.is_unlimited:
         return None
-    return Screen(parts.erased, retention)
+    return Screen(parts.erased if has_keys else None, retention)
 
 
 def _retention(settings: Settings) -> Retention:
@@ -145,7 +146,8 @@ def _retention(settings: Settings) -> Retention:
 def _parts(settings: Settings) -> Parts:
     database = Database(settings.database_url)
     erasure_keys = ErasureKeys(settings.keys_for_erasure())
-    erased = ErasedRecipients(erasure_keys) if erasure_keys else None
+    # Without keys nobody is recognised; that somebody should be is said all the same.
+    erased = ErasedRecipients(erasure_keys)
     read_url = settings.database_read_url or settings.database_url
     metrics = Metrics()
     tokens = CallbackTokens(
@@ -160,7 +162,7 @@ def _parts(settings: Settings) -> Parts:
     )
     launching = Launching(
         database,
-        Attempts(database, client, tokens, public_url=settings.public_url),
+        Attempts(database, client, tokens, public_url=settings.public_url, erased=erased),
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),
         missing_settings=settings.missing_for_launching(),
         erased=erased,

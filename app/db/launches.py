@@ -1,5 +1,6 @@
 """What is committed before, between and after the attempts to have a campaign launched."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -123,6 +124,18 @@ async def add_intent(
             return earlier
     except IntegrityError as error:
         raise NameTaken from error
+
+
+async def find_earlier(
+    database: Database, api_key_id: UUID, keys: Collection[str]
+) -> Earlier | None:
+    """The launch that one of *keys* stands for, if any."""
+    query = select(IdempotencyKeyRow.campaign_id, IdempotencyKeyRow.fingerprint).where(
+        IdempotencyKeyRow.api_key_id == api_key_id, IdempotencyKeyRow.key.in_(keys)
+    )
+    async with database.reading() as session:
+        row = (await session.execute(query.limit(1))).one_or_none()
+    return None if row is None else Earlier(row[0], row[1])
 
 
 async def begin(database: Database, campaign_id: UUID) -> bool:

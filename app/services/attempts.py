@@ -1,5 +1,6 @@
 """One attempt to have a campaign launched, and what it settles."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,7 @@ from app.routee.launch_answer import LaunchAnswer
 from app.routee.refusals import Meaning
 from app.routee.rules import sendable
 from app.routee.wire import parse
+from app.services.erased import ErasedRecipients
 
 log = structlog.get_logger()
 
@@ -43,8 +45,15 @@ class Attempts:
     """Asks Routee through *client*, whose callbacks come back to *public_url*."""
 
     def __init__(
-        self, database: Database, client: RouteeClient, tokens: CallbackTokens, *, public_url: str
+        self,
+        database: Database,
+        client: RouteeClient,
+        tokens: CallbackTokens,
+        *,
+        public_url: str,
+        erased: ErasedRecipients | None = None,
     ) -> None:
+        self._erased = erased
         self._database = database
         self._client = client
         self._tokens = tokens
@@ -106,8 +115,11 @@ class Attempts:
             submission=submission.value,
             reason=None if error is None else str(error),
         )
+        if self._erased is not None:
+            await self._erased.refresh(self._database)
         if answer is not None:
-            if not await settle_launched(self._database, attempt.campaign_id, _outcome(answer)):
+            outcome = await self._screened(_outcome(answer))
+            if not await settle_launched(self._database, attempt.campaign_id, outcome):
                 log.warning(
                     "the trackingId answered belongs to another campaign, or is a second one",
                     campaign_id=str(attempt.campaign_id),
@@ -119,11 +131,25 @@ class Attempts:
             attempt.campaign_id,
             submission,
             attempt=attempt.number,
-            reason=None if submission is Submission.LAUNCHED else str(error),
+            reason=None if submission is Submission.LAUNCHED else self._reason(error),
             next_attempt_in=_pause(attempt, error) if ask_again else None,
             # It was not sent, so repeating the request is not doing it twice.
             forget_key=isinstance(error, RouteeUnavailable) and submission is Submission.REJECTED,
         )
+
+    async def _screened(self, outcome: Outcome) -> Outcome:
+        """
+        *outcome* without whoever is erased.
+
+        Of contacts and groups it is in Routee's answer that the numbers are seen first.
+        """
+        if not self._erased:
+            return outcome
+        answer = await asyncio.to_thread(self._erased.without_erased, outcome.answer)
+        return outcome._replace(answer=answer)
+
+    def _reason(self, error: RouteeError | None) -> str:
+        return self._erased.text_without_erased(str(error)) if self._erased else str(error)
 
 
 def _pause(attempt: Attempt, error: RouteeError | None) -> timedelta | None:

@@ -20,6 +20,7 @@ from app.db.launches import (
     add_intent,
     begin,
     drop_never_asked,
+    find_earlier,
     forget_idempotency_keys,
     take_up,
 )
@@ -104,10 +105,12 @@ class Launching:
         """
         self._require_configured()
         intent, campaign_id, body = await self._examined(request, check_media=check_media)
-        await self._refuse_erased(body)
-        key = None
-        if idempotency_key is not None:
-            key = IdempotencyKey(api_key_id, idempotency_key, _fingerprint(body))
+        if self._erased is not None:
+            await self._erased.refresh(self._database)
+        key, earlier = await self._known_by_key(api_key_id, idempotency_key, body)
+        if earlier is not None:
+            return await self._replayed(earlier, body)
+        self._refuse_erased(body)
         earlier = await self._commit_to(campaign_id, intent, key)
         if earlier is not None:
             return await self._replayed(earlier, body)
@@ -147,11 +150,22 @@ class Launching:
         if self._missing_settings:
             raise LaunchingNotConfigured(f"Not set: {', '.join(self._missing_settings)}.")
 
-    async def _refuse_erased(self, request: Mapping[str, Any]) -> None:
+    async def _known_by_key(
+        self, api_key_id: UUID, idempotency_key: str | None, request: Mapping[str, Any]
+    ) -> tuple[IdempotencyKey | None, Earlier | None]:
+        """The key to store, and the launch that it stands for already; before any other rule."""
+        if idempotency_key is None:
+            return None, None
+        names = [idempotency_key]
+        if self._erased is not None:
+            names = self._erased.names_of_key(idempotency_key)
+        key = IdempotencyKey(api_key_id, names[-1], _fingerprint(request))
+        return key, await find_earlier(self._database, api_key_id, names)
+
+    def _refuse_erased(self, request: Mapping[str, Any]) -> None:
         """Contacts and groups cannot be looked into: who is in them is known to Routee alone."""
         if self._erased is None:
             return
-        await self._erased.refresh(self._database)
         faults = tuple(
             Fault(f"to[{place}]", "was erased at the recipient's request: remove it")
             for place, number in enumerate(request.get("to") or ())
