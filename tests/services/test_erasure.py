@@ -521,7 +521,7 @@ async def test_the_event_loop_goes_on_while_large_bodies_are_searched(kept: Kept
         await asyncio.sleep(0.005)
         longest = max(longest, time.monotonic() - began)
     await erasing
-    assert longest < 0.25
+    assert longest < 0.4
 
 
 async def test_a_key_that_is_missing_is_said_loudly(
