@@ -426,6 +426,15 @@ class BiFailureReasonRow(Row):
     messages: Mapped[int]
 
 
+class BiRemovedReplyRow(Row):
+    """How many replies of a campaign were removed: those that are there are counted as they are."""
+
+    __tablename__ = "bi_removed_replies"
+
+    campaign_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    replies: Mapped[int]
+
+
 class QuarantineRow(Row):
     """Bytes that could not be read, or may not be believed."""
 

@@ -56,19 +56,26 @@ percentiles AS (
     GROUP BY id
 ),
 replied AS (
-    SELECT k.id, count(*) AS replies
+    SELECT k.id, sum(r.replies)::bigint AS replies
     FROM (
-        SELECT coalesce(campaign_tracking_id, 'ours:' || campaign_id) AS campaign_key
+        SELECT coalesce(campaign_tracking_id, 'ours:' || campaign_id) AS campaign_key, 1 AS replies
         FROM inbound_messages
         WHERE campaign_tracking_id IS NOT NULL OR reference_tracking_id IS NULL
         UNION ALL
         SELECT
             coalesce(
                 m.campaign_tracking_id, 'ours:' || coalesce(m.campaign_id, i.campaign_id)
-            )
+            ),
+            1
         FROM inbound_messages AS i
-        LEFT JOIN messages AS m ON m.message_tracking_id = i.reference_tracking_id
+        LEFT JOIN LATERAL (
+            SELECT campaign_tracking_id, campaign_id FROM messages
+            WHERE message_tracking_id = i.reference_tracking_id
+            OFFSET 0 -- one after the other: there are few replies beside the messages
+        ) AS m ON true
         WHERE i.campaign_tracking_id IS NULL AND i.reference_tracking_id IS NOT NULL
+        UNION ALL
+        SELECT campaign_key, replies FROM bi_removed_replies
     ) AS r
     JOIN bi_campaign_keys AS k ON k.campaign_key = r.campaign_key
     GROUP BY k.id
@@ -137,12 +144,12 @@ LEFT JOIN counted AS n ON n.id = c.id
 LEFT JOIN percentiles AS p ON p.id = c.id
 LEFT JOIN replied AS r ON r.id = c.id;
 
-COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status.';
+COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status. What retention removes stays counted, but for two things: messages of a campaign without a tracking_id, and replies that name no campaign and outlast the message they answer. A message of which something is told after it was removed counts again.';
 COMMENT ON COLUMN bi_v1.campaigns.id IS 'Our id of the campaign; what the other views call campaign_id.';
 COMMENT ON COLUMN bi_v1.campaigns.tracking_id IS 'Routee''s id of the campaign; NULL until Routee or a callback has told it.';
 COMMENT ON COLUMN bi_v1.campaigns.name IS 'The name at Routee; NULL for a campaign that was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.label IS 'The label that the launch asked for; NULL without one, or when the campaign was not launched here.';
-COMMENT ON COLUMN bi_v1.campaigns.sender IS 'The Viber sender: as Routee named it in its answer, else that of the campaign''s first message by id. NULL while neither is known.';
+COMMENT ON COLUMN bi_v1.campaigns.sender IS 'The Viber sender: as Routee named it in its answer, else that of the campaign''s first message by id, of those that are still there. NULL while neither is known.';
 COMMENT ON COLUMN bi_v1.campaigns.submission IS 'How far launching has come: launching, launched, rejected, unconfirmed, cancelled; observed: not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.billing IS 'How Routee charges: transactional, promotional or session; NULL when the campaign was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.cost IS 'The cost that Routee''s answer to the launch named, in the currency of the Routee account. An estimate before delivery, not the invoice.';
@@ -167,4 +174,4 @@ COMMENT ON COLUMN bi_v1.campaigns.seconds_to_deliver_p50 IS 'Half of the message
 COMMENT ON COLUMN bi_v1.campaigns.seconds_to_deliver_p95 IS 'As seconds_to_deliver_p50, for 95 % of the messages.';
 COMMENT ON COLUMN bi_v1.campaigns.seconds_to_see_p50 IS 'Half of the messages that were seen were seen within so many seconds of their delivery. Off by 5 % or 1 ms at most. Messages not seen are not in it.';
 COMMENT ON COLUMN bi_v1.campaigns.seconds_to_see_p95 IS 'As seconds_to_see_p50, for 95 % of the messages that were seen.';
-COMMENT ON COLUMN bi_v1.campaigns.replies IS 'Number of replies: those that name the campaign, and those that answer a message of it.';
+COMMENT ON COLUMN bi_v1.campaigns.replies IS 'Number of replies: those that name the campaign, and those that answer a message of it. Removed ones stay counted; one that names no campaign is not counted while the message that it answers is not there.';

@@ -31,3 +31,27 @@ WHEN (
      NEW.detailed_status, NEW.description, NEW.created_at)
 )
 EXECUTE FUNCTION bi_correct_event();
+
+-- A reply belongs to the campaign that it names, else to that of the message that it answers.
+CREATE FUNCTION bi_count_removed_replies() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    INSERT INTO bi_removed_replies AS r (campaign_key, replies)
+    SELECT k.campaign_key, count(*)
+    FROM removed AS i
+    LEFT JOIN messages AS m ON m.message_tracking_id = i.reference_tracking_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(
+            i.campaign_tracking_id, m.campaign_tracking_id,
+            'ours:' || coalesce(m.campaign_id, i.campaign_id)
+        ) AS campaign_key
+    ) AS k
+    WHERE k.campaign_key IS NOT NULL
+    GROUP BY k.campaign_key
+    ON CONFLICT (campaign_key) DO UPDATE SET replies = r.replies + excluded.replies;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER bi_replies_removed AFTER DELETE ON inbound_messages
+REFERENCING OLD TABLE AS removed
+FOR EACH STATEMENT EXECUTE FUNCTION bi_count_removed_replies();

@@ -1,35 +1,66 @@
-CREATE VIEW bi_v1.inbound_messages WITH (security_barrier) AS
+-- In four parts, so that a condition on the campaign, by either id, reaches an index of it: the reply
+-- names the campaign; the message that it answers does; that is bound by a callback URL; none of it.
+CREATE VIEW bi_v1.inbound_messages AS
 SELECT
-    i.id,
+    r.id,
+    r.campaign_id,
+    r.campaign_tracking_id,
+    r.message_tracking_id,
     CASE
-        WHEN coalesce(i.campaign_tracking_id, m.campaign_tracking_id) IS NOT NULL THEN c.id
-        ELSE coalesce(m.campaign_id, i.campaign_id)
-    END AS campaign_id,
-    coalesce(i.campaign_tracking_id, m.campaign_tracking_id) AS campaign_tracking_id,
-    i.reference_tracking_id AS message_tracking_id,
-    CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN i.sender
-        ELSE bi_v1.masked_number(i.sender)
+        WHEN (SELECT bi_v1.sees_numbers()) THEN r.replied_by
+        ELSE bi_v1.masked_number(r.replied_by)
     END AS replied_by,
     CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN i.recipient
-        ELSE bi_v1.masked_text(i.recipient)
+        WHEN (SELECT bi_v1.sees_numbers()) THEN r.sender
+        ELSE bi_v1.masked_text(r.sender)
     END AS sender,
     CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN i.message
-        ELSE bi_v1.masked_text(i.message)
+        WHEN (SELECT bi_v1.sees_numbers()) THEN r.message
+        ELSE bi_v1.masked_text(r.message)
     END AS message,
-    i.media IS NOT NULL AS has_media,
+    r.has_media,
     CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN i.label
-        ELSE bi_v1.masked_text(i.label)
+        WHEN (SELECT bi_v1.sees_numbers()) THEN r.label
+        ELSE bi_v1.masked_text(r.label)
     END AS label,
-    i.sent_at,
-    i.received_at
-FROM inbound_messages AS i
-LEFT JOIN messages AS m ON m.message_tracking_id = i.reference_tracking_id
-LEFT JOIN campaigns AS c
-    ON c.tracking_id = coalesce(i.campaign_tracking_id, m.campaign_tracking_id);
+    r.sent_at,
+    r.received_at
+FROM (
+    SELECT
+        i.id, c.id AS campaign_id, i.campaign_tracking_id,
+        i.reference_tracking_id AS message_tracking_id, i.sender AS replied_by,
+        i.recipient AS sender, i.message, i.media IS NOT NULL AS has_media, i.label, i.sent_at,
+        i.received_at
+    FROM inbound_messages AS i
+    LEFT JOIN campaigns AS c ON c.tracking_id = i.campaign_tracking_id
+    WHERE i.campaign_tracking_id IS NOT NULL
+    UNION ALL
+    SELECT
+        i.id, c.id, m.campaign_tracking_id, i.reference_tracking_id, i.sender, i.recipient,
+        i.message, i.media IS NOT NULL, i.label, i.sent_at, i.received_at
+    FROM inbound_messages AS i
+    JOIN messages AS m ON m.message_tracking_id = i.reference_tracking_id
+    LEFT JOIN campaigns AS c ON c.tracking_id = m.campaign_tracking_id
+    WHERE i.campaign_tracking_id IS NULL AND m.campaign_tracking_id IS NOT NULL
+    UNION ALL
+    SELECT
+        i.id, m.campaign_id, NULL, i.reference_tracking_id, i.sender, i.recipient,
+        i.message, i.media IS NOT NULL, i.label, i.sent_at, i.received_at
+    FROM inbound_messages AS i
+    JOIN messages AS m ON m.message_tracking_id = i.reference_tracking_id
+    WHERE i.campaign_tracking_id IS NULL
+        AND m.campaign_tracking_id IS NULL AND m.campaign_id IS NOT NULL
+    UNION ALL
+    SELECT
+        i.id, i.campaign_id, NULL, i.reference_tracking_id, i.sender, i.recipient,
+        i.message, i.media IS NOT NULL, i.label, i.sent_at, i.received_at
+    FROM inbound_messages AS i
+    WHERE i.campaign_tracking_id IS NULL AND NOT EXISTS (
+        SELECT FROM messages AS m
+        WHERE m.message_tracking_id = i.reference_tracking_id
+            AND (m.campaign_tracking_id IS NOT NULL OR m.campaign_id IS NOT NULL)
+    )
+) AS r;
 
 COMMENT ON VIEW bi_v1.inbound_messages IS 'One row for each reply of a recipient; the same reply posted twice is one.';
 COMMENT ON COLUMN bi_v1.inbound_messages.id IS 'Our id of the reply.';

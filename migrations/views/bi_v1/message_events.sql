@@ -1,5 +1,5 @@
 -- In two parts, so that a condition on occurred_at reaches the months that it is about.
-CREATE VIEW bi_v1.message_events WITH (security_barrier) AS
+CREATE VIEW bi_v1.message_events AS
 SELECT
     e.id,
     e.message_tracking_id,

@@ -1,4 +1,4 @@
-CREATE VIEW bi_v1.messages WITH (security_barrier) AS
+CREATE VIEW bi_v1.messages AS
 SELECT
     m.message_tracking_id AS tracking_id,
     CASE WHEN m.campaign_tracking_id IS NULL THEN m.campaign_id ELSE c.id END AS campaign_id,

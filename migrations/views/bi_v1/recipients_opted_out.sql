@@ -1,5 +1,5 @@
 -- By the messages that were counted as such, and those of which something is not counted yet.
-CREATE VIEW bi_v1.recipients_opted_out WITH (security_barrier) AS
+CREATE VIEW bi_v1.recipients_opted_out AS
 SELECT
     CASE
         WHEN (SELECT bi_v1.sees_numbers()) THEN o.recipient

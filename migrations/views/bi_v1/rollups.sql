@@ -75,3 +75,10 @@ CREATE TABLE bi_failure_reasons (
     messages bigint NOT NULL,
     CONSTRAINT bi_failure_reasons_pkey PRIMARY KEY (identity)
 ) WITH (fillfactor = 70);
+
+-- What is counted of the rows themselves, as long as these are there.
+CREATE TABLE bi_removed_replies (
+    campaign_key text COLLATE "C" NOT NULL,
+    replies bigint NOT NULL,
+    CONSTRAINT bi_removed_replies_pkey PRIMARY KEY (campaign_key)
+);

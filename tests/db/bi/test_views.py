@@ -1,6 +1,7 @@
 """The views say what a recount says: before anything is folded, in between, and after."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
@@ -15,11 +16,16 @@ from app.db.database import Database
 from app.db.ingest import append_events, append_inbound
 from app.domain.event import DeliveryEvent
 from app.domain.message import Message
+from app.domain.retention import retention_of_days
 from app.domain.status import FAILURES, Status
+from app.services.retention import Retaining
 from tests.db.bi import recount
 from tests.db.bi.recount import Counts, known_campaigns, messages_of, stored_events
 from tests.db.bi.story import make_campaigns, store_in_batches, story, teach
 from tests.db.feed_stage import reply
+from tests.promises.load import reply as answer
+from tests.promises.load import stories
+from tests.services.kept_stage import Kept
 
 _STATUSES = [status.value for status in Status]
 _MOST_OFF = 0.05
@@ -207,6 +213,28 @@ async def test_what_retention_removes_stays_counted(
         await _pivoted(connection, "delivery_daily", "day"),
         await _reasons(connection),
     ] == before
+
+
+async def test_what_retention_removes_stays_counted_by_campaign(
+    connection: asyncpg.Connection, url: str
+) -> None:
+    kept = Kept(url, connection)
+    answers = [answer("old-0", "one"), answer("old-0", "two"), answer("old-1", "three")]
+    await kept.store([*stories("old", 3), *answers], days_ago=200)
+    await kept.store([*stories("new", 1), answer("new-0", "four")])
+    await append_inbound(connection, [reply(campaign="nobody's")])
+    # The sender of a campaign that was not launched here is known from its messages alone.
+    query = "SELECT to_jsonb(c) - 'sender' FROM bi_v1.campaigns AS c ORDER BY id"
+    before = await connection.fetch(query)
+    told = [json.loads(row[0]) for row in before]
+    assert {(row["messages"], row["replies"]) for row in told} == {(3, 3), (1, 1)}
+    retention = retention_of_days(raw=None, events=100, messages=100, inbound=100)
+    assert await Retaining(url, retention).run()
+    counts = "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM inbound_messages)"
+    assert await connection.fetchrow(counts) == (1, 2)
+    assert await connection.fetch(query) == before
+    await connection.execute("DELETE FROM inbound_messages")
+    assert await connection.fetch(query) == before
 
 
 async def _reasons(connection: asyncpg.Connection) -> set[tuple[Any, ...]]:
