@@ -104,6 +104,8 @@ _INBOUND_MESSAGES: Final = Statement(
         OR (r.campaign_tracking_id IS NULL AND r.campaign_id = $4::uuid))
     """,
     "ORDER BY r.received_at, r.id",
+    # Texts may be of thousands of characters.
+    chunk_items=200,
 )
 #: The counts are what is folded plus what is not yet; of one snapshot, so each change is in one.
 _CAMPAIGNS: Final = Statement(
