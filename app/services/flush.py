@@ -38,6 +38,8 @@ class Arrival(NamedTuple):
     path: str
     #: Of the body, should the record be set aside, when its own bytes may not be kept.
     sha256: bytes | None = None
+    #: It came again, and is not to be stored once more.
+    is_stored: bool = False
 
 
 #: The campaign of a token, and the trackingId named through it.
@@ -91,7 +93,9 @@ class Flush:
         await self._observe_together()
         events: Placed[DeliveryEvent] = []
         replies: Placed[InboundMessage] = []
-        for place, (record, *_) in enumerate(self._arrivals):
+        for place, (record, _, _, is_stored) in enumerate(self._arrivals):
+            if is_stored:
+                continue
             if isinstance(record, Quarantined):
                 self._set_aside(place, record)
             elif not self._is_known(record) and (fault := await self._find_fault(record)):
@@ -220,7 +224,7 @@ class Flush:
         self._metrics.records.labels(kind, "duplicate").inc(duplicates)
 
     def _distrust(self, place: int, record: Record, reason: Reason) -> None:
-        _, path, sha256 = self._arrivals[place]
+        _, path, sha256, _ = self._arrivals[place]
         body = quarantined(record.payload, reason, path=path, campaign_id=record.campaign_id)
         self._set_aside(place, body if sha256 is None else body._replace(sha256=sha256))
 

@@ -59,13 +59,12 @@ class Screen:
         }
         if not replies:
             return screened
-        # Not yet found by an erasure, or one that was broken off: it must not be stored once more.
+        # An erasure has yet to find it and to change its identity; it is stored all the same. To store
+        # it again by the former one would double it, should that be changed between the two.
         stored = await connection.stored_replies([reply.identity for reply in replies.values()])
         for place, reply in replies.items():
-            record = screened[place].record
-            if reply.identity in stored and isinstance(record, InboundMessage):
-                known = record._replace(identity=reply.identity)
-                screened[place] = screened[place]._replace(record=known)
+            if reply.identity in stored:
+                screened[place] = screened[place]._replace(is_stored=True)
         return screened
 
     async def _made_unknown(self, arrival: Arrival) -> Arrival:

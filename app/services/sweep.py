@@ -67,7 +67,6 @@ class Sweep:
         self._pattern = re.compile(self._wanted.pattern)
         self._dry_run = dry_run
         self._say = say
-        self._former_identities: list[bytes] = []
         #: How many rows of each table had the number.
         self.found: Counter[str] = Counter(dict.fromkeys(_TABLES, 0))
         #: The tables, and partitions of such, that were changed.
@@ -93,7 +92,6 @@ class Sweep:
         if not self._dry_run:
             for analysis in ANALYSES:
                 await self._analysis(analysis)
-            await self._replies_that_came_again()
 
     def _note(self, rows: Counter[str]) -> None:
         self.changed |= rows.keys()
@@ -193,7 +191,6 @@ class Sweep:
             # A repetition cannot be recognised, and is absorbed as it was.
             await _patiently(partial(change, identity=reply.identity))
             return
-        self._former_identities.append(reply.identity)
         blinded = self._mark.blinded(reply.identity)
         try:
             await _patiently(partial(change, identity=blinded))
@@ -203,12 +200,6 @@ class Sweep:
     def _spare(self, reply: rest.StoredReply) -> bytes:
         """An identity for a reply of which another row has the one that it should have."""
         return self._mark.blinded(hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest())
-
-    async def _replies_that_came_again(self) -> None:
-        """A flush may have found a reply by its identity just before that was changed."""
-        for chunk in _chunks(self._former_identities, stored.CHUNK_ITEMS):
-            for reply in await rest.replies_of(self._database, chunk):
-                await self._reply(reply)
 
     async def _bodies(self) -> None:
         after = 0

@@ -1,20 +1,18 @@
 import asyncio
 import json
 import re
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
 from app.db.database import Database
-from app.db.embedded.binaries import find_binaries
 from app.db.erasure import rest
 from app.db.erasure.recipients import Erased, add_erased
-from app.db.payloads import opened
 from app.domain.erasure import ErasureKeys, spellings
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ErasureInProgress, ErasureNotConfigured, InvalidRequest
@@ -25,6 +23,7 @@ from app.services.erasure import Erasing
 from app.services.intake import Receipt
 from app.services.screening import Screen
 from tests.promises.load import Callback, callback, reply, stories
+from tests.services.erased_stage import digits_in, everything, everything_in_a_dump, samples
 from tests.services.kept_stage import Kept
 
 DIGITS = "306912345678"
@@ -102,33 +101,6 @@ async def _launch(kept: Kept, submission: str) -> None:
     )
 
 
-async def _everything(connection: asyncpg.Connection) -> str:
-    """All that is stored, of every column of every table, the payloads opened."""
-    tables = await connection.fetch(
-        "SELECT oid::regclass::text AS name FROM pg_class"
-        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-    )
-    found = [await _samples(connection)]
-    for (name,) in tables:
-        for row in await connection.fetch(f"SELECT t.* FROM {name} t"):  # noqa: S608
-            found += [_shown(value) for value in row.values()]
-            if "payload_dictionary" in row and row["payload"] is not None:
-                found.append(_shown(opened(row["payload"], row["payload_dictionary"])))
-    return "\n".join(found)
-
-
-async def _samples(connection: asyncpg.Connection) -> str:
-    """What PostgreSQL has sampled, bytes as the characters that they are."""
-    samples = "SELECT concat_ws(' ', most_common_vals::text, histogram_bounds::text) FROM pg_stats"
-    found = "\n".join([row[0] for row in await connection.fetch(samples)])
-    binary = re.findall(r"\\\\x([0-9a-f]+)", found)
-    return "\n".join([found, *(bytes.fromhex(one).decode(errors="replace") for one in binary)])
-
-
-def _shown(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
 async def _erase(kept: Kept, number: str = NUMBER, **options: bool) -> dict[str, int]:
     done = await Erasing(kept.url, KEYS).erase(number, asked_by="the tests", **options)
     return {table: rows for table, rows in done.rows.items() if rows}
@@ -142,16 +114,14 @@ def _screen() -> Screen:
     return Screen(ErasedRecipients(KEYS), Retention())
 
 
-def _digits_in(text: str) -> list[str]:
-    return re.findall(r"3\W{0,2}0\W{0,2}6\W{0,2}9\W{0,2}1\W{0,2}2\W{0,2}3\W{0,2}4.*", text)
-
-
-async def test_nothing_of_an_erased_recipient_is_found_in_any_table_or_dump(kept: Kept) -> None:
+async def test_nothing_of_an_erased_recipient_is_found_in_any_table_or_dump(
+    kept: Kept, tmp_path: Path
+) -> None:
     await kept.store(EVERYTHING)
     await _launch(kept, "launched")
     await _launch(kept, "unconfirmed")
     await kept.connection.execute("ANALYZE")
-    assert _digits_in(await _everything(kept.connection))
+    assert digits_in(await everything(kept.connection))
     found = await _erase(kept)
     assert found.keys() == {
         "messages",
@@ -161,19 +131,13 @@ async def test_nothing_of_an_erased_recipient_is_found_in_any_table_or_dump(kept
         "campaigns",
         "idempotency_keys",
     }
-    stored = await _everything(kept.connection)
-    assert _digits_in(stored) == []
-    assert _digits_in(_dump(kept.url)) == []
+    stored = await everything(kept.connection)
+    assert digits_in(stored) == []
+    assert digits_in(await everything_in_a_dump(kept.url, tmp_path / "dump")) == []
     assert "hello" not in stored
     assert "call me" not in stored
     assert OTHER in stored
     assert "nothing of anybody" in stored
-
-
-def _dump(url: str) -> str:
-    program = find_binaries().folder / "bin" / "pg_dump"
-    command = [str(program), "--inserts", "--dbname", url]
-    return subprocess.run(command, check=True, capture_output=True).stdout.decode()  # noqa: S603
 
 
 async def test_statistics_and_the_feed_stay_what_they_were(kept: Kept) -> None:
@@ -221,9 +185,9 @@ async def test_what_comes_late_is_made_unknown_and_counted_as_it_would_have_been
 
 async def test_a_dry_run_changes_nothing(kept: Kept) -> None:
     await kept.store(EVERYTHING)
-    before = await _everything(kept.connection)
+    before = await everything(kept.connection)
     assert await _erase(kept, dry_run=True)
-    assert await _everything(kept.connection) == before
+    assert await everything(kept.connection) == before
 
 
 async def test_who_asked_is_on_record_and_the_number_is_not(kept: Kept) -> None:
@@ -372,7 +336,7 @@ async def test_a_reply_that_came_again_while_an_erasure_was_broken_off_does_not_
     assert (await _erase(kept))["inbound_messages"] == 1
     await kept.store([answer], screen=_screen())
     assert await kept.number("SELECT count(*) FROM inbound_messages") == 2
-    assert _digits_in(await _everything(kept.connection)) == []
+    assert digits_in(await everything(kept.connection)) == []
 
 
 async def test_a_recipient_is_erased_again_after_a_lift(kept: Kept) -> None:
@@ -382,7 +346,7 @@ async def test_a_recipient_is_erased_again_after_a_lift(kept: Kept) -> None:
     await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
     await kept.store([answer], screen=_screen())
     assert (await _erase(kept))["inbound_messages"] == 1
-    assert _digits_in(await _everything(kept.connection)) == []
+    assert digits_in(await everything(kept.connection)) == []
     assert await kept.number("SELECT count(message) FROM inbound_messages") == 0
 
 
@@ -401,7 +365,7 @@ async def test_an_erasure_that_was_broken_off_is_taken_up_where_nothing_names_th
         b"of Elm Street",
     )
     assert (await _erase(kept)).keys() == {"events", "inbound_messages"}
-    assert "Elm Street" not in await _everything(kept.connection)
+    assert "Elm Street" not in await everything(kept.connection)
     assert await _erase(kept) == {}
 
 
@@ -424,10 +388,10 @@ async def test_no_sample_of_a_payload_keeps_the_number(kept: Kept) -> None:
         "UPDATE events SET payload_dictionary = 0, payload = 'x 306912345678'"
     )
     await kept.connection.execute("ANALYZE")
-    assert _digits_in(await _samples(kept.connection))
+    assert digits_in(await samples(kept.connection))
     async with _holding(kept, "SHARE UPDATE EXCLUSIVE"):
         await _erase(kept)
-    assert _digits_in(await _samples(kept.connection)) == []
+    assert digits_in(await samples(kept.connection)) == []
     assert await kept.number("SELECT count(*) FROM erasures WHERE sampled_at IS NULL") == 0
 
 
@@ -442,9 +406,9 @@ async def test_after_a_crash_every_table_is_sampled_anew(kept: Kept) -> None:
     )
     await kept.connection.execute("ANALYZE")
     await kept.connection.execute("DELETE FROM quarantine WHERE sha256 = 'x'")
-    assert _digits_in(await _samples(kept.connection))
+    assert digits_in(await samples(kept.connection))
     assert await _erase(kept) == {}
-    assert _digits_in(await _samples(kept.connection)) == []
+    assert digits_in(await samples(kept.connection)) == []
 
 
 @asynccontextmanager
@@ -496,7 +460,7 @@ async def test_status_words_with_the_number_are_redacted_also_when_they_come_aga
     await _know(kept)
     await kept.store([odd], screen=_screen())
     await _erase(kept)
-    assert _digits_in(await _everything(kept.connection)) == []
+    assert digits_in(await everything(kept.connection)) == []
     await kept.store([odd], screen=_screen())
     assert await kept.number("SELECT count(*) FROM events") == 2
 

@@ -101,9 +101,6 @@ _REPLIES: Final = _page(
     _REPLY_COLUMNS,
     "coalesce(octet_length(payload), 0) + coalesce(octet_length(message), 0)",
 )
-_REPLIES_OF: Final = text(f"""
-SELECT {_REPLY_COLUMNS} FROM inbound_messages WHERE identity = ANY(CAST(:identities AS bytea[]))
-""")
 _OWN_REPLY: Final = text("""
 UPDATE inbound_messages SET
     identity = :identity, sender = CASE WHEN sender IS NOT NULL THEN :pseudonym END,
@@ -179,13 +176,6 @@ async def walked_replies(database: Database, after: int) -> Sequence[StoredReply
     async with database.reading() as session:
         rows = (await session.execute(_REPLIES, {"after": after})).all()
     return [StoredReply(*row) for row in rows]
-
-
-async def replies_of(database: Database, identities: Sequence[bytes]) -> Sequence[StoredReply]:
-    """The replies that are stored under one of *identities*."""
-    async with database.reading() as session:
-        rows = await session.execute(_REPLIES_OF, {"identities": list(identities)})
-        return [StoredReply(*row) for row in rows]
 
 
 async def make_reply_unknown(
