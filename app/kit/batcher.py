@@ -128,7 +128,7 @@ class Batcher(Generic[T, R]):
         self._flush_seconds = 0.0
         self._closing = False
         self._runner: asyncio.Task[None] | None = None
-        self._abandoned: set[asyncio.Task[Sequence[R]]] = set()
+        self._abandoned: set[asyncio.Task[None]] = set()
 
     @property
     def pending_items(self) -> int:
@@ -175,7 +175,7 @@ class Batcher(Generic[T, R]):
     async def close(self) -> None:
         """Take no more items, and return once all that were taken have ended."""
         self._closing = True
-        if self._runner is not None:
+        while self._runner is not None:
             await asyncio.wait({self._runner})
         if self._abandoned:
             await asyncio.wait(self._abandoned, timeout=self._budget_seconds)
@@ -214,26 +214,56 @@ class Batcher(Generic[T, R]):
         return batch
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        before: _Batch[T, R] | None = None
+        """
+        Flush one batch after another, until none waits or this task is left behind with a flush.
+
+        A flush is awaited here, and not in a task of its own, as every step from task to task takes
+        another turn of the event loop, in which the database has nothing to do.
+        """
         try:
-            while self._waiting:
+            while self._is_running() and self._waiting:
                 batch = self._waiting.popleft()
-                flushing = self._begun(batch)
-                if before is not None:
-                    # Behind the beginning of the next flush: while that is under way there is
-                    # time to tell everybody, and the flush is what the next ones wait for.
-                    loop.call_soon(self._end, before)
-                before = batch
-                if flushing is not None:
-                    await self._finish(batch, flushing)
+                if batch.deadline > asyncio.get_running_loop().time() + self._flush_seconds:
+                    await self._flushed(batch)
+                else:
+                    self._end(batch)
         finally:
-            self._runner = None
-            if before is not None:
-                self._end(before)
-            # Only when this task was cancelled, as at the end of a loop, is anything left.
-            while self._waiting:
-                self._end(self._waiting.popleft())
+            if self._is_running():
+                self._runner = None
+                # Only when this task was cancelled, as at the end of a loop, is anything left.
+                while self._waiting:
+                    self._end(self._waiting.popleft())
+
+    def _is_running(self) -> bool:
+        """Whether the task that asks has not been left behind."""
+        return self._runner is asyncio.current_task()
+
+    async def _flushed(self, batch: _Batch[T, R]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        timer = loop.call_at(batch.deadline, self._leave_behind, batch, began)
+        try:
+            batch.outcome = await self._flush(batch.items)
+        except Exception as error:  # noqa: BLE001 (everybody in the batch gets it)
+            batch.outcome = error
+        except BaseException as error:
+            # A flush that has cancelled itself is too late for its batch, and for nobody else.
+            if not isinstance(error, asyncio.CancelledError) or _is_cancelled():
+                if self._is_running():
+                    self._end(batch)
+                raise
+        finally:
+            timer.cancel()
+        if self._is_running():
+            self._note(loop.time() - began)
+            # Behind the beginning of the next flush: while that is under way there is time to tell
+            # everybody, and the flush is what the next ones wait for.
+            loop.call_soon(self._end, batch)
+
+    def _note(self, seconds: float) -> None:
+        """Learn from a flush how long the next one will take."""
+        took = min(seconds, _HALF * self._budget_seconds)
+        self._flush_seconds += (took - self._flush_seconds) * _NEWEST
 
     def _end(self, batch: _Batch[T, R]) -> None:
         """Whoever still waits for *batch* must not wait for ever."""
@@ -243,33 +273,26 @@ class Batcher(Generic[T, R]):
         self._pending_items -= len(batch.items)
         self._pending_weight -= batch.weight
 
-    def _begun(self, batch: _Batch[T, R]) -> asyncio.Task[Sequence[R]] | None:
+    def _leave_behind(self, batch: _Batch[T, R], began: float) -> None:
+        """End *batch*, which is still being flushed, and have another task go on with the next."""
+        abandoned = self._runner
+        assert abandoned is not None  # noqa: S101 (it has set the timer that calls this)
+        abandoned.cancel()
+        self._abandoned.add(abandoned)
+        abandoned.add_done_callback(self._end_abandoned)
         loop = asyncio.get_running_loop()
-        if batch.deadline <= loop.time() + self._flush_seconds:
-            return None
-        return loop.create_task(self._flushed(batch.items))
+        self._runner = loop.create_task(self._run()) if self._waiting else None
+        self._note(loop.time() - began)
+        batch.outcome = None
+        self._end(batch)
 
-    async def _finish(self, batch: _Batch[T, R], flushing: asyncio.Task[Sequence[R]]) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        done, _ = await asyncio.wait({flushing}, timeout=batch.deadline - began)
-        took = min(loop.time() - began, _HALF * self._budget_seconds)
-        self._flush_seconds += (took - self._flush_seconds) * _NEWEST
-        if not done:
-            self._leave_behind(flushing)
-        elif not flushing.cancelled():
-            batch.outcome = flushing.exception() or flushing.result()
+    def _end_abandoned(self, abandoned: asyncio.Task[None]) -> None:
+        self._abandoned.discard(abandoned)
+        if not abandoned.cancelled():
+            abandoned.exception()  # everybody has got `TooLate`: nobody is left to be told
 
-    async def _flushed(self, items: Sequence[T]) -> Sequence[R]:
-        # Called in a task, so that not even a flush that raises at once stops the batcher.
-        return await self._flush(items)
 
-    def _leave_behind(self, flushing: asyncio.Task[Sequence[R]]) -> None:
-        flushing.cancel()
-        self._abandoned.add(flushing)
-        flushing.add_done_callback(self._end_abandoned)
-
-    def _end_abandoned(self, flushing: asyncio.Task[Sequence[R]]) -> None:
-        self._abandoned.discard(flushing)
-        if not flushing.cancelled():
-            flushing.exception()  # everybody has got `TooLate`: nobody is left to be told
+def _is_cancelled() -> bool:
+    """Whether it is the task that is to end, and not what it awaits that has ended so."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
