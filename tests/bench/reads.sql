@@ -12,7 +12,7 @@ SELECT message_tracking_id AS "trackingId", campaign_tracking_id AS "campaignTra
     updated_at AS "updatedAt"
 FROM messages;
 
--- Without what each event did to its message: that is not to be had from one row.
+-- With what each event did to its message, from those months alone that can have its others.
 CREATE VIEW bench_reads.events AS
 SELECT e.feed_epoch, e.xid, e.id, 'message.status' AS type,
     e.message_tracking_id AS "trackingId",
@@ -20,5 +20,16 @@ SELECT e.feed_epoch, e.xid, e.id, 'message.status' AS type,
     e.occurred_at AS "occurredAt", e.received_at AS "receivedAt", e.source,
     e.status_key AS status, e.provider_status AS "providerStatus",
     e.detailed_status AS "detailedStatus", e.description, e.recipient AS "to",
-    e.price::text AS price, m.status AS "messageStatus"
+    e.price::text AS price, m.status AS "messageStatus",
+    NOT EXISTS (
+        SELECT FROM events AS b
+        WHERE b.message_tracking_id = e.message_tracking_id
+            AND (
+                b.occurred_at = '1970-01-01Z'
+                OR b.occurred_at BETWEEN m.first_occurred_at AND m.last_occurred_at
+            )
+            AND (b.feed_epoch, b.xid, b.id) < (e.feed_epoch, e.xid, e.id)
+            AND (b.status_rank, b.occurred_at, b.provider_status)
+                > (e.status_rank, e.occurred_at, e.provider_status)
+    ) AS changed
 FROM events e LEFT JOIN messages m USING (message_tracking_id);
