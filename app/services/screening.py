@@ -59,8 +59,8 @@ class Screen:
         }
         if not replies:
             return screened
-        # An erasure has yet to find it and to change its identity; it is stored all the same. To store
-        # it again by the former one would double it, should that be changed between the two.
+        # An erasure has yet to find it and to change its identity; it is stored all the same. Stored
+        # again by the former one it would be doubled, should that be changed between the two.
         stored = await connection.stored_replies([reply.identity for reply in replies.values()])
         for place, reply in replies.items():
             if reply.identity in stored:

@@ -1,20 +1,32 @@
 """Retention and erasure while callbacks come: none is refused, and nothing else is lost."""
 
 import asyncio
-from collections.abc import Awaitable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import cycle
+from pathlib import Path
 
 import pytest
 
+from app.db.erasure import messages as stored
+from app.db.feed import StatusItem
+from app.db.feed_places import newest_position
 from app.db.payloads import opened
 from app.domain.erasure import ErasureKeys
 from app.domain.retention import retention_of_days
 from app.services.erasure import Erasing
 from app.services.retention import Retaining
+from tests.db.feed_stage import Reader, feed_database, names
 from tests.promises.conftest import Look, StartService
-from tests.promises.load import Sender, endless, stories
+from tests.promises.load import Callback, Sender, endless, reply, stories
 from tests.promises.stage import SIGNING_KEY, Postgres, Service, eventually
+from tests.services.erased_stage import digits_in, everything, everything_in_a_dump
 
 DIGITS = "306912345678"
+NUMBER = f"+{DIGITS}"
+RECIPIENTS = [NUMBER, *(f"+3069555{at:05}" for at in range(20))]
 #: What is posted at once is stored together.
 CONNECTIONS = 32
 OLD_MESSAGES = 500
@@ -23,12 +35,41 @@ _PUT_BACK = """
 UPDATE events SET received_at = now() - interval '200 days';
 UPDATE messages SET updated_at = now() - interval '200 days'
 """
+RETENTION = retention_of_days(raw=50, events=50, messages=50, inbound=50)
+_THEIRS = "SELECT count(*) FROM messages WHERE recipient LIKE 'erased:%'"
 
 
-async def _under_load(service: Service, work: Awaitable[object]) -> Sender:
+def _changed(one: Callback, **changes: object) -> Callback:
+    return one._replace(body=json.dumps(json.loads(one.body) | changes).encode())
+
+
+def _to_many(mark: str) -> Iterator[Callback]:
+    """One message after the other, to one recipient after the other."""
+    for one, recipient in zip(endless(mark), cycle(RECIPIENTS), strict=False):
+        yield _changed(one, to=recipient)
+
+
+def _of_now(mark: str) -> Iterator[Callback]:
+    """What happened a moment ago, in this month and not in that of the old messages."""
+    for one in endless(mark):
+        status = {"name": "DELIVERED", "updatedDate": datetime.now(UTC).isoformat()}
+        yield _changed(one, status=status)
+
+
+def _erasing(postgres: Postgres) -> Erasing:
+    return Erasing(postgres.url, ErasureKeys([SIGNING_KEY]))
+
+
+async def _erased(postgres: Postgres) -> None:
+    await _erasing(postgres).erase(NUMBER, asked_by="the tests")
+
+
+async def _under_load(
+    service: Service, work: Awaitable[object], load: Iterator[Callback] | None = None
+) -> Sender:
     """Post without end until *work* is done; no callback is refused."""
     sender, enough = service.sender(connections=16), asyncio.Event()
-    posting = asyncio.create_task(sender.send(endless("new"), until=enough.is_set))
+    posting = asyncio.create_task(sender.send(load or endless("new"), until=enough.is_set))
     await asyncio.sleep(0.3)
     try:
         await work
@@ -38,6 +79,34 @@ async def _under_load(service: Service, work: Awaitable[object]) -> Sender:
         await posting
     assert sender.statuses == {200}
     return sender
+
+
+@asynccontextmanager
+async def _followed(postgres: Postgres) -> AsyncIterator[list[str]]:
+    """The feed from now on, as a reader gets it who never stops; complete when the block ends."""
+    followed: list[str] = []
+    async with feed_database(postgres.url) as database:
+        reader = Reader(database, after=await newest_position(database), limit=100)
+        enough = asyncio.Event()
+
+        async def _follow() -> None:
+            while not enough.is_set():
+                followed.extend(names(await reader.read()))
+                await asyncio.sleep(0.02)
+            followed.extend(names(await reader.read()))
+
+        following = asyncio.create_task(_follow())
+        try:
+            yield followed
+        finally:
+            enough.set()
+            await following
+    assert all(isinstance(item, StatusItem) for item in reader.items)
+
+
+def _assert_each_came_once(followed: list[str], sender: Sender) -> None:
+    assert len(followed) == len(set(followed))
+    assert set(followed) == {f"{message} {status}" for message, status in sender.acknowledged}
 
 
 async def _folded(look: Look) -> None:
@@ -55,9 +124,9 @@ async def _assert_retention_loses_nothing_else(
     await _folded(look)
     await look.execute(_PUT_BACK)
     before = await look.counts()
-    retention = retention_of_days(raw=50, events=50, messages=50, inbound=50)
-    retaining = Retaining(postgres.url, retention)
-    sender = await _under_load(service, retaining.run())
+    async with _followed(postgres) as followed:
+        sender = await _under_load(service, Retaining(postgres.url, RETENTION).run())
+    _assert_each_came_once(followed, sender)
     assert sender.acknowledged <= await look.stored()
     for table in ("events", "messages"):
         left = f"SELECT count(*) FROM {table} WHERE starts_with(message_tracking_id, 'old')"  # noqa: S608
@@ -68,19 +137,31 @@ async def _assert_retention_loses_nothing_else(
 
 
 async def _assert_erasure_is_complete(service: Service, postgres: Postgres, look: Look) -> None:
-    erasing = Erasing(postgres.url, ErasureKeys([SIGNING_KEY]))
-    sender = await _under_load(service, erasing.erase(f"+{DIGITS}", asked_by="the tests"))
+    async with _followed(postgres) as followed:
+        sender = await _under_load(service, _erased(postgres), _to_many("new"))
+    _assert_each_came_once(followed, sender)
     assert len(sender.acknowledged) > 100
     assert sender.acknowledged == await look.stored()
     assert await look.counts() == await look.recount() == await look.recount_of_events()
-    connection = await look.connection()
-    rows = await connection.fetch("SELECT recipient, payload, payload_dictionary FROM events")
-    assert {row[0] for row in rows if DIGITS in row[0]} == set()
-    left = [opened(row[1], row[2]) for row in rows if row[1] is not None]
-    assert [payload for payload in left if DIGITS.encode() in payload] == []
-    known = f"SELECT count(*) FROM messages WHERE recipient ~ '{DIGITS}'"  # noqa: S608
-    assert await look.number(known) == 0
-    assert await look.number("SELECT count(DISTINCT recipient) FROM messages") == 1
+    assert digits_in(await everything(await look.connection())) == []
+    recipients = "SELECT count(DISTINCT recipient) FROM messages"
+    assert await look.number(recipients) == len(RECIPIENTS)
+    await _assert_nothing_of_others_is_lost(look, sender)
+
+
+async def _assert_nothing_of_others_is_lost(look: Look, sender: Sender) -> None:
+    sent = {one.callback.identity[0]: one.callback.body for one in sender.answers}
+    rows = await (await look.connection()).fetch(
+        "SELECT message_tracking_id, recipient, payload, payload_dictionary FROM events"
+    )
+    for message, recipient, payload, dictionary in rows:
+        to = json.loads(sent[message])["to"]
+        if to == NUMBER:
+            assert payload is None
+            assert recipient.startswith("erased:")
+        else:
+            assert opened(payload, dictionary) == sent[message]
+            assert recipient == to
 
 
 async def test_retention_refuses_no_callback_and_loses_nothing_else(
@@ -97,7 +178,93 @@ async def test_retention_of_much_refuses_no_callback_and_loses_nothing_else(
     await _assert_retention_loses_nothing_else(service, postgres, look, MANY_OLD_MESSAGES)
 
 
-async def test_an_erasure_under_load_is_complete_and_refuses_no_callback(
+async def test_an_erasure_under_load_is_complete_and_takes_nothing_of_others(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
     await _assert_erasure_is_complete(await start_service(workers=2), postgres, look)
+
+
+@pytest.mark.slow
+async def test_a_month_is_emptied_under_load_and_a_reader_of_the_feed_misses_nothing(
+    start_service: StartService, postgres: Postgres, look: Look
+) -> None:
+    service = await start_service(workers=2)
+    await service.sender(connections=CONNECTIONS).send_all(stories("old", OLD_MESSAGES))
+    # Something between, so that the last that is old lies below the place that is searched for.
+    await service.sender(connections=1).send_all([next(_of_now("between"))])
+    await _folded(look)
+    await look.execute(_PUT_BACK)
+    emptied: list[str] = []
+
+    async def _retain() -> None:
+        removed = await Retaining(postgres.url, RETENTION).run()
+        assert removed is not None
+        emptied.extend(month.name for month in removed.months)
+
+    async with _followed(postgres) as followed:
+        sender = await _under_load(service, _retain(), _of_now("new"))
+    _assert_each_came_once(followed, sender)
+    assert emptied == ["events_2026_03"]
+    assert await look.number("SELECT pg_relation_size('events_2026_03')") == 0
+    assert sender.acknowledged <= await look.stored()
+
+
+@pytest.mark.slow
+async def test_what_is_delivered_again_during_an_erasure_is_neither_doubled_nor_known(
+    start_service: StartService, postgres: Postgres, look: Look
+) -> None:
+    service = await start_service(workers=2)
+    told = [*stories("m", 40), *(reply(f"m-{at}", f"answer {at}") for at in range(40))]
+    others = [_changed(one, to=RECIPIENTS[1]) for one in stories("other", 40)]
+    await service.sender(connections=CONNECTIONS).send_all([*told, *others])
+    places = "SELECT count(*) FROM (SELECT id FROM events UNION SELECT id FROM inbound_messages)"
+    before = await look.number(places)
+    await _under_load(service, _erased(postgres), cycle([*told, *others]))
+    assert await look.number(places) == before == 4 * 80 + 40
+    assert digits_in(await everything(await look.connection())) == []
+    assert await look.number("SELECT count(DISTINCT recipient) FROM messages") == 2
+    assert await look.counts() == await look.recount() == await look.recount_of_events()
+    repeated = await _erasing(postgres).erase(NUMBER, asked_by="the tests")
+    assert not any(repeated.rows.values())
+
+
+@pytest.mark.slow
+async def test_an_erasure_that_was_broken_off_is_completed_by_the_next_one(
+    start_service: StartService,
+    postgres: Postgres,
+    look: Look,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stored, "CHUNK_ITEMS", 20)
+    service = await start_service()
+    told = [*stories("m", 300), *(reply(f"m-{at}", f"answer {at}") for at in range(50))]
+    others = [_changed(one, to=RECIPIENTS[1]) for one in stories("other", 50)]
+    unsigned = [_changed(reply(f"m-{at}", f"unsigned {at}"), **{"from": None}) for at in range(50)]
+    await service.sender(connections=CONNECTIONS).send_all([*told, *others, *unsigned])
+    await look.execute("ANALYZE")
+    erasing = asyncio.create_task(_erased(postgres))
+    await eventually(_is_begun(look))
+    erasing.cancel()
+    await asyncio.gather(erasing, return_exceptions=True)
+    assert 0 < await look.number(_THEIRS) < 300
+    again = service.sender(connections=CONNECTIONS)
+    await again.send_all(told)
+    assert again.statuses == {200}
+    await _erased(postgres)
+    found = await everything(await look.connection())
+    assert digits_in(found) == []
+    assert "unsigned" not in found
+    assert digits_in(await everything_in_a_dump(postgres.url, folder / "dump")) == []
+    assert await look.number(_THEIRS) == 300
+    assert await look.number("SELECT count(*) FROM events") == 4 * 350
+    assert await look.number("SELECT count(*) FROM inbound_messages") == 100
+    theirs = f"SELECT count(*) FROM messages WHERE recipient = '{RECIPIENTS[1]}'"  # noqa: S608
+    assert await look.number(theirs) == 50
+
+
+def _is_begun(look: Look) -> Callable[[], Awaitable[bool]]:
+    async def _some() -> bool:
+        return await look.number(_THEIRS) > 0
+
+    return _some
