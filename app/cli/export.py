@@ -25,7 +25,8 @@ from app.settings import Settings
 Write = Callable[[Sequence[Row]], None]
 
 _STANDARD_OUTPUT: Final = "-"
-_ENDED_BY_SIGTERM: Final = 128 + signal.SIGTERM
+#: The latter comes when a terminal or a connection is closed; Windows has none.
+_ENDING: Final = (signal.SIGTERM, getattr(signal, "SIGHUP", None))
 #: An export until midnight may be started at midnight: what was stored a moment ago is complete
 #: after a minute, and then some for whoever is still writing.
 _PATIENCE: Final = timedelta(seconds=75)
@@ -114,7 +115,7 @@ def export(  # noqa: PLR0913 (the options of the command)
     times in UTC, but of events that of occurredAt, as in the views of bi_v1.
 
     Exit codes: 0 the export is complete; 1 it is not, and there is no file;
-    2 the command is wrong; 130 ended by Ctrl-C; 143 ended by SIGTERM.
+    2 the command is wrong; 130 ended by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 
     Example: routee-receiver export events --since 2026-07-01 -o events.csv
     """
@@ -124,7 +125,7 @@ def export(  # noqa: PLR0913 (the options of the command)
     if since is not None and until is not None and since >= until:
         raise typer.BadParameter("must be later than --since", param_hint="--until")
     wanted = Wanted(table, ExportFilter(campaign, since, until), mask_numbers)
-    with _ended_by_sigterm():
+    with _ended_by_signals():
         done = run(_export(loaded_settings(), wanted, target))
     say(f"Exported {done.rows:,} rows of {table}.")
     say(_told_of_completeness(done.complete_until, until))
@@ -220,14 +221,17 @@ def _put(file: BinaryIO, encoded: bytes) -> None:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind the program, and never look like success."""
+def _ended_by_signals() -> Iterator[None]:
+    """Let what ends a program unwind it, and never look like success."""
 
-    def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(_ENDED_BY_SIGTERM)
+    def _end(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
 
-    former = signal.signal(signal.SIGTERM, _end)
+    # nohup has a signal ignored, and means it.
+    handled = [one for one in _ENDING if one and signal.getsignal(one) is not signal.SIG_IGN]
+    former = {one: signal.signal(one, _end) for one in handled}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for one, handler in former.items():
+            signal.signal(one, handler)

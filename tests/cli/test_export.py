@@ -155,7 +155,10 @@ async def _break(url: str) -> None:
     await connection.close()
 
 
-def test_sigterm_leaves_no_file_and_is_no_success(filled: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_leaves_no_file_and_is_no_success(
+    filled: str, tmp_path: Path, ending: signal.Signals, code: int
+) -> None:
     asyncio.run(_slow(filled))
     file = tmp_path / "replies.csv"
     with exporting("inbound-messages", "-o", file) as process:
@@ -164,8 +167,8 @@ def test_sigterm_leaves_no_file_and_is_no_success(filled: str, tmp_path: Path) -
             time.sleep(0.05)
         assert names(tmp_path) == ["replies.csv.partial"]
         time.sleep(0.5)  # so that it waits for the first row
-        process.terminate()
-        assert process.wait(timeout=20) == 143
+        process.send_signal(ending)
+        assert process.wait(timeout=20) == code
     assert names(tmp_path) == []
 
 

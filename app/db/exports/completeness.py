@@ -40,7 +40,8 @@ async def safe_instant(
     """
     Before what no row can appear that a snapshot taken now does not have; None: it is not known.
 
-    A transaction that has not written yet is not seen, hence *taken_back*.
+    A transaction that has not written yet is not seen, nor one of another login unless this one may
+    read all statistics: hence *taken_back*.
     """
     instant: datetime | None = await connection.fetchval(_SAFE_INSTANT, taken_back)
     return instant

@@ -32,6 +32,8 @@ _SETTINGS: Final = {
     "plan_cache_mode": "force_custom_plan",
     # The rows are wanted all, not the first few soon.
     "cursor_tuple_fraction": "1",
+    # What is fetched in parts has no workers, and a plan should not count on them.
+    "max_parallel_workers_per_gather": "0",
     # Waiting for a migration's lock would end only with the migration.
     "lock_timeout": "5s",
     "statement_timeout": "0",

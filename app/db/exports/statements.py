@@ -81,7 +81,7 @@ _EVENTS: Final = Statement(
                 OR (m.campaign_tracking_id IS NULL AND m.campaign_id = $4::uuid))
     )
     """,
-    # By the day in which it happened, as everywhere; the partitions are in that order already.
+    # Of the day in which it happened, as in the views; 'epoch', when that is not known, is first.
     "ORDER BY e.occurred_at, e.id",
 )
 _INBOUND_MESSAGES: Final = Statement(
