@@ -30,8 +30,9 @@ _BEGINS_FORMULA: Final = re.compile(rf"[\t\r\n]|[\s\"]*{_SIGNS}")
 _ENDS_CELL: Final = re.compile(r"[;\t\r\n]")
 #: What may stand before a formula. The sign is optional so that no stretch is looked at twice.
 _BETWEEN: Final = re.compile(rf"([;\s\"]+)({_SIGNS}?)")
-#: Nearly all texts, found by one look at each. A telephone number is one: as a formula it is only
-#: itself, without its plus, and an apostrophe would spoil every comparison.
+#: As a formula it is only itself, without its plus; an apostrophe would spoil every comparison.
+_TELEPHONE_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
+#: Nearly all texts, found by one look at each.
 _HARMLESS: Final = re.compile(rf'\+[0-9]{{1,15}}|(?!{_SIGNS})[^\s",;][^",;\t\r\n]*(?<!\s)')
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
 
@@ -53,6 +54,8 @@ class CsvEncoder:
         write = _harmless if cells is Cells.SPREADSHEET else _quoted
         self._names = columns.names
         self._writers = [_writer(column.kind, write) for column in columns.columns]
+        if cells is Cells.SPREADSHEET:
+            self._writers[0] = _writer(columns.columns[0].kind, _harmless_at_first)
 
     def begin(self) -> bytes:
         """The names of the columns."""
@@ -118,6 +121,11 @@ def _harmless(text: str) -> str:
     if _ENDS_CELL.search(text):
         text = _BETWEEN.sub(_disarmed, text)
     return _quoted(f"'{text}" if _BEGINS_FORMULA.match(text) else text)
+
+
+def _harmless_at_first(text: str) -> str:
+    """Where no comma ends a cell, the line is one, of which a number is only the beginning."""
+    return f"'{text}" if _TELEPHONE_NUMBER.fullmatch(text) else _harmless(text)
 
 
 def _disarmed(found: re.Match[str]) -> str:

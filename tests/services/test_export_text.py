@@ -11,13 +11,15 @@ from app.db.exports import ExportTable
 from app.services.export_columns import COLUMNS, Column, Columns, Kind, with_numbers_masked
 from app.services.export_text import Cells, CsvEncoder, NdjsonEncoder
 
-ONE = Columns((Column("text"),), tuple, "text")
+ONE = Columns((Column("id"), Column("text")), tuple, "text")
 THREE = Columns((Column("id"), Column("text"), Column("last")), tuple, "id")
-OPEN = Columns((Column("open", Kind.OPEN),), tuple, "open")
+OPEN = Columns((Column("id"), Column("open", Kind.OPEN)), tuple, "open")
 
 
 def cell(text: object, cells: Cells = Cells.SPREADSHEET, columns: Columns = ONE) -> str:
-    return CsvEncoder(columns, cells).encode([(text,)]).decode().removesuffix("\r\n")
+    """What is written for *text* in the second column."""
+    line = CsvEncoder(columns, cells).encode([(None, text)]).decode()
+    return line.removeprefix(",").removesuffix("\r\n")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,7 @@ def test_ordinary_texts_stay_as_they_are(ordinary: str) -> None:
 @example(["m-1", "hi;=HYPERLINK(A1);", "end;"])
 @example(["m-1", 'hi\n"=1+1', "-1"])
 @example(["m-1", "a;", "=1"])
+@example(["+1", "1+1", ";"])
 def test_however_a_spreadsheet_splits_no_cell_is_a_formula(texts: list[str]) -> None:
     content = CsvEncoder(THREE, Cells.SPREADSHEET).encode([texts, texts]).decode()
     for separator in ",;\t":
@@ -74,7 +77,7 @@ def test_however_a_spreadsheet_splits_no_cell_is_a_formula(texts: list[str]) -> 
 
 
 def begins_formula(cell: str) -> bool:
-    return cell.strip()[:1] in tuple("=+-@\uff1d") and not re.fullmatch(r"\+\d{1,15}", cell)
+    return cell.strip()[:1] in tuple("=+-@\uff1d") and not re.fullmatch(r"\+[0-9]{1,15}", cell)
 
 
 def test_a_million_line_ends_are_written_in_no_time() -> None:
@@ -101,7 +104,8 @@ def test_a_formula_in_what_routee_says_is_harmless_too() -> None:
 
 def test_amounts_and_times_are_no_texts() -> None:
     columns = COLUMNS[ExportTable.MESSAGES]
-    amounts = Columns(tuple(c for c in columns.columns if c.name == "price"), tuple, "price")
+    price = next(column for column in columns.columns if column.name == "price")
+    amounts = Columns((Column("id"), price), tuple, "id")
     assert cell(Decimal(-12), columns=amounts) == "-12"
 
 
@@ -123,8 +127,13 @@ def test_the_first_line_has_the_names() -> None:
 
 
 def test_an_object_a_line() -> None:
-    encoded = NdjsonEncoder(ONE).encode([("a\nb",), (None,), ("",)])
-    assert encoded == b'{"text":"a\\nb"}\n{"text":null}\n{"text":""}\n'
+    encoded = NdjsonEncoder(ONE).encode([("1", "a\nb"), ("2", None), ("3", "")])
+    assert encoded.split(b"\n") == [
+        b'{"id":"1","text":"a\\nb"}',
+        b'{"id":"2","text":null}',
+        b'{"id":"3","text":""}',
+        b"",
+    ]
 
 
 def test_masking_hides_numbers_wherever_they_stand() -> None:
