@@ -98,7 +98,7 @@ def build_app(settings: Settings) -> ASGIApp:
         session,
         parts.metrics,
         ack_budget_seconds=settings.ack_budget_seconds,
-        screen=_screen(settings, parts),
+        screen=Screen(parts.erased, _retention(settings)),
     )
     api: ASGIApp = _api(settings, parts, intake=intake)
     if settings.surface != "callbacks":
@@ -123,15 +123,6 @@ def _collect_garbage_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
-
-
-def _screen(settings: Settings, parts: Parts) -> Screen | None:
-    """None when there is nothing to look for."""
-    retention = _retention(settings)
-    has_keys = bool(settings.keys_for_erasure())
-    if not has_keys and retention.is_unlimited:
-        return None
-    return Screen(parts.erased if has_keys else None, retention)
 
 
 def _retention(settings: Settings) -> Retention:
@@ -202,12 +193,10 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
         Duty("end long queries of analysts", _BI_WATCH_EVERY, _bi_watch(settings, parts).look),
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
+        Duty("learn who was erased", _LEARN_EVERY, partial(parts.erased.refresh, parts.database)),
     ]
     if not _retention(settings).is_unlimited:
         duties.append(Duty("remove what is too old", _RETAIN_EVERY, retaining.run_daily))
-    if parts.erased is not None:
-        learn = partial(parts.erased.refresh, parts.database)
-        duties.append(Duty("learn who was erased", _LEARN_EVERY, learn))
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -54,7 +54,7 @@ class Parts:
     tokens: CallbackTokens
     metrics: Metrics
     #: None: nobody can be recognised, as there are no keys.
-    erased: ErasedRecipients | None
+    erased: ErasedRecipients
     erasing: Erasing
 
 

@@ -35,13 +35,32 @@ def retention_of_days(
     )
 
 
-def is_expired(happened_at: datetime | None, kept: timedelta | None, *, now: datetime) -> bool:
+class Horizons(NamedTuple):
+    """What was received before may have been removed; None: nothing was."""
+
+    events: datetime | None = None
+    inbound: datetime | None = None
+
+    def or_later(self, retention: Retention, *, now: datetime) -> "Horizons":
+        """These, or those that *retention* has *now*, whichever are later."""
+        return Horizons(
+            _later(self.events, retention.events, now), _later(self.inbound, retention.inbound, now)
+        )
+
+
+def _later(horizon: datetime | None, kept: timedelta | None, now: datetime) -> datetime | None:
+    if kept is None:
+        return horizon
+    return now - kept if horizon is None else max(horizon, now - kept)
+
+
+def is_expired(happened_at: datetime | None, horizon: datetime | None) -> bool:
     """
     Whether what happened then may have been removed already.
 
     What was received before the horizon happened before it, so that a repetition of it is known by
     its time. What has no known time is never expired.
     """
-    if kept is None or happened_at is None or happened_at == UNKNOWN_TIME:
+    if horizon is None or happened_at is None or happened_at == UNKNOWN_TIME:
         return False
-    return happened_at < now - kept + CLOCKS_DIFFER
+    return happened_at < horizon + CLOCKS_DIFFER

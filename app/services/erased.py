@@ -1,4 +1,8 @@
-"""Who is erased, as one process knows it, and what it makes of their callbacks."""
+"""
+Who is erased, as one process knows it, and what it makes of their callbacks.
+
+It learns at the same time what retention may have removed, which is as rare a change.
+"""
 
 import hashlib
 import re
@@ -14,6 +18,7 @@ from app.db.erasure.recipients import Erased, read_erased
 from app.domain.erasure import ErasureKeys, Mark, blinded_key, candidates, digits_of, spellings
 from app.domain.event import DeliveryEvent
 from app.domain.quarantine import Quarantined
+from app.domain.retention import Horizons
 from app.routee.translate import Record
 from app.services.redaction import redacted_json, redacted_text, without_number
 
@@ -54,11 +59,13 @@ class ErasedRecipients:
         self._keys = keys
         self._hashes: frozenset[bytes] = frozenset()
         self._learnt_at = -BELIEVED_SECONDS
+        #: What was received before may have been removed.
+        self.horizons = Horizons()
         #: Of what is known; None: nothing is known yet.
         self.version: int | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._hashes)
+        return bool(self._hashes and self._keys)
 
     @property
     def is_stale(self) -> bool:
@@ -80,7 +87,7 @@ class ErasedRecipients:
         """Take over what was read; None: nothing has changed."""
         # Two may ask at once, and the one that was answered first be told of last.
         if erased is not None and (self.version is None or erased.version > self.version):
-            self.version, self._hashes, key_ids = erased
+            self.version, self._hashes, key_ids, self.horizons = erased
             self._warn_of_lacking(key_ids - self._keys.ids)
         self._learnt_at = max(self._learnt_at, asked_at)
 
@@ -145,7 +152,7 @@ class ErasedRecipients:
         return MadeUnknown(body._replace(sha256=sha256, body=octets), sha256)
 
     def _recognised_in(self, body: bytes) -> list[Recognised]:
-        return list(self._each_recognised_in(body)) if self._hashes else []
+        return list(self._each_recognised_in(body)) if self else []
 
     def _each_recognised_in(self, body: bytes) -> Iterator[Recognised]:
         tried: set[str] = set()

@@ -23,6 +23,7 @@ from app.db.retention import (
     blocks_of_messages,
     empty_old_months,
     folded_position,
+    note_horizons,
     note_run,
     ran_within,
     remove_messages,
@@ -34,7 +35,7 @@ from app.db.retention import (
 from app.db.retention.messages import BLOCKS
 from app.db.retention.months import Emptied
 from app.domain.feed import Position
-from app.domain.retention import Retention
+from app.domain.retention import Horizons, Retention
 from app.errors import DatabaseUnavailable
 
 log = structlog.get_logger()
@@ -131,6 +132,7 @@ class Retaining:
         raw, events, messages, inbound = (
             None if kept is None else now - kept for kept in self._retention
         )
+        await note_horizons(database, Horizons(events, inbound))
         months = await self._old_months(database, events)
         for walk, before in (
             (EVENTS, events),

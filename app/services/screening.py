@@ -10,7 +10,7 @@ from app.db.ingest_session import IngestConnection
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
-from app.domain.retention import Retention, is_expired
+from app.domain.retention import Horizons, Retention, is_expired
 from app.routee.translate import Record
 from app.services.erased import ErasedRecipients
 from app.services.flush import Arrival
@@ -22,10 +22,9 @@ _SEARCHED_AT_ONCE_BYTES: Final = 16 * 1024
 class Screen:
     """Makes erased recipients unknown, and sets aside what may have been removed before."""
 
-    def __init__(self, erased: ErasedRecipients | None, retention: Retention) -> None:
+    def __init__(self, erased: ErasedRecipients, retention: Retention) -> None:
         self._erased = erased
         self._retention = retention
-        self._has_horizon = retention.events is not None or retention.inbound is not None
 
     async def screened(
         self, connection: IngestConnection, arrivals: Sequence[Arrival]
@@ -36,15 +35,13 @@ class Screen:
         Raises:
             DatabaseUnavailable: it is not known who was erased.
         """
-        if self._has_horizon:
-            now = datetime.now(UTC)
-            arrivals = [self._unless_expired(arrival, now) for arrival in arrivals]
-        if self._erased is None:
-            return arrivals
         if self._erased.is_stale:
             asked_at = time.monotonic()
             read = await connection.read_erased(self._erased.version)
             self._erased.learn(read, asked_at=asked_at)
+        horizons = self._erased.horizons.or_later(self._retention, now=datetime.now(UTC))
+        if any(horizons):
+            arrivals = [_unless_expired(arrival, horizons) for arrival in arrivals]
         return await self._without_erased(connection, arrivals) if self._erased else arrivals
 
     async def _without_erased(
@@ -59,8 +56,8 @@ class Screen:
         }
         if not replies:
             return screened
-        # An erasure has yet to find it and to change its identity; it is stored all the same. Stored
-        # again by the former one it would be doubled, should that be changed between the two.
+        # An erasure has yet to change its identity. Stored again by the former one it would be
+        # doubled, should that be changed between the two.
         stored = await connection.stored_replies([reply.identity for reply in replies.values()])
         for place, reply in replies.items():
             if reply.identity in stored:
@@ -68,7 +65,6 @@ class Screen:
         return screened
 
     async def _made_unknown(self, arrival: Arrival) -> Arrival:
-        assert self._erased is not None  # noqa: S101 (for the type checker)
         record = arrival.record
         if isinstance(record, Quarantined) and len(record.body) > _SEARCHED_AT_ONCE_BYTES:
             unknown = await asyncio.to_thread(self._erased.made_unknown, record)
@@ -78,16 +74,18 @@ class Screen:
             return arrival
         return arrival._replace(record=unknown.record, sha256=unknown.sha256)
 
-    def _unless_expired(self, arrival: Arrival, now: datetime) -> Arrival:
-        record = arrival.record
-        if isinstance(record, Quarantined) or not self._is_expired(record, now):
-            return arrival
-        aside = quarantined(
-            record.payload, Reason.EXPIRED, path=arrival.path, campaign_id=record.campaign_id
-        )
-        return arrival._replace(record=aside)
 
-    def _is_expired(self, record: Record, now: datetime) -> bool:
-        if isinstance(record, DeliveryEvent):
-            return is_expired(record.occurred_at, self._retention.events, now=now)
-        return is_expired(record.sent_at, self._retention.inbound, now=now)
+def _unless_expired(arrival: Arrival, horizons: Horizons) -> Arrival:
+    record = arrival.record
+    if isinstance(record, Quarantined) or not _is_expired(record, horizons):
+        return arrival
+    aside = quarantined(
+        record.payload, Reason.EXPIRED, path=arrival.path, campaign_id=record.campaign_id
+    )
+    return arrival._replace(record=aside)
+
+
+def _is_expired(record: Record, horizons: Horizons) -> bool:
+    if isinstance(record, DeliveryEvent):
+        return is_expired(record.occurred_at, horizons.events)
+    return is_expired(record.sent_at, horizons.inbound)

@@ -8,10 +8,12 @@ import pytest
 from app.db.database import Database
 from app.db.feed_places import floor_of, refuse_expired
 from app.db.retention import add_months, sweeping, walks
+from app.domain.erasure import ErasureKeys
 from app.domain.feed import Position
 from app.domain.retention import retention_of_days
 from app.errors import CursorExpired
 from app.services import retention as service
+from app.services.erased import ErasedRecipients
 from app.services.intake import Receipt
 from app.services.retention import Removed, Retaining
 from app.services.screening import Screen
@@ -233,11 +235,25 @@ async def test_what_was_removed_does_not_come_to_life_again(kept: Kept) -> None:
     old = [*stories("old", 2), reply("old-0", "thanks")]
     await kept.store(old, days_ago=LONG_AGO)
     await _retain(kept, events=100, messages=100, inbound=100)
-    screen = Screen(None, ALL)
+    screen = Screen(ErasedRecipients(ErasureKeys([])), ALL)
     assert await kept.store(old, screen=screen) == {Receipt.QUARANTINED}
     assert await kept.number("SELECT count(*) FROM events") == 0
     assert await kept.number("SELECT count(*) FROM messages") == 0
     assert set(await kept.texts("SELECT reason FROM quarantine")) == {"expired"}
+    assert await kept.store([_recent("new")], screen=screen) == {Receipt.STORED}
+
+
+async def test_a_process_without_the_settings_knows_what_another_one_has_removed(
+    kept: Kept,
+) -> None:
+    old = [*stories("old", 1), reply("old-0", "thanks")]
+    await kept.store(old, days_ago=LONG_AGO)
+    erased = ErasedRecipients(ErasureKeys([]))
+    screen = Screen(erased, retention_of_days(raw=None, events=None, messages=None, inbound=None))
+    assert await kept.store([callback("before")], screen=screen) == {Receipt.STORED}
+    await _retain(kept, events=100, messages=100, inbound=100)
+    erased._learnt_at -= 10
+    assert await kept.store(old, screen=screen) == {Receipt.QUARANTINED}
     assert await kept.store([_recent("new")], screen=screen) == {Receipt.STORED}
 
 

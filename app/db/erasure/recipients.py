@@ -11,20 +11,24 @@ from sqlalchemy import text
 
 from app.db.database import Database
 from app.domain.erasure import Mark
+from app.domain.retention import Horizons
 
 
 class Erased(NamedTuple):
-    """Everybody who is erased, as of a version."""
+    """Everybody who is erased, and what may have been removed, as of a version."""
 
     version: int
     hashes: frozenset[bytes]
     #: Of the keys that the hashes were made with.
     key_ids: frozenset[bytes]
+    horizons: Horizons = Horizons()
 
 
 _VERSION: Final = "SELECT version FROM erasure_state"
 _ALL: Final = """
-SELECT version, hashes, key_ids
+SELECT version, hashes, key_ids,
+    (SELECT reached_at FROM retention_marks WHERE name = 'removed events'),
+    (SELECT reached_at FROM retention_marks WHERE name = 'removed inbound')
 FROM erasure_state, (
     SELECT array_agg(hash) AS hashes, array_agg(DISTINCT key_id) AS key_ids FROM erased_recipients
 ) AS erased
@@ -57,12 +61,12 @@ UPDATE erasures SET sampled_at = now() WHERE kind = 'erase' AND sampled_at IS NU
 
 
 async def read_erased(connection: asyncpg.Connection, known_version: int | None) -> Erased | None:
-    """Everybody who is erased; None when that is as it was in *known_version*."""
+    """The same as of now; None when that is as it was in *known_version*."""
     if await connection.fetchval(_VERSION) == known_version:
         return None
     row = await connection.fetchrow(_ALL)
-    version, hashes, key_ids = row or (0, None, None)
-    return Erased(version, frozenset(hashes or ()), frozenset(key_ids or ()))
+    version, hashes, key_ids, *horizons = row or (0, None, None)
+    return Erased(version, frozenset(hashes or ()), frozenset(key_ids or ()), Horizons(*horizons))
 
 
 async def lacking_keys(database: Database, known: Collection[bytes]) -> frozenset[bytes]:

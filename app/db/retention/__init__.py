@@ -9,7 +9,7 @@ from app.db.retention.connections import alone, reading_whole_tables, sweeping
 from app.db.retention.messages import blocks_of_messages, remove_messages
 from app.db.retention.months import add_months, empty_old_months
 from app.db.retention.quarantine import remove_quarantined
-from app.db.retention.runs import folded_position, note_run, ran_within
+from app.db.retention.runs import folded_position, note_horizons, note_run, ran_within
 from app.db.retention.survey import Survey, survey
 from app.db.retention.walks import EVENTS, RAW, RAW_INBOUND, REPLIES, Step, Walk, walk_on
 
@@ -26,6 +26,7 @@ __all__ = [
     "blocks_of_messages",
     "empty_old_months",
     "folded_position",
+    "note_horizons",
     "note_run",
     "ran_within",
     "reading_whole_tables",
