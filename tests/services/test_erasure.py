@@ -12,19 +12,22 @@ import pytest
 
 from app.db.database import Database
 from app.db.erasure import rest
+from app.db.erasure.analysis import Analysis, redact_analysed
 from app.db.erasure.recipients import Erased, add_erased
+from app.db.ingest_session import IngestSession
 from app.domain.erasure import ErasureKeys, spellings
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ErasureInProgress, ErasureNotConfigured, InvalidRequest
 from app.kit.uuid7 import uuid7
-from app.services import erasure
+from app.observability.metrics import Metrics
+from app.services import erasure, sweep
 from app.services.erased import ErasedRecipients
 from app.services.erasure import Erasing
-from app.services.intake import Receipt
+from app.services.intake import Intake, Receipt
 from app.services.screening import Screen
 from tests.promises.load import Callback, callback, reply, stories
 from tests.services.erased_stage import digits_in, everything, everything_in_a_dump, samples
-from tests.services.kept_stage import Kept
+from tests.services.kept_stage import PATH, Kept
 
 DIGITS = "306912345678"
 NUMBER = f"+{DIGITS}"
@@ -520,3 +523,48 @@ async def test_a_lift_is_on_record_and_waits_for_no_erasure(kept: Kept) -> None:
     await held.close()
     assert await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="somebody")
     assert await kept.texts("SELECT asked_by FROM erasures WHERE kind = 'lift'") == ["somebody"]
+
+
+async def test_what_came_through_the_token_of_another_campaign_stays_apart_too(kept: Kept) -> None:
+    await _erase(kept)
+    ours, theirs = uuid7(), uuid7()
+    for campaign, tracking_id in ((ours, "ours"), (theirs, "theirs")):
+        await kept.connection.execute(
+            "INSERT INTO campaigns (id, tracking_id, submission) VALUES ($1, $2, 'launched')",
+            campaign,
+            tracking_id,
+        )
+    session = IngestSession(kept.url, statement_timeout_seconds=5)
+    intake = Intake(session, Metrics(), ack_budget_seconds=5, screen=_screen())
+    for message in ("a", "b", "a"):
+        body = callback(message, campaign="theirs").body
+        assert await intake.receive(body, path=PATH, campaign_id=ours) is Receipt.QUARANTINED
+    await intake.close()
+    rows = await kept.connection.fetch("SELECT reason, body, times FROM quarantine ORDER BY id")
+    assert [tuple(row) for row in rows] == [
+        ("campaign-mismatch", b"", 2),
+        ("campaign-mismatch", b"", 1),
+    ]
+
+
+async def test_roll_ups_are_changed_in_short_steps_between_which_others_fold(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "CHUNK_ITEMS", 1)
+    failures = [_failed(f"f-{at}", NUMBER, f"no answer from {NUMBER}, {at}") for at in range(6)]
+    await kept.store(failures)
+    steps = list[str]()
+
+    async def _with_a_fold(database: Database, analysis: Analysis, *others: Any) -> None:  # noqa: ANN401
+        await redact_analysed(database, analysis, *others)
+        steps.append(analysis.table)
+        await kept.store([])
+
+    monkeypatch.setattr(sweep, "redact_analysed", _with_a_fold)
+    await _erase(kept)
+    assert steps.count("bi_failure_reasons") == 6
+    assert digits_in(await everything(kept.connection)) == []
+    reasons = (
+        "SELECT count(*), sum(messages), min(messages) FROM bi_failure_reasons WHERE messages <> 0"
+    )
+    assert tuple(await kept.connection.fetchrow(reasons) or ()) == (6, 6, 1)
