@@ -378,7 +378,7 @@ class BiEventCorrectionRow(Row):
 
 
 class BiCountedMessageRow(Row):
-    """What a message was counted as in the durations and the reasons, so that it can be moved."""
+    """What a message was counted as in durations, reasons and spends, so that it can be moved."""
 
     __tablename__ = "bi_counted_messages"
 
@@ -390,6 +390,7 @@ class BiCountedMessageRow(Row):
     failure: Mapped[str | None] = mapped_column(Bytewise)
     detailed_status: Mapped[str | None] = mapped_column(Bytewise)
     description: Mapped[str | None] = mapped_column(Bytewise)
+    price: Mapped[Decimal | None]
 
     __table_args__ = (
         Index(
@@ -423,6 +424,16 @@ class BiFailureReasonRow(Row):
     failure: Mapped[str] = mapped_column(Bytewise)
     detailed_status: Mapped[str | None] = mapped_column(Bytewise)
     description: Mapped[str | None] = mapped_column(Bytewise)
+    messages: Mapped[int]
+
+
+class BiSpendRow(Row):
+    """What the messages of a campaign cost, and of how many that was told, as far as folded in."""
+
+    __tablename__ = "bi_spends"
+
+    campaign_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    price: Mapped[Decimal]
     messages: Mapped[int]
 
 

@@ -43,7 +43,8 @@ DROP VIEW bi_message_facts, bi_event_keys, bi_campaign_keys;
 DROP FUNCTION bi_hour, bi_bucket, bi_seconds, bi_told, bi_told_time;
 DROP TABLE
     bi_rollup_state, bi_rollup_hourly, bi_event_corrections,
-    bi_counted_messages, bi_durations, bi_failure_reasons, bi_removed_replies;
+    bi_counted_messages, bi_durations, bi_failure_reasons, bi_spends,
+    bi_removed_replies;
 ALTER TABLE ONLY events ALTER COLUMN feed_epoch SET DEFAULT {epoch};
 ALTER TABLE ONLY inbound_messages ALTER COLUMN feed_epoch SET DEFAULT {epoch};
 DROP SEQUENCE feed_epoch

@@ -22,7 +22,21 @@ _REACHED: Final = """(
     )"""
 _PLACE: Final = "(feed_epoch, xid, event_id)"
 _HOUR: Final = "hour, campaign_key, country, sender, label, status"
-_COUNTED: Final = "campaign_key, deliver_bucket, see_bucket, failure, detailed_status, description"
+_COUNTED: Final = (
+    "campaign_key",
+    "deliver_bucket",
+    "see_bucket",
+    "failure",
+    "detailed_status",
+    "description",
+    "price",
+)
+
+
+def _of(row: str) -> str:
+    """What is counted, as columns of *row*."""
+    return ", ".join(f"{row}.{column}" for column in _COUNTED)
+
 
 FOLD: Final = f"""
 WITH taken AS MATERIALIZED (
@@ -63,30 +77,41 @@ hours AS (
 touched AS MATERIALIZED (
     SELECT message_tracking_id FROM taken UNION SELECT message_tracking_id FROM applied
 ),
+-- Both are looked up one by one, whatever the planner thinks of tables that have just grown.
 changed AS MATERIALIZED (
     SELECT f AS now, c AS before
     FROM touched AS t
-    JOIN bi_message_facts AS f ON f.message_tracking_id = t.message_tracking_id
-    LEFT JOIN bi_counted_messages AS c ON c.message_tracking_id = t.message_tracking_id
-    WHERE (
-        f.campaign_key, f.deliver_bucket, f.see_bucket,
-        f.failure, f.detailed_status, f.description
-    ) IS DISTINCT FROM (
-        c.campaign_key, c.deliver_bucket, c.see_bucket,
-        c.failure, c.detailed_status, c.description
-    )
+    CROSS JOIN LATERAL (
+        SELECT * FROM bi_message_facts WHERE message_tracking_id = t.message_tracking_id
+        OFFSET 0
+    ) AS f
+    LEFT JOIN LATERAL (
+        SELECT * FROM bi_counted_messages WHERE message_tracking_id = t.message_tracking_id
+        OFFSET 0
+    ) AS c ON true
+    WHERE ({_of("f")}) IS DISTINCT FROM ({_of("c")})
 ),
 counted AS (
-    INSERT INTO bi_counted_messages (message_tracking_id, {_COUNTED})
-    SELECT (now).message_tracking_id, {", ".join(f"(now).{it}" for it in _COUNTED.split(", "))}
+    INSERT INTO bi_counted_messages (message_tracking_id, {", ".join(_COUNTED)})
+    SELECT (now).message_tracking_id, {_of("(now)")}
     FROM changed
     ON CONFLICT (message_tracking_id) DO UPDATE SET
-        {", ".join(f"{it} = excluded.{it}" for it in _COUNTED.split(", "))}
+        {", ".join(f"{it} = excluded.{it}" for it in _COUNTED)}
 ),
 moves AS MATERIALIZED (
-    SELECT {", ".join(f"(now).{it}" for it in _COUNTED.split(", "))}, 1 AS messages FROM changed
+    SELECT {_of("(now)")}, 1 AS messages FROM changed
     UNION ALL
-    SELECT {", ".join(f"(before).{it}" for it in _COUNTED.split(", "))}, -1 FROM changed
+    SELECT {_of("(before)")}, -1 FROM changed
+),
+spends AS (
+    INSERT INTO bi_spends AS s (campaign_key, price, messages)
+    SELECT campaign_key, sum(price * messages), sum(messages)
+    FROM moves
+    WHERE campaign_key IS NOT NULL AND price IS NOT NULL
+    GROUP BY campaign_key
+    HAVING sum(messages) <> 0 OR sum(price * messages) <> 0
+    ON CONFLICT (campaign_key) DO UPDATE SET
+        price = s.price + excluded.price, messages = s.messages + excluded.messages
 ),
 durations AS (
     INSERT INTO bi_durations AS d (campaign_key, measure, bucket, messages)

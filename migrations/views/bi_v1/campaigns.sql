@@ -55,6 +55,18 @@ percentiles AS (
     FROM ranked
     GROUP BY id
 ),
+spent AS (
+    SELECT k.id, CASE WHEN sum(p.messages) > 0 THEN sum(p.price) END AS price
+    FROM (
+        SELECT campaign_key, price, messages FROM bi_spends
+        UNION ALL
+        SELECT campaign_key, price * messages, messages
+        FROM bi_unfolded_messages
+        WHERE price IS NOT NULL
+    ) AS p
+    JOIN bi_campaign_keys AS k ON k.campaign_key = p.campaign_key
+    GROUP BY k.id
+),
 replied AS (
     SELECT k.id, sum(r.replies)::bigint AS replies
     FROM (
@@ -98,6 +110,7 @@ SELECT
     c.submission,
     c.billing,
     c.cost,
+    o.price,
     c.created_at,
     coalesce(
         bi_told_time(c.answer, 'scheduledDate'), bi_told_time(c.request, 'scheduledDate')
@@ -142,6 +155,7 @@ CROSS JOIN LATERAL (
 ) AS s
 LEFT JOIN counted AS n ON n.id = c.id
 LEFT JOIN percentiles AS p ON p.id = c.id
+LEFT JOIN spent AS o ON o.id = c.id
 LEFT JOIN replied AS r ON r.id = c.id;
 
 COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status. What retention removes stays counted, but for two things: messages of a campaign without a tracking_id, and replies that name no campaign and outlast the message they answer. A message of which something is told after it was removed counts again.';
@@ -153,6 +167,7 @@ COMMENT ON COLUMN bi_v1.campaigns.sender IS 'The Viber sender: as Routee named i
 COMMENT ON COLUMN bi_v1.campaigns.submission IS 'How far launching has come: launching, launched, rejected, unconfirmed, cancelled; observed: not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.billing IS 'How Routee charges: transactional, promotional or session; NULL when the campaign was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.cost IS 'The cost that Routee''s answer to the launch named, in the currency of the Routee account. An estimate before delivery, not the invoice.';
+COMMENT ON COLUMN bi_v1.campaigns.price IS 'What its messages cost so far: the sum of messages.price, in the currency of the Routee account. NULL while no price was told of any.';
 COMMENT ON COLUMN bi_v1.campaigns.created_at IS 'When the campaign was first known here.';
 COMMENT ON COLUMN bi_v1.campaigns.scheduled_at IS 'For when it was scheduled; NULL when it was to be sent at once, or was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.expected_messages IS 'How many messages Routee said it would send; NULL when that is not known. More than messages as long as recipients are awaited.';

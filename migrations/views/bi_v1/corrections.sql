@@ -25,10 +25,10 @@ END $$;
 CREATE TRIGGER bi_event_corrected AFTER UPDATE ON events FOR EACH ROW
 WHEN (
     (OLD.campaign_tracking_id, OLD.campaign_id, OLD.country, OLD.sender, OLD.label,
-     OLD.detailed_status, OLD.description, OLD.created_at)
+     OLD.detailed_status, OLD.description, OLD.created_at, OLD.price)
     IS DISTINCT FROM
     (NEW.campaign_tracking_id, NEW.campaign_id, NEW.country, NEW.sender, NEW.label,
-     NEW.detailed_status, NEW.description, NEW.created_at)
+     NEW.detailed_status, NEW.description, NEW.created_at, NEW.price)
 )
 EXECUTE FUNCTION bi_correct_event();
 

@@ -52,6 +52,7 @@ CREATE TABLE bi_counted_messages (
     failure text COLLATE "C",
     detailed_status text COLLATE "C",
     description text COLLATE "C",
+    price numeric,
     CONSTRAINT bi_counted_messages_pkey PRIMARY KEY (message_tracking_id)
 ) WITH (fillfactor = 80);
 
@@ -74,6 +75,13 @@ CREATE TABLE bi_failure_reasons (
     description text COLLATE "C",
     messages bigint NOT NULL,
     CONSTRAINT bi_failure_reasons_pkey PRIMARY KEY (identity)
+) WITH (fillfactor = 70);
+
+CREATE TABLE bi_spends (
+    campaign_key text COLLATE "C" NOT NULL,
+    price numeric NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT bi_spends_pkey PRIMARY KEY (campaign_key)
 ) WITH (fillfactor = 70);
 
 -- What is counted of the rows themselves, as long as these are there.

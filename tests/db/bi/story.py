@@ -102,6 +102,7 @@ def _told_otherwise(rng: random.Random, event: DeliveryEvent) -> DeliveryEvent:
         country=rng.choice(["GR", "DE", event.country]),
         sender=rng.choice(["Shop", event.sender]),
         created_at=rng.choice([START - timedelta(hours=1), event.created_at]),
+        price=rng.choice([Decimal("0.0402"), event.price]),
     )
 
 

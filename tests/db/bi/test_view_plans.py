@@ -9,6 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.db.bi import folding
+from app.db.bi.fold_statement import FOLD
 from app.db.bi.folding import fold_events
 from app.db.database import Database
 from tests.conftest import fresh_database
@@ -181,3 +183,19 @@ async def test_what_is_not_folded_is_found_by_its_place(
     scanned, found, messages_scanned = map(sub, after.values(), before.values())
     assert (scanned, messages_scanned) == (0, 0)
     assert 20 <= found <= 100
+
+
+@pytest.mark.slow
+async def test_folding_looks_up_each_message_by_a_plan_that_was_made_when_none_was_counted(
+    connection: asyncpg.Connection,
+) -> None:
+    for statement in FILL.format(messages=30_000, replies=1).split(";\n"):
+        await connection.execute(statement)
+    await connection.execute("VACUUM ANALYZE")
+    fold = FOLD.replace(":most", str(folding.MAX_EVENTS))
+    await connection.execute(f"PREPARE fold AS {fold}")
+    for _ in range(6):
+        async with connection.transaction():
+            await connection.execute(folding._SETTINGS)
+            plan = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE fold")
+        assert max(map(_read, _nodes(json.loads(plan)[0]["Plan"]))) < 3 * folding.MAX_EVENTS

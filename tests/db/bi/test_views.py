@@ -87,6 +87,8 @@ def _campaign_agrees(row: asyncpg.Record, messages: list[Message]) -> None:
     assert row["delivery_rate"] == _rate(arrived, len(messages))
     assert row["seen_rate"] == _rate(count[Status.SEEN], arrived)
     assert row["failure_rate"] == _rate(sum(count[it] for it in FAILURES), len(messages))
+    prices = [message.price for message in messages if message.price is not None]
+    assert row["price"] == (sum(prices) if prices else None)
     _percentiles_agree(row, messages)
 
 
