@@ -104,13 +104,15 @@ class Launching:
             RouteeUnavailable: it was not sent.
         """
         self._require_configured()
-        intent, campaign_id, body = await self._examined(request, check_media=check_media)
         if self._erased is not None:
             await self._erased.refresh(self._database)
-        key, earlier = await self._known_by_key(api_key_id, idempotency_key, body)
-        if earlier is not None:
-            return await self._replayed(earlier, body)
+        names = self._names_of(idempotency_key)
+        # What was launched then may break a rule of now: a date has passed, somebody was erased.
+        if names and (earlier := await find_earlier(self._database, api_key_id, names)) is not None:
+            return await self._replayed(earlier, request)
+        intent, campaign_id, body = await self._examined(request, check_media=check_media)
         self._refuse_erased(body)
+        key = IdempotencyKey(api_key_id, names[-1], _fingerprint(body)) if names else None
         earlier = await self._commit_to(campaign_id, intent, key)
         if earlier is not None:
             return await self._replayed(earlier, body)
@@ -150,17 +152,13 @@ class Launching:
         if self._missing_settings:
             raise LaunchingNotConfigured(f"Not set: {', '.join(self._missing_settings)}.")
 
-    async def _known_by_key(
-        self, api_key_id: UUID, idempotency_key: str | None, request: Mapping[str, Any]
-    ) -> tuple[IdempotencyKey | None, Earlier | None]:
-        """The key to store, and the launch that it stands for already; before any other rule."""
+    def _names_of(self, idempotency_key: str | None) -> list[str]:
+        """See `ErasedRecipients.names_of_key`; none without a key."""
         if idempotency_key is None:
-            return None, None
-        names = [idempotency_key]
-        if self._erased is not None:
-            names = self._erased.names_of_key(idempotency_key)
-        key = IdempotencyKey(api_key_id, names[-1], _fingerprint(request))
-        return key, await find_earlier(self._database, api_key_id, names)
+            return []
+        if self._erased is None:
+            return [idempotency_key]
+        return self._erased.names_of_key(idempotency_key)
 
     def _refuse_erased(self, request: Mapping[str, Any]) -> None:
         """Contacts and groups cannot be looked into: who is in them is known to Routee alone."""
@@ -210,7 +208,7 @@ class Launching:
         except NameTaken:
             raise _name_in_use(intent.name) from None
 
-    async def _replayed(self, earlier: Earlier, request: Mapping[str, Any]) -> Launched:
+    async def _replayed(self, earlier: Earlier, request: object) -> Launched:
         if earlier.fingerprint != _fingerprint(request):
             raise IdempotencyKeyReused
         campaign = await get_campaign(self._database, earlier.campaign_id)
@@ -229,9 +227,12 @@ def under_way(campaign_id: UUID) -> LaunchInProgress:
     )
 
 
-def _fingerprint(request: Mapping[str, Any]) -> bytes:
+def _fingerprint(request: object) -> bytes:
     """Equal for requests that say the same, however their members are ordered and spaced."""
-    return hashlib.sha256(canonical(request)).digest()
+    try:
+        return hashlib.sha256(canonical(request)).digest()
+    except (UnicodeEncodeError, RecursionError):  # nothing that was launched is like that
+        return b""
 
 
 def _name_in_use(name: str) -> CampaignNameInUse:
