@@ -9,6 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import asyncpg
+
 from app.db.database import Database
 
 #: A writing transaction, whoever's, holds up the feed; a reader gets a transaction id only by
@@ -86,6 +88,15 @@ END AS signalled
 FROM verdicts WHERE verdict IS NOT NULL
 """
 
+#: To look takes 8 to 16 locks itself, of catalogs that the cluster shares: when the table of locks is
+#: full, it takes the place of what was kept for it since the last look by the same connection.
+_BALLAST_LOCKS: Final = 32
+_TAKE_BALLAST: Final = """
+SELECT pg_advisory_lock(pg_backend_pid(), n) FROM generate_series(1, $1::integer) AS n
+WHERE NOT EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory')
+"""
+_DROP_BALLAST: Final = "SELECT pg_advisory_unlock_all()"
+
 
 class Verdict(StrEnum):
     """What became of a session."""
@@ -111,16 +122,21 @@ async def end_long_sessions(database: Database, longest: timedelta) -> Sequence[
 
     Of several processes that do so at once, each does a part of it or all; that does not matter.
     """
+    arguments = (
+        longest.total_seconds(),
+        min(longest, MAX_WRITING).total_seconds(),
+        GRACE.total_seconds(),
+        _FIRST_LOCK,
+        _LAST_LOCK,
+        _MAX_ADVISORY_LOCKS,
+    )
     async with database.driver() as connection:
-        rows = await connection.fetch(
-            _LOOK,
-            longest.total_seconds(),
-            min(longest, MAX_WRITING).total_seconds(),
-            GRACE.total_seconds(),
-            _FIRST_LOCK,
-            _LAST_LOCK,
-            _MAX_ADVISORY_LOCKS,
-        )
+        try:
+            rows = await connection.fetch(_LOOK, *arguments)
+        except asyncpg.OutOfMemoryError:
+            await connection.execute(_DROP_BALLAST)
+            rows = await connection.fetch(_LOOK, *arguments)
+        await connection.fetch(_TAKE_BALLAST, _BALLAST_LOCKS)
     return [
         Session(row["pid"], row["login"], row["seconds"], Verdict(row["verdict"]))
         for row in rows

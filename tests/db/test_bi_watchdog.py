@@ -131,15 +131,28 @@ async def locking(
     return session
 
 
-async def test_an_idle_session_that_fills_the_table_of_locks_is_ended(
+async def test_an_idle_session_that_has_filled_the_table_of_locks_is_ended(
     database: Database, locking: asyncpg.Connection, connection: asyncpg.Connection
 ) -> None:
-    await locking.fetch("SELECT count(pg_advisory_lock(n)) FROM generate_series(1, 9000) AS n")
+    # Nobody can connect any more when it is full: the service's pool is connected before.
+    assert await _verdicts(database, HOUR) == []
+    await store(connection, event("m1"))
+    with pytest.raises(asyncpg.OutOfMemoryError):
+        await locking.fetch(
+            "SELECT count(pg_advisory_lock(n)) FROM generate_series(1, 1000000) AS n"
+        )
+    with pytest.raises(asyncpg.OutOfMemoryError):
+        await store(connection, event("m2"))
     assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
-    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     async with asyncio.timeout(10):
-        while await connection.fetchval(locks):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        while True:
+            try:
+                await store(connection, event("m2"))
+            except asyncpg.OutOfMemoryError:  # it is still ending
+                await asyncio.sleep(0.01)
+            else:
+                break
+    assert await _verdicts(database, HOUR) == []
 
 
 @pytest.mark.parametrize("begun", ["", "BEGIN"])
