@@ -88,8 +88,8 @@ END AS signalled
 FROM verdicts WHERE verdict IS NOT NULL
 """
 
-#: To look takes 8 to 16 locks itself, of catalogs that the cluster shares: when the table of locks is
-#: full, it takes the place of what was kept for it since the last look by the same connection.
+#: To look takes 8 to 16 locks itself, of catalogs that the cluster shares: when the table of locks
+#: is full, they take the place of what the same connection has kept for it since its last look.
 _BALLAST_LOCKS: Final = 32
 _TAKE_BALLAST: Final = """
 SELECT pg_advisory_lock(pg_backend_pid(), n) FROM generate_series(1, $1::integer) AS n
