@@ -39,3 +39,11 @@ def test_numbers_in_what_cannot_be_read_are_found() -> None:
 def test_what_is_no_number_is_said_to_be_none(number: str) -> None:
     with pytest.raises(NotANumber):
         wanted_digits(number)
+
+
+def test_a_key_is_told_from_others_without_being_known() -> None:
+    first, second = KEYS.marks_of("+306912345678")
+    assert KEYS.ids == {first.key_id, second.key_id}
+    assert len(KEYS.ids) == 2
+    assert first.key_id not in first.key
+    assert ErasureKeys(["one-key"]).ids < KEYS.ids
