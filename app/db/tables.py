@@ -493,7 +493,11 @@ class ApiKeyRow(Row):
 
 
 class RetentionMarkRow(Row):
-    """How far in the feed's order a kind of removal has come, and when it last got there."""
+    """
+    How far in the feed's order a kind of removal has come, and when it last got there.
+
+    Of `removed …` it is the horizon: what was received before may have been removed.
+    """
 
     __tablename__ = "retention_marks"
 
@@ -516,7 +520,7 @@ class ErasedRecipientRow(Row):
 
 
 class ErasureStateRow(Row):
-    """Goes up with each change of `erased_recipients`, so that processes notice. One row."""
+    """Goes up when somebody was erased or something removed, so that processes notice. One row."""
 
     __tablename__ = "erasure_state"
 

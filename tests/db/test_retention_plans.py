@@ -5,9 +5,19 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from app.db.erasure import messages as erasure
-from app.db.retention import EVENTS, RAW, RAW_INBOUND, REPLIES, connections, walks
+from app.db.retention import (
+    EVENTS,
+    RAW,
+    RAW_INBOUND,
+    REPLIES,
+    connections,
+    reading_whole_tables,
+    sweeping,
+    walks,
+)
 from tests.db.test_feed_plans import GROW, MANY_ROWS, ROWS
 
 
@@ -53,6 +63,15 @@ async def test_the_chunks_of_removals_use_the_order_of_the_feed(
     connection: asyncpg.Connection, url: str
 ) -> None:
     await _assert_plans_read_chunks(connection, url, ROWS)
+
+
+async def test_whole_tables_are_read_by_plans_for_whole_tables(url: str) -> None:
+    ask = text("SELECT current_setting('enable_hashjoin'), current_setting('enable_seqscan')")
+    async with sweeping(url, name="tests") as database:
+        async with reading_whole_tables(database) as session:
+            assert (await session.execute(ask)).one() == ("on", "on")
+        async with database.writing() as session:
+            assert (await session.execute(ask)).one() == ("off", "off")
 
 
 @pytest.mark.slow
