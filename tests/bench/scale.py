@@ -15,7 +15,7 @@ from tests.bench import scale_analysts
 from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Group, Setting
 from tests.bench.scale_analysts import ANALYSTS, fold_all
-from tests.bench.scale_ingest import rates
+from tests.bench.scale_ingest import rates, warm_up
 from tests.bench.scale_reads import READS, latencies
 from tests.bench.scale_sides import Side, loaded
 from tests.bench.scale_sizes import sizes_of
@@ -23,6 +23,9 @@ from tests.bench.scale_sizes import sizes_of
 _INGEST: Final = "scale_ingest"
 _BYTES: Final = "scale_bytes"
 _SEED: Final = 1
+#: Events are stored for so many times as long as other things are measured.
+_TIMES: Final = 2
+_WARM_UP_TIMES: Final = 6
 
 
 async def measure(setting: Setting) -> Findings:
@@ -74,8 +77,9 @@ async def _read(setting: Setting, name: str, big: Side, small: Side) -> Findings
 
 async def _ingest(setting: Setting, big: Side, small: Side) -> Findings:
     setting.say("in turn: storing events")
+    await warm_up(big, small, seconds=_WARM_UP_TIMES * setting.seconds)
     found = [
-        await rates(big, small, f"round {number}", seconds=setting.seconds)
+        await rates(big, small, f"round {number}", seconds=_TIMES * setting.seconds)
         for number in range(setting.rounds)
     ]
     says = "events stored with much in the database ÷ with little"

@@ -31,6 +31,16 @@ class Rates(NamedTuple):
         return self.big / self.small
 
 
+async def warm_up(big: Side, small: Side, *, seconds: float) -> None:
+    """
+    Store events for so long that most pages have been written since the last checkpoint.
+
+    The first time a page is logged whole. A checkpoint comes every few minutes, here there was one
+    just now; the more there is in the database, the more pages there are.
+    """
+    await rates(big, small, "warm-up", seconds=seconds)
+
+
 async def rates(big: Side, small: Side, mark: str, *, seconds: float) -> Rates:
     """Store events of fresh campaigns for *seconds* each."""
     batches = (_batches(mark), _batches(mark))
