@@ -7,6 +7,7 @@ than half of what a request costs the server otherwise. Whatever is not as simpl
 through ASGI, where `CallbackReceiver` gives the same answers.
 """
 
+import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -54,9 +55,19 @@ class CallbackProtocol(HttpToolsProtocol):
         self._is_held = False
         self._held_body = b""
         self._exchange = _Exchange()
+        #: Since when the connection has had nothing to do; None while it has.
+        self._idle_since: float | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """What one read from the connection gave."""
+        self._idle_since = None
         super().data_received(data)
         if self._is_held and not self.transport.is_closing():  # the body is not all there yet
             self._let_go()
@@ -140,4 +151,30 @@ class CallbackProtocol(HttpToolsProtocol):
         self.transport.write(answer.encoded(headers, keep_alive=exchange.keep_alive))
         if not exchange.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """What uvicorn does after an answer."""
+        if self.pipeline or self.transport.is_closing():
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        # A timer is not set and cancelled for each request, which takes 2 µs: there is one, and
+        # when it rings it is looked for how long the connection has been idle.
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._set_idle_timer(self.timeout_keep_alive)
+
+    def _set_idle_timer(self, seconds: float) -> None:
+        self._idle_timer = self.loop.call_later(seconds, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None or self.transport.is_closing():
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._set_idle_timer(left)
+        else:
+            self.transport.close()

@@ -60,7 +60,7 @@ class FakeIntake:
 class Stage:
     """A uvicorn with the protocol, and connections to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_alive_seconds: int = 5) -> None:
         self.intake = FakeIntake()
         self.metrics = Metrics()
         receiver = CallbackReceiver(
@@ -81,6 +81,7 @@ class Stage:
             proxy_headers=False,
             access_log=False,
             timeout_graceful_shutdown=5,
+            timeout_keep_alive=keep_alive_seconds,
         )
         self.server = uvicorn.Server(config)
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -282,3 +283,29 @@ async def test_nonsense_after_the_headers_is_refused(stage: Stage) -> None:
     await connection.send(head + b"nonsense\r\n")
     assert (await connection.answer())[0] == 400
     assert stage.intake.put_directly == []
+
+
+async def test_a_connection_is_kept_as_long_as_it_is_used_and_closed_when_it_is_idle() -> None:
+    async with _serving(Stage(keep_alive_seconds=1)) as stage:
+        connection = await stage.connect()
+        started = asyncio.get_running_loop().time()
+        for _ in range(4):
+            await asyncio.sleep(0.4)
+            await connection.send(_post(b"{}"))
+            assert (await connection.answer())[0] == 200
+        assert asyncio.get_running_loop().time() - started > 1.5
+        assert len(stage.intake.put_directly) == 4
+        assert await connection.is_closed()
+
+
+async def test_a_connection_whose_answer_takes_long_is_not_idle() -> None:
+    async with _serving(Stage(keep_alive_seconds=1)) as stage:
+        connection = await stage.connect()
+        await connection.send(_post(b"{}"))
+        assert (await connection.answer())[0] == 200
+        stage.intake.gate.clear()
+        await connection.send(_post(b"{}"))
+        await asyncio.sleep(1.5)
+        stage.intake.gate.set()
+        assert (await connection.answer())[0] == 200
+        assert await connection.is_closed()
