@@ -7,12 +7,14 @@ than half of what a request costs the server otherwise. Whatever is not as simpl
 through ASGI, where `CallbackReceiver` gives the same answers.
 """
 
-import asyncio
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api.receiver import PREFIX, Answer, CallbackReceiver
+
+if TYPE_CHECKING:
+    import asyncio
 
 _PREFIX: Final = PREFIX.encode()
 
