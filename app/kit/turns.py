@@ -13,11 +13,17 @@ class Turns(Generic[T]):
     """
     Handles what is put in, in order: all of one turn of the event loop together, but no more than
     `max_items`. The rest has its turn after whatever else the loop has to do.
+
+    With `parts`, it is one of so many parts of what waits if that is more: the longer the queue,
+    the more of it has its turn, so that nothing waits for many more turns than there are parts.
     """
 
-    def __init__(self, handle: Callable[[Sequence[T]], object], *, max_items: int) -> None:
+    def __init__(
+        self, handle: Callable[[Sequence[T]], object], *, max_items: int, parts: int | None = None
+    ) -> None:
         self._handle = handle
         self._max_items = max_items
+        self._parts = parts
         self._items: deque[T] = deque()
 
     def __len__(self) -> int:
@@ -34,7 +40,9 @@ class Turns(Generic[T]):
         asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        items, mine = self._items, list(islice(self._items, self._max_items))
+        items = self._items
+        size = max(self._max_items, len(items) // self._parts) if self._parts else self._max_items
+        mine = list(islice(items, size))
         for _ in mine:
             items.popleft()
         if items:

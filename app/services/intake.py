@@ -35,6 +35,9 @@ MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
 #: long: a flush takes several of them. With all at once, 8192 connections that post without a pause
 #: had 4 % stored of what is stored otherwise.
 MAX_REFUSED_IN_TURN: Final = 64
+#: Of thousands who are to be refused more in a turn: turns can take 30 ms then, and all of them
+#: must have their answer before they hang up.
+_REFUSED_PARTS: Final = 16
 
 RETRY_AFTER_SECONDS: Final = 5
 
@@ -74,7 +77,9 @@ class Intake:
         #: instead of 33.
         self._unread: Turns[tuple[Body, Done]] = Turns(self._read, max_items=MAX_BATCH_ITEMS)
         self._unread_bytes = 0
-        self._refused: Turns[Done] = Turns(_refuse, max_items=MAX_REFUSED_IN_TURN)
+        self._refused: Turns[Done] = Turns(
+            _refuse, max_items=MAX_REFUSED_IN_TURN, parts=_REFUSED_PARTS
+        )
         self._batcher: Batcher[Sequence[Arrival], Receipt] = Batcher(
             self._flush,
             max_batch_items=MAX_BATCH_ITEMS,

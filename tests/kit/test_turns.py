@@ -29,6 +29,17 @@ async def test_more_than_fits_is_handled_in_order_in_turns_of_its_own() -> None:
     assert handled == [[0, 1], [2, 3], [4]]
 
 
+async def test_of_a_long_queue_a_part_has_its_turn() -> None:
+    handled: list[Sequence[int]] = []
+    turns = Turns(handled.append, max_items=2, parts=3)
+    for item in range(12):
+        turns.put(item)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [len(items) for items in handled] == [4, 2, 2, 2, 2]
+    assert [item for items in handled for item in items] == list(range(12))
+
+
 async def test_others_have_their_turn_in_between() -> None:
     order: list[object] = []
     turns = Turns(order.extend, max_items=1)
