@@ -181,8 +181,18 @@ async def _slow(url: str) -> None:
     await connection.close()
 
 
+#: As a terminal starts it: who runs the tests in the background may have some signals ignored.
+_PROGRAM = """
+import signal
+from app.cli import main
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
 def exporting(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401
-    program = [sys.executable, "-c", "from app.cli import main; main()", "export"]
+    program = [sys.executable, "-c", _PROGRAM, "export"]
     return subprocess.Popen(  # noqa: S603
         [*program, *map(str, arguments)], stderr=subprocess.PIPE, **options
     )
