@@ -98,7 +98,7 @@ def build_app(settings: Settings) -> ASGIApp:
         session,
         parts.metrics,
         ack_budget_seconds=settings.ack_budget_seconds,
-        screen=Screen(parts.erased, _retention(settings)),
+        screen=Screen(parts.erased, retention_of(settings)),
     )
     api: ASGIApp = _api(settings, parts, intake=intake)
     if settings.surface != "callbacks":
@@ -125,7 +125,8 @@ def _collect_garbage_rarely() -> None:
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
-def _retention(settings: Settings) -> Retention:
+def retention_of(settings: Settings) -> Retention:
+    """What *settings* say of how long everything is kept."""
     return retention_of_days(
         raw=settings.retention_raw_days,
         events=settings.retention_events_days,
@@ -182,7 +183,7 @@ def _bi_watch(settings: Settings, parts: Parts) -> BiWatch:
 
 
 def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
-    retaining = Retaining(settings.database_url, _retention(settings))
+    retaining = Retaining(settings.database_url, retention_of(settings))
     duties = [
         Duty("add partitions", _ADD_MONTHS_EVERY, retaining.add_months),
         Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold),
@@ -195,7 +196,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
         Duty("learn who was erased", _LEARN_EVERY, partial(parts.erased.refresh, parts.database)),
     ]
-    if not _retention(settings).is_unlimited:
+    if not retention_of(settings).is_unlimited:
         duties.append(Duty("remove what is too old", _RETAIN_EVERY, retaining.run_daily))
 
     @asynccontextmanager

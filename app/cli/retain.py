@@ -6,7 +6,8 @@ import typer
 from rich.table import Table
 
 from app.cli.running import console, current_database, database_url, loaded_settings, run, say
-from app.domain.retention import Retention, retention_of_days
+from app.domain.retention import Retention
+from app.main import retention_of
 from app.services.retention import Removed, Retaining
 from app.settings import Settings
 
@@ -28,7 +29,7 @@ def retain(
     Example: RECEIVER_RETENTION_EVENTS_DAYS=400 routee-receiver retain --dry-run
     """
     settings = loaded_settings()
-    retention = _retention(settings)
+    retention = retention_of(settings)
     if retention.is_unlimited:
         say("Everything is kept for ever: no RECEIVER_RETENTION_…_DAYS is set.")
         return
@@ -46,15 +47,6 @@ def _show(removed: Removed, what: str) -> None:
     for month in removed.months:
         table.add_row(f"all of {month.name}", f"{month.rows:,}", f"{month.bytes:,}")
     console.print(table)
-
-
-def _retention(settings: Settings) -> Retention:
-    return retention_of_days(
-        raw=settings.retention_raw_days,
-        events=settings.retention_events_days,
-        messages=settings.retention_messages_days,
-        inbound=settings.retention_inbound_days,
-    )
 
 
 async def _retain(settings: Settings, retention: Retention, *, dry_run: bool) -> Removed | None:
