@@ -61,21 +61,21 @@ WHERE id = $1
 #: callback; it is the least of those that its events name, and these are about to name this one.
 _BIND_MESSAGES: Final = """
 WITH unbound AS (
-    SELECT message_tracking_id FROM messages
-    WHERE message_tracking_id IN (
-        SELECT message_tracking_id FROM messages
+    SELECT message_key FROM messages
+    WHERE message_key IN (
+        SELECT message_key FROM messages
         WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
         UNION ALL
-        SELECT message_tracking_id FROM events
-        WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
+        SELECT message_key FROM packed_events
+        WHERE campaign_id = $1 AND campaign_tracking_id IS NULL AND form_id IS NULL
     )
-    ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
+    ORDER BY message_key FOR UPDATE
 ),
 bound AS (
     UPDATE messages m
     SET campaign_tracking_id = LEAST(m.campaign_tracking_id, $2), updated_at = now()
     FROM unbound u
-    WHERE m.message_tracking_id = u.message_tracking_id
+    WHERE m.message_key = u.message_key
         AND (m.campaign_tracking_id IS NULL OR m.campaign_tracking_id > $2)
     RETURNING old.campaign_tracking_id AS old_campaign, new.status
 )
@@ -89,8 +89,8 @@ FROM (
 GROUP BY campaign, status
 """
 _BIND_EVENTS: Final = """
-UPDATE events SET campaign_tracking_id = $2
-WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
+UPDATE packed_events SET campaign_tracking_id = $2
+WHERE campaign_id = $1 AND campaign_tracking_id IS NULL AND form_id IS NULL
 """
 _BIND_INBOUND: Final = """
 UPDATE inbound_messages SET campaign_tracking_id = $2

@@ -17,7 +17,9 @@ from uuid import UUID
 
 import asyncpg
 
-from app.db.payloads import compressed_all
+from app.db.forms import Forms, of_forms
+from app.db.message_keys import message_key, plain_id
+from app.db.payloads import PLAIN, compressed
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, EventIdentity, merged_event
 from app.domain.inbound_message import InboundMessage
 from app.domain.merge import greatest, least
@@ -49,8 +51,28 @@ def _unnest(columns: Sequence[str], *, first: int) -> str:
     return f"unnest({parameters}) AS given({', '.join(columns)})"
 
 
-_EVENT_COLUMNS: Final = DeliveryEvent._fields
-_MESSAGE_COLUMNS: Final = Message._fields
+#: Under what names the fields of an event, or of a message, are columns.
+_NAMED_OTHERWISE: Final = {"message_tracking_id": "message_key"}
+
+
+def _columns_of(fields: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_NAMED_OTHERWISE.get(field, field) for field in fields)
+
+
+EVENT_COLUMNS: Final = _columns_of(DeliveryEvent._fields)
+_GIVEN_COLUMNS: Final = (*EVENT_COLUMNS, "plain_id", "form_id")
+MESSAGE_COLUMNS: Final = (*_columns_of(Message._fields), "plain_id")
+#: What a packed event has in its form.
+FORM_COLUMNS: Final = (
+    "provider_status",
+    "detailed_status",
+    "description",
+    "campaign_tracking_id",
+    "sender",
+    "country",
+    "label",
+    "price",
+)
 _INBOUND_COLUMNS: Final = InboundMessage._fields
 
 #: Rows of ours that callbacks without a campaign id are bound to. FOR SHARE, so that learning the
@@ -74,7 +96,7 @@ _MERGED: Final = {
 _SET_MESSAGE: Final = ",\n        ".join(
     [
         f"{column} = CASE WHEN {_NEWER} THEN excluded.{column} ELSE m.{column} END"
-        for column in (*STATUS_COLUMNS, "status")
+        for column in STATUS_COLUMNS
     ]
     + [f"{column} = {merge}" for column, merge in _MERGED.items()]
 )
@@ -89,20 +111,54 @@ _EVENT_MERGES: Final = {
     "price": "GREATEST",
     "created_at": "LEAST",
 }
-_TELLING: Final = (
-    "({row}.provider_status, coalesce({row}.detailed_status, ''), coalesce({row}.description, ''))"
-)
-_TOLD_MORE: Final = f"{_TELLING.format(row='excluded')} > {_TELLING.format(row='e')}"
+
+
+def _of_form(column: str, row: str) -> str:
+    return f"(SELECT f.{column} FROM event_forms AS f WHERE f.id = {row}.form_id)"
+
+
+def _told(column: str, row: str) -> str:
+    """What *row*, packed or not, tells in *column*."""
+    if column in FORM_COLUMNS:
+        return f"coalesce({row}.{column}, {_of_form(column, row)})"
+    return f"{row}.{column}"
+
+
+def _telling(row: str) -> str:
+    return (
+        f"({_told('provider_status', row)}, coalesce({_told('detailed_status', row)}, ''),"
+        f" coalesce({_told('description', row)}, ''))"
+    )
+
+
+_TOLD_MORE: Final = f"{_telling('excluded')} > {_telling('e')}"
 _MERGED_EVENT: Final = {
-    column: f"{merge}(e.{column}, excluded.{column})" for column, merge in _EVENT_MERGES.items()
+    column: f"{merge}({_told(column, 'e')}, {_told(column, 'excluded')})"
+    for column, merge in _EVENT_MERGES.items()
 }
+#: A packed event that gets to tell something else is unpacked.
+_PAYLOAD: Final = f"""CASE
+            WHEN e.form_id IS NULL OR e.payload IS NULL THEN e.payload
+            ELSE form_payload(
+                {_of_form("skeleton", "e")},
+                CASE
+                    WHEN octet_length(e.message_key) = 16
+                    THEN encode(e.message_key, 'hex')::uuid::text
+                    ELSE convert_from(ltrim(e.message_key, '\\x00'::bytea), 'UTF8')
+                END,
+                e.recipient, e.occurred_at, e.created_at
+            )
+        END"""
 _SET_EVENT: Final = ",\n        ".join(
     [
-        f"{column} = CASE WHEN {_TOLD_MORE} THEN excluded.{column} ELSE e.{column} END"
+        f"{column} = CASE WHEN {_TOLD_MORE} THEN {_told(column, 'excluded')}"
+        f" ELSE {_told(column, 'e')} END"
         for column in ("provider_status", "detailed_status", "description")
     ]
     + [f"{column} = {merge}" for column, merge in _MERGED_EVENT.items()]
+    + ["form_id = NULL", f"payload = {_PAYLOAD}"]
 )
+_ORIGINAL: Final = "campaign_id", "recipient", "created_at"
 
 
 def _qualified(columns: Iterable[str], row: str) -> str:
@@ -133,6 +189,10 @@ def _time_of(*statuses: Status) -> str:
     return f"CASE WHEN status_key IN ({keys}) THEN {_KNOWN_TIME} END"
 
 
+def _packed_as(column: str) -> str:
+    return f"CASE WHEN form_id IS NULL THEN {column} END" if column in FORM_COLUMNS else column
+
+
 #: What a column of a message is, for one event of it, where it is not the event's own.
 _TOLD_BY_EVENT: Final = {
     "status_at": "occurred_at",
@@ -147,7 +207,10 @@ _TOLD_BY_EVENT: Final = {
 _FOLDED: Final = {
     column: f"{_AGGREGATE_OF_MERGE[merge]}({_TOLD_BY_EVENT.get(column, column)})"
     for column, merge in MERGES.items()
-} | {"campaign_id": "any_value(campaign_id)"}  # one batch has each message from one origin only
+} | {
+    "campaign_id": "any_value(campaign_id)",  # one batch has each message from one origin only
+    "plain_id": "any_value(plain_id)",
+}
 _STATUS_TOLD: Final = ", ".join(_TOLD_BY_EVENT.get(column, column) for column in STATUS_COLUMNS)
 _STATUS_ORDER: Final = ", ".join(
     f"coalesce({column}, '') DESC"
@@ -161,36 +224,41 @@ _STATUS_ORDER: Final = ", ".join(
 # messages are folded out of them here, which costs less than to send them too.
 APPEND_EVENTS: Final = f"""
 WITH {_SCOPE.format(parameter="$2")},
+-- A form may have gone since it was stored: then nothing is, and the events come again unpacked.
+usable AS (
+    SELECT count(*) = cardinality($3::bigint[]) AS are_all FROM event_forms
+    WHERE id = ANY($3) AND skeleton IS NOT NULL
+),
 told AS (
-    SELECT {_resolved(_EVENT_COLUMNS)}
+    SELECT {_resolved(_GIVEN_COLUMNS)}
     FROM unnest($1::callback_event[]) AS given
     LEFT JOIN scope ON scope.id = given.campaign_id
+    WHERE (SELECT are_all FROM usable)
 ),
 folded AS (
-    SELECT message_tracking_id,
+    SELECT message_key,
         (array_agg(ROW({_STATUS_TOLD})::message_standing ORDER BY {_STATUS_ORDER}))[1] AS standing,
         {", ".join(f"{merge} AS {column}" for column, merge in _FOLDED.items())}
     FROM told
-    GROUP BY message_tracking_id
+    GROUP BY message_key
 ),
 incoming AS (
-    SELECT message_tracking_id, (standing).*, {", ".join(_FOLDED)} FROM folded
+    SELECT message_key, (standing).*, {", ".join(_FOLDED)} FROM folded
 ),
 -- What came through a campaign's token, but is known to belong to another campaign: by the
 -- trackingIds, or by the tokens as long as a trackingId has not been learnt.
 strangers AS (
-    SELECT i.message_tracking_id
-    FROM incoming i JOIN messages m ON m.message_tracking_id = i.message_tracking_id
+    SELECT i.message_key
+    FROM incoming i JOIN messages m ON m.message_key = i.message_key
     WHERE i.campaign_id IS NOT NULL AND {_IS_OF_ANOTHER}
 ),
 upserted AS (
-    INSERT INTO messages AS m ({", ".join(_MESSAGE_COLUMNS)}, status)
-    SELECT {_qualified(_MESSAGE_COLUMNS, "i")},
-        CASE WHEN i.status_rank = 0 THEN 'UNKNOWN' ELSE i.status_key END
+    INSERT INTO messages AS m ({", ".join(MESSAGE_COLUMNS)})
+    SELECT {_qualified(MESSAGE_COLUMNS, "i")}
     FROM incoming i
-    WHERE i.message_tracking_id NOT IN (SELECT message_tracking_id FROM strangers)
-    ORDER BY i.message_tracking_id COLLATE "C"
-    ON CONFLICT (message_tracking_id) DO UPDATE SET
+    WHERE i.message_key NOT IN (SELECT message_key FROM strangers)
+    ORDER BY i.message_key
+    ON CONFLICT (message_key) DO UPDATE SET
         {_SET_MESSAGE},
         updated_at = now()
     WHERE {_NEWER}
@@ -210,20 +278,27 @@ deltas AS (
     HAVING sum(messages) <> 0
 ),
 stored AS (
-    INSERT INTO events AS e ({", ".join(_EVENT_COLUMNS)})
-    SELECT {", ".join(_EVENT_COLUMNS)}
+    INSERT INTO packed_events AS e ({", ".join(EVENT_COLUMNS)}, form_id)
+    SELECT {", ".join(map(_packed_as, EVENT_COLUMNS))}, form_id
     FROM told
     -- Counting what was upserted makes sure that all message rows are locked before.
     WHERE (SELECT count(*) FROM upserted) >= 0
-        AND message_tracking_id NOT IN (SELECT message_tracking_id FROM strangers)
-    ON CONFLICT (message_tracking_id, status_key, occurred_at) DO UPDATE SET
+        AND message_key NOT IN (SELECT message_key FROM strangers)
+    ON CONFLICT (message_key, status_key, occurred_at) DO UPDATE SET
         {_SET_EVENT}
-    WHERE {_TOLD_MORE}
-        OR ({_qualified(_MERGED_EVENT, "e")}) IS DISTINCT FROM ({", ".join(_MERGED_EVENT.values())})
+    WHERE (
+        e.form_id IS NULL OR e.form_id IS DISTINCT FROM excluded.form_id
+        OR ({_qualified(_ORIGINAL, "e")}) IS DISTINCT FROM ({_qualified(_ORIGINAL, "excluded")})
+    ) AND (
+        {_TOLD_MORE}
+        OR ({", ".join(_told(column, "e") for column in _MERGED_EVENT)})
+            IS DISTINCT FROM ({", ".join(_MERGED_EVENT.values())})
+    )
     RETURNING old.id IS NULL AS fresh
 )
 SELECT (SELECT count(*) FROM stored WHERE fresh) AS fresh,
-    (SELECT array_agg(message_tracking_id) FROM strangers) AS strangers
+    (SELECT array_agg(message_key) FROM strangers) AS strangers,
+    (SELECT are_all FROM usable) AS were_usable
 """
 
 APPEND_INBOUND: Final = f"""
@@ -235,7 +310,7 @@ incoming AS (
 ),
 strangers AS (
     SELECT i.identity
-    FROM incoming i JOIN messages m ON m.message_tracking_id = i.reference_tracking_id
+    FROM incoming i JOIN messages m ON m.message_key = message_key(i.reference_tracking_id)
     WHERE i.campaign_id IS NOT NULL AND {_IS_OF_ANOTHER}
 ),
 stored AS (
@@ -273,25 +348,41 @@ class Appended(NamedTuple):
 
 
 async def append_events(
-    connection: asyncpg.Connection, events: Sequence[DeliveryEvent]
+    connection: asyncpg.Connection,
+    events: Sequence[DeliveryEvent],
+    forms: Forms | None = None,
 ) -> Appended:
     """
     Make *events* and all that follows from them durable, in one transaction of one round trip.
 
-    All events of one message came through the same token, or none through any.
+    All events of one message came through the same token, or none through any. Those that are of
+    one of *forms* are packed; a form that is new takes a round trip of its own.
     """
     distinct = _distinct(events)
-    row = await connection.fetchrow(APPEND_EVENTS, _packed(distinct), _unnamed(distinct))
-    return _appended(row, [event.message_tracking_id for event in events])
+    ids: Sequence[int | None] = [None] * len(distinct)
+    if forms is not None:
+        ids = await forms.ids_of(connection, distinct)
+    row = await _append(connection, distinct, ids)
+    if forms is not None and not row["were_usable"]:
+        forms.forget_stored()
+        row = await _append(connection, distinct, [None] * len(distinct))
+    return _appended(row, [message_key(event.message_tracking_id) for event in events])
+
+
+async def _append(
+    connection: asyncpg.Connection, events: Sequence[DeliveryEvent], forms: Sequence[int | None]
+) -> asyncpg.Record:
+    (row,) = await connection.fetch(
+        APPEND_EVENTS, rows_of(events, forms), _unnamed(events), of_forms(forms)
+    )
+    return row
 
 
 async def append_inbound(
     connection: asyncpg.Connection, messages: Sequence[InboundMessage]
 ) -> Appended:
     """Make replies durable; one that is known already is absorbed."""
-    row = await connection.fetchrow(
-        APPEND_INBOUND, *zip(*_packed(messages), strict=True), _unnamed(messages)
-    )
+    row = await connection.fetchrow(APPEND_INBOUND, *_columns(messages), _unnamed(messages))
     return _appended(row, [message.identity for message in messages])
 
 
@@ -307,8 +398,8 @@ async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Qu
     )
 
 
-def _appended(row: asyncpg.Record | None, keys: Sequence[str] | Sequence[bytes]) -> Appended:
-    fresh, strangers = row or (0, None)
+def _appended(row: asyncpg.Record | None, keys: Sequence[bytes]) -> Appended:
+    fresh, strangers, *_ = row or (0, None)
     if not strangers:
         return Appended(fresh, frozenset())
     return Appended(fresh, frozenset(at for at, key in enumerate(keys) if key in strangers))
@@ -324,17 +415,30 @@ def _distinct(events: Sequence[DeliveryEvent]) -> list[DeliveryEvent]:
     return list(distinct.values())
 
 
-def _packed(records: Sequence[DeliveryEvent] | Sequence[InboundMessage]) -> list[tuple[Any, ...]]:
-    """
-    Their values, the payloads compressed; an empty one, that of an erased recipient, is none.
-
-    The last three of either kind are the payload's.
-    """
-    payloads = zip(*compressed_all(record.payload for record in records), strict=True)
+def rows_of(events: Sequence[DeliveryEvent], forms: Sequence[int | None]) -> list[tuple[Any, ...]]:
+    """*events* as rows of the type `callback_event`, packed where they have one of *forms*."""
     return [
-        (*record[:-3], stored or None, dictionary, record[-1])
-        for record, (stored, dictionary) in zip(records, payloads, strict=True)
+        (
+            message_key(event.message_tracking_id),
+            *event[1:-3],
+            *((b"", PLAIN) if form is not None else _stored(event.payload)),
+            event.payload_reserialised,
+            plain_id(event.message_tracking_id),
+            form,
+        )
+        for event, form in zip(events, forms, strict=True)
     ]
+
+
+def _stored(payload: bytes) -> tuple[bytes | None, int]:
+    """A payload and its dictionary. An empty one, that of an erased recipient, is none."""
+    stored, dictionary = compressed(payload)
+    return stored or None, dictionary
+
+
+def _columns(messages: Sequence[InboundMessage]) -> Iterable[tuple[Any, ...]]:
+    rows = ((*one[:-3], *_stored(one.payload), one.payload_reserialised) for one in messages)
+    return zip(*rows, strict=True)
 
 
 def _unnamed(records: Iterable[DeliveryEvent | InboundMessage]) -> list[UUID]:

@@ -14,6 +14,7 @@ from app.db.erasure.recipients import Erased, read_erased
 from app.db.erasure.replies import stored_identities
 from app.db.failures import Contended, ValuesRefused, translated
 from app.db.feed_epoch import keep_epoch
+from app.db.forms import Forms
 from app.db.ingest import Appended
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
@@ -37,13 +38,14 @@ _SESSION_SETTINGS: Final = {
 class IngestConnection:
     """What can be written on the callback path. Errors are those of `db.failures.translated`."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, forms: Forms) -> None:
         self._connection = connection
+        self._forms = forms
 
     async def append_events(self, events: Sequence[DeliveryEvent]) -> Appended:
         """See `ingest.append_events`."""
         with translated():
-            return await ingest.append_events(self._connection, events)
+            return await ingest.append_events(self._connection, events, self._forms)
 
     async def append_inbound(self, messages: Sequence[InboundMessage]) -> Appended:
         """See `ingest.append_inbound`."""
@@ -89,6 +91,7 @@ class IngestSession:
         }
         self._connect_seconds = statement_timeout_seconds
         self._connection: asyncpg.Connection | None = None
+        self._forms = Forms()
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[IngestConnection]:
@@ -105,8 +108,9 @@ class IngestSession:
         if connection is None or connection.is_closed():
             with translated():
                 connection = await self._connect()
+            self._forms.forget_stored()
         try:
-            yield IngestConnection(connection)
+            yield IngestConnection(connection, self._forms)
         except (ValuesRefused, Contended):
             self._take_back(connection)
             raise

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import defer
 
 from app.db.database import Database
+from app.db.message_keys import MessageKey
 from app.db.tables import EventRow, MessageRow
 from app.domain.event import UNKNOWN_TIME
 from app.domain.status import Status
@@ -106,9 +107,9 @@ async def find_message(database: Database, tracking_id: str) -> MessageRow | Non
 
 
 #: Columns, no objects of the ORM: 1.4 ms of CPU time for 100 messages instead of 2.0.
-_CURRENT: Final = select(
-    *(MessageRow.__table__.columns[name] for name in CurrentMessage._fields)
-).where(MessageRow.message_tracking_id == any_(bindparam("wanted", type_=ARRAY(Text))))
+_CURRENT: Final = select(*(getattr(MessageRow, name) for name in CurrentMessage._fields)).where(
+    MessageRow.message_tracking_id == any_(bindparam("wanted", type_=ARRAY(MessageKey)))
+)
 
 
 async def messages_of(

@@ -43,8 +43,10 @@ WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
 
 _EVENTS: Final = "SELECT count(*) FROM events"
 _SAMPLE: Final = """
-SELECT payload, payload_dictionary FROM events TABLESAMPLE SYSTEM (1) WHERE payload IS NOT NULL
-LIMIT 10000
+SELECT e.payload, e.payload_dictionary
+FROM (SELECT * FROM packed_events TABLESAMPLE SYSTEM (1) LIMIT 10000) AS s
+JOIN events AS e USING (message_key, status_key, occurred_at)
+WHERE e.payload IS NOT NULL
 """
 
 

@@ -27,7 +27,8 @@ _REDACTED: Final = ", ".join(
     f"{column} = regexp_replace({column}, :pattern, :pseudonym, 'g')" for column in _TEXTS
 )
 
-EventKey = tuple[str, str, datetime]
+#: The key of its message, its word for the status, its time.
+EventKey = tuple[bytes, str, datetime]
 
 
 class Replacement(NamedTuple):
@@ -55,20 +56,20 @@ class StoredEvent(NamedTuple):
 class Owned(NamedTuple):
     """A message to the number, or to a pseudonym of it."""
 
-    id: str
+    key: bytes
     is_known: bool
 
 
 _OWNED: Final = text("""
-SELECT message_tracking_id, recipient ~ :pattern FROM messages
+SELECT message_key, recipient ~ :pattern FROM messages
 WHERE recipient ~ :pattern OR recipient = ANY(CAST(:pseudonyms AS text[]))
 """)
 _QUOTING: Final = text(f"""
-SELECT message_tracking_id FROM messages WHERE concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
+SELECT message_key FROM messages WHERE concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """)
 #: Of `walked_events`.
 WALK: Final = text(f"""
-SELECT message_tracking_id, status_key, occurred_at, feed_epoch, xid, id, recipient,
+SELECT message_key, status_key, occurred_at, feed_epoch, xid, id, recipient,
     texts, payload, payload_dictionary
 FROM (
     SELECT *, concat_ws(' ', {_ALL_TEXTS}) AS texts,
@@ -85,24 +86,32 @@ WHERE bytes_before < {PAGE_BYTES}
 """)
 #: In the one order of message rows, and before the events: whoever writes those does so as well.
 _LOCK: Final = text("""
-SELECT 1 FROM messages WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
-ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
+SELECT 1 FROM messages WHERE message_key = ANY(CAST(:keys AS bytea[]))
+ORDER BY message_key FOR UPDATE
 """)
 _IS_OWN: Final = f"""
-message_tracking_id = ANY(CAST(:ids AS text[]))
+message_key = ANY(CAST(:keys AS bytea[]))
     AND concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """
+#: Of `events`, in which packed ones tell what they are told with.
 _IS_OWN_EVENT: Final = f"""
-message_tracking_id = ANY(CAST(:ids AS text[]))
+message_key = ANY(CAST(:keys AS bytea[]))
     AND (payload IS NOT NULL OR concat_ws(' ', {_ALL_TEXTS}) ~ :pattern)
 """
 _PARTITION: Final = "RETURNING CAST(CAST(tableoid AS regclass) AS text)"
+_UNPACKED: Final = ", ".join(
+    [f"{column} = regexp_replace(t.{column}, :pattern, :pseudonym, 'g')" for column in _TEXTS]
+    + ["campaign_tracking_id = t.campaign_tracking_id", "price = t.price", "form_id = NULL"]
+)
+_IS_TOLD: Final = """
+e.message_key = t.message_key AND e.status_key = t.status_key AND e.occurred_at = t.occurred_at
+"""
 _STATUS_KEY: Final = "regexp_replace(e.status_key, :pattern, :pseudonym, 'g')"
 #: It is a part of the key, and the event may have come again without the number meanwhile.
 _REDACTED_EVENT: Final = f"""
-payload = NULL, {_REDACTED}, status_key = {_STATUS_KEY} || CASE
+payload = NULL, {_UNPACKED}, status_key = {_STATUS_KEY} || CASE
     WHEN e.status_key ~ :pattern AND EXISTS (
-        SELECT FROM events o WHERE o.message_tracking_id = e.message_tracking_id
+        SELECT FROM packed_events o WHERE o.message_key = e.message_key
             AND o.status_key = {_STATUS_KEY} AND o.occurred_at = e.occurred_at
     ) THEN '-' || e.id ELSE '' END
 """
@@ -113,9 +122,10 @@ UPDATE messages SET
 WHERE {_IS_OWN} {_PARTITION}
 """)
 _OWN_EVENTS: Final = text(f"""
-UPDATE events e
-SET recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END, {_REDACTED_EVENT}
-WHERE {_IS_OWN_EVENT} {_PARTITION}
+UPDATE packed_events e
+SET recipient = CASE WHEN e.recipient IS NOT NULL THEN :pseudonym END, {_REDACTED_EVENT}
+FROM (SELECT * FROM events WHERE {_IS_OWN_EVENT}) AS t WHERE {_IS_TOLD}
+RETURNING CAST(CAST(e.tableoid AS regclass) AS text)
 """)
 _COUNT: Final = text(f"""
 SELECT 'events', count(*) FROM events WHERE {_IS_OWN_EVENT}
@@ -124,12 +134,15 @@ UNION ALL SELECT 'messages', count(*) FROM messages WHERE {_IS_OWN}
 _REDACT_MESSAGES: Final = text(f"""
 UPDATE messages SET {_REDACTED},
     status_key = regexp_replace(status_key, :pattern, :pseudonym, 'g')
-WHERE message_tracking_id = ANY(CAST(:ids AS text[])) {_PARTITION}
+WHERE message_key = ANY(CAST(:keys AS bytea[])) {_PARTITION}
 """)
 _REDACT_EVENT: Final = text(f"""
-UPDATE events e SET {_REDACTED_EVENT}
-WHERE message_tracking_id = :message AND status_key = :status AND occurred_at = :occurred_at
-{_PARTITION}
+UPDATE packed_events e SET {_REDACTED_EVENT}
+FROM (
+    SELECT * FROM events
+    WHERE message_key = :message AND status_key = :status AND occurred_at = :occurred_at
+) AS t
+WHERE {_IS_TOLD} RETURNING CAST(CAST(e.tableoid AS regclass) AS text)
 """)
 
 
@@ -146,8 +159,8 @@ async def messages_to(database: Database, wanted: Replacement) -> list[Owned]:
         return [Owned(*row) for row in await session.execute(_OWNED, wanted._asdict())]
 
 
-async def messages_quoting(database: Database, wanted: Replacement) -> list[str]:
-    """The ids of all messages that have the number somewhere else."""
+async def messages_quoting(database: Database, wanted: Replacement) -> list[bytes]:
+    """The keys of all messages that have the number somewhere else."""
     async with reading_whole_tables(database) as session:
         return list(await session.scalars(_QUOTING, {"pattern": wanted.pattern}))
 
@@ -164,29 +177,33 @@ async def walked_events(
     return [StoredEvent(tuple(row[:3]), Position(*row[3:6]), *row[6:]) for row in rows]
 
 
-async def count_known(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
+async def count_known(
+    database: Database, keys: Sequence[bytes], wanted: Replacement
+) -> Counter[str]:
     """How many rows of which table `make_unknown` would change."""
     async with database.reading() as session:
-        rows = await session.execute(_COUNT, {"ids": list(ids), "pattern": wanted.pattern})
+        rows = await session.execute(_COUNT, {"keys": list(keys), "pattern": wanted.pattern})
         return Counter({row[0]: int(row[1]) for row in rows})
 
 
-async def make_unknown(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
-    """Make the messages *ids*, those to the number, unknown; how many rows of which partition."""
-    given = {"ids": list(ids), **wanted._asdict()}
+async def make_unknown(
+    database: Database, keys: Sequence[bytes], wanted: Replacement
+) -> Counter[str]:
+    """Make the messages *keys*, those to the number, unknown; how many rows of which partition."""
+    given = {"keys": list(keys), **wanted._asdict()}
     async with database.writing() as session:
-        await session.execute(_LOCK, {"ids": list(ids)})
+        await session.execute(_LOCK, {"keys": list(keys)})
         messages = await _changed(session, _OWN_MESSAGES, given)
         return messages + await _changed(session, _OWN_EVENTS, given)
 
 
 async def redact_messages(
-    database: Database, ids: Sequence[str], wanted: Replacement
+    database: Database, keys: Sequence[bytes], wanted: Replacement
 ) -> Counter[str]:
     """Take the number out of what other messages quote; how many."""
-    given = {"ids": list(ids), **wanted._asdict()}
+    given = {"keys": list(keys), **wanted._asdict()}
     async with database.writing() as session:
-        await session.execute(_LOCK, {"ids": list(ids)})
+        await session.execute(_LOCK, {"keys": list(keys)})
         return await _changed(session, _REDACT_MESSAGES, given)
 
 
@@ -195,7 +212,7 @@ async def redact_events(
 ) -> Counter[str]:
     """Take the number, and the payloads with it, out of events of others; of which partitions."""
     async with database.writing() as session:
-        await session.execute(_LOCK, {"ids": [key[0] for key in keys]})
+        await session.execute(_LOCK, {"keys": [key[0] for key in keys]})
         changed: Counter[str] = Counter()
         for key in keys:
             changed += await _redact_event(session, key, wanted)

@@ -5,6 +5,7 @@ A row says with which dictionary (0: plain). The dictionaries ship with the code
 table `payload_dictionaries`; one that was released never changes and is never removed.
 """
 
-from app.db.payloads.codec import compressed, compressed_all, opened
+from app.db.payloads.codec import compressed, opened
+from app.db.payloads.dictionaries import PLAIN
 
-__all__ = ["compressed", "compressed_all", "opened"]
+__all__ = ["PLAIN", "compressed", "opened"]

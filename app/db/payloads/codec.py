@@ -1,7 +1,6 @@
 """Compressing and opening single payloads."""
 
 import threading
-from collections.abc import Iterable
 from typing import Final
 
 from zstandard import (
@@ -62,12 +61,6 @@ def compressed(body: bytes) -> tuple[bytes, int]:
         return body, PLAIN
     frame = _CODECS.compressor.compress(body)
     return (frame, CURRENT) if len(frame) < len(body) else (body, PLAIN)
-
-
-def compressed_all(bodies: Iterable[bytes]) -> tuple[list[bytes], list[int]]:
-    """`compressed` of each of *bodies*, as two columns."""
-    pairs = [compressed(body) for body in bodies]
-    return [stored for stored, _ in pairs], [dictionary for _, dictionary in pairs]
 
 
 def opened(stored: bytes, dictionary: int) -> bytes:

@@ -20,19 +20,19 @@ class Survey(NamedTuple):
 _QUERIES: Final = {
     "raw": {
         "payloads of events": "SELECT count(*), coalesce(sum(pg_column_size(payload)), 0)"
-        " FROM events WHERE payload IS NOT NULL AND received_at < :before",
+        " FROM packed_events WHERE payload IS NOT NULL AND received_at < :before",
         "payloads of inbound_messages": "SELECT count(*), coalesce(sum(pg_column_size(payload)), 0)"
         " FROM inbound_messages WHERE payload IS NOT NULL AND received_at < :before",
     },
     "events": {
         "events": "SELECT count(*), coalesce(sum(pg_column_size(e.*)), 0)"
-        " FROM events e WHERE received_at < :before",
+        " FROM packed_events e WHERE received_at < :before",
     },
     "messages": {
         # As far as can be seen before the events are gone.
         "messages": "SELECT count(*), coalesce(sum(pg_column_size(m.*)), 0)"
         " FROM messages m WHERE updated_at < :before AND NOT EXISTS (SELECT FROM events e"
-        " WHERE e.message_tracking_id = m.message_tracking_id AND e.received_at >= :events)",
+        " WHERE e.message_key = m.message_key AND e.received_at >= :events)",
     },
     "inbound": {
         "inbound_messages": "SELECT count(*), coalesce(sum(pg_column_size(i.*)), 0)"

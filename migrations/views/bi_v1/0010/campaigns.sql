@@ -1,0 +1,192 @@
+CREATE VIEW bi_v1.campaigns AS
+WITH counted AS (
+    SELECT
+        k.id,
+        sum(c.messages) AS messages,
+        sum(c.messages) FILTER (WHERE c.status = 'QUEUED') AS queued,
+        sum(c.messages) FILTER (WHERE c.status = 'SENT') AS sent,
+        sum(c.messages) FILTER (WHERE c.status = 'UNDELIVERED') AS undelivered,
+        sum(c.messages) FILTER (WHERE c.status = 'EXPIRED') AS expired,
+        sum(c.messages) FILTER (WHERE c.status = 'FAILED') AS failed,
+        sum(c.messages) FILTER (WHERE c.status = 'UNSENT') AS unsent,
+        sum(c.messages) FILTER (WHERE c.status = 'DELIVERED') AS delivered,
+        sum(c.messages) FILTER (WHERE c.status = 'SEEN') AS seen,
+        sum(c.messages) FILTER (WHERE c.status = 'UNKNOWN') AS unknown
+    FROM (
+        SELECT campaign_tracking_id AS campaign_key, status, messages FROM campaign_counts
+        UNION ALL
+        SELECT campaign_tracking_id, status, messages FROM campaign_count_deltas
+        UNION ALL
+        SELECT 'ours:' || campaign_id, status, 1
+        FROM messages
+        WHERE campaign_id IS NOT NULL AND campaign_tracking_id IS NULL
+    ) AS c
+    JOIN bi_campaign_keys AS k ON k.campaign_key = c.campaign_key
+    GROUP BY k.id
+),
+durations AS (
+    SELECT k.id, d.measure, d.bucket, sum(d.messages) AS messages
+    FROM (
+        SELECT campaign_key, measure, bucket, messages FROM bi_durations
+        UNION ALL
+        SELECT u.campaign_key, v.measure, v.bucket, u.messages
+        FROM bi_unfolded_messages AS u,
+            LATERAL (VALUES (1, u.deliver_bucket), (2, u.see_bucket)) AS v (measure, bucket)
+        WHERE v.bucket IS NOT NULL
+    ) AS d
+    JOIN bi_campaign_keys AS k ON k.campaign_key = d.campaign_key
+    GROUP BY k.id, d.measure, d.bucket
+    HAVING sum(d.messages) > 0
+),
+ranked AS (
+    SELECT
+        id, measure, bucket,
+        sum(messages) OVER (PARTITION BY id, measure ORDER BY bucket) AS up_to,
+        sum(messages) OVER (PARTITION BY id, measure) AS total
+    FROM durations
+),
+percentiles AS (
+    SELECT
+        id,
+        bi_seconds(min(bucket) FILTER (WHERE measure = 1 AND up_to >= 0.5 * total)) AS deliver_p50,
+        bi_seconds(min(bucket) FILTER (WHERE measure = 1 AND up_to >= 0.95 * total)) AS deliver_p95,
+        bi_seconds(min(bucket) FILTER (WHERE measure = 2 AND up_to >= 0.5 * total)) AS see_p50,
+        bi_seconds(min(bucket) FILTER (WHERE measure = 2 AND up_to >= 0.95 * total)) AS see_p95
+    FROM ranked
+    GROUP BY id
+),
+spent AS (
+    SELECT k.id, CASE WHEN sum(p.messages) > 0 THEN sum(p.price) END AS price
+    FROM (
+        SELECT campaign_key, price, messages FROM bi_spends
+        UNION ALL
+        SELECT campaign_key, price * messages, messages
+        FROM bi_unfolded_messages
+        WHERE price IS NOT NULL
+    ) AS p
+    JOIN bi_campaign_keys AS k ON k.campaign_key = p.campaign_key
+    GROUP BY k.id
+),
+replied AS (
+    SELECT k.id, sum(r.replies)::bigint AS replies
+    FROM (
+        SELECT coalesce(campaign_tracking_id, 'ours:' || campaign_id) AS campaign_key, 1 AS replies
+        FROM inbound_messages
+        WHERE campaign_tracking_id IS NOT NULL OR reference_tracking_id IS NULL
+        UNION ALL
+        SELECT
+            coalesce(
+                m.campaign_tracking_id, 'ours:' || coalesce(m.campaign_id, i.campaign_id)
+            ),
+            1
+        FROM inbound_messages AS i
+        LEFT JOIN LATERAL (
+            SELECT campaign_tracking_id, campaign_id FROM messages
+            WHERE message_key = message_key(i.reference_tracking_id)
+            OFFSET 0 -- one after the other: there are few replies beside the messages
+        ) AS m ON true
+        WHERE i.campaign_tracking_id IS NULL AND i.reference_tracking_id IS NOT NULL
+        UNION ALL
+        SELECT campaign_key, replies FROM bi_removed_replies
+    ) AS r
+    JOIN bi_campaign_keys AS k ON k.campaign_key = r.campaign_key
+    GROUP BY k.id
+)
+SELECT
+    c.id,
+    c.tracking_id,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN c.name
+        ELSE bi_v1.masked_text(c.name)
+    END AS name,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN c.label
+        ELSE bi_v1.masked_text(c.label)
+    END AS label,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN s.sender
+        ELSE bi_v1.masked_text(s.sender)
+    END AS sender,
+    c.submission,
+    c.billing,
+    c.cost,
+    o.price,
+    c.created_at,
+    coalesce(
+        bi_told_time(c.answer, 'scheduledDate'), bi_told_time(c.request, 'scheduledDate')
+    ) AS scheduled_at,
+    c.expected_messages,
+    coalesce(n.messages, 0)::bigint AS messages,
+    coalesce(n.queued, 0)::bigint AS queued,
+    coalesce(n.sent, 0)::bigint AS sent,
+    coalesce(n.undelivered, 0)::bigint AS undelivered,
+    coalesce(n.expired, 0)::bigint AS expired,
+    coalesce(n.failed, 0)::bigint AS failed,
+    coalesce(n.unsent, 0)::bigint AS unsent,
+    coalesce(n.delivered, 0)::bigint AS delivered,
+    coalesce(n.seen, 0)::bigint AS seen,
+    coalesce(n.unknown, 0)::bigint AS unknown,
+    (coalesce(n.delivered, 0) + coalesce(n.seen, 0))::bigint AS delivered_or_seen,
+    round((coalesce(n.delivered, 0) + coalesce(n.seen, 0)) / nullif(n.messages, 0), 6)
+        AS delivery_rate,
+    round(
+        coalesce(n.seen, 0) / nullif(coalesce(n.delivered, 0) + coalesce(n.seen, 0), 0), 6
+    ) AS seen_rate,
+    round(
+        (coalesce(n.undelivered, 0) + coalesce(n.expired, 0) + coalesce(n.failed, 0)
+            + coalesce(n.unsent, 0)) / nullif(n.messages, 0),
+        6
+    ) AS failure_rate,
+    p.deliver_p50 AS seconds_to_deliver_p50,
+    p.deliver_p95 AS seconds_to_deliver_p95,
+    p.see_p50 AS seconds_to_see_p50,
+    p.see_p95 AS seconds_to_see_p95,
+    coalesce(r.replies, 0) AS replies
+FROM campaigns AS c
+CROSS JOIN LATERAL (
+    SELECT coalesce(
+        bi_told(c.answer, 'senderInfoName'),
+        (
+            SELECT m.sender FROM messages AS m
+            WHERE m.campaign_tracking_id = c.tracking_id
+            ORDER BY m.message_key LIMIT 1
+        )
+    ) AS sender
+) AS s
+LEFT JOIN counted AS n ON n.id = c.id
+LEFT JOIN percentiles AS p ON p.id = c.id
+LEFT JOIN spent AS o ON o.id = c.id
+LEFT JOIN replied AS r ON r.id = c.id;
+
+COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status. What retention removes stays counted, but for two things: messages of a campaign without a tracking_id, and replies that name no campaign and outlast the message they answer. A message of which something is told after it was removed counts again.';
+COMMENT ON COLUMN bi_v1.campaigns.id IS 'Our id of the campaign; what the other views call campaign_id.';
+COMMENT ON COLUMN bi_v1.campaigns.tracking_id IS 'Routee''s id of the campaign; NULL until Routee or a callback has told it.';
+COMMENT ON COLUMN bi_v1.campaigns.name IS 'The name at Routee; NULL for a campaign that was not launched here.';
+COMMENT ON COLUMN bi_v1.campaigns.label IS 'The label that the launch asked for; NULL without one, or when the campaign was not launched here.';
+COMMENT ON COLUMN bi_v1.campaigns.sender IS 'The Viber sender: as Routee named it in its answer, else that of the campaign''s first message by id, of those that are still there. NULL while neither is known.';
+COMMENT ON COLUMN bi_v1.campaigns.submission IS 'How far launching has come: launching, launched, rejected, unconfirmed, cancelled; observed: not launched here.';
+COMMENT ON COLUMN bi_v1.campaigns.billing IS 'How Routee charges: transactional, promotional or session; NULL when the campaign was not launched here.';
+COMMENT ON COLUMN bi_v1.campaigns.cost IS 'The cost that Routee''s answer to the launch named, in the currency of the Routee account. An estimate before delivery, not the invoice.';
+COMMENT ON COLUMN bi_v1.campaigns.price IS 'What its messages cost so far: the sum of messages.price, in the currency of the Routee account. NULL while no price was told of any.';
+COMMENT ON COLUMN bi_v1.campaigns.created_at IS 'When the campaign was first known here.';
+COMMENT ON COLUMN bi_v1.campaigns.scheduled_at IS 'For when it was scheduled; NULL when it was to be sent at once, or was not launched here.';
+COMMENT ON COLUMN bi_v1.campaigns.expected_messages IS 'How many messages Routee said it would send; NULL when that is not known. More than messages as long as recipients are awaited.';
+COMMENT ON COLUMN bi_v1.campaigns.messages IS 'Number of messages of which at least one callback came.';
+COMMENT ON COLUMN bi_v1.campaigns.queued IS 'Number of messages that are accepted by Routee, or are being sent again, now.';
+COMMENT ON COLUMN bi_v1.campaigns.sent IS 'Number of messages that were handed to Viber, and of which nothing further is known.';
+COMMENT ON COLUMN bi_v1.campaigns.undelivered IS 'Number of messages that Viber could not deliver.';
+COMMENT ON COLUMN bi_v1.campaigns.expired IS 'Number of messages whose time to live ran out.';
+COMMENT ON COLUMN bi_v1.campaigns.failed IS 'Number of messages that failed at Routee or Viber.';
+COMMENT ON COLUMN bi_v1.campaigns.unsent IS 'Number of messages that were never sent: the balance was too low.';
+COMMENT ON COLUMN bi_v1.campaigns.delivered IS 'Number of messages that are delivered and not known to be seen. For all that arrived use delivered_or_seen.';
+COMMENT ON COLUMN bi_v1.campaigns.seen IS 'Number of messages that the recipient has seen.';
+COMMENT ON COLUMN bi_v1.campaigns.unknown IS 'Number of messages whose current status is a word that is not known here.';
+COMMENT ON COLUMN bi_v1.campaigns.delivered_or_seen IS 'Number of messages that arrived: delivered + seen.';
+COMMENT ON COLUMN bi_v1.campaigns.delivery_rate IS 'delivered_or_seen / messages, 0 to 1; NULL without messages. Recipients still awaited are not in it.';
+COMMENT ON COLUMN bi_v1.campaigns.seen_rate IS 'seen / delivered_or_seen, 0 to 1: of what arrived, how much was seen; NULL when nothing arrived. Viber does not tell of every message that it was seen.';
+COMMENT ON COLUMN bi_v1.campaigns.failure_rate IS '(undelivered + expired + failed + unsent) / messages, 0 to 1; NULL without messages.';
+COMMENT ON COLUMN bi_v1.campaigns.seconds_to_deliver_p50 IS 'Half of the messages with known times were delivered within so many seconds of being queued (sent, or created, where no such time is known). Off by 5 % or 1 ms at most: a logarithmic histogram. Messages whose times contradict each other are left out.';
+COMMENT ON COLUMN bi_v1.campaigns.seconds_to_deliver_p95 IS 'As seconds_to_deliver_p50, for 95 % of the messages.';
+COMMENT ON COLUMN bi_v1.campaigns.seconds_to_see_p50 IS 'Half of the messages that were seen were seen within so many seconds of their delivery. Off by 5 % or 1 ms at most. Messages not seen are not in it.';
+COMMENT ON COLUMN bi_v1.campaigns.seconds_to_see_p95 IS 'As seconds_to_see_p50, for 95 % of the messages that were seen.';
+COMMENT ON COLUMN bi_v1.campaigns.replies IS 'Number of replies: those that name the campaign, and those that answer a message of it. Removed ones stay counted; one that names no campaign is not counted while the message that it answers is not there.';

@@ -1,0 +1,78 @@
+-- In two parts, so that a condition on occurred_at reaches the months that it is about. The id is
+-- that of the message, as a condition on it reaches an index there.
+CREATE VIEW bi_v1.message_events AS
+SELECT
+    e.id,
+    m.message_tracking_id,
+    CASE WHEN e.campaign_tracking_id IS NULL THEN e.campaign_id ELSE c.id END AS campaign_id,
+    e.campaign_tracking_id,
+    e.occurred_at,
+    e.received_at,
+    e.created_at,
+    CASE WHEN e.status_rank = 0 THEN 'UNKNOWN' ELSE e.status_key END AS status,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.provider_status
+        ELSE bi_v1.masked_text(e.provider_status)
+    END AS provider_status,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.detailed_status
+        ELSE bi_v1.masked_text(e.detailed_status)
+    END AS detailed_status,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.description
+        ELSE bi_v1.masked_text(e.description)
+    END AS description,
+    CASE e.source WHEN 0 THEN 'callback' WHEN 1 THEN 'tracking' ELSE 'other' END AS source,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.recipient
+        ELSE bi_v1.masked_number(e.recipient)
+    END AS recipient,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.sender
+        ELSE bi_v1.masked_text(e.sender)
+    END AS sender,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.country
+        ELSE bi_v1.masked_text(e.country)
+    END AS country,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN e.label
+        ELSE bi_v1.masked_text(e.label)
+    END AS label,
+    e.price
+FROM (
+    SELECT
+        id, message_key, campaign_id, campaign_tracking_id, occurred_at, received_at,
+        created_at, status_rank, status_key, provider_status, detailed_status, description, source,
+        recipient, sender, country, label, price
+    FROM events
+    WHERE occurred_at <> '1970-01-01T00:00:00Z'::timestamptz
+    UNION ALL
+    SELECT
+        id, message_key, campaign_id, campaign_tracking_id, NULL, received_at,
+        created_at, status_rank, status_key, provider_status, detailed_status, description, source,
+        recipient, sender, country, label, price
+    FROM events
+    WHERE occurred_at = '1970-01-01T00:00:00Z'::timestamptz
+) AS e
+LEFT JOIN campaigns AS c ON c.tracking_id = e.campaign_tracking_id
+LEFT JOIN messages AS m ON m.message_key = e.message_key;
+
+COMMENT ON VIEW bi_v1.message_events IS 'One row for each stored event: a message reached a status at a time. Repetitions of a callback are one event. Events are removed by retention before messages are.';
+COMMENT ON COLUMN bi_v1.message_events.id IS 'Our id of the event, in the order of storing, nearly.';
+COMMENT ON COLUMN bi_v1.message_events.message_tracking_id IS 'bi_v1.messages.tracking_id of the message.';
+COMMENT ON COLUMN bi_v1.message_events.campaign_id IS 'bi_v1.campaigns.id of the campaign that the event names, or through whose callback URL it came.';
+COMMENT ON COLUMN bi_v1.message_events.campaign_tracking_id IS 'Routee''s id of that campaign; NULL when the event does not tell it, although another of the same message may.';
+COMMENT ON COLUMN bi_v1.message_events.occurred_at IS 'When the status was reached, by Routee''s clock; NULL when Routee told no time. Conditions on it are cheap.';
+COMMENT ON COLUMN bi_v1.message_events.received_at IS 'When it was first received here.';
+COMMENT ON COLUMN bi_v1.message_events.created_at IS 'When Routee created the message, by its own word.';
+COMMENT ON COLUMN bi_v1.message_events.status IS 'The status that was reached; UNKNOWN for a word that is not known here.';
+COMMENT ON COLUMN bi_v1.message_events.provider_status IS 'The status in Routee''s own spelling.';
+COMMENT ON COLUMN bi_v1.message_events.detailed_status IS 'Routee''s reason in short.';
+COMMENT ON COLUMN bi_v1.message_events.description IS 'Routee''s reason in a sentence, telephone numbers in it masked unless the role is a member of bi_reader_pii.';
+COMMENT ON COLUMN bi_v1.message_events.source IS 'callback: Routee posted it; tracking: Routee was asked.';
+COMMENT ON COLUMN bi_v1.message_events.recipient IS 'The number the message went to, masked to its last three digits unless the role is a member of bi_reader_pii.';
+COMMENT ON COLUMN bi_v1.message_events.sender IS 'The Viber sender.';
+COMMENT ON COLUMN bi_v1.message_events.country IS 'The recipient''s country as Routee spells it.';
+COMMENT ON COLUMN bi_v1.message_events.label IS 'The label of the campaign as this event repeats it.';
+COMMENT ON COLUMN bi_v1.message_events.price IS 'The price of the message by this event, in the currency of the Routee account. Do not add it up over events: each repeats it.';
