@@ -13,6 +13,8 @@ import pytest
 
 from app.db.database import migrate_database
 from app.db.embedded import EmbeddedPostgres
+from app.db.payloads import opened
+from tests.promises.load import Callback
 from tests.promises.stage import Postgres, Service
 
 StartService = Callable[..., Awaitable[Service]]
@@ -106,12 +108,17 @@ class Look:
         """The one number that *query* gives."""
         return int(await (await self.connection()).fetchval(query))
 
-    async def stored(self) -> set[tuple[str, str]]:
-        """Each event by its message and status."""
+    async def stored(self) -> set[Callback]:
+        """Each event by its message and status, with the payload as a reader gets it."""
         rows = await (await self.connection()).fetch(
-            "SELECT message_tracking_id, status_key FROM events"
+            "SELECT message_tracking_id, status_key, payload, payload_dictionary FROM events"
         )
-        return {(row[0], row[1]) for row in rows}
+        return {Callback((row[0], row[1]), opened(row[2] or b"", row[3])) for row in rows}
+
+    async def packs_some(self) -> bool:
+        """Whether there are events of both kinds, packed and as they came."""
+        packed = await self.number("SELECT count(form_id) FROM packed_events")
+        return 0 < packed < await self.number("SELECT count(*) FROM packed_events")
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """The counts as readers see them: what is folded and what is not yet."""

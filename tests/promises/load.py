@@ -6,13 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import NamedTuple
+from uuid import NAMESPACE_OID, uuid5
+
+from app.sandbox.payloads import iso
 
 HOST = "127.0.0.1"
 #: Routee hangs up then.
 PATIENCE_SECONDS = 2.0
 _GIVE_UP_SECONDS = 20.0
 _START = datetime(2026, 3, 1, tzinfo=UTC)
+_NUMBER = "+306912345678"
 _STATUSES = ("QUEUED", "SENT", "DELIVERED", "SEEN")
 
 Identity = tuple[str, str]
@@ -26,27 +31,44 @@ class Callback(NamedTuple):
 
 
 def callback(
-    message: str, status: str = "DELIVERED", *, campaign: str | None = "campaign", days: int = 0
+    message: str,
+    status: str = "DELIVERED",
+    *,
+    campaign: str | None = "campaign",
+    days: int = 0,
+    place: int = 0,
 ) -> Callback:
-    """What Routee posts about *message*."""
+    """
+    What Routee posts about *message*.
+
+    Of many that are alike each has a *place*, and with it times of its own; every second one has a
+    text of its own as well, so that it cannot be packed.
+    """
+    created_at = _START + timedelta(milliseconds=place)
     document = {
         "trackingId": message,
         "campaignTrackingId": campaign,
-        "to": "+306912345678",
+        "to": _NUMBER,
         "from": "Shop",
         "country": "GR",
-        "status": {"name": status, "updatedDate": (_START + timedelta(days=days)).isoformat()},
+        "status": {"name": status, "updatedDate": iso(created_at + timedelta(days=days))},
+        "body": {"text": f"Dear customer {place}" if place % 2 else "Dear customer"},
         "label": "spring",
         "price": 0.035,
-        "createdAt": _START.isoformat(),
+        "createdAt": iso(created_at),
     }
     return Callback((message, status), json.dumps(document).encode())
+
+
+def changed(one: Callback, **changes: object) -> Callback:
+    """*one* with other members."""
+    return one._replace(body=json.dumps(json.loads(one.body) | changes).encode())
 
 
 def reply(message: str, text: str) -> Callback:
     """What Routee posts when the recipient of *message* answers."""
     document = {
-        "from": "+306912345678",
+        "from": _NUMBER,
         "to": "Shop",
         "message": text,
         "sentDate": _START.isoformat(),
@@ -59,18 +81,19 @@ def reply(message: str, text: str) -> Callback:
 def stories(mark: str, messages: int, *, campaigns: int = 1) -> list[Callback]:
     """The whole life of some messages, spread over some campaigns."""
     return [
-        callback(f"{mark}-{at}", status, campaign=f"{mark}-c{at % campaigns}", days=days)
+        callback(f"{mark}-{at}", status, campaign=f"{mark}-c{at % campaigns}", days=days, place=at)
         for at in range(messages)
         for days, status in enumerate(_STATUSES)
     ]
 
 
 def endless(mark: str) -> Iterator[Callback]:
-    """One message after the other, without end."""
-    at = 0
-    while True:
-        yield callback(f"{mark}-{at}")
-        at += 1
+    """One message after the other, each to another recipient, without end."""
+    for at in count():
+        message = f"{mark}-{at}"
+        if at % 3:  # as Routee gives them
+            message = str(uuid5(NAMESPACE_OID, message))
+        yield changed(callback(message, days=1, place=at), to=f"+3069{at:08}")
 
 
 class Answer(NamedTuple):
@@ -124,9 +147,9 @@ class Sender:
         await self.send(callbacks, until=lambda: time.monotonic() >= end)
 
     @property
-    def acknowledged(self) -> set[Identity]:
+    def acknowledged(self) -> set[Callback]:
         """What was answered 200."""
-        return {answer.callback.identity for answer in self.answers if answer.status == 200}
+        return {answer.callback for answer in self.answers if answer.status == 200}
 
     @property
     def statuses(self) -> set[int]:

@@ -7,21 +7,24 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 
 from app.db.embedded import EmbeddedPostgres
 from app.db.embedded.pid_file import find_pid_file
-from tests.promises.load import HOST, Sender
+from tests.promises.load import HOST, Callback, Sender
 
 SECRET = "secret-of-all-callbacks-0123456789abcdef"
 SIGNING_KEY = "key-that-signs-the-tokens-0123456789abcdef"
 #: What the server logs in each worker.
 _STARTED = "Application startup complete"
 _PATIENCE_SECONDS = 30.0
+#: So many callbacks are acknowledged before something is done to the service: a load in full flow,
+#: on any machine, and enough for some to be packed.
+FLOWING_ITEMS = 100
 
 
 class Postgres:
@@ -173,6 +176,35 @@ async def eventually(
     async with asyncio.timeout(within_seconds):
         while not await holds():  # noqa: ASYNC110 (what it looks at tells nobody)
             await asyncio.sleep(0.05)
+
+
+async def answers(
+    sender: Sender,
+    status: int,
+    *,
+    items: int = 1,
+    within_seconds: float = _PATIENCE_SECONDS,
+) -> None:
+    """Return once so many more of its callbacks are answered *status*."""
+    seen = len(sender.answers)
+
+    async def _are() -> bool:
+        return sum(answer.status == status for answer in sender.answers[seen:]) >= items
+
+    await eventually(_are, within_seconds=within_seconds)
+
+
+@asynccontextmanager
+async def posting(sender: Sender, callbacks: Iterable[Callback]) -> AsyncIterator[None]:
+    """Post *callbacks* from before the block until its end; it begins when they flow."""
+    enough = asyncio.Event()
+    task = asyncio.create_task(sender.send(callbacks, until=enough.is_set))
+    try:
+        await answers(sender, 200, items=FLOWING_ITEMS)
+        yield
+    finally:
+        enough.set()
+        await task
 
 
 def free_port() -> int:

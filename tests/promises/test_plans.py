@@ -5,7 +5,8 @@ import re
 import asyncpg
 import pytest
 
-from app.db import binding, ingest
+from app.db import binding, forms, ingest
+from app.db.forms import Forms
 from app.db.ingest import append_events
 from app.db.ingest_session import IngestSession
 from app.domain.event import DeliveryEvent
@@ -40,6 +41,7 @@ async def _explained(connection: asyncpg.Connection, name: str, statement: str) 
 
 
 async def _assert_plans_scan_nothing(url: str, messages: int) -> None:
+    known = Forms()
     session = IngestSession(url, statement_timeout_seconds=60)
     async with session.connected() as lent:
         connection = lent._connection
@@ -47,18 +49,23 @@ async def _assert_plans_scan_nothing(url: str, messages: int) -> None:
         await append_events(connection, _events(0, 1))
         plans = {
             "events": await _explained(connection, "events_first", ingest.APPEND_EVENTS),
+            "forms": await _explained(connection, "forms_first", forms._REGISTER),
             "inbound": await _explained(connection, "inbound_first", ingest.APPEND_INBOUND),
             "binding": await _explained(connection, "bind_first", binding._BIND_MESSAGES),
         }
         for first in range(1, messages, _CHUNK):
-            await append_events(connection, _events(first, min(_CHUNK, messages - first)))
+            events = _events(first, min(_CHUNK, messages - first))
+            await append_events(connection, events, known)
+        packed = "SELECT count(*) FROM packed_events WHERE form_id IS NOT NULL"
+        assert await connection.fetchval(packed) > messages / 10
         await connection.execute("ANALYZE")
         plans |= {
             "events, grown": await _explained(connection, "events", ingest.APPEND_EVENTS),
+            "forms, grown": await _explained(connection, "forms", forms._REGISTER),
             "inbound, grown": await _explained(connection, "inbound", ingest.APPEND_INBOUND),
             "binding, grown": await _explained(connection, "binding", binding._BIND_MESSAGES),
         }
-        await _assert_a_batch_touches_few_pages(connection, messages)
+        await _assert_a_batch_touches_few_pages(connection, known, messages)
     await session.close()
     for name, plan in plans.items():
         assert "Seq Scan" not in plan, f"{name}\n{plan}"
@@ -66,15 +73,19 @@ async def _assert_plans_scan_nothing(url: str, messages: int) -> None:
         assert "messages_pkey" in plans[name], plans[name]
         assert "campaigns_pkey" in plans[name], plans[name]
     for name in ("events", "events, grown"):
-        assert "Conflict Arbiter Indexes: events_" in plans[name], plans[name]
+        assert "Conflict Arbiter Indexes: packed_events_pkey" in plans[name], plans[name]
+    for name in ("events", "events, grown", "forms", "forms, grown"):
+        assert "event_forms_pkey" in plans[name], plans[name]
 
 
-async def _assert_a_batch_touches_few_pages(connection: asyncpg.Connection, messages: int) -> None:
+async def _assert_a_batch_touches_few_pages(
+    connection: asyncpg.Connection, known: Forms, messages: int
+) -> None:
     """The statistics of what was really read, whatever a plan says."""
     seen = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_xact_user_tables"
     async with connection.transaction():
         before = await connection.fetchval(seen)
-        await append_events(connection, _events(messages // 2, 100))
+        await append_events(connection, _events(messages // 2, 100), known)
         assert await connection.fetchval(seen) == before
 
 

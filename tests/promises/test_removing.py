@@ -10,18 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from app.db.erasure import messages as stored
+from app.db.erasure import messages as stored_messages
 from app.db.feed import StatusItem
 from app.db.feed_places import newest_position
 from app.db.payloads import opened
 from app.domain.erasure import ErasureKeys
 from app.domain.retention import retention_of_days
+from app.sandbox.payloads import iso
 from app.services.erasure import Erasing
 from app.services.retention import Retaining
 from tests.db.feed_stage import Reader, feed_database, names
 from tests.promises.conftest import Look, StartService
-from tests.promises.load import Callback, Sender, callback, endless, reply, stories
-from tests.promises.stage import SIGNING_KEY, Postgres, Service, eventually
+from tests.promises.load import Callback, Sender, callback, changed, endless, reply, stories
+from tests.promises.stage import (
+    FLOWING_ITEMS,
+    SIGNING_KEY,
+    Postgres,
+    Service,
+    answers,
+    eventually,
+    posting,
+)
 from tests.services.erased_stage import digits_in, everything, everything_in_a_dump
 
 DIGITS = "306912345678"
@@ -32,28 +41,24 @@ CONNECTIONS = 32
 OLD_MESSAGES = 500
 MANY_OLD_MESSAGES = 20_000
 _PUT_BACK = """
-UPDATE events SET received_at = now() - interval '200 days';
+UPDATE packed_events SET received_at = now() - interval '200 days';
 UPDATE messages SET updated_at = now() - interval '200 days'
 """
 RETENTION = retention_of_days(raw=50, events=50, messages=50, inbound=50)
 _THEIRS = "SELECT count(*) FROM messages WHERE recipient LIKE 'erased:%'"
 
 
-def _changed(one: Callback, **changes: object) -> Callback:
-    return one._replace(body=json.dumps(json.loads(one.body) | changes).encode())
-
-
 def _to_many(mark: str) -> Iterator[Callback]:
     """One message after the other, to one recipient after the other."""
     for one, recipient in zip(endless(mark), cycle(RECIPIENTS), strict=False):
-        yield _changed(one, to=recipient)
+        yield changed(one, to=recipient)
 
 
 def _of_now(mark: str) -> Iterator[Callback]:
     """What happened a moment ago, in this month and not in that of the old messages."""
     for one in endless(mark):
-        status = {"name": "DELIVERED", "updatedDate": datetime.now(UTC).isoformat()}
-        yield _changed(one, status=status)
+        status = {"name": "DELIVERED", "updatedDate": iso(datetime.now(UTC))}
+        yield changed(one, status=status)
 
 
 def _erasing(postgres: Postgres) -> Erasing:
@@ -68,15 +73,10 @@ async def _under_load(
     service: Service, work: Awaitable[object], load: Iterator[Callback]
 ) -> Sender:
     """Post *load* until *work* is done; no callback is refused."""
-    sender, enough = service.sender(connections=16), asyncio.Event()
-    posting = asyncio.create_task(sender.send(load, until=enough.is_set))
-    await asyncio.sleep(0.3)
-    try:
+    sender = service.sender(connections=16)
+    async with posting(sender, load):
         await work
-        await asyncio.sleep(0.3)
-    finally:
-        enough.set()
-        await posting
+        await answers(sender, 200, items=FLOWING_ITEMS)
     assert sender.statuses == {200}
     return sender
 
@@ -104,7 +104,7 @@ async def _followed(postgres: Postgres) -> AsyncIterator[list[str]]:
 
 
 async def _assert_each_came_once(followed: list[str], sender: Sender) -> None:
-    wanted = {f"{message} {status}" for message, status in sender.acknowledged}
+    wanted = {" ".join(one.identity) for one in sender.acknowledged}
 
     async def _all_came() -> bool:
         return wanted <= set(followed)
@@ -138,6 +138,7 @@ async def _assert_retention_loses_nothing_else(
         sender = await _under_load(service, retaining.run(), _of_now("new"))
         await _assert_each_came_once(followed, sender)
     assert sender.acknowledged <= await look.stored()
+    assert await look.packs_some()
     for table in ("events", "messages"):
         left = f"SELECT count(*) FROM {table} WHERE starts_with(message_tracking_id, 'old')"  # noqa: S608
         # Of the last transaction that is old enough one item is known to be; the rest goes later.
@@ -150,8 +151,9 @@ async def _assert_erasure_is_complete(service: Service, postgres: Postgres, look
     async with _followed(postgres) as followed:
         sender = await _under_load(service, _erased(postgres), _to_many("new"))
         await _assert_each_came_once(followed, sender)
-    assert len(sender.acknowledged) > 100
-    assert sender.acknowledged == await look.stored()
+    stored = {one.identity for one in await look.stored()}
+    assert stored == {one.identity for one in sender.acknowledged}
+    assert await look.packs_some()
     assert await look.counts() == await look.recount() == await look.recount_of_events()
     assert digits_in(await everything(await look.connection())) == []
     recipients = "SELECT count(DISTINCT recipient) FROM messages"
@@ -225,7 +227,7 @@ async def test_what_is_delivered_again_during_an_erasure_is_neither_doubled_nor_
 ) -> None:
     service = await start_service(workers=2)
     told = [*stories("m", 40), *(reply(f"m-{at}", f"answer {at}") for at in range(40))]
-    others = [_changed(one, to=RECIPIENTS[1]) for one in stories("other", 40)]
+    others = [changed(one, to=RECIPIENTS[1]) for one in stories("other", 40)]
     await service.sender(connections=CONNECTIONS).send_all([*told, *others])
     places = "SELECT count(*) FROM (SELECT id FROM events UNION SELECT id FROM inbound_messages)"
     before = await look.number(places)
@@ -246,11 +248,11 @@ async def test_an_erasure_that_was_broken_off_is_completed_by_the_next_one(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stored, "CHUNK_ITEMS", 20)
+    monkeypatch.setattr(stored_messages, "CHUNK_ITEMS", 20)
     service = await start_service()
     told = [*stories("m", 300), *(reply(f"m-{at}", f"answer {at}") for at in range(50))]
-    others = [_changed(one, to=RECIPIENTS[1]) for one in stories("other", 50)]
-    unsigned = [_changed(reply(f"m-{at}", f"unsigned {at}"), **{"from": None}) for at in range(50)]
+    others = [changed(one, to=RECIPIENTS[1]) for one in stories("other", 50)]
+    unsigned = [changed(reply(f"m-{at}", f"unsigned {at}"), **{"from": None}) for at in range(50)]
     await service.sender(connections=CONNECTIONS).send_all([*told, *others, *unsigned])
     await look.execute("ANALYZE")
     erasing = asyncio.create_task(_erased(postgres))
