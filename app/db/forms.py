@@ -34,7 +34,8 @@ MAX_CANDIDATES: Final = 16_384
 #: All begin with the same two bytes.
 _RESERVED: Final = b"\xef\xb7"
 _ID, _RECIPIENT, _OCCURRED_AT, _CREATED_AT = (chr(code).encode() for code in range(0xFDD0, 0xFDD4))
-_MILLISECOND: Final = 1000
+#: In a millisecond.
+_MICROSECONDS: Final = 1000
 _ID_BYTES: Final = 8
 
 _REGISTER: Final = """
@@ -203,32 +204,50 @@ def skeleton_of(event: DeliveryEvent) -> bytes | None:
     if (
         not 0 < len(body) <= MAX_PAYLOAD_BYTES
         or event.campaign_tracking_id is None
-        or _RESERVED in body
         or not event.message_tracking_id.isascii()
         or not recipient.isascii()
-        or not _is_text(body)
+        or not _may_be_marked(body)
     ):
         return None
-    body = body.replace(event.message_tracking_id.encode(), _ID)
-    number = recipient.lstrip("+")
-    if number:
-        body = body.replace(number.encode(), _RECIPIENT)
-    for at, mark in ((event.occurred_at, _OCCURRED_AT), (event.created_at, _CREATED_AT)):
-        if at is not None and at.tzinfo is UTC and at.microsecond % _MILLISECOND == 0:
-            body = body.replace(_spelt(at), mark)
+    body = _marked(body, event.message_tracking_id.encode(), _ID)
+    if number := recipient.lstrip("+"):
+        body = _marked(body, number.encode(), _RECIPIENT)
+    if _is_in_milliseconds(event.occurred_at):
+        body = _marked(body, _spelt(event.occurred_at), _OCCURRED_AT)
+    if event.created_at is not None and _is_in_milliseconds(event.created_at):
+        body = _marked(body, _spelt(event.created_at), _CREATED_AT)
     return body
 
 
-def _is_text(body: bytes) -> bool:
-    """Whether a column of texts can hold it."""
+def _marked(body: bytes, own: bytes, mark: bytes) -> bytes:
+    """With *mark* where *own* is first found: to look for more takes six times as long."""
+    at = body.find(own)
+    return body if at < 0 else body[:at] + mark + body[at + len(own) :]
+
+
+def _may_be_marked(body: bytes) -> bool:
+    """Whether it is a text, with no NUL, in which nothing looks like a mark."""
+    if b"\0" in body:
+        return False
+    if body.isascii():
+        return True
     try:
-        return "\0" not in body.decode()
+        body.decode()
     except UnicodeDecodeError:
         return False
+    return _RESERVED not in body
+
+
+def _is_in_milliseconds(at: datetime) -> bool:
+    return at.tzinfo is UTC and at.microsecond % _MICROSECONDS == 0
 
 
 def _spelt(at: datetime) -> bytes:
-    return (at.isoformat(timespec="milliseconds")[:-6] + "Z").encode()
+    """As Routee spells it; `isoformat` takes twice as long where there is a time zone."""
+    return b"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (
+        *(at.year, at.month, at.day, at.hour, at.minute, at.second),
+        at.microsecond // _MICROSECONDS,
+    )
 
 
 def of_forms(ids: Iterable[int | None]) -> list[int]:

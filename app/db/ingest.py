@@ -114,7 +114,8 @@ _EVENT_MERGES: Final = {
 
 
 def _of_form(column: str, row: str) -> str:
-    return f"(SELECT f.{column} FROM event_forms AS f WHERE f.id = {row}.form_id)"
+    # Another process may have stored the row, and its form, since this statement began.
+    return f"(event_form({row}.form_id)).{column}"
 
 
 def _told(column: str, row: str) -> str:
@@ -419,11 +420,11 @@ def rows_of(events: Sequence[DeliveryEvent], forms: Sequence[int | None]) -> lis
     """*events* as rows of the type `callback_event`, packed where they have one of *forms*."""
     return [
         (
-            message_key(event.message_tracking_id),
+            (key := message_key(event.message_tracking_id)),
             *event[1:-3],
             *((b"", PLAIN) if form is not None else _stored(event.payload)),
             event.payload_reserialised,
-            plain_id(event.message_tracking_id),
+            plain_id(event.message_tracking_id, key),
             form,
         )
         for event, form in zip(events, forms, strict=True)

@@ -28,9 +28,9 @@ def message_key(tracking_id: str) -> bytes:
     return (_MARK * 2 if len(plain) == _UUID_BYTES - 1 else _MARK) + plain
 
 
-def plain_id(tracking_id: str) -> str | None:
-    """The id, where no UUID can be made of its key."""
-    return None if _UUID.fullmatch(tracking_id) else tracking_id
+def plain_id(tracking_id: str, key: bytes) -> str | None:
+    """*tracking_id*, where no UUID can be made of its *key*."""
+    return None if len(key) == _UUID_BYTES else tracking_id
 
 
 def tracking_id_of(key: bytes) -> str:

@@ -24,12 +24,7 @@ from app.domain.campaign import Submission
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from tests.bench.scale_payloads import stored_payload
-from tests.bench.scale_story import (
-    EVENTS_PER_MESSAGE,
-    Plan,
-    Teller,
-    replies_of,
-)
+from tests.bench.scale_story import EVENTS_PER_MESSAGE, Plan, Teller, replies_of
 
 _EVENTS_PER_TRANSACTION: Final = 20_000
 #: Only while rows are copied in: a crash meanwhile would leave nothing that can be used.
@@ -59,7 +54,6 @@ _EVENT_COLUMNS: Final = (*EVENT_COLUMNS, "form_id", "received_at")
 _OF_FORM: Final = frozenset(map(EVENT_COLUMNS.index, FORM_COLUMNS))
 _MESSAGE_COLUMNS: Final = (*MESSAGE_COLUMNS, "updated_at")
 _INBOUND_COLUMNS: Final = (*InboundMessage._fields, "received_at")
-
 
 #: From its status to our door.
 _UNDER_WAY: Final = timedelta(milliseconds=350)

@@ -39,8 +39,13 @@ def test_no_two_ids_have_one_key(one: str, other: str) -> None:
 @given(st.uuids())
 def test_a_uuid_takes_sixteen_bytes(uuid: object) -> None:
     assert len(message_key(str(uuid))) == 16
-    assert plain_id(str(uuid)) is None
-    assert plain_id(str(uuid).upper()) == str(uuid).upper()
+    assert plain_id(str(uuid), message_key(str(uuid))) is None
+
+
+@given(IDS)
+def test_an_id_is_stored_itself_where_its_key_is_no_uuid(tracking_id: str) -> None:
+    key = message_key(tracking_id)
+    assert plain_id(tracking_id, key) == (None if len(key) == 16 else tracking_id)
 
 
 async def test_the_database_makes_the_same_keys(connection: asyncpg.Connection) -> None:
@@ -55,7 +60,7 @@ async def test_whoever_asks_in_sql_sees_ids(connection: asyncpg.Connection) -> N
     await connection.executemany(
         "INSERT INTO messages (message_key, plain_id, status_at, status_rank, status_key,"
         " provider_status) VALUES ($1, $2, now(), 0, '', '')",
-        [(message_key(id_), plain_id(id_)) for id_ in AWKWARD],
+        [(message_key(id_), plain_id(id_, message_key(id_))) for id_ in AWKWARD],
     )
     found = await connection.fetch("SELECT message_tracking_id FROM messages")
     assert {id_ for (id_,) in found} == set(AWKWARD)
