@@ -2,7 +2,8 @@
 --
 -- Three statuses a message, messages interleaved, several campaigns. Of every 20 messages one is
 -- told out of order; every 20th request repeats an earlier one. The number of a request says all of
--- it, so nothing is remembered and nothing is random. MARK begins every id: each run has its own.
+-- it, so nothing is remembered and nothing is random. MARK begins every id, as a UUID's first two parts do:
+-- each run has its own.
 
 local statuses = { "SENT", "DELIVERED", "SEEN" }
 local seconds = { "02", "04", "06" }
@@ -10,7 +11,7 @@ local in_order, out_of_order = { 1, 2, 3 }, { 3, 1, 2 }
 local campaigns, apart, back = 8, 64, 97
 
 local template = table.concat({
-  '{"trackingId":"%s-%d-%08d-4ca8-b817-a6a134dd","campaignTrackingId":"%s-campaign-%d",',
+  '{"trackingId":"%s-4ca%d-b817-%012d","campaignTrackingId":"%s-campaign-%d",',
   '"to":"+3069%08d","from":"Routeetest","groups":[],"country":"GR","status":{"name":"%s","reason":',
   '{"detailedStatus":"%s","description":"The message was delivered to its recipient."},',
   '"updatedDate":"2026-07-05T10:28:%s.996Z"},"body":{"text":"This is a test, please ignore!",',

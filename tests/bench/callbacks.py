@@ -10,7 +10,7 @@ _CAMPAIGNS, _APART, _BACK = 8, 64, 97
 _BEFORE_THE_FIRST: Final = 50_000_000
 
 _TEMPLATE: Final = (
-    '{"trackingId":"%(mark)s-0-%(message)08d-4ca8-b817-a6a134dd",'
+    '{"trackingId":"%(mark)s-4ca0-b817-%(message)012d",'
     '"campaignTrackingId":"%(mark)s-campaign-%(campaign)d","to":"+3069%(message)08d",'
     '"from":"Routeetest","groups":[],"country":"GR","status":{"name":"%(status)s","reason":'
     '{"detailedStatus":"%(status)s","description":"The message was delivered to its recipient."},'
@@ -23,7 +23,7 @@ _TEMPLATE: Final = (
 
 
 class Callbacks(Iterator[bytes]):
-    """Request bodies without end, whose ids begin with *mark*."""
+    """Request bodies without end, whose ids begin with *mark*, as UUIDs do (`run.mark`)."""
 
     def __init__(self, mark: str) -> None:
         self._mark = mark

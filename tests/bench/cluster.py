@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -12,13 +12,17 @@ from app.db.embedded.pid_file import find_pid_file
 from tests.bench.cost import cpu_seconds, cpu_seconds_of
 from tests.promises.stage import Postgres, children_of, eventually
 
+#: Makes `plain.events` and `plain.messages`, for those that pack nothing.
+PLAIN_TABLES: Final = Path(__file__).with_name("plain_tables.sql")
+
 
 class Cluster:
     """A running server with the current schema."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, *, events: str = "events") -> None:
         self.url = url
         self._folder = folder
+        self._count = f"SELECT count(*) FROM {events}"  # noqa: S608 (no user's)
 
     def cpu_seconds(self) -> float:
         """Of all its processes so far."""
@@ -29,7 +33,7 @@ class Cluster:
 
     async def rows(self) -> int:
         """How many events are stored."""
-        return int(await self.value("SELECT count(*) FROM events"))
+        return int(await self.value(self._count))
 
     async def rows_at_rest(self) -> int:
         """The same, once it stays the same: what a client no longer waits for may still come."""
@@ -66,16 +70,19 @@ class Cluster:
 
 
 @asynccontextmanager
-async def clustered(folder: Path) -> AsyncIterator[Cluster]:
-    """A PostgreSQL in *folder*, ended with the block."""
+async def clustered(folder: Path, *, plain: bool = False) -> AsyncIterator[Cluster]:
+    """A PostgreSQL in *folder*, ended with the block; if *plain*, events go to plain tables."""
     data_dir = folder / "data"
     data_dir.mkdir(parents=True)
     postgres = Postgres(data_dir)
     try:
         await postgres.start()
         await migrate_database(postgres.url)
-        cluster = Cluster(postgres.url, data_dir / "postgres")
+        events = "plain.events" if plain else "events"
+        cluster = Cluster(postgres.url, data_dir / "postgres", events=events)
         await cluster.require_durable()
+        if plain:
+            await cluster.run(PLAIN_TABLES.read_text())
         yield cluster
     finally:
         await postgres.stop()

@@ -1,4 +1,31 @@
--- What the API tells of messages and of events, as PostgREST serves it: views, and no Python.
+-- What the API tells of messages and of events, as PostgREST serves it: views, and no Python. They are
+-- of the plain tables that one would have for it, with the very facts that the service has packed.
+
+INSERT INTO plain.events (
+    id, xid, occurred_at, received_at, created_at, campaign_id, feed_epoch, source, status_rank,
+    payload_dictionary, payload_reserialised, message_tracking_id, status_key, provider_status,
+    detailed_status, description, campaign_tracking_id, recipient, sender, country, label, price,
+    payload
+)
+SELECT
+    id, xid, occurred_at, received_at, created_at, campaign_id, feed_epoch, source, status_rank,
+    payload_dictionary, payload_reserialised, message_tracking_id, status_key, provider_status,
+    detailed_status, description, campaign_tracking_id, recipient, sender, country, label, price,
+    payload
+FROM events ORDER BY id;
+
+INSERT INTO plain.messages (
+    status_at, created_at, queued_at, sent_at, delivered_at, seen_at, failed_at, first_occurred_at,
+    last_occurred_at, updated_at, campaign_id, status_rank, message_tracking_id,
+    campaign_tracking_id, status, status_key, provider_status, detailed_status, description,
+    recipient, sender, country, label, price
+)
+SELECT
+    status_at, created_at, queued_at, sent_at, delivered_at, seen_at, failed_at, first_occurred_at,
+    last_occurred_at, updated_at, campaign_id, status_rank, message_tracking_id,
+    campaign_tracking_id, status, status_key, provider_status, detailed_status, description,
+    recipient, sender, country, label, price
+FROM messages;
 
 CREATE SCHEMA bench_reads;
 
@@ -10,7 +37,7 @@ SELECT message_tracking_id AS "trackingId", campaign_tracking_id AS "campaignTra
     sent_at AS "sentAt", delivered_at AS "deliveredAt", seen_at AS "seenAt",
     failed_at AS "failedAt", price::text AS price, created_at AS "createdAt",
     updated_at AS "updatedAt"
-FROM messages;
+FROM plain.messages;
 
 -- With what each event did to its message, from those months alone that can have its others.
 CREATE VIEW bench_reads.events AS
@@ -22,7 +49,7 @@ SELECT e.feed_epoch, e.xid, e.id, 'message.status' AS type,
     e.detailed_status AS "detailedStatus", e.description, e.recipient AS "to",
     e.price::text AS price, m.status AS "messageStatus",
     NOT EXISTS (
-        SELECT FROM events AS b
+        SELECT FROM plain.events AS b
         WHERE b.message_tracking_id = e.message_tracking_id
             AND (
                 b.occurred_at = '1970-01-01Z'
@@ -32,4 +59,4 @@ SELECT e.feed_epoch, e.xid, e.id, 'message.status' AS type,
             AND (b.status_rank, b.occurred_at, b.provider_status)
                 > (e.status_rank, e.occurred_at, e.provider_status)
     ) AS changed
-FROM events e LEFT JOIN messages m USING (message_tracking_id);
+FROM plain.events e LEFT JOIN plain.messages m USING (message_tracking_id);

@@ -72,8 +72,8 @@ async def run(target: Target, seconds: int, *, connections: int = CONNECTIONS) -
 
 
 def mark() -> str:
-    """Begins the ids of one load, and of no other."""
-    return secrets.token_hex(6)
+    """Begins the ids of one load, and of no other: the first two parts of UUIDs."""
+    return f"{secrets.token_hex(4)}-{secrets.token_hex(2)}"
 
 
 def difference(earlier: Counts, later: Counts) -> Counts:

@@ -135,7 +135,8 @@ def _made(teller: Teller, numbers: Sequence[int]) -> tuple[list[Row], list[list[
 def _message(told: Sequence[Any], at: datetime) -> Row:
     """Of a `Message` and its status, which the table makes itself."""
     tracking_id, *rest, _ = told
-    return [message_key(tracking_id), *rest, plain_id(tracking_id), at + _UNDER_WAY]
+    key = message_key(tracking_id)
+    return [key, *rest, plain_id(tracking_id, key), at + _UNDER_WAY]
 
 
 def _reply(record: InboundMessage, received_at: datetime) -> Row:

@@ -42,9 +42,10 @@ WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
 
 
 _EVENTS: Final = "SELECT count(*) FROM events"
+_SAMPLE_ITEMS: Final = 10_000
 _SAMPLE: Final = """
 SELECT e.payload, e.payload_dictionary
-FROM (SELECT * FROM packed_events TABLESAMPLE SYSTEM (1) LIMIT 10000) AS s
+FROM packed_events AS s TABLESAMPLE SYSTEM ($1)
 JOIN events AS e USING (message_key, status_key, occurred_at)
 WHERE e.payload IS NOT NULL
 """
@@ -84,5 +85,6 @@ async def sizes_of(connection: asyncpg.Connection) -> Sizes:
     events = int(await connection.fetchval(_EVENTS))
     total = int(await connection.fetchval(_TOTAL))
     parts = [Part(*row) for row in await connection.fetch(_SIZES)]
-    bodies = [opened(*row) for row in await connection.fetch(_SAMPLE)]
+    percent = min(100, 100 * _SAMPLE_ITEMS / events)
+    bodies = [opened(*row) for row in await connection.fetch(_SAMPLE, percent)]
     return Sizes(total / events, sum(map(len, bodies)) / len(bodies), parts, events)

@@ -8,6 +8,7 @@ from typing import Final
 from tests.bench.callbacks import Callbacks
 from tests.bench.contenders.contender import House, Posted, Runner, Server
 from tests.bench.processes import answers, module, running
+from tests.bench.run import mark
 from tests.promises.load import HOST
 from tests.promises.stage import SECRET, free_port
 
@@ -17,7 +18,7 @@ async def _opened(_folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
     port = free_port()
     url = f"http://{HOST}:{port}/callbacks/{SECRET}/status"
     async with running(*module("tests.bench.contenders.bare_server", port)) as process:
-        await answers(url, next(Callbacks("first")))
+        await answers(url, next(Callbacks(mark())))
         yield {"bare": Posted(Server(url, process.pid))}
 
 

@@ -9,6 +9,7 @@ from tests.bench.callbacks import Callbacks
 from tests.bench.cluster import clustered
 from tests.bench.contenders.contender import House, Posted, Runner, Server
 from tests.bench.processes import answers, module, running
+from tests.bench.run import mark
 from tests.promises.load import HOST
 from tests.promises.stage import free_port
 
@@ -17,10 +18,10 @@ from tests.promises.stage import free_port
 async def _opened(folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
     port = free_port()
     url = f"http://{HOST}:{port}/callbacks/status"
-    async with clustered(folder) as cluster:
+    async with clustered(folder, plain=True) as cluster:
         command = module("tests.bench.contenders.idiomatic_app", port, cluster.url)
         async with running(*command) as process:
-            await answers(url, next(Callbacks("first")))
+            await answers(url, next(Callbacks(mark())))
             yield {"idiomatic": Posted(Server(url, process.pid, cluster))}
 
 

@@ -11,6 +11,7 @@ from tests.bench.cluster import Cluster, clustered
 from tests.bench.contenders.contender import House, Posted, Runner, Server
 from tests.bench.contenders.postgrest_binary import postgrest
 from tests.bench.processes import answers, running
+from tests.bench.run import mark
 from tests.promises.load import HOST
 from tests.promises.stage import free_port
 
@@ -37,12 +38,12 @@ def _environment(cluster: Cluster, role: str, port: int) -> dict[str, str]:
 async def _opened(folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
     binary, port = await postgrest(), free_port()
     url = f"http://{HOST}:{port}/rpc/bench_receive"
-    async with clustered(folder) as cluster:
+    async with clustered(folder, plain=True) as cluster:
         await cluster.run(FUNCTION.read_text())
         environment = _environment(cluster, await cluster.value("SELECT current_user"), port)
         log = folder / "postgrest.log"
         async with running(binary, environment=environment, log=log) as process:
-            await answers(url, next(Callbacks("first")))
+            await answers(url, next(Callbacks(mark())))
             yield {"postgrest": Posted(Server(url, process.pid, cluster))}
 
 
