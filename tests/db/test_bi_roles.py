@@ -13,6 +13,8 @@ from app.db.bi_access import grant_bi_access
 from app.db.bi_address import address
 from app.db.database import migrate_database
 from app.db.embedded import EmbeddedPostgres
+from app.db.forms import Forms
+from app.db.ingest import append_events
 from tests.conftest import database_url, fresh_database
 from tests.db.bi_stage import analyst, connected
 from tests.db.feed_stage import event, reply, store
@@ -63,7 +65,8 @@ OTHER_REFUSALS = ("55000", "55P02", "0A000", "58P01")
 #: Bodies, tokens and hashes, wherever the service keeps such.
 SECRET = "kept-from-analysts"
 HIDE = """
-UPDATE events SET payload = 'kept-from-analysts';
+UPDATE packed_events SET payload = 'kept-from-analysts';
+UPDATE event_forms SET skeleton = 'kept-from-analysts';
 UPDATE inbound_messages SET payload = 'kept-from-analysts';
 INSERT INTO quarantine (sha256, reason, path, body)
 VALUES ('kept-from-analysts', 'x', '/', 'kept-from-analysts');
@@ -81,6 +84,7 @@ async def stored(connection: asyncpg.Connection) -> asyncpg.Connection:
     """The owner's connection, with something to hide in every table that has payloads."""
     await store(connection, event("m1", "DELIVERED"), reply("m1"))
     await store(connection, event("m2", "UNDELIVERED"))
+    await append_events(connection, [event("m3", "DELIVERED")], Forms(min_messages=1))
     await connection.execute(HIDE)
     return connection
 
@@ -123,8 +127,8 @@ async def test_outside_of_the_views_an_analyst_reads_nothing_at_all(
     stored: asyncpg.Connection, pii_reader: asyncpg.Connection
 ) -> None:
     relations = [row[0] for row in await stored.fetch(RELATIONS)]
-    assert "public.events" in relations
-    assert "public.feed_id" in relations
+    hidden = {"events", "packed_events", "events_2026_03", "event_forms", "feed_id"}
+    assert {f"public.{name}" for name in hidden} <= set(relations)
     read = [it for it in relations if not await _is_refused(pii_reader, f"TABLE {it}")]
     assert read == []
 
@@ -140,7 +144,8 @@ async def test_no_function_of_ours_can_be_called(
     stored: asyncpg.Connection, pii_reader: asyncpg.Connection
 ) -> None:
     functions = await stored.fetch(FUNCTIONS)
-    assert "grant_bi_access" in [function["name"] for function in functions]
+    names = {function["name"] for function in functions}
+    assert {"grant_bi_access", "form_payload", "message_key", "bi_unfolded_events"} <= names
     reached = [
         function["name"]
         for function in functions

@@ -93,7 +93,7 @@ async def test_what_is_frozen_may_gain_columns_and_files_and_lose_or_change_none
     frozen = json.loads((tmp_path / "1.json").read_text())
     assert _broken(frozen, columns | {"later": {}}, files | {"later.sql": ""}) == []
     assert _broken(frozen, columns | {"messages": {}}, files)
-    assert _broken(frozen, columns, files | {"bi_v1/messages.sql": "another"})
+    assert _broken(frozen, columns, files | {"bi_v1/0007/messages.sql": "another"})
     with pytest.raises(FileExistsError):
         _freeze(columns, "1", tmp_path)
 

@@ -1,8 +1,8 @@
 -- What the roll-ups do not hold yet. Added to them in one snapshot, the sum is exact at any time.
 
 -- A function with settings of its own: the planner takes a third of all events for the few that lie
--- beyond the place, and would read all of them. It shows no number and no payload, so that whoever
--- may read a view may call it.
+-- beyond the place, and would read all of them, and all their forms. It shows no number and no
+-- payload, so that whoever may read a view may call it.
 CREATE FUNCTION bi_unfolded_events() RETURNS TABLE (
     message_key bytea, hour timestamptz, campaign_key text, country text, sender text,
     label text, status text, occurred_at timestamptz, received_at timestamptz
@@ -11,6 +11,8 @@ LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 BEGIN ATOMIC
     SELECT
         e.message_key, e.hour, e.campaign_key, e.country, e.sender, e.label, e.status,
