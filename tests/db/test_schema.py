@@ -59,8 +59,8 @@ async def test_processes_that_migrate_at_once_do_not_collide(
 
 async def test_every_time_has_a_partition(connection: asyncpg.Connection) -> None:
     insert = """
-        INSERT INTO events
-            (message_tracking_id, status_key, occurred_at, source, status_rank, provider_status)
+        INSERT INTO packed_events
+            (message_key, status_key, occurred_at, source, status_rank, provider_status)
         VALUES ('m', 'QUEUED', $1::text::timestamptz, 0, 1, 'QUEUED')
         RETURNING tableoid::regclass::text
     """
