@@ -6,8 +6,9 @@ when these are taken out is their *form*: a skeleton of the payload, and the col
 them tell. A packed event names its form and has only what is its own. The view `events` shows it as
 it was told, its payload byte for byte.
 
-An event is packed when its form is known to be that of several messages: what only one of them
-tells, such as a text with its recipient's name, would take more room so, and stays with the event.
+An event is packed when its form is known to be that of several recipients: what only one of them
+is told, such as a text with a name, would take more room so, and stays with the event. Then it also
+goes with the event when its recipient is erased: what is in a form is nobody's own.
 """
 
 import hashlib
@@ -23,7 +24,8 @@ from app.db.failures import ValuesRefused, translated
 from app.domain.event import DeliveryEvent
 from app.kit.recent import Recent
 
-#: How many messages in turn must have a form before it is stored.
+#: How many messages, each to another recipient than the one before, must have a form before it is
+#: stored.
 MIN_MESSAGES: Final = 8
 MAX_PAYLOAD_BYTES: Final = 16 * 1024
 #: A form takes about 1 KiB of memory, a candidate 200 bytes.
@@ -71,6 +73,10 @@ WHERE (
 """
 
 
+#: Until then an event may name a form: the clock of the process that chose its month may differ.
+END_OF_USE: Final = "(month + interval '1 month 1 day') AT TIME ZONE 'UTC'"
+
+
 class Form(NamedTuple):
     """What many events have in common."""
 
@@ -95,7 +101,7 @@ class Form(NamedTuple):
 
 
 class _Known:
-    """A form that several messages have."""
+    """A form that several recipients have."""
 
     __slots__ = ("id", "stored_in")
 
@@ -110,8 +116,8 @@ class Forms:
 
     def __init__(self, *, min_messages: int = MIN_MESSAGES) -> None:
         self._min_messages = min_messages
-        #: By the hash of a form: its last message, and of how many in turn it was.
-        self._candidates: Recent[int, tuple[str, int]] = Recent(MAX_CANDIDATES)
+        #: By the hash of a form: its last recipient, and of how many in turn it was.
+        self._candidates: Recent[int, tuple[str | None, int]] = Recent(MAX_CANDIDATES)
         self._known: Recent[Form, _Known] = Recent(MAX_FORMS)
         #: Connections are numbered.
         self._connection = 0
@@ -129,7 +135,7 @@ class Forms:
         new: dict[int, tuple[Form, _Known]] = {}
         for event in events:
             form = form_of(event, month)
-            known = None if form is None else self._find(form, event.message_tracking_id)
+            known = None if form is None else self._find(form, event.recipient or "")
             if known is not None and form is not None and known.stored_in != self._connection:
                 new[known.id] = form, known
             found.append(known)
@@ -156,16 +162,16 @@ class Forms:
             if known.stored_in != now:  # another process is at it, or it may not be used
                 self._known.forget(form)
 
-    def _find(self, form: Form, message: str) -> _Known | None:
-        """What is known of *form*, of which *message* is, if several messages have it."""
+    def _find(self, form: Form, recipient: str) -> _Known | None:
+        """What is known of *form*, which *recipient* has, if several have it."""
         known = self._known.find(form)
         if known is not None:
             return known
         candidate = hash(form)
-        last, messages = self._candidates.find(candidate) or ("", 0)
-        messages += message != last
+        last, messages = self._candidates.find(candidate) or (None, 0)
+        messages += recipient != last
         if messages < self._min_messages:
-            self._candidates.put(candidate, (message, messages))
+            self._candidates.put(candidate, (recipient, messages))
             return None
         self._candidates.forget(candidate)
         known = _Known(form.id)

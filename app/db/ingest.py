@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.db.forms import Forms, of_forms
+from app.db.forms import END_OF_USE, Forms, of_forms
 from app.db.message_keys import message_key, plain_id
 from app.db.payloads import PLAIN, compressed
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, EventIdentity, merged_event
@@ -225,10 +225,11 @@ _STATUS_ORDER: Final = ", ".join(
 # messages are folded out of them here, which costs less than to send them too.
 APPEND_EVENTS: Final = f"""
 WITH {_SCOPE.format(parameter="$2")},
--- A form may have gone since it was stored: then nothing is, and the events come again unpacked.
+-- A form may have gone since it was stored, or be about to go: then nothing is stored, and the
+-- events come again unpacked.
 usable AS (
     SELECT count(*) = cardinality($3::bigint[]) AS are_all FROM event_forms
-    WHERE id = ANY($3) AND skeleton IS NOT NULL
+    WHERE id = ANY($3) AND skeleton IS NOT NULL AND {END_OF_USE} > now()
 ),
 told AS (
     SELECT {_resolved(_GIVEN_COLUMNS)}

@@ -123,6 +123,7 @@ async def test_what_comes_without_forms_is_not_packed(connection: asyncpg.Connec
         pytest.param(
             [_callback("m", f"STATUS {at}") for at in range(50)], id="one message, many statuses"
         ),
+        pytest.param([_callback(f"m{at}") for at in range(50)], id="all are to one recipient"),
         pytest.param(
             [one._replace(campaign_tracking_id=None) for one in _many(50)],
             id="they name no campaign",
@@ -347,7 +348,9 @@ async def test_another_connection_asks_before_it_names_a_form(
 
 
 async def test_many_forms_are_stored_at_once(connection: asyncpg.Connection) -> None:
-    events = [_callback(f"m{at}", text=f"Text {at % 40}") for at in range(400)]
+    events = [
+        _callback(f"m{at}", text=f"Text {at % 40}", number=f"+3069{at:08}") for at in range(400)
+    ]
     await append_events(connection, events, Forms())
     assert await _told(connection) == _as_given(events)
     assert await _form_count(connection) == 40

@@ -11,7 +11,7 @@ from app.db.ingest import append_events
 from app.db.ingest_session import IngestSession
 from app.domain.event import DeliveryEvent
 from app.routee.translate import translate
-from tests.promises.load import callback
+from tests.promises.load import callback, changed
 
 MESSAGES = 5_000
 MANY_MESSAGES = 200_000
@@ -21,7 +21,8 @@ _CHUNK = 2_500
 def _events(first: int, number: int) -> list[DeliveryEvent]:
     events = []
     for at in range(first, first + number):
-        (record,) = translate(callback(f"m{at}", "SENT", campaign=f"c{at % 500}").body).records
+        told = changed(callback(f"m{at}", "SENT", campaign=f"c{at % 500}"), to=f"+3069{at:08}")
+        (record,) = translate(told.body).records
         assert isinstance(record, DeliveryEvent)
         events.append(record)
     return events

@@ -6,19 +6,22 @@ from typing import Final
 from sqlalchemy import text
 
 from app.db.database import Database
+from app.db.forms import END_OF_USE
+from app.db.retention.connections import reading_whole_tables
 
-#: The clock of the process that chose the month may differ from that of the database.
-_IS_OVER: Final = "month + interval '1 month 1 day' <= CAST(:before AS timestamptz)"
+#: All events that name it were received before; and nobody is about to store another.
+_IS_OVER: Final = f"""
+{END_OF_USE} < least(CAST(:before AS timestamptz), now() - interval '1 hour')
+"""
 _CLEAR: Final = text(f"""
 UPDATE event_forms SET skeleton = NULL WHERE skeleton IS NOT NULL AND {_IS_OVER} RETURNING id
 """)
-#: The first that is left, in the order of the feed, is about the first that was received.
-_DELETE: Final = text(f"""
-DELETE FROM event_forms WHERE {_IS_OVER} AND month + interval '1 month 1 day' <= coalesce(
-    (SELECT received_at FROM packed_events ORDER BY feed_epoch, xid, id LIMIT 1), 'infinity'
-)
-RETURNING id
+#: An event that others hold, or that the clock of another server has dated, may be left behind.
+_UNNAMED: Final = text(f"""
+SELECT id FROM event_forms AS f
+WHERE {_IS_OVER} AND NOT EXISTS (SELECT FROM packed_events AS e WHERE e.form_id = f.id)
 """)
+_DELETE: Final = text("DELETE FROM event_forms WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 async def clear_forms(database: Database, *, before: datetime) -> int:
@@ -28,6 +31,14 @@ async def clear_forms(database: Database, *, before: datetime) -> int:
 
 
 async def remove_forms(database: Database, *, before: datetime) -> int:
-    """Remove the forms of months of which no event received *before* is left; how many."""
-    async with database.writing() as session:
-        return len((await session.scalars(_DELETE, {"before": before})).all())
+    """
+    Remove the forms of months received *before* that no event names any more; how many.
+
+    All events are read for that, unless there is no such month: that is about once a month.
+    """
+    async with reading_whole_tables(database) as session:
+        ids = (await session.scalars(_UNNAMED, {"before": before})).all()
+    if ids:
+        async with database.writing() as session:
+            await session.execute(_DELETE, {"ids": list(ids)})
+    return len(ids)
