@@ -38,9 +38,9 @@ def _store(url: str) -> None:
     asyncio.run(
         _fetch(
             url,
-            "INSERT INTO messages (message_tracking_id, status_at, status, status_key,"  # noqa: S608
+            "INSERT INTO messages (message_key, plain_id, status_at, status_key,"  # noqa: S608
             " provider_status, status_rank, recipient)"
-            f" VALUES ('m', now(), 'SENT', 'SENT', '', 2, '{NUMBER}')",
+            f" VALUES (message_key('m'), 'm', now(), 'SENT', '', 2, '{NUMBER}')",
         )
     )
 

@@ -30,11 +30,11 @@ CASES = (
         2_000,
         200_000,
         """
-        INSERT INTO events (
-            message_tracking_id, status_key, provider_status, status_rank, source, description,
+        INSERT INTO packed_events (
+            message_key, status_key, provider_status, status_rank, source, description,
             occurred_at, received_at, recipient, price, payload
         )
-        SELECT md5(n::text), 'SENT', 'SENT', 2, 0, 'description of ' || n, at, at,
+        SELECT decode(md5(n::text), 'hex'), 'SENT', 'SENT', 2, 0, 'description of ' || n, at, at,
             '+306900000000', 0.035, 'x'
         FROM generate_series(1, $1::int) AS n,
             LATERAL (VALUES (timestamptz '2026-07-01Z' + n * interval '1 second')) AS v (at)

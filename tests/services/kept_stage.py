@@ -49,7 +49,7 @@ class Kept:
     async def _put_back(self, after_id: int, age: timedelta) -> None:
         if not age:
             return
-        for table in ("events", "inbound_messages"):
+        for table in ("packed_events", "inbound_messages"):
             await self.connection.execute(
                 f"UPDATE {table} SET received_at = now() - $1::interval"  # noqa: S608
                 " WHERE id > $2 AND received_at > now() - interval '1 hour'",

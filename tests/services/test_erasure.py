@@ -363,7 +363,7 @@ async def test_an_erasure_that_was_broken_off_is_taken_up_where_nothing_names_th
     # What is left when the process dies after the messages and before the events and replies.
     await kept.connection.execute("UPDATE messages SET recipient = $1", mark.pseudonym)
     await kept.connection.execute(
-        "UPDATE events SET recipient = $1, payload = $2, payload_dictionary = 0",
+        "UPDATE packed_events SET recipient = $1, payload = $2, payload_dictionary = 0",
         mark.pseudonym,
         b"of Elm Street",
     )
@@ -388,7 +388,7 @@ async def test_no_sample_of_a_payload_keeps_the_number(kept: Kept) -> None:
     await kept.store(EVERYTHING)
     await _launch(kept, "launched")
     await kept.connection.execute(
-        "UPDATE events SET payload_dictionary = 0, payload = 'x 306912345678'"
+        "UPDATE packed_events SET payload_dictionary = 0, payload = 'x 306912345678'"
     )
     await kept.connection.execute("ANALYZE")
     assert digits_in(await samples(kept.connection))

@@ -104,7 +104,7 @@ async def _age(kept: Kept, days: int) -> None:
     """As if so many days had passed."""
     age = timedelta(days=days)
     for table, column in (
-        ("events", "received_at"),
+        ("packed_events", "received_at"),
         ("inbound_messages", "received_at"),
         ("messages", "updated_at"),
         ("quarantine", "last_received_at"),
@@ -144,8 +144,8 @@ async def test_a_row_that_was_received_late_in_the_order_goes_when_it_is_old_eno
     await kept.store(stories("old", 4), days_ago=LONG_AGO)
     await kept.store(stories("new", 1))
     await kept.connection.execute(
-        "UPDATE events SET received_at = now() - interval '50 days'"
-        " WHERE message_tracking_id = 'old-1'"
+        "UPDATE packed_events SET received_at = now() - interval '50 days'"
+        " WHERE message_key = message_key('old-1')"
     )
     assert (await _retain(kept, events=100))["events"] == 12
     await _age(kept, 60)
@@ -199,7 +199,9 @@ async def test_what_others_hold_is_left_to_the_next_time(
     await kept.store(stories("new", 1))
     held = await asyncpg.connect(kept.url)
     async with held.transaction():
-        await held.execute("SELECT FROM events WHERE message_tracking_id = 'old-1' FOR UPDATE")
+        await held.execute(
+            "SELECT FROM packed_events WHERE message_key = message_key('old-1') FOR UPDATE"
+        )
         assert await _retain(kept, events=100) == {"events": 4}
     await held.close()
     assert await _retain(kept, events=100) == {"events": 4}
