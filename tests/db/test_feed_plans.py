@@ -32,19 +32,19 @@ WITH grown AS (
     FROM generate_series(0, $1::int - 1) AS number
 ),
 told AS (
-    INSERT INTO events (feed_epoch, xid, id, message_tracking_id, status_key, provider_status,
+    INSERT INTO packed_events (feed_epoch, xid, id, message_key, status_key, provider_status,
         occurred_at, source, status_rank, campaign_tracking_id)
-    SELECT 0, number::text::xid8, number, message, word, word, began + make_interval(days => at),
-        0, at + 1, 'c' || number / 4 % 500
+    SELECT 0, number::text::xid8, number, message_key(message), word, word,
+        began + make_interval(days => at), 0, at + 1, 'c' || number / 4 % 500
     FROM grown, LATERAL (
         SELECT (ARRAY['QUEUED', 'SENT', 'DELIVERED', 'SEEN'])[at + 1] AS word
     ) AS words
 ),
 kept AS (
-    INSERT INTO messages (message_tracking_id, status, status_key, provider_status, status_rank,
+    INSERT INTO messages (message_key, plain_id, status_key, provider_status, status_rank,
         status_at, first_occurred_at, last_occurred_at, campaign_tracking_id)
-    SELECT message, 'SEEN', 'SEEN', 'SEEN', 5, began, began, began + make_interval(days => 3),
-        'c' || number / 4 % 500
+    SELECT message_key(message), message, 'SEEN', 'SEEN', 5, began, began,
+        began + make_interval(days => 3), 'c' || number / 4 % 500
     FROM grown WHERE at = 0
 )
 INSERT INTO inbound_messages (feed_epoch, xid, id, identity, reference_tracking_id)

@@ -18,7 +18,7 @@ from app.errors import PayloadUnreadable
 #: So that one transaction holds few rows, and for milliseconds.
 CHUNK_ITEMS: Final = 500
 WALK_ITEMS: Final = 2000
-#: As stored. A page has no more, or one row that alone has.
+#: As stored, or told of a packed event. A page has no more, or one row that alone has.
 PAGE_BYTES: Final = 4 * 1024 * 1024
 #: Columns that may quote a number.
 _TEXTS: Final = ("detailed_status", "description", "sender", "country", "label", "provider_status")
@@ -72,15 +72,19 @@ WALK: Final = text(f"""
 SELECT message_key, status_key, occurred_at, feed_epoch, xid, id, recipient,
     texts, payload, payload_dictionary
 FROM (
-    SELECT *, concat_ws(' ', {_ALL_TEXTS}) AS texts,
+    SELECT *,
         sum(coalesce(octet_length(payload), 0)) OVER (
             ORDER BY feed_epoch, xid, id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) - coalesce(octet_length(payload), 0) AS bytes_before
-    FROM events
-    WHERE (feed_epoch, xid, id) > (CAST(:e1 AS smallint), CAST(:x1 AS xid8), CAST(:i1 AS bigint))
-        AND (feed_epoch, xid, id)
-            < (CAST(:e2 AS smallint), CAST(:x2 AS xid8), CAST(:i2 AS bigint))
-    ORDER BY feed_epoch, xid, id LIMIT :most
+    FROM (  -- with the LIMIT in it, each payload is filled in once
+        SELECT *, concat_ws(' ', {_ALL_TEXTS}) AS texts
+        FROM events
+        WHERE (feed_epoch, xid, id)
+                > (CAST(:e1 AS smallint), CAST(:x1 AS xid8), CAST(:i1 AS bigint))
+            AND (feed_epoch, xid, id)
+                < (CAST(:e2 AS smallint), CAST(:x2 AS xid8), CAST(:i2 AS bigint))
+        ORDER BY feed_epoch, xid, id LIMIT :most
+    ) AS found
 ) AS page
 WHERE bytes_before < {PAGE_BYTES}
 """)
