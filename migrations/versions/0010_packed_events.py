@@ -466,7 +466,7 @@ VIEWS_UP = (
     ("0010/campaigns", ""),
     ("0007/messages", ""),
     ("0010/message_events", ""),
-    ("0010/inbound_messages", ""),
+    ("0007/inbound_messages", ""),
     ("0007/delivery", ""),
     ("0007/failure_reasons", ""),
     ("0010/recipients_opted_out", ""),

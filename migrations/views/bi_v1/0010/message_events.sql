@@ -1,11 +1,11 @@
 -- In two parts, so that a condition on occurred_at reaches the months that it is about. The id is
--- that of the message, as a condition on it reaches an index there; looked up in each part, as from
--- outside of them no join reaches an index of the events.
+-- that of the message, as a condition on it reaches an index there. All is joined in each part: no
+-- join from outside reaches an index of the events, nor do they go without what nobody asks for.
 CREATE VIEW bi_v1.message_events AS
 SELECT
     e.id,
     e.message_tracking_id,
-    CASE WHEN e.campaign_tracking_id IS NULL THEN e.campaign_id ELSE c.id END AS campaign_id,
+    e.campaign_id,
     e.campaign_tracking_id,
     e.occurred_at,
     e.received_at,
@@ -43,24 +43,27 @@ SELECT
     e.price
 FROM (
     SELECT
-        e.id, m.message_tracking_id, e.campaign_id, e.campaign_tracking_id, e.occurred_at,
-        e.received_at, e.created_at, e.status_rank, e.status_key, e.provider_status,
-        e.detailed_status, e.description, e.source, e.recipient, e.sender, e.country, e.label,
-        e.price
+        e.id, m.message_tracking_id,
+        CASE WHEN e.campaign_tracking_id IS NULL THEN e.campaign_id ELSE c.id END AS campaign_id,
+        e.campaign_tracking_id, e.occurred_at, e.received_at, e.created_at, e.status_rank,
+        e.status_key, e.provider_status, e.detailed_status, e.description, e.source, e.recipient,
+        e.sender, e.country, e.label, e.price
     FROM events AS e
     LEFT JOIN messages AS m ON m.message_key = e.message_key
+    LEFT JOIN campaigns AS c ON c.tracking_id = e.campaign_tracking_id
     WHERE e.occurred_at <> '1970-01-01T00:00:00Z'::timestamptz
     UNION ALL
     SELECT
-        e.id, m.message_tracking_id, e.campaign_id, e.campaign_tracking_id, NULL,
-        e.received_at, e.created_at, e.status_rank, e.status_key, e.provider_status,
-        e.detailed_status, e.description, e.source, e.recipient, e.sender, e.country, e.label,
-        e.price
+        e.id, m.message_tracking_id,
+        CASE WHEN e.campaign_tracking_id IS NULL THEN e.campaign_id ELSE c.id END AS campaign_id,
+        e.campaign_tracking_id, NULL, e.received_at, e.created_at, e.status_rank,
+        e.status_key, e.provider_status, e.detailed_status, e.description, e.source, e.recipient,
+        e.sender, e.country, e.label, e.price
     FROM events AS e
     LEFT JOIN messages AS m ON m.message_key = e.message_key
+    LEFT JOIN campaigns AS c ON c.tracking_id = e.campaign_tracking_id
     WHERE e.occurred_at = '1970-01-01T00:00:00Z'::timestamptz
-) AS e
-LEFT JOIN campaigns AS c ON c.tracking_id = e.campaign_tracking_id;
+) AS e;
 
 COMMENT ON VIEW bi_v1.message_events IS 'One row for each stored event: a message reached a status at a time. Repetitions of a callback are one event. Events are removed by retention before messages are.';
 COMMENT ON COLUMN bi_v1.message_events.id IS 'Our id of the event, in the order of storing, nearly.';
