@@ -18,26 +18,38 @@ from app.db.feed import (
     limit_query,
 )
 from app.db.feed_places import FEED_TABLES, Horizon, Stretch, first_query, last_query
+from app.db.message_keys import message_key
 from app.domain.feed import Kind, Position
 from tests.db.feed_stage import days
 
 ROWS = 20_000
 MANY_ROWS = 240_000
 
-#: Four events for each message, over seven years, in the epoch before the current one.
+#: Four events for each message, over seven years, in the epoch before the current one. Those of
+#: every second message are packed: each campaign has four forms.
 GROW = """
-WITH grown AS (
+WITH shared AS (
+    INSERT INTO event_forms (id, month, provider_status, campaign_tracking_id, skeleton)
+    SELECT 4 * campaign + place - 1, '2026-01-01', word, 'c' || campaign, '{}'
+    FROM generate_series(0, 499) AS campaign,
+        unnest(ARRAY['QUEUED', 'SENT', 'DELIVERED', 'SEEN']) WITH ORDINALITY AS words (word, place)
+),
+grown AS (
     SELECT number, 'm' || number / 4 AS message, number % 4 AS at,
         timestamptz '2026-01-01Z' + make_interval(days => number / 4 % 2500) AS began
     FROM generate_series(0, $1::int - 1) AS number
 ),
 told AS (
     INSERT INTO packed_events (feed_epoch, xid, id, message_key, status_key, provider_status,
-        occurred_at, source, status_rank, campaign_tracking_id)
-    SELECT 0, number::text::xid8, number, message_key(message), word, word,
-        began + make_interval(days => at), 0, at + 1, 'c' || number / 4 % 500
+        occurred_at, source, status_rank, campaign_tracking_id, form_id)
+    SELECT 0, number::text::xid8, number, message_key(message), word,
+        CASE WHEN NOT packed THEN word END, began + make_interval(days => at), 0, at + 1,
+        CASE WHEN NOT packed THEN 'c' || number / 4 % 500 END,
+        CASE WHEN packed THEN 4 * (number / 4 % 500) + at END
     FROM grown, LATERAL (
-        SELECT (ARRAY['QUEUED', 'SENT', 'DELIVERED', 'SEEN'])[at + 1] AS word
+        SELECT
+            (ARRAY['QUEUED', 'SENT', 'DELIVERED', 'SEEN'])[at + 1] AS word,
+            number / 4 % 2 = 1 AS packed
     ) AS words
 ),
 kept AS (
@@ -72,7 +84,7 @@ def _asked(rows: int) -> dict[str, tuple[ClauseElement, dict[str, object]]]:
         name: (query, {}) for name, query in queries.items()
     }
     messages: dict[str, object] = {
-        "messages": [f"m{rows // 8 + at}" for at in range(100)],
+        "messages": [rf"\\x{message_key(f'm{rows // 8 + at}').hex()}" for at in range(100)],
         "firsts": [str(days(-59 + (rows // 8 + at) % 2500)) for at in range(100)],
         "lasts": [str(days(-56 + (rows // 8 + at) % 2500)) for at in range(100)],
     }

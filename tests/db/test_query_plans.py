@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -43,29 +44,33 @@ SELECT 'c-' || n, 'launched', 'name ' || n, 'label ' || n % 7, now() - n * inter
 FROM generate_series(1, 500) n UNION ALL SELECT '{_LARGE}', 'launched', 'large', 'x', now();
 
 INSERT INTO messages
-    (message_tracking_id, campaign_tracking_id, recipient, label, status, status_key,
+    (message_key, campaign_tracking_id, recipient, label, status_key,
      provider_status, status_rank, status_at, updated_at, first_occurred_at, last_occurred_at)
-SELECT md5(n::text), CASE WHEN n % 2 = 0 THEN '{_LARGE}' ELSE 'c-' || n % 500 END,
+SELECT decode(md5(n::text), 'hex'), CASE WHEN n % 2 = 0 THEN '{_LARGE}' ELSE 'c-' || n % 500 END,
     '+3069' || n % 50000, 'label ' || n % 7,
-    CASE WHEN n % 5000 = 0 THEN 'FAILED' ELSE 'SEEN' END, 'SEEN', 'SEEN', 5, now(),
+    CASE WHEN n % 5000 = 0 THEN 'FAILED' ELSE 'SEEN' END, 'SEEN', 5, now(),
     now() - (2 * {MESSAGES} - 2 * n) * interval '1 second', '2026-03-01Z', '2026-04-01Z'
 FROM generate_series(1, {MESSAGES}) n;
 
 INSERT INTO messages
-    (message_tracking_id, campaign_id, recipient, status, status_key, provider_status,
-     status_rank, status_at)
-SELECT 'unbound ' || n, '00000000-0000-7000-8000-000000000001', '+3068' || n, 'SENT', 'SENT',
-    'SENT', 2, now()
+    (message_key, plain_id, campaign_id, recipient, status_key, provider_status, status_rank,
+     status_at)
+SELECT message_key('unbound ' || n), 'unbound ' || n, '00000000-0000-7000-8000-000000000001',
+    '+3068' || n, 'SENT', 'SENT', 2, now()
 FROM generate_series(1, 1000) n;
 
-INSERT INTO events
-    (message_tracking_id, status_key, occurred_at, source, status_rank, provider_status)
-SELECT md5(n::text), 'SEEN', '2026-03-01Z', 0, 5, 'SEEN' FROM generate_series(1, 20000) n;
+INSERT INTO event_forms (id, month, provider_status, campaign_tracking_id, skeleton)
+SELECT n, '2026-03-01', 'SEEN', 'c-' || n, '{{}}' FROM generate_series(0, 499) n;
+INSERT INTO packed_events
+    (message_key, status_key, occurred_at, source, status_rank, provider_status, form_id, payload)
+SELECT decode(md5(n::text), 'hex'), 'SEEN', '2026-03-01Z', 0, 5,
+    CASE WHEN n % 2 = 0 THEN 'SEEN' END, CASE WHEN n % 2 = 1 THEN n % 500 END, ''
+FROM generate_series(1, 20000) n;
 
 INSERT INTO inbound_messages
     (identity, sender, campaign_tracking_id, reference_tracking_id, message, received_at)
 SELECT n::text::bytea, '+3069' || n % 5000,
-    CASE WHEN n % 20 <> 0 THEN 'c-' || n % 500 END, md5(n::text), 'text',
+    CASE WHEN n % 20 <> 0 THEN 'c-' || n % 500 END, md5(n::text)::uuid::text, 'text',
     now() - (100000 - n) * interval '1 minute'
 FROM generate_series(1, 100000) n;
 
@@ -79,7 +84,11 @@ ANALYZE;
 Query = Callable[[Database], Awaitable[object]]
 _NOW = datetime.now(UTC)
 _UNBOUND = CampaignKey(None, "00000000-0000-7000-8000-000000000001")  # type: ignore[arg-type]
-_IDS = [hashlib.md5(str(n).encode(), usedforsecurity=False).hexdigest() for n in range(1, 1001)]
+_IDS = [
+    str(UUID(bytes=hashlib.md5(str(n).encode(), usedforsecurity=False).digest()))
+    for n in range(1, 1001)
+]
+_MIDDLE = "7f000000-0000-0000-0000-000000000000"
 _NUMBERS = [f"+3069{number}" for number in range(1000)]
 
 
@@ -108,7 +117,7 @@ def _campaigns(**wanted: Any) -> Query:  # noqa: ANN401
 
 
 async def _history(database: Database) -> None:
-    message = await find_message(database, "c4ca4238a0b923820dcc509a6f75849b")
+    message = await find_message(database, _IDS[0])
     assert message is not None
     assert await history_of(database, message, with_payload=False)
 
@@ -132,11 +141,11 @@ QUERIES: dict[str, tuple[Query, int]] = {
         200,
     ),
     "label": (_messages(label="label 3"), 300),
-    "label, on": (_messages("7f", label="label 3"), 300),
-    "label, status": (_messages("7f", label="label 3", status=Status.FAILED), 25_000),
+    "label, on": (_messages(_MIDDLE, label="label 3"), 300),
+    "label, status": (_messages(_MIDDLE, label="label 3", status=Status.FAILED), 25_000),
     "label, updated": (_messages(label="label 3", updated_after=_NOW), 25_000),
     "campaign": (_messages(campaign=CampaignKey(_LARGE)), 300),
-    "campaign, on": (_messages("7f", campaign=CampaignKey(_LARGE)), 300),
+    "campaign, on": (_messages(_MIDDLE, campaign=CampaignKey(_LARGE)), 300),
     "campaign, status": (_messages(campaign=CampaignKey(_LARGE), status=Status.FAILED), 25_000),
     "campaign, label": (_messages(campaign=CampaignKey("c-7"), label="label 3"), 2_500),
     "campaign without trackingId": (_messages(campaign=_UNBOUND), 300),
@@ -320,7 +329,7 @@ async def test_replies_of_a_campaign_are_found_by_name_and_by_what_they_answer(
         after = page.end
     expected = await explaining.fetch(
         "SELECT i.id FROM inbound_messages i JOIN messages m"
-        " ON m.message_tracking_id = i.reference_tracking_id"
+        " ON m.message_key = message_key(i.reference_tracking_id)"
         " WHERE coalesce(i.campaign_tracking_id, m.campaign_tracking_id) = $1 ORDER BY i.id",
         _LARGE,
     )
@@ -334,9 +343,9 @@ async def test_updates_of_messages_touch_no_index(grown: str) -> None:
     connection = await asyncpg.connect(grown)
     async with connection.transaction():
         await connection.execute(
-            "UPDATE messages SET status = 'SEEN', status_rank = 5, updated_at = now()"
-            " WHERE message_tracking_id IN"
-            " (SELECT md5(n::text) FROM generate_series(1, 20000, 10) n)"
+            "UPDATE messages SET status_key = 'SEEN', status_rank = 5, updated_at = now()"
+            " WHERE message_key IN"
+            " (SELECT decode(md5(n::text), 'hex') FROM generate_series(1, 20000, 10) n)"
         )
         row = await connection.fetchrow(
             "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables"
@@ -350,9 +359,9 @@ async def test_updates_of_messages_touch_no_index(grown: str) -> None:
 
 _CAMPAIGN_OF = """
 INSERT INTO campaigns (tracking_id, submission) VALUES ('{id}', 'launched');
-INSERT INTO messages (message_tracking_id, campaign_tracking_id, recipient, status, status_key,
+INSERT INTO messages (message_key, plain_id, campaign_tracking_id, recipient, status_key,
     provider_status, status_rank, status_at)
-SELECT '{id}-' || n, '{id}', '+30' || n, 'SEEN', 'SEEN', 'SEEN', 5, now()
+SELECT message_key('{id}-' || n), '{id}-' || n, '{id}', '+30' || n, 'SEEN', 'SEEN', 5, now()
 FROM generate_series(1, {recipients}) n;
 INSERT INTO campaign_counts SELECT '{id}', s, {recipients} / 9 FROM unnest(array['SENT', 'SEEN']) s
 """

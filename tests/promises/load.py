@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 PATIENCE_SECONDS = 2.0
 _GIVE_UP_SECONDS = 20.0
 _START = datetime(2026, 3, 1, tzinfo=UTC)
-_NUMBER = "+306912345678"
+_NUMBER = 306912345678
 _STATUSES = ("QUEUED", "SENT", "DELIVERED", "SEEN")
 
 Identity = tuple[str, str]
@@ -48,7 +48,7 @@ def callback(
     document = {
         "trackingId": message,
         "campaignTrackingId": campaign,
-        "to": _NUMBER,
+        "to": f"+{_NUMBER}",
         "from": "Shop",
         "country": "GR",
         "status": {"name": status, "updatedDate": iso(created_at + timedelta(days=days))},
@@ -68,7 +68,7 @@ def changed(one: Callback, **changes: object) -> Callback:
 def reply(message: str, text: str) -> Callback:
     """What Routee posts when the recipient of *message* answers."""
     document = {
-        "from": _NUMBER,
+        "from": f"+{_NUMBER}",
         "to": "Shop",
         "message": text,
         "sentDate": _START.isoformat(),
@@ -78,13 +78,15 @@ def reply(message: str, text: str) -> Callback:
     return Callback((message, text), json.dumps(document).encode())
 
 
-def stories(mark: str, messages: int, *, campaigns: int = 1) -> list[Callback]:
-    """The whole life of some messages, spread over some campaigns."""
-    return [
-        callback(f"{mark}-{at}", status, campaign=f"{mark}-c{at % campaigns}", days=days, place=at)
-        for at in range(messages)
-        for days, status in enumerate(_STATUSES)
-    ]
+def stories(mark: str, messages: int, *, campaigns: int = 1, recipients: int = 1) -> list[Callback]:
+    """The whole life of some messages, spread over some campaigns and recipients."""
+    told = []
+    for at in range(messages):
+        message, campaign, to = f"{mark}-{at}", f"{mark}-c{at % campaigns}", at % recipients
+        for days, status in enumerate(_STATUSES):
+            one = callback(message, status, campaign=campaign, days=days, place=at)
+            told.append(_to(to, one))
+    return told
 
 
 def endless(mark: str) -> Iterator[Callback]:
@@ -93,7 +95,11 @@ def endless(mark: str) -> Iterator[Callback]:
         message = f"{mark}-{at}"
         if at % 3:  # as Routee gives them
             message = str(uuid5(NAMESPACE_OID, message))
-        yield changed(callback(message, days=1, place=at), to=f"+3069{at:08}")
+        yield _to(at, callback(message, days=1, place=at))
+
+
+def _to(recipient: int, one: Callback) -> Callback:
+    return changed(one, to=f"+{_NUMBER + recipient}")
 
 
 class Answer(NamedTuple):

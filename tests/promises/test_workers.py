@@ -43,7 +43,7 @@ async def _assert_hammering_ends_exact(
     start_service: StartService, postgres: Postgres, look: Look, messages: int
 ) -> None:
     service = await start_service(workers=2)
-    callbacks = stories("m", messages, campaigns=CAMPAIGNS)
+    callbacks = stories("m", messages, campaigns=CAMPAIGNS, recipients=messages)
     campaigns = sorted(f"m-c{at}" for at in range(CAMPAIGNS))
     rng = random.Random(messages)  # noqa: S311
     enough = asyncio.Event()
