@@ -62,7 +62,7 @@ def _serve_embedded(
     embedded = embedded_for(settings)
     url = asyncio.run(embedded.acquire())
     try:
-        asyncio.run(migrate_database(url))
+        asyncio.run(migrate_database(url, on_progress=say))
         with _kept_running(embedded):
             _listen(host, port, workers, surface, url)
     finally:

@@ -1,6 +1,6 @@
 """How everything but the callback path reaches the database, and what its failures mean."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
@@ -122,21 +122,24 @@ class Database:
         await self._engine.dispose()
 
 
-async def migrate_database(url: str) -> str:
+async def migrate_database(url: str, *, on_progress: Callable[[str], None] | None = None) -> str:
     """
     Bring the schema, the feed's epoch and the analysts' rights up to date.
+
+    *on_progress* is told, in a sentence, what may take long.
 
     Returns:
         The version of the schema.
 
     Raises:
+        SchemaOutdated: the schema stays as it was; the message says what is in the way.
         DatabaseUnavailable: it cannot be reached.
     """
     engine = make_engine(
         url, name="migrate", pool_items=1, statement_timeout_seconds=_MIGRATION_TIMEOUT_SECONDS
     )
     try:
-        version = await migrate(engine)
+        version = await migrate(engine, on_progress=on_progress)
         await _keep_what_dumps_lack(url)
     except (SQLAlchemyError, OSError) as error:
         raise _unavailable(error) from error

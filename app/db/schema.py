@@ -1,13 +1,17 @@
 """How the schema gets to the version that this code needs, and which that is."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import SchemaOutdated
@@ -17,17 +21,29 @@ _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
 _MIGRATION_LOCK: Final = 7_021_001
 
 
-async def migrate(engine: AsyncEngine) -> str:
+async def migrate(engine: AsyncEngine, *, on_progress: Callable[[str], None] | None = None) -> str:
     """
     Bring the schema to the version that this code needs, and return that version.
 
-    Of several processes that do so at once, one works and the others wait for it.
+    Of several processes that do so at once, one works and the others wait for it. *on_progress* is
+    told, in a sentence, what may take long.
+
+    Raises:
+        SchemaOutdated: it stays as it was; the message says what is in the way.
     """
     async with engine.connect() as connection:
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
         await connection.commit()
         try:
-            await connection.run_sync(_upgrade)
+            found = await connection.run_sync(current_version)
+            await connection.commit()
+            if on_progress is not None and found not in (None, needed_version()):
+                on_progress(
+                    f"The database schema goes from {found} to {needed_version()}: "
+                    "with millions of events this takes minutes."
+                )
+            with _naming_what_is_in_the_way():
+                await connection.run_sync(_upgrade)
         finally:
             await connection.rollback()
             await connection.execute(
@@ -75,6 +91,23 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return config
+
+
+@contextmanager
+def _naming_what_is_in_the_way() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        cause = error.orig and error.orig.__cause__
+        # Other errors may quote what is stored.
+        if not isinstance(
+            cause, asyncpg.DependentObjectsStillExistError | asyncpg.InsufficientPrivilegeError
+        ):
+            raise
+        said = "; ".join(filter(None, (cause.args[0], *(cause.detail or "").splitlines())))
+        raise SchemaOutdated(
+            f"The database schema cannot be brought to {needed_version()}: {said}."
+        ) from error
 
 
 def _upgrade(connection: Connection) -> None:
