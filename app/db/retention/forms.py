@@ -10,16 +10,16 @@ from app.db.forms import END_OF_USE
 from app.db.retention.connections import reading_whole_tables
 
 #: All events that name it were received before; and nobody is about to store another.
-_IS_OVER: Final = f"""
+IS_OVER: Final = f"""
 {END_OF_USE} < least(CAST(:before AS timestamptz), now() - interval '1 hour')
 """
 _CLEAR: Final = text(f"""
-UPDATE event_forms SET skeleton = NULL WHERE skeleton IS NOT NULL AND {_IS_OVER} RETURNING id
+UPDATE event_forms SET skeleton = NULL WHERE skeleton IS NOT NULL AND {IS_OVER} RETURNING id
 """)
 #: An event that others hold, or that the clock of another server has dated, may be left behind.
 _UNNAMED: Final = text(f"""
 SELECT id FROM event_forms AS f
-WHERE {_IS_OVER} AND NOT EXISTS (SELECT FROM packed_events AS e WHERE e.form_id = f.id)
+WHERE {IS_OVER} AND NOT EXISTS (SELECT FROM packed_events AS e WHERE e.form_id = f.id)
 """)
 _DELETE: Final = text("DELETE FROM event_forms WHERE id = ANY(CAST(:ids AS bigint[]))")
 
