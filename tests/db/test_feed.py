@@ -43,7 +43,9 @@ async def _aged(connection: asyncpg.Connection, when: dict[str, datetime]) -> No
     """Let the events of each message have been received at that time."""
     for message, at in when.items():
         await connection.execute(
-            "UPDATE events SET received_at = $2 WHERE message_tracking_id = $1", message, at
+            "UPDATE packed_events SET received_at = $2 WHERE message_key = message_key($1)",
+            message,
+            at,
         )
 
 
@@ -310,7 +312,7 @@ async def _remove_before(
 ) -> None:
     """What retention does: remove what was received before, and record how far that goes."""
     removed = await connection.fetch(
-        "DELETE FROM events WHERE received_at < $1 RETURNING feed_epoch, xid, id", horizon
+        "DELETE FROM packed_events WHERE received_at < $1 RETURNING feed_epoch, xid, id", horizon
     )
     async with database.writing() as session:
         await raise_floor(session, max(Position(*row) for row in removed))
@@ -366,7 +368,7 @@ async def test_an_event_that_is_removed_while_its_page_is_read_is_noticed(
     newest, told = await newest_position(database), feed._steps_in
 
     async def _after_a_removal(session: AsyncSession, page: Sequence[Any]) -> Mapping[int, Any]:
-        await connection.execute("DELETE FROM events WHERE message_tracking_id = 'm2'")
+        await connection.execute("DELETE FROM packed_events WHERE message_key = message_key('m2')")
         async with database.writing() as removing:
             await raise_floor(removing, newest)
         return await told(session, page)
@@ -412,12 +414,12 @@ async def test_an_instant_is_found_across_epochs(
     await connection.execute("UPDATE feed_state SET epoch = 4")
     for epoch, first, last in ((2, 3, 5), (4, 6, 8)):
         await connection.execute(
-            "UPDATE events"
+            "UPDATE packed_events"
             " SET feed_epoch = $1::int, xid = (xid::text::bigint - 100 * $1::int)::text::xid8"
-            " WHERE message_tracking_id BETWEEN 'm' || $2::int AND 'm' || $3::int",
+            " WHERE message_key BETWEEN message_key($2) AND message_key($3)",
             epoch,
-            first,
-            last,
+            f"m{first}",
+            f"m{last}",
         )
     for since in range(9):
         after = await position_before(database, begin + timedelta(days=since))
