@@ -20,7 +20,8 @@ log = structlog.get_logger()
 
 _API_POOL_ITEMS: Final = 8
 _API_TIMEOUT_SECONDS: Final = 5.0
-_MIGRATION_TIMEOUT_SECONDS: Final = 3600.0
+#: Of one statement, which may copy a table.
+_MIGRATION_TIMEOUT_SECONDS: Final = 24 * 3600.0
 #: For lists and lookups. A plan that was made while a table was small stays with the connection,
 #: and must not scan that table when it has grown.
 READ_SETTINGS: Final = {"enable_seqscan": "off"}

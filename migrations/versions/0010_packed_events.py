@@ -31,6 +31,9 @@ DROP VIEW bi_message_facts, bi_event_keys;
 DROP TRIGGER bi_replies_removed ON inbound_messages;
 DROP FUNCTION bi_count_removed_replies
 """
+#: In the order in which callbacks are stored: one that is under way is waited for, and does not
+#: wait for this.
+LOCK = "LOCK TABLE messages, {events} IN ACCESS EXCLUSIVE MODE"
 #: What was there, out of the way, as names of indexes and partitions are wanted again.
 ASIDE = """
 CREATE SCHEMA before_migration;
@@ -299,11 +302,10 @@ CASE
     ELSE convert_from(ltrim(message_key, '\x00'::bytea), 'UTF8')
 END
 """.strip()
-DROP_NEW_VIEWS = f"""
+DROP_NEW_FUNCTIONS = """
 DROP TRIGGER bi_event_corrected ON packed_events;
 DROP FUNCTION bi_correct_event;
-DROP FUNCTION event_form;
-{DROP_VIEWS.strip()}
+DROP FUNCTION event_form
 """
 NEW_ASIDE = f"""
 {ASIDE.strip()};
@@ -492,6 +494,7 @@ class Grant(NamedTuple):
 def upgrade() -> None:
     granted = _granted()
     _run(DROP_VIEWS)
+    _run(LOCK.format(events="events"))
     _run("DROP TRIGGER bi_event_corrected ON events")
     _run("DROP FUNCTION bi_correct_event")
     _require_droppable(DROP_ASIDE)
@@ -509,7 +512,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     granted = _granted()
-    _run(DROP_NEW_VIEWS)
+    _run(DROP_VIEWS)
+    _run(LOCK.format(events="packed_events"))
+    _run(DROP_NEW_FUNCTIONS)
     _require_droppable(DROP_NEW_ASIDE)
     _run(NEW_ASIDE)
     partitions = _set_aside("packed_events")
