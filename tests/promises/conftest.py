@@ -109,11 +109,14 @@ class Look:
         return int(await (await self.connection()).fetchval(query))
 
     async def stored(self) -> set[Callback]:
-        """Each event by its message and status, with the payload as a reader gets it."""
+        """Each event with its payload as a reader gets it, empty where it was removed."""
         rows = await (await self.connection()).fetch(
             "SELECT message_tracking_id, status_key, payload, payload_dictionary FROM events"
         )
-        return {Callback((row[0], row[1]), opened(row[2] or b"", row[3])) for row in rows}
+        return {
+            Callback((row[0], row[1]), b"" if row[2] is None else opened(row[2], row[3]))
+            for row in rows
+        }
 
     async def packs_some(self) -> bool:
         """Whether there are events of both kinds, packed and as they came."""
