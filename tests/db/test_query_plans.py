@@ -297,6 +297,22 @@ async def test_nor_does_a_plan_that_was_made_for_any_values(
         assert "Seq Scan" not in plan, plan
 
 
+@pytest.mark.parametrize("with_payload", [False, True])
+async def test_the_payloads_of_a_history_are_made_only_for_who_asks_for_them(
+    explaining: asyncpg.Connection, database: Database, *, with_payload: bool
+) -> None:
+    message = await find_message(database, _IDS[0])
+    assert message is not None
+    asked = Asked(database)
+    assert await history_of(database, message, with_payload=with_payload)
+    ((statement, parameters),) = asked.statements
+    explained = await explaining.fetchval(
+        f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}", *parameters
+    )
+    told = json.loads(explained)[0]["Plan"]["Output"]
+    assert any("skeleton" in column for column in told) == with_payload
+
+
 async def test_a_lookup_is_one_query(database: Database) -> None:
     asked = Asked(database)
     assert len(await messages_of(database, _IDS)) == len(_IDS)
