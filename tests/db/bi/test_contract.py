@@ -8,6 +8,7 @@ it, as a part of making that release, it also freezes them, and the files that m
 import asyncio
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ LISTED = Path(__file__).with_name("bi_v1.json")
 #: One file for each release that changed something: never written again.
 FROZEN = Path(__file__).with_name("frozen")
 VIEWS = Path(__file__).parents[3] / "migrations" / "views"
+VERSIONS = VIEWS.with_name("versions")
 Columns = dict[str, dict[str, str]]
 
 _COLUMNS = """
@@ -83,6 +85,13 @@ async def test_every_release_is_kept(connection: asyncpg.Connection) -> None:
     releases = {path.stem: json.loads(path.read_text()) for path in FROZEN.glob("*.json")}
     broken = {version: _broken(it, columns, files) for version, it in releases.items()}
     assert broken == {version: [] for version in releases}
+
+
+@pytest.mark.parametrize("name", _files())
+def test_a_file_is_named_by_the_migration_of_its_folder(name: str) -> None:
+    path = Path(name)
+    (migration,) = VERSIONS.glob(f"{path.parent.name}_*.py")
+    assert re.search(rf'"({path.parent.name}/)?{path.stem}"', migration.read_text())
 
 
 async def test_what_is_frozen_may_gain_columns_and_files_and_lose_or_change_none(

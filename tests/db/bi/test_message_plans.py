@@ -17,6 +17,7 @@ from tests.db.bi_stage import analyst, connected
 from tests.db.feed_stage import START, event
 
 MESSAGES = 3000
+CAMPAIGNS = 900
 STATUSES = ("QUEUED", "SENT", "DELIVERED")
 UUIDS = [str(UUID(int=at << 90 | at)) for at in range(MESSAGES)]
 #: One that is a UUID, and one that only looks like one.
@@ -29,8 +30,8 @@ def _events() -> Iterator[DeliveryEvent]:
         message = uuid.upper() if at % 2 else uuid
         for status in STATUSES:
             when = START + timedelta(minutes=29 * at)
-            yield event(message, status, campaign=f"c{at % 900}", at=when)
-    yield event(IDS[0], "SEEN", at=UNKNOWN_TIME)
+            yield event(message, status, campaign=f"c{at % CAMPAIGNS}", at=when)
+    yield event(IDS[0], "SEEN", campaign="c8", at=UNKNOWN_TIME)
 
 
 async def _fill(url: str) -> None:
@@ -87,6 +88,34 @@ async def test_several_messages_are_found_by_their_ids(reader: asyncpg.Connectio
         query = f"SELECT * FROM bi_v1.{view} WHERE {column} IN ('{ids}')"  # noqa: S608
         assert len(await reader.fetch(query)) == rows
         assert read_by_table(await nodes_of(reader, query)).total() < 50
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        """
+        SELECT * FROM bi_v1.message_events WHERE message_tracking_id = ANY (
+            ARRAY(SELECT tracking_id FROM bi_v1.messages WHERE campaign_tracking_id = 'c8')
+        )
+        """,
+        """
+        SELECT e.* FROM bi_v1.messages AS m, LATERAL (
+            SELECT * FROM bi_v1.message_events WHERE message_tracking_id = m.tracking_id OFFSET 0
+        ) AS e
+        WHERE m.campaign_tracking_id = 'c8'
+        """,
+    ],
+    ids=["an array", "lateral"],
+)
+async def test_the_events_of_a_campaign_are_found_message_by_message(
+    reader: asyncpg.Connection, query: str
+) -> None:
+    of_campaign = len(UUIDS[8::CAMPAIGNS])
+    assert len(await reader.fetch(query)) == len(STATUSES) * of_campaign + 1
+    read = read_by_table(await nodes_of(reader, query))
+    assert read["messages"] <= 3 * of_campaign
+    assert read["events"] <= 20
+    assert read["event_forms"] <= 20
 
 
 async def _months(reader: asyncpg.Connection, columns: str, condition: str) -> set[str]:
