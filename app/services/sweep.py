@@ -151,12 +151,14 @@ class Sweep:
 
     async def _forms(self) -> None:
         """Those of the events found are unpacked by now; what came since goes with its form."""
-        found = await forms.walked_forms(self._database, None)
-        while found and not self._dry_run:
+        if self._dry_run:
+            return
+        after: int | None = None
+        while found := await forms.walked_forms(self._database, after):
+            after = found[-1].id
             for form in await asyncio.to_thread(self._searched_forms, found):
                 self.changed.add("event_forms")
                 await _patiently(partial(forms.redact_form, self._database, form, self._wanted))
-            found = await forms.walked_forms(self._database, found[-1].id)
 
     def _searched_forms(self, found: Iterable[forms.StoredForm]) -> list[forms.StoredForm]:
         return [form for form in found if self._has(f"{form.texts} {form.skeleton or ''}")]

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
 from app.db.feed_places import horizon_of
+from app.db.ingest import FORM_COLUMNS
 from app.db.payloads import opened
 from app.db.retention.connections import reading_whole_tables
 from app.domain.feed import Position
@@ -97,18 +98,30 @@ _IS_OWN: Final = f"""
 message_key = ANY(CAST(:keys AS bytea[]))
     AND concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """
-#: Of `events`, in which packed ones tell what they are told with.
 _IS_OWN_EVENT: Final = f"""
-message_key = ANY(CAST(:keys AS bytea[]))
-    AND (payload IS NOT NULL OR concat_ws(' ', {_ALL_TEXTS}) ~ :pattern)
+message_key = ANY(CAST(:keys AS bytea[])) AND (
+    payload IS NOT NULL OR concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
+    OR EXISTS (
+        SELECT FROM event_forms f
+        WHERE f.id = e.form_id AND concat_ws(' ', {", ".join(f"f.{one}" for one in _TEXTS)})
+            ~ :pattern
+    )
+)
 """
 _PARTITION: Final = "RETURNING CAST(CAST(tableoid AS regclass) AS text)"
-_UNPACKED: Final = ", ".join(
-    [f"{column} = regexp_replace(t.{column}, :pattern, :pseudonym, 'g')" for column in _TEXTS]
-    + ["campaign_tracking_id = t.campaign_tracking_id", "price = t.price", "form_id = NULL"]
+#: What a packed event tells has to become its own.
+_UNPACKED: Final = f"""
+form_id = NULL, ({", ".join(FORM_COLUMNS)}) = (
+    SELECT {
+    ", ".join(
+        f"regexp_replace(coalesce(e.{column}, f.{column}), :pattern, :pseudonym, 'g')"
+        if column in _TEXTS
+        else f"coalesce(e.{column}, f.{column})"
+        for column in FORM_COLUMNS
+    )
+}
+    FROM (SELECT e.form_id) AS packed LEFT JOIN event_forms f ON f.id = packed.form_id
 )
-_IS_TOLD: Final = """
-e.message_key = t.message_key AND e.status_key = t.status_key AND e.occurred_at = t.occurred_at
 """
 _STATUS_KEY: Final = "regexp_replace(e.status_key, :pattern, :pseudonym, 'g')"
 #: It is a part of the key, and the event may have come again without the number meanwhile.
@@ -127,12 +140,11 @@ WHERE {_IS_OWN} {_PARTITION}
 """)
 _OWN_EVENTS: Final = text(f"""
 UPDATE packed_events e
-SET recipient = CASE WHEN e.recipient IS NOT NULL THEN :pseudonym END, {_REDACTED_EVENT}
-FROM (SELECT * FROM events WHERE {_IS_OWN_EVENT}) AS t WHERE {_IS_TOLD}
-RETURNING CAST(CAST(e.tableoid AS regclass) AS text)
+SET recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END, {_REDACTED_EVENT}
+WHERE {_IS_OWN_EVENT} {_PARTITION}
 """)
 _COUNT: Final = text(f"""
-SELECT 'events', count(*) FROM events WHERE {_IS_OWN_EVENT}
+SELECT 'events', count(*) FROM packed_events e WHERE {_IS_OWN_EVENT}
 UNION ALL SELECT 'messages', count(*) FROM messages WHERE {_IS_OWN}
 """)
 _REDACT_MESSAGES: Final = text(f"""
@@ -142,11 +154,8 @@ WHERE message_key = ANY(CAST(:keys AS bytea[])) {_PARTITION}
 """)
 _REDACT_EVENT: Final = text(f"""
 UPDATE packed_events e SET {_REDACTED_EVENT}
-FROM (
-    SELECT * FROM events
-    WHERE message_key = :message AND status_key = :status AND occurred_at = :occurred_at
-) AS t
-WHERE {_IS_TOLD} RETURNING CAST(CAST(e.tableoid AS regclass) AS text)
+WHERE message_key = :message AND status_key = :status AND occurred_at = :occurred_at
+{_PARTITION}
 """)
 
 
