@@ -89,10 +89,11 @@ def test_a_key_with_two_scopes_may_do_both(service: Service) -> None:
 
 def test_an_expired_key_stops_working_at_its_time(service: Service) -> None:
     _, over = service.add_key(Scope.READ, expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    _, soon = service.add_key(Scope.READ, expires_at=datetime.now(UTC) + timedelta(seconds=1.5))
+    end = datetime.now(UTC) + timedelta(seconds=3)
+    _, soon = service.add_key(Scope.READ, expires_at=end)
     assert _status_with(service, over) == 401
     assert _status_with(service, soon) == 200
-    time.sleep(1.6)
+    time.sleep(max(0, (end - datetime.now(UTC)).total_seconds()) + 0.1)
     assert _status_with(service, soon) == 401
 
 
@@ -100,7 +101,7 @@ def test_a_revoked_key_stops_working_within_seconds(service: Service) -> None:
     key_id, key = service.add_key(Scope.READ)
     assert _status_with(service, key) == 200
     assert service.loop.run(_revoked(service, key_id))
-    deadline = time.monotonic() + REMEMBERED_SECONDS + 1
+    deadline = time.monotonic() + REMEMBERED_SECONDS + 3
     while _status_with(service, key) == 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -37,6 +37,12 @@ class FakeIntake:
         self.outcome: Receipt | BaseException = Receipt.STORED
         self._telling: set[asyncio.Task[None]] = set()
 
+    async def has(self, items: int) -> None:
+        """Return once so many were put, in whatever time that takes the machine."""
+        async with asyncio.timeout(10):
+            while len(self.put_directly) < items:  # noqa: ASYNC110 (a list tells nobody)
+                await asyncio.sleep(0.01)
+
     def put(self, body: Body, done: Done) -> None:
         if self.is_full:
             done(Full())
@@ -200,6 +206,7 @@ async def test_requests_sent_ahead_are_answered_in_their_order(stage: Stage) -> 
     connection = await stage.connect()
     other = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     await connection.send(_post(b"1") + other + _post(b"2"))
+    await stage.intake.has(1)
     await asyncio.sleep(0.1)
     assert [body.octets for body in stage.intake.put_directly] == [b"1"]
     stage.intake.gate.set()
@@ -255,7 +262,7 @@ async def test_a_client_that_leaves_costs_nobody_else_their_answer(stage: Stage)
     leaving, staying = await stage.connect(), await stage.connect()
     await leaving.send(_post(b"1"))
     await staying.send(_post(b"2"))
-    await asyncio.sleep(0.05)
+    await stage.intake.has(2)
     leaving.writer.transport.abort()
     await asyncio.sleep(0.05)
     stage.intake.gate.set()
@@ -267,7 +274,7 @@ async def test_a_shutdown_waits_for_the_answer() -> None:
         stage.intake.gate.clear()
         connection = await stage.connect()
         await connection.send(_post(b"{}"))
-        await asyncio.sleep(0.05)
+        await stage.intake.has(1)
         stage.server.should_exit = True
         await asyncio.sleep(0.3)
         stage.intake.gate.set()
@@ -286,14 +293,14 @@ async def test_nonsense_after_the_headers_is_refused(stage: Stage) -> None:
 
 
 async def test_a_connection_is_kept_as_long_as_it_is_used_and_closed_when_it_is_idle() -> None:
-    async with _serving(Stage(keep_alive_seconds=1)) as stage:
+    async with _serving(Stage(keep_alive_seconds=2)) as stage:
         connection = await stage.connect()
         started = asyncio.get_running_loop().time()
         for _ in range(4):
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.6)
             await connection.send(_post(b"{}"))
             assert (await connection.answer())[0] == 200
-        assert asyncio.get_running_loop().time() - started > 1.5
+        assert asyncio.get_running_loop().time() - started > 2
         assert len(stage.intake.put_directly) == 4
         assert await connection.is_closed()
 
