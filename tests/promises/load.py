@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 PATIENCE_SECONDS = 2.0
 _GIVE_UP_SECONDS = 20.0
 _START = datetime(2026, 3, 1, tzinfo=UTC)
-_NUMBER = 306912345678
+_NUMBER = "+306912345678"
 _STATUSES = ("QUEUED", "SENT", "DELIVERED", "SEEN")
 
 Identity = tuple[str, str]
@@ -48,7 +48,7 @@ def callback(
     document = {
         "trackingId": message,
         "campaignTrackingId": campaign,
-        "to": f"+{_NUMBER}",
+        "to": _NUMBER,
         "from": "Shop",
         "country": "GR",
         "status": {"name": status, "updatedDate": iso(created_at + timedelta(days=days))},
@@ -68,7 +68,7 @@ def changed(one: Callback, **changes: object) -> Callback:
 def reply(message: str, text: str) -> Callback:
     """What Routee posts when the recipient of *message* answers."""
     document = {
-        "from": f"+{_NUMBER}",
+        "from": _NUMBER,
         "to": "Shop",
         "message": text,
         "sentDate": _START.isoformat(),
@@ -99,7 +99,7 @@ def endless(mark: str) -> Iterator[Callback]:
 
 
 def _to(recipient: int, one: Callback) -> Callback:
-    return changed(one, to=f"+{_NUMBER + recipient}")
+    return changed(one, to=f"+3069555{recipient:05}") if recipient else one
 
 
 class Answer(NamedTuple):

@@ -183,6 +183,7 @@ async def test_retention_refuses_no_callback_and_loses_nothing_else(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_retention_of_much_refuses_no_callback_and_loses_nothing_else(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
