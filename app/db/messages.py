@@ -136,7 +136,9 @@ async def page_of_messages(
     database: Database, wanted: MessageFilter, *, after: str | None, limit: int
 ) -> MessagePage:
     """
-    At most *limit* messages in the order of their ids, beyond the id *after*.
+    At most *limit* messages in the order of their keys, beyond that of the id *after*.
+
+    That is the order of their ids, but what is no UUID comes first.
 
     The index of what is wanted is walked, else that of the ids. Where something else is wanted as
     well, only `MAX_SCANNED_ITEMS` are looked at, so a page may be short, or empty, and not the
