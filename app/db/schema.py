@@ -20,6 +20,13 @@ _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
 #: Any number, as long as no other program in the same database uses it.
 _MIGRATION_LOCK: Final = 7_021_001
 
+#: Others may have values in them. The last ones are a full disk and the like.
+_QUOTE_NOTHING: Final = (
+    asyncpg.DependentObjectsStillExistError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InsufficientResourcesError,
+)
+
 
 async def migrate(engine: AsyncEngine, *, on_progress: Callable[[str], None] | None = None) -> str:
     """
@@ -99,12 +106,9 @@ def _naming_what_is_in_the_way() -> Iterator[None]:
         yield
     except DBAPIError as error:
         cause = error.orig and error.orig.__cause__
-        # Other errors may quote what is stored.
-        if not isinstance(
-            cause, asyncpg.DependentObjectsStillExistError | asyncpg.InsufficientPrivilegeError
-        ):
+        if not isinstance(cause, _QUOTE_NOTHING):
             raise
-        said = "; ".join(filter(None, (cause.args[0], *(cause.detail or "").splitlines())))
+        said = "; ".join((cause.args[0], *(cause.detail or cause.hint or "").splitlines()))
         raise SchemaOutdated(
             f"The database schema cannot be brought to {needed_version()}: {said}."
         ) from error

@@ -579,3 +579,18 @@ async def test_whoever_may_not_migrate_is_told_why(old_url: str, roles: dict[str
     )
     with pytest.raises(SchemaOutdated, match="permission denied for schema bi_v1"):
         await migrate_database(own_url)
+
+
+async def test_a_server_that_is_too_small_is_told_so_and_stays_as_it_was(tmp_path: Path) -> None:
+    async with EmbeddedPostgres(tmp_path) as url:
+        await _begin(url)
+        async with connected(url) as server:
+            await _fill(server)
+            before = await _told(server, "events")
+            await server.execute("ALTER SYSTEM SET max_locks_per_transaction = 10")
+            await server.execute("ALTER SYSTEM SET max_connections = 20")
+    async with EmbeddedPostgres(tmp_path) as url:
+        with pytest.raises(SchemaOutdated, match="max_locks_per_transaction"):
+            await migrate_database(url)
+        async with connected(url) as server:
+            assert await _told(server, "events") == before
