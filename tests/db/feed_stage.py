@@ -10,6 +10,7 @@ import asyncpg
 
 from app.db.database import Database
 from app.db.feed import SESSION_SETTINGS, FeedFilter, Item, StatusItem, page_of_feed
+from app.db.forms import Forms
 from app.db.ingest import append_events, append_inbound
 from app.domain.event import DeliveryEvent, Source
 from app.domain.feed import BEGINNING, Position
@@ -84,11 +85,15 @@ def reply(message: str | None = None, *, campaign: str | None = None) -> Inbound
     )
 
 
-async def store(connection: asyncpg.Connection, *records: DeliveryEvent | InboundMessage) -> None:
-    """Store each of *records* by itself."""
+async def store(
+    connection: asyncpg.Connection,
+    *records: DeliveryEvent | InboundMessage,
+    forms: Forms | None = None,
+) -> None:
+    """Store each of *records* by itself, packed if there are *forms*."""
     for record in records:
         if isinstance(record, DeliveryEvent):
-            await append_events(connection, [record])
+            await append_events(connection, [record], forms)
         else:
             await append_inbound(connection, [record])
 

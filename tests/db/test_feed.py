@@ -2,6 +2,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ from app.db import feed
 from app.db.database import Database
 from app.db.feed import CampaignKeys, FeedFilter, StatusItem, page_of_feed
 from app.db.feed_places import newest_position, oldest_position, position_before, raise_floor
+from app.db.forms import Forms
 from app.db.ingest import append_events
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from app.domain.feed import BEGINNING, Kind, Position
@@ -49,18 +51,27 @@ async def _aged(connection: asyncpg.Connection, when: dict[str, datetime]) -> No
         )
 
 
+async def _packed(connection: asyncpg.Connection) -> int:
+    return int(await connection.fetchval("SELECT count(form_id) FROM packed_events"))
+
+
 async def _write_at_random(
     url: str, records: list[DeliveryEvent | InboundMessage], seed: int
 ) -> None:
-    """Transactions of one to three records that stay open for a while."""
+    """Transactions of one to three records that stay open for a while; of half of all packed."""
     rng = random.Random(seed)  # noqa: S311
     connection = await asyncpg.connect(url)
+    forms = None
+    if seed % 2:
+        forms = Forms(min_messages=1)
+        # Nobody stores a form in a transaction that stays open.
+        await forms.ids_of(connection, [one for one in records if isinstance(one, DeliveryEvent)])
     while records:
         size = rng.randint(1, 3)
         now, records = records[:size], records[size:]
         async with connection.transaction():
             for record in now:
-                await store(connection, record)
+                await store(connection, record, forms=forms)
                 await asyncio.sleep(rng.choice([0, 0, 0.001, 0.03]))
     await connection.close()
 
@@ -108,6 +119,7 @@ async def test_the_feed_never_skips_and_never_repeats(
     rows = await connection.fetch("SELECT id FROM events UNION ALL SELECT id FROM inbound_messages")
     stored = sorted(row[0] for row in rows)
     assert len(stored) == WRITERS * 60
+    assert await _packed(connection) == WRITERS * 45 / 2
     read = [item.position.id for item in reader.items]
     assert sorted(read) == stored
     assert [item.position for item in reader.items] == sorted(
@@ -170,6 +182,24 @@ async def test_each_item_says_what_it_did_and_where_its_message_stands(
     ]
 
 
+async def test_a_packed_event_is_told_like_any_other(
+    connection: asyncpg.Connection, database: Database
+) -> None:
+    told = event("m", "UNDELIVERED")._replace(
+        detailed_status="Opted Out", description="one", price=Decimal("0.035")
+    )
+    await store(connection, told)
+    await store(connection, told._replace(message_tracking_id="n"), forms=Forms(min_messages=1))
+    assert await _packed(connection) == 1
+    plain, packed = await Reader(database).read()
+    assert isinstance(plain, StatusItem)
+    assert isinstance(packed, StatusItem)
+    own = ("xid", "id", "message_tracking_id", "received_at")
+    kept = {field: getattr(plain.event, field) for field in own}
+    assert packed.event._replace(**kept) == plain.event
+    assert packed[2:] == plain[2:]
+
+
 async def test_an_event_whose_message_was_removed_is_still_told(
     connection: asyncpg.Connection, database: Database
 ) -> None:
@@ -198,13 +228,15 @@ async def test_whoever_applies_what_changed_ends_like_the_messages_table(
 
     async def _write(seed: int) -> None:
         writer = await asyncpg.connect(url)
+        forms = Forms(min_messages=1) if seed % 2 else None
         shuffled = random.Random(seed).sample(events, len(events))  # noqa: S311
         for first in range(0, len(shuffled), 4):
-            await append_events(writer, shuffled[first : first + 4])
+            await append_events(writer, shuffled[first : first + 4], forms)
             await asyncio.sleep(rng.choice([0, 0.002]))
         await writer.close()
 
     await asyncio.gather(*map(_write, range(6)))
+    assert 0 < await _packed(connection) < len(events)
     applied: dict[str, str] = {}
     for item in await Reader(database, limit=11).read():
         assert isinstance(item, StatusItem)
@@ -248,8 +280,9 @@ async def test_one_kind_alone_can_be_read_and_its_cursor_goes_on_past_the_other(
     assert statuses.place == await newest_position(database)
 
 
+@pytest.mark.parametrize("packing", [False, True])
 async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
-    connection: asyncpg.Connection, database: Database
+    connection: asyncpg.Connection, database: Database, *, packing: bool
 ) -> None:
     ours = await connection.fetchval(
         "INSERT INTO campaigns (tracking_id, submission) VALUES ('wanted', 'launched') RETURNING id"
@@ -268,7 +301,9 @@ async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
         by_itself,
         event("m3", campaign=None, campaign_id=nameless),
         event("m4", campaign="copy", campaign_id=ours),
+        forms=Forms(min_messages=1) if packing else None,
     )
+    assert await _packed(connection) == (3 if packing else 0)
     wanted = FeedFilter(campaign=CampaignKeys("wanted", ours))
     assert names(await Reader(database, wanted, limit=2).read()) == [
         "m1 SENT",
