@@ -53,6 +53,7 @@ async def test_a_200_is_a_committed_row_though_all_workers_are_killed(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_200_is_a_committed_row_however_often_they_are_killed(
     start_service: StartService, look: Look
 ) -> None:
@@ -98,6 +99,7 @@ async def test_a_200_is_a_committed_row_though_postgres_and_the_service_are_kill
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_200_is_a_committed_row_however_often_postgres_is_killed(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:

@@ -69,6 +69,7 @@ async def test_without_postgres_all_is_503_in_time_and_well_again_by_itself(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_outage_after_outage_loses_nothing(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:

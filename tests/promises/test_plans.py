@@ -95,5 +95,6 @@ async def test_the_plans_of_the_callback_path_use_the_keys(url: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_the_plans_use_the_keys_with_very_many_messages(url: str) -> None:
     await _assert_plans_scan_nothing(url, MANY_MESSAGES)

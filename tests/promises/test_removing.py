@@ -198,6 +198,7 @@ async def test_an_erasure_under_load_is_complete_and_takes_nothing_of_others(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_month_is_emptied_under_load_and_a_reader_of_the_feed_misses_nothing(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
@@ -225,6 +226,7 @@ async def test_a_month_is_emptied_under_load_and_a_reader_of_the_feed_misses_not
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_what_is_delivered_again_during_an_erasure_is_neither_doubled_nor_known(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
@@ -248,6 +250,7 @@ async def test_what_is_delivered_again_during_an_erasure_is_neither_doubled_nor_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_an_erasure_that_was_broken_off_is_completed_by_the_next_one(
     start_service: StartService,
     postgres: Postgres,

@@ -131,7 +131,10 @@ async def _try(processes: Processes, delivered: list[DeliveryEvent], mark: str, 
     await _assert_everything_agrees(processes.look, _expected(events, campaigns), mark, campaigns)
 
 
-@pytest.mark.parametrize("examples", [pytest.param(60), pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "examples",
+    [60, pytest.param(1500, marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
+)
 def test_any_order_any_repetition_same_result_through_campaign_tokens(
     processes: Processes, examples: int
 ) -> None:

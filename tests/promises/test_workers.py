@@ -82,6 +82,7 @@ async def test_two_workers_under_shuffled_and_doubled_callbacks_end_exact(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_two_workers_under_very_many_callbacks_end_exact(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
