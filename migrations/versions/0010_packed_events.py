@@ -27,13 +27,17 @@ DROP VIEW bi_v1.campaigns, bi_v1.messages, bi_v1.message_events, bi_v1.inbound_m
     bi_v1.recipients_opted_out, bi_v1.freshness;
 DROP VIEW bi_unfolded_messages, bi_unfolded_hours;
 DROP FUNCTION bi_unfolded_events;
-DROP VIEW bi_message_facts, bi_event_keys;
-DROP TRIGGER bi_replies_removed ON inbound_messages;
-DROP FUNCTION bi_count_removed_replies
+DROP VIEW bi_message_facts, bi_event_keys
 """
 #: In the order in which callbacks are stored: one that is under way is waited for, and does not
 #: wait for this.
-LOCK = "LOCK TABLE messages, {events} IN ACCESS EXCLUSIVE MODE"
+LOCK = "LOCK TABLE messages, inbound_messages, {events} IN ACCESS EXCLUSIVE MODE"
+DROP_TRIGGERS = """
+DROP TRIGGER bi_replies_removed ON inbound_messages;
+DROP FUNCTION bi_count_removed_replies;
+DROP TRIGGER bi_event_corrected ON {events};
+DROP FUNCTION bi_correct_event
+"""
 #: What was there, out of the way, as names of indexes and partitions are wanted again.
 ASIDE = """
 CREATE SCHEMA before_migration;
@@ -302,11 +306,6 @@ CASE
     ELSE convert_from(ltrim(message_key, '\x00'::bytea), 'UTF8')
 END
 """.strip()
-DROP_NEW_FUNCTIONS = """
-DROP TRIGGER bi_event_corrected ON packed_events;
-DROP FUNCTION bi_correct_event;
-DROP FUNCTION event_form
-"""
 NEW_ASIDE = f"""
 {ASIDE.strip()};
 ALTER VIEW events SET SCHEMA before_migration;
@@ -495,8 +494,7 @@ def upgrade() -> None:
     granted = _granted()
     _run(DROP_VIEWS)
     _run(LOCK.format(events="events"))
-    _run("DROP TRIGGER bi_event_corrected ON events")
-    _run("DROP FUNCTION bi_correct_event")
+    _run(DROP_TRIGGERS.format(events="events"))
     _require_droppable(DROP_ASIDE)
     _run(ASIDE)
     partitions = _set_aside("events")
@@ -514,7 +512,8 @@ def downgrade() -> None:
     granted = _granted()
     _run(DROP_VIEWS)
     _run(LOCK.format(events="packed_events"))
-    _run(DROP_NEW_FUNCTIONS)
+    _run(DROP_TRIGGERS.format(events="packed_events"))
+    _run("DROP FUNCTION event_form")
     _require_droppable(DROP_NEW_ASIDE)
     _run(NEW_ASIDE)
     partitions = _set_aside("packed_events")

@@ -515,6 +515,7 @@ async def test_a_callback_that_is_being_stored_is_waited_for(
         migration = asyncio.create_task(_go(old_url, "head"))
         while not await old.fetchval(waiting):  # noqa: ASYNC110 (PostgreSQL tells nobody)
             await asyncio.sleep(0.01)
+        await old.execute("INSERT INTO inbound_messages (identity) VALUES ('n')")
         await old.execute(EVENT, *next(_old_events()))
     await migration
     assert await old.fetchval("SELECT count(*) FROM events") == 1
