@@ -130,6 +130,8 @@ class IngestSession:
             self._url,
             timeout=self._connect_seconds,
             server_settings=self._settings,
+            # Without a limit: a statement of more than 15 KiB would be prepared at each flush.
+            max_cacheable_statement_size=0,
             target_session_attrs=SessionAttribute.read_write,
         )
         try:
