@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
-import uvicorn
+from uvicorn import Config
 
+from app.cli.listening import BACKLOG, listen
 from app.cli.running import embedded_for, end_on_sigterm, foreseen, loaded_settings, say
 from app.db.database import Database, migrate_database
 from app.db.embedded import EmbeddedPostgres
@@ -97,21 +98,24 @@ def _listen(host: str, port: int, workers: int, surface: Surface, url: str) -> N
     os.environ["RECEIVER_DATABASE_URL"] = url
     os.environ["RECEIVER_SURFACE"] = surface
     say(f"Listening on http://{host}:{port} with {workers} worker(s)")
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        loop="uvloop",
-        http="app.api.callback_protocol:CallbackProtocol",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    listen(
+        Config(
+            "app.main:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            backlog=BACKLOG,
+            loop="uvloop",
+            http="app.api.callback_protocol:CallbackProtocol",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
     )
 
 
