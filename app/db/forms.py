@@ -21,23 +21,17 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from app.db.failures import ValuesRefused, translated
+from app.db.skeletons import Filling, Own, own_of, skeleton_of
 from app.domain.event import DeliveryEvent
 from app.kit.recent import Recent
 
 #: How many messages, each to another recipient than the one before, must have a form before it is
 #: stored.
 MIN_MESSAGES: Final = 8
-MAX_PAYLOAD_BYTES: Final = 16 * 1024
 #: A form takes about 1 KiB of memory, a candidate 200 bytes.
 MAX_FORMS: Final = 8192
 MAX_CANDIDATES: Final = 16_384
 
-#: What stands in a skeleton for what is an event's own: characters that Unicode keeps out of texts.
-#: All begin with the same two bytes.
-_RESERVED: Final = b"\xef\xb7"
-_ID, _RECIPIENT, _OCCURRED_AT, _CREATED_AT = (chr(code).encode() for code in range(0xFDD0, 0xFDD4))
-#: In a millisecond.
-_MICROSECONDS: Final = 1000
 _ID_BYTES: Final = 8
 
 _REGISTER: Final = """
@@ -100,15 +94,29 @@ class Form(NamedTuple):
         return int.from_bytes(digest, signed=True)
 
 
+#: From the provider's word for the status to the campaign, and from the sender to the price.
+_Columns = tuple[
+    *tuple[str, str | None, str | None, str | None],
+    *tuple[str | None, str | None, str | None, Decimal | None],
+]
+_Likeness = tuple[str | None, str, int]
+
+
 class _Known:
     """A form that several recipients have."""
 
-    __slots__ = ("id", "stored_in")
+    __slots__ = ("_filling", "form", "id", "stored_in")
 
-    def __init__(self, id_: int) -> None:
-        self.id = id_
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.id = form.id
+        self._filling = Filling(form.skeleton)
         #: The connection on which the database was seen to have it.
         self.stored_in: int | None = None
+
+    def is_of(self, event: DeliveryEvent, own: Own) -> bool:
+        """Whether *event* has this form, but for the month."""
+        return columns_of(event) == self.form[2:] and self._filling.is_of(event.payload, own)
 
 
 class Forms:
@@ -119,6 +127,8 @@ class Forms:
         #: By the hash of a form: its last recipient, and of how many in turn it was.
         self._candidates: Recent[int, tuple[str | None, int]] = Recent(MAX_CANDIDATES)
         self._known: Recent[Form, _Known] = Recent(MAX_FORMS)
+        #: The one that an event of a campaign, a word and a size had last.
+        self._latest: Recent[_Likeness, _Known] = Recent(MAX_FORMS)
         #: Connections are numbered.
         self._connection = 0
 
@@ -131,14 +141,12 @@ class Forms:
     ) -> list[int | None]:
         """The id of the form of each of *events* that can be packed, stored by now; else None."""
         month = datetime.now(UTC).date().replace(day=1)
-        found: list[_Known | None] = []
-        new: dict[int, tuple[Form, _Known]] = {}
-        for event in events:
-            form = form_of(event, month)
-            known = None if form is None else self._find(form, event.recipient or "")
-            if known is not None and form is not None and known.stored_in != self._connection:
-                new[known.id] = form, known
-            found.append(known)
+        found = [self._find(event, month) for event in events]
+        new = {
+            known.id: known
+            for known in found
+            if known is not None and known.stored_in != self._connection
+        }
         if new:
             await self._store(connection, new)
         now = self._connection
@@ -146,27 +154,45 @@ class Forms:
             known.id if known is not None and known.stored_in == now else None for known in found
         ]
 
-    async def _store(
-        self, connection: asyncpg.Connection, new: dict[int, tuple[Form, _Known]]
-    ) -> None:
+    async def _store(self, connection: asyncpg.Connection, new: dict[int, _Known]) -> None:
         now = self._connection
-        forms = [form for form, _ in new.values()]
+        forms = [known.form for known in new.values()]
         columns = zip(*((form.skeleton.decode(), *form[2:]) for form in forms), strict=True)
         with suppress(ValuesRefused), translated():
             rows = await connection.fetch(
                 _REGISTER, list(new), [form.month for form in forms], *columns
             )
             for (id_,) in rows:
-                new[id_][1].stored_in = now
-        for form, known in new.values():
+                new[id_].stored_in = now
+        for known in new.values():
             if known.stored_in != now:  # another process is at it, or it may not be used
-                self._known.forget(form)
+                self._known.forget(known.form)
 
-    def _find(self, form: Form, recipient: str) -> _Known | None:
-        """What is known of *form*, which *recipient* has, if several have it."""
-        known = self._known.find(form)
+    def _find(self, event: DeliveryEvent, month: date) -> _Known | None:
+        """The form of *event*, if several recipients have it."""
+        own = own_of(event)
+        if own is None:
+            return None
+        likeness = (event.campaign_tracking_id, event.provider_status, len(event.payload))
+        latest = self._latest.find(likeness)
+        if (
+            latest is not None
+            and latest.form.month == month
+            and latest.stored_in == self._connection
+            and latest.is_of(event, own)
+        ):
+            return latest
+        skeleton = skeleton_of(event.payload, own)
+        if skeleton is None:
+            return None
+        form = Form(month, skeleton, *columns_of(event))
+        known = self._known.find(form) or self._promoted(form, event.recipient or "")
         if known is not None:
-            return known
+            self._latest.put(likeness, known)
+        return known
+
+    def _promoted(self, form: Form, recipient: str) -> _Known | None:
+        """*form* as one that is known, if enough recipients have had it."""
         candidate = hash(form)
         last, messages = self._candidates.find(candidate) or (None, 0)
         messages += recipient != last
@@ -174,78 +200,14 @@ class Forms:
             self._candidates.put(candidate, (recipient, messages))
             return None
         self._candidates.forget(candidate)
-        known = _Known(form.id)
+        known = _Known(form)
         self._known.put(form, known)
         return known
 
 
-def form_of(event: DeliveryEvent, month: date) -> Form | None:
-    """The form that *event*, received in *month*, has; None: it cannot be packed."""
-    skeleton = skeleton_of(event)
-    if skeleton is None:
-        return None
-    return Form(
-        month,
-        skeleton,
-        event.provider_status,
-        event.detailed_status,
-        event.description,
-        event.campaign_tracking_id,
-        event.sender,
-        event.country,
-        event.label,
-        event.price,
-    )
-
-
-def skeleton_of(event: DeliveryEvent) -> bytes | None:
-    """
-    The payload with marks for what is the event's own; None: it cannot be packed.
-
-    `form_payload` in the database puts back what the columns tell, so a time is taken out only as
-    Routee spells it, and nothing where a mark stands already. An event without a campaign may have
-    to be bound to one, which changes it.
-    """
-    body, recipient = event.payload, event.recipient or ""
-    if (
-        not 0 < len(body) <= MAX_PAYLOAD_BYTES
-        or event.campaign_tracking_id is None
-        or not event.message_tracking_id.isascii()
-        or not recipient.isascii()
-        or not _may_be_marked(body)
-    ):
-        return None
-    own = [(event.message_tracking_id.encode(), _ID), (recipient.lstrip("+").encode(), _RECIPIENT)]
-    for at, mark in ((event.occurred_at, _OCCURRED_AT), (event.created_at, _CREATED_AT)):
-        if at is not None and at.tzinfo is UTC and at.microsecond % _MICROSECONDS == 0:
-            own.append((_spelt(at), mark))
-    for value, mark in own:
-        # Where it is first found: to look for more takes six times as long.
-        place = body.find(value)
-        if place >= 0 and value:
-            body = body[:place] + mark + body[place + len(value) :]
-    return body
-
-
-def _may_be_marked(body: bytes) -> bool:
-    """Whether it is a text, with no NUL, in which nothing looks like a mark."""
-    if b"\0" in body:
-        return False
-    if body.isascii():
-        return True
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return _RESERVED not in body
-
-
-def _spelt(at: datetime) -> bytes:
-    """As Routee spells it; `isoformat` takes twice as long where there is a time zone."""
-    return b"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (
-        *(at.year, at.month, at.day, at.hour, at.minute, at.second),
-        at.microsecond // _MICROSECONDS,
-    )
+def columns_of(event: DeliveryEvent) -> _Columns:
+    """What *event* tells that its form has: everything but what is its own."""
+    return event[4:8] + event[10:14]
 
 
 def of_forms(ids: Iterable[int | None]) -> list[int]:

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.forms import MAX_PAYLOAD_BYTES, MIN_MESSAGES, Form, Forms, form_of, skeleton_of
+from app.db.forms import MIN_MESSAGES, Form, Forms, columns_of
 from app.db.ingest import append_events
 from app.db.ingest_session import IngestSession
 from app.db.payloads import opened
+from app.db.skeletons import MAX_PAYLOAD_BYTES, Filling, own_of, skeleton_of
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from tests.db.feed_stage import START, event
 
@@ -202,18 +203,21 @@ def test_a_skeleton_is_filled_to_the_same_bytes(
     told = _callback("m")._replace(
         message_tracking_id=message, recipient=recipient, payload="".join(pieces).encode()
     )
-    skeleton = skeleton_of(told)
-    if skeleton is None:
+    own = own_of(told)
+    skeleton = None if own is None else skeleton_of(told.payload, own)
+    if own is None or skeleton is None:
         assert not pieces or {"\ufdd0", "\ufdfa"} & set(pieces)
         return
     filled = skeleton.decode()
-    for mark, own in zip(
+    for mark, value in zip(
         "\ufdd0\ufdd1\ufdd2\ufdd3",
         (message, (recipient or "").lstrip("+"), _spelt(AT), _spelt(START)),
         strict=True,
     ):
-        filled = filled.replace(mark, own)
+        filled = filled.replace(mark, value)
     assert filled.encode() == told.payload
+    assert Filling(skeleton).is_of(told.payload, own)
+    assert not Filling(skeleton).is_of(told.payload + b" ", own)
 
 
 async def test_a_number_without_its_sign_is_taken_out_too(connection: asyncpg.Connection) -> None:
@@ -349,6 +353,36 @@ async def test_another_connection_asks_before_it_names_a_form(
     assert await _packed(connection) == 5
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"description": "Another"},
+        {"sender": "Another"},
+        {"price": Decimal("0.036")},
+        {"payload": b"x"},
+        {"message_tracking_id": "é"},
+        {"recipient": "٣"},
+        {"recipient": None},
+        {"created_at": None},
+        {"occurred_at": AT.astimezone(timezone(timedelta(hours=2)))},
+        {"occurred_at": AT + timedelta(microseconds=1)},
+    ],
+    ids=str,
+)
+async def test_what_resembles_the_event_before_is_told_as_it_came_too(
+    connection: asyncpg.Connection, change: dict[str, object]
+) -> None:
+    forms = _eager()
+    first, like, other = _many(3)
+    told = other._replace(**change)  # type: ignore[arg-type]
+    if "payload" in change:
+        told = told._replace(payload=first.payload[:-1] + b" ")
+    events = [first, like, told]
+    for one in events:
+        await append_events(connection, [one], forms)
+    assert await _told(connection) == _as_given(events)
+
+
 async def test_many_forms_are_stored_at_once(connection: asyncpg.Connection) -> None:
     events = [
         _callback(f"m{at}", text=f"Text {at % 40}", number=f"+3069{at:08}") for at in range(400)
@@ -359,8 +393,7 @@ async def test_many_forms_are_stored_at_once(connection: asyncpg.Connection) -> 
 
 
 def test_each_month_has_forms_of_its_own() -> None:
-    march, april = (form_of(_callback("m"), date(2026, month, 1)) for month in (3, 4))
-    assert march is not None
-    assert april is not None
+    told = _callback("m")
+    march, april = (Form(date(2026, month, 1), told.payload, *columns_of(told)) for month in (3, 4))
     assert march.id != april.id
     assert -(2**63) <= march.id < 2**63
