@@ -105,18 +105,21 @@ _Likeness = tuple[str | None, str, int]
 class _Known:
     """A form that several recipients have."""
 
-    __slots__ = ("_filling", "form", "id", "stored_in")
+    __slots__ = ("_columns", "_filling", "form", "id", "stored_in")
 
     def __init__(self, form: Form) -> None:
         self.form = form
         self.id = form.id
+        self._columns = form[2:6], form[6:]
         self._filling = Filling(form.skeleton)
         #: The connection on which the database was seen to have it.
         self.stored_in: int | None = None
 
     def is_of(self, event: DeliveryEvent, own: Own) -> bool:
         """Whether *event* has this form, but for the month."""
-        return columns_of(event) == self.form[2:] and self._filling.is_of(event.payload, own)
+        return (event[4:8], event[10:14]) == self._columns and self._filling.is_of(
+            event.payload, own
+        )
 
 
 class Forms:

@@ -368,7 +368,7 @@ async def append_events(
     if forms is not None and not row["were_usable"]:
         forms.forget_stored()
         row = await _append(connection, distinct, [None] * len(distinct))
-    return _appended(row, [message_key(event.message_tracking_id) for event in events])
+    return _appended(row, lambda: [message_key(event.message_tracking_id) for event in events])
 
 
 async def _append(
@@ -385,7 +385,7 @@ async def append_inbound(
 ) -> Appended:
     """Make replies durable; one that is known already is absorbed."""
     row = await connection.fetchrow(APPEND_INBOUND, *_columns(messages), _unnamed(messages))
-    return _appended(row, [message.identity for message in messages])
+    return _appended(row, lambda: [message.identity for message in messages])
 
 
 async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Quarantined]) -> None:
@@ -400,11 +400,11 @@ async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Qu
     )
 
 
-def _appended(row: asyncpg.Record | None, keys: Sequence[bytes]) -> Appended:
+def _appended(row: asyncpg.Record | None, keys: Callable[[], Sequence[bytes]]) -> Appended:
     fresh, strangers, *_ = row or (0, None)
     if not strangers:
         return Appended(fresh, frozenset())
-    return Appended(fresh, frozenset(at for at, key in enumerate(keys) if key in strangers))
+    return Appended(fresh, frozenset(at for at, key in enumerate(keys()) if key in strangers))
 
 
 def _distinct(events: Sequence[DeliveryEvent]) -> list[DeliveryEvent]:
