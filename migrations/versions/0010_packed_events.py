@@ -1,5 +1,5 @@
 """
-Events in a third of the space: what callbacks have in common is stored once.
+Tables in which what callbacks have in common is stored once; events that are there stay whole.
 
 Everything that is stored is copied. With ten million events this takes minutes and, for as long,
 the space of both; nobody else can use the database meanwhile.
