@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from app.db.failures import ValuesRefused, translated
-from app.db.skeletons import Filling, Own, own_of, skeleton_of
 from app.domain.event import DeliveryEvent
+from app.domain.likeness import LikeEvent, Likeness, likeness_of
 from app.kit.recent import Recent
 
 #: How many messages, each to another recipient than the one before, must have a form before it is
@@ -94,32 +94,16 @@ class Form(NamedTuple):
         return int.from_bytes(digest, signed=True)
 
 
-#: From the provider's word for the status to the campaign, and from the sender to the price.
-_Columns = tuple[
-    *tuple[str, str | None, str | None, str | None],
-    *tuple[str | None, str | None, str | None, Decimal | None],
-]
-_Likeness = tuple[str | None, str, int]
-
-
 class _Known:
     """A form that several recipients have."""
 
-    __slots__ = ("_columns", "_filling", "form", "id", "stored_in")
+    __slots__ = ("form", "id", "stored_in")
 
     def __init__(self, form: Form) -> None:
         self.form = form
         self.id = form.id
-        self._columns = form[2:6], form[6:]
-        self._filling = Filling(form.skeleton)
         #: The connection on which the database was seen to have it.
         self.stored_in: int | None = None
-
-    def is_of(self, event: DeliveryEvent, own: Own) -> bool:
-        """Whether *event* has this form, but for the month."""
-        return (event[4:8], event[10:14]) == self._columns and self._filling.is_of(
-            event.payload, own
-        )
 
 
 class Forms:
@@ -130,8 +114,8 @@ class Forms:
         #: By the hash of a form: its last recipient, and of how many in turn it was.
         self._candidates: Recent[int, tuple[str | None, int]] = Recent(MAX_CANDIDATES)
         self._known: Recent[Form, _Known] = Recent(MAX_FORMS)
-        #: The one that an event of a campaign, a word and a size had last.
-        self._latest: Recent[_Likeness, _Known] = Recent(MAX_FORMS)
+        #: What a likeness that was found before became: spares hashing all of it.
+        self._latest: Recent[Likeness, _Known] = Recent(MAX_FORMS)
         #: Connections are numbered.
         self._connection = 0
 
@@ -146,15 +130,12 @@ class Forms:
         month = datetime.now(UTC).date().replace(day=1)
         found = [self._find(event, month) for event in events]
         new = {
-            known.id: known
-            for known in found
-            if known is not None and known.stored_in != self._connection
+            known.id: known for known in found if known is not None and not self._is_stored(known)
         }
         if new:
             await self._store(connection, new)
-        now = self._connection
         return [
-            known.id if known is not None and known.stored_in == now else None for known in found
+            known.id if known is not None and self._is_stored(known) else None for known in found
         ]
 
     async def _store(self, connection: asyncpg.Connection, new: dict[int, _Known]) -> None:
@@ -173,26 +154,23 @@ class Forms:
 
     def _find(self, event: DeliveryEvent, month: date) -> _Known | None:
         """The form of *event*, if several recipients have it."""
-        own = own_of(event)
-        if own is None:
+        likeness = event.likeness if isinstance(event, LikeEvent) else None
+        if likeness is not None:
+            latest = self._latest.find(likeness)
+            if latest is not None and latest.form.month == month and self._is_stored(latest):
+                return latest
+        else:
+            likeness = likeness_of(event)
+        if likeness is None:
             return None
-        likeness = (event.campaign_tracking_id, event.provider_status, len(event.payload))
-        latest = self._latest.find(likeness)
-        if (
-            latest is not None
-            and latest.form.month == month
-            and latest.stored_in == self._connection
-            and latest.is_of(event, own)
-        ):
-            return latest
-        skeleton = skeleton_of(event.payload, own)
-        if skeleton is None:
-            return None
-        form = Form(month, skeleton, *columns_of(event))
+        form = Form(month, likeness.skeleton, *likeness.shared)
         known = self._known.find(form) or self._promoted(form, event.recipient or "")
         if known is not None:
             self._latest.put(likeness, known)
         return known
+
+    def _is_stored(self, known: _Known) -> bool:
+        return known.stored_in == self._connection
 
     def _promoted(self, form: Form, recipient: str) -> _Known | None:
         """*form* as one that is known, if enough recipients have had it."""
@@ -206,11 +184,6 @@ class Forms:
         known = _Known(form)
         self._known.put(form, known)
         return known
-
-
-def columns_of(event: DeliveryEvent) -> _Columns:
-    """What *event* tells that its form has: everything but what is its own."""
-    return event[4:8] + event[10:14]
 
 
 def of_forms(ids: Iterable[int | None]) -> list[int]:

@@ -14,6 +14,7 @@ from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
 from app.kit.batcher import Batcher, BatcherError, Full
 from app.kit.turns import Turns
 from app.observability.metrics import Metrics
+from app.routee.alike import Alike
 from app.routee.translate import translate
 from app.services.flush import Arrival, Flush, KnownCampaigns, Receipt
 from app.services.screening import Screen
@@ -88,6 +89,7 @@ class Intake:
             max_pending_weight=MAX_PENDING_BYTES,
             budget_seconds=ack_budget_seconds,
         )
+        self._alike = Alike()
         metrics.pending_items.set_function(lambda: self._batcher.pending_items)
         self._campaigns = KnownCampaigns()
 
@@ -139,7 +141,10 @@ class Intake:
     def _arrivals(self, body: Body) -> Sequence[Arrival]:
         """What *body* says: at least one."""
         octets, path, campaign_id = body
-        records, reason, oddities = translate(octets, campaign_id=campaign_id)
+        event = self._alike.find(octets, campaign_id)
+        if event is not None:
+            return (Arrival(event, path),)
+        records, reason, oddities = self._alike.learn(translate(octets, campaign_id=campaign_id))
         for oddity in oddities:
             self._metrics.oddities.labels(oddity).inc()
         arrivals = [Arrival(record, path) for record in records]

@@ -8,15 +8,13 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.db.forms import MIN_MESSAGES, Form, Forms, columns_of
+from app.db.forms import MIN_MESSAGES, Form, Forms
 from app.db.ingest import append_events
 from app.db.ingest_session import IngestSession
 from app.db.payloads import opened
-from app.db.skeletons import MAX_PAYLOAD_BYTES, Filling, own_of, skeleton_of
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
+from app.domain.likeness import MAX_PAYLOAD_BYTES, LikeEvent, likeness_of, shared_of
 from tests.db.feed_stage import START, event
 
 FIELDS = [
@@ -190,36 +188,6 @@ async def test_whatever_an_event_tells_it_comes_back_exactly(
     assert await _told(connection) == _as_given(events)
 
 
-@given(
-    pieces=st.lists(
-        st.sampled_from(["m", "30", "+", "6", _spelt(AT), _spelt(START), "\ufdd0", "\ufdfa", "x"])
-    ),
-    message=st.sampled_from(["m", "30", "6m", _spelt(AT)]),
-    recipient=st.sampled_from(["+30", "30", "+6", "m", None]),
-)
-def test_a_skeleton_is_filled_to_the_same_bytes(
-    pieces: list[str], message: str, recipient: str | None
-) -> None:
-    told = _callback("m")._replace(
-        message_tracking_id=message, recipient=recipient, payload="".join(pieces).encode()
-    )
-    own = own_of(told)
-    skeleton = None if own is None else skeleton_of(told.payload, own)
-    if own is None or skeleton is None:
-        assert not pieces or {"\ufdd0", "\ufdfa"} & set(pieces)
-        return
-    filled = skeleton.decode()
-    for mark, value in zip(
-        "\ufdd0\ufdd1\ufdd2\ufdd3",
-        (message, (recipient or "").lstrip("+"), _spelt(AT), _spelt(START)),
-        strict=True,
-    ):
-        filled = filled.replace(mark, value)
-    assert filled.encode() == told.payload
-    assert Filling(skeleton).is_of(told.payload, own)
-    assert not Filling(skeleton).is_of(told.payload + b" ", own)
-
-
 async def test_a_number_without_its_sign_is_taken_out_too(connection: asyncpg.Connection) -> None:
     events = [
         one._replace(payload=one.payload.replace(b'"+30', b'"30')) for one in _many(MIN_MESSAGES)
@@ -383,6 +351,24 @@ async def test_what_resembles_the_event_before_is_told_as_it_came_too(
     assert await _told(connection) == _as_given(events)
 
 
+async def test_what_is_known_to_be_alike_is_packed_without_looking(
+    connection: asyncpg.Connection,
+) -> None:
+    def _alike(events: Sequence[DeliveryEvent]) -> list[DeliveryEvent]:
+        found = [LikeEvent._make(one) for one in events]
+        for one in found:
+            one.likeness = likeness
+        return [*found]
+
+    events = _many(MIN_MESSAGES + 4)
+    likeness = likeness_of(events[0])
+    forms = Forms()
+    await append_events(connection, _alike(events[:-2]), forms)
+    await append_events(connection, _alike(events[-2:]), forms)
+    assert await _told(connection) == _as_given(events)
+    assert await _packed(connection) == 5
+
+
 async def test_many_forms_are_stored_at_once(connection: asyncpg.Connection) -> None:
     events = [
         _callback(f"m{at}", text=f"Text {at % 40}", number=f"+3069{at:08}") for at in range(400)
@@ -394,6 +380,6 @@ async def test_many_forms_are_stored_at_once(connection: asyncpg.Connection) -> 
 
 def test_each_month_has_forms_of_its_own() -> None:
     told = _callback("m")
-    march, april = (Form(date(2026, month, 1), told.payload, *columns_of(told)) for month in (3, 4))
+    march, april = (Form(date(2026, month, 1), told.payload, *shared_of(told)) for month in (3, 4))
     assert march.id != april.id
     assert -(2**63) <= march.id < 2**63

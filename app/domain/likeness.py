@@ -1,13 +1,15 @@
 """
-Payloads without what is an event's own.
+What many callbacks have in common.
 
-A skeleton is a payload with marks in place of the message, its number and two times.
-`form_payload` in the database puts back what the columns tell.
+The callbacks of a campaign are alike but for the message, its number and two times. What is left
+when these are taken out is their likeness: a skeleton of the payload, with marks in place of what
+is an event's own, and what all of them tell otherwise.
 """
 
 import re
 from datetime import UTC, datetime
-from typing import Final
+from decimal import Decimal
+from typing import Final, NamedTuple
 
 from app.domain.event import DeliveryEvent
 
@@ -20,13 +22,55 @@ _RESERVED: Final = b"\xef\xb7"
 _MARK: Final = re.compile(b"(%b)" % b"|".join(MARKS))
 _MICROSECONDS_A_MILLISECOND: Final = 1000
 
-#: What the marks stand for, in their order; empty where there is nothing to put back.
-Own = tuple[bytes, bytes, bytes, bytes]
+#: From the provider's word for the status to the campaign, and from the sender to the price.
+Shared = tuple[
+    *tuple[str, str | None, str | None, str | None],
+    *tuple[str | None, str | None, str | None, Decimal | None],
+]
+
+
+class Own(NamedTuple):
+    """What is an event's own, as its payload spells it; empty where it tells nothing."""
+
+    message: bytes
+    number: bytes
+    occurred: bytes
+    created: bytes
+
+
+class Likeness:
+    """What callbacks have in common. Each is like itself only: `==` says whether it is the same."""
+
+    __slots__ = ("shared", "skeleton")
+
+    def __init__(self, skeleton: bytes, shared: Shared) -> None:
+        #: Of the payload, with `MARKS`.
+        self.skeleton = skeleton
+        self.shared = shared
+
+
+class LikeEvent(DeliveryEvent):
+    """An event of which it is known what it has in common with others."""
+
+    #: None: no longer, as it was changed.
+    likeness: Likeness | None = None
+
+
+def shared_of(event: DeliveryEvent) -> Shared:
+    """What *event* tells that others may tell too: everything but what is its own."""
+    return event[4:8] + event[10:14]
+
+
+def likeness_of(event: DeliveryEvent) -> Likeness | None:
+    """What *event* may have in common with others; None: nothing can be taken out of it."""
+    own = own_of(event)
+    skeleton = None if own is None else skeleton_of(event.payload, own)
+    return None if skeleton is None else Likeness(skeleton, shared_of(event))
 
 
 def own_of(event: DeliveryEvent) -> Own | None:
     """
-    What is the event's own; None: it cannot be packed.
+    What is the event's own; None: it cannot be told apart.
 
     A time is its own only as Routee spells it. An event without a campaign may have to be bound to
     one, which changes it.
@@ -39,7 +83,7 @@ def own_of(event: DeliveryEvent) -> Own | None:
         or not recipient.isascii()
     ):
         return None
-    return (
+    return Own(
         message.encode(),
         recipient.lstrip("+").encode(),
         _spelt(event.occurred_at),
@@ -59,20 +103,15 @@ def skeleton_of(payload: bytes, own: Own) -> bytes | None:
     return payload
 
 
-class Filling:
-    """Says whether a payload is what a skeleton becomes: a third quicker than to make it one."""
+def parts_of(skeleton: bytes) -> tuple[list[bytes], list[int]]:
+    """The texts around the marks of *skeleton*, one more than those, and the places of `MARKS`."""
+    texts = _MARK.split(skeleton)
+    return texts[::2], [MARKS.index(mark) for mark in texts[1::2]]
 
-    __slots__ = ("_places", "_template")
 
-    def __init__(self, skeleton: bytes) -> None:
-        literals = _MARK.split(skeleton)
-        self._places = [MARKS.index(mark) for mark in literals[1::2]]
-        self._template = b"%b".join(literal.replace(b"%", b"%%") for literal in literals[::2])
-
-    def is_of(self, payload: bytes, own: Own) -> bool:
-        """Whether *payload* is the skeleton with all of its marks filled by what is *own*."""
-        values = tuple([own[place] for place in self._places])
-        return all(values) and payload == self._template % values
+def filled(skeleton: bytes, own: Own) -> bytes:
+    """The payload of which *skeleton* is one, if the event's own is *own*."""
+    return _MARK.sub(lambda mark: own[MARKS.index(mark[0])], skeleton)
 
 
 def _may_be_marked(payload: bytes) -> bool:
