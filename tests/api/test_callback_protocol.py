@@ -2,11 +2,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
+from itertools import pairwise
 from typing import cast
 from uuid import UUID
 
 import pytest
 import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -172,6 +175,89 @@ async def test_a_callback_in_one_read_is_taken_at_once(stage: Stage) -> None:
         Body(b'{"a":1}', "/callbacks/***/status", None),
     ]
     assert stage.intake.through_asgi == []
+
+
+async def test_a_head_that_came_before_is_not_parsed_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, other = await stage.connect(), await stage.connect()
+    await connection.send(_post(b"[1]"))
+    assert (await connection.answer())[0] == 200
+    monkeypatch.setattr(CallbackProtocol, "on_message_begin", None)
+    for body in (b"[2]", b"[3]"):
+        for one in (connection, other):
+            await one.send(_post(body))
+            assert (await one.answer())[2] == STORED
+    assert [body.octets for body in stage.intake.put_directly] == [
+        *(b"[1]", b"[2]", b"[2]", b"[3]", b"[3]")
+    ]
+    assert stage.metrics.callbacks.labels("200")._value.get() == 5
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(_post(b"{}", "Connection: close"), id="the connection ends with it"),
+        pytest.param(_post(b"{}", f"X: {'x' * 1024}"), id="its head is long"),
+        pytest.param(_post(b"{}") + _post(b"{}"), id="others were in the same read"),
+        pytest.param(
+            f"POST {STATUS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            + b"2\r\n{}\r\n0\r\n\r\n",
+            id="its body is in chunks",
+        ),
+        pytest.param(
+            _post(b"{}", target=f"/callbacks/{'y' * 40}/status"), id="its token is unknown"
+        ),
+        pytest.param(_post(b"{}", target="/elsewhere"), id="it is none of ours"),
+        pytest.param(_post(b"{}").replace(b"Host: x\r\n", b"Host : x\r\n"), id="it is refused"),
+    ],
+)
+async def test_not_every_head_is_remembered(stage: Stage, request_: bytes) -> None:
+    connection = await stage.connect()
+    await connection.send(request_)
+    await connection.answer()
+    receiver = stage.server.config.loaded_app
+    assert isinstance(receiver, CallbackReceiver)
+    assert len(receiver.heads) == 0
+
+
+async def test_a_refusal_does_not_teach_the_head_of_what_was_taken_before(stage: Stage) -> None:
+    connection = await stage.connect()
+    await connection.send(_post(b"{}"))
+    assert (await connection.answer())[0] == 200
+    await connection.send(_post(b"{}").replace(b"Host: x\r\n", b"Host : x\r\n"))
+    assert (await connection.answer())[0] == 400
+    receiver = stage.server.config.loaded_app
+    assert isinstance(receiver, CallbackReceiver)
+    assert len(receiver.heads) == 1
+
+
+@given(
+    bodies=st.lists(st.sampled_from([b"{}", b"[1]", b"[2]", b""]), min_size=1, max_size=6),
+    cuts=st.lists(st.integers(0, 400), max_size=6),
+    junk=st.sampled_from([b"", b"\r\n"]),
+)
+@settings(deadline=None, max_examples=15)
+def test_however_requests_are_cut_their_bodies_are_the_same(
+    bodies: list[bytes], cuts: list[int], junk: bytes
+) -> None:
+    async def _sent() -> list[bytes]:
+        async with _serving(Stage()) as stage:
+            connection = await stage.connect()
+            await connection.send(_post(b"[1]"))
+            await connection.answer()
+            stream = b"".join(junk + _post(body) for body in bodies)
+            places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
+            for begin, end in pairwise(places):
+                connection.writer.write(stream[begin:end])
+                await connection.writer.drain()
+                await asyncio.sleep(0.005)
+            for _ in bodies:
+                assert (await connection.answer())[2] == STORED
+            put = [body.octets for body in stage.intake.put_directly]
+            return [b"[1]", *sorted([*put[1:], *stage.intake.through_asgi])]
+
+    assert asyncio.run(_sent()) == [b"[1]", *sorted(bodies)]
 
 
 async def test_a_body_that_comes_later_goes_through_asgi(stage: Stage) -> None:
