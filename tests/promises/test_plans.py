@@ -50,6 +50,7 @@ async def _assert_plans_scan_nothing(url: str, messages: int) -> None:
         await append_events(connection, _events(0, 1))
         plans = {
             "events": await _explained(connection, "events_first", ingest.APPEND_EVENTS),
+            "single": await _explained(connection, "single_first", ingest.APPEND_SINGLE_EVENTS),
             "forms": await _explained(connection, "forms_first", forms._REGISTER),
             "inbound": await _explained(connection, "inbound_first", ingest.APPEND_INBOUND),
             "binding": await _explained(connection, "bind_first", binding._BIND_MESSAGES),
@@ -62,6 +63,7 @@ async def _assert_plans_scan_nothing(url: str, messages: int) -> None:
         await connection.execute("ANALYZE")
         plans |= {
             "events, grown": await _explained(connection, "events", ingest.APPEND_EVENTS),
+            "single, grown": await _explained(connection, "single", ingest.APPEND_SINGLE_EVENTS),
             "forms, grown": await _explained(connection, "forms", forms._REGISTER),
             "inbound, grown": await _explained(connection, "inbound", ingest.APPEND_INBOUND),
             "binding, grown": await _explained(connection, "binding", binding._BIND_MESSAGES),
@@ -70,12 +72,13 @@ async def _assert_plans_scan_nothing(url: str, messages: int) -> None:
     await session.close()
     for name, plan in plans.items():
         assert "Seq Scan" not in plan, f"{name}\n{plan}"
-    for name in ("events", "events, grown", "inbound, grown"):
+    of_events = ("events", "events, grown", "single", "single, grown")
+    for name in (*of_events, "inbound, grown"):
         assert "messages_pkey" in plans[name], plans[name]
         assert "campaigns_pkey" in plans[name], plans[name]
-    for name in ("events", "events, grown"):
+    for name in of_events:
         assert "Conflict Arbiter Indexes: packed_events_pkey" in plans[name], plans[name]
-    for name in ("events", "events, grown", "forms", "forms, grown"):
+    for name in (*of_events, "forms", "forms, grown"):
         assert "event_forms_pkey" in plans[name], plans[name]
 
 
