@@ -154,18 +154,15 @@ class Forms:
 
     def _find(self, event: DeliveryEvent, month: date) -> _Known | None:
         """The form of *event*, if several recipients have it."""
-        likeness = event.likeness if isinstance(event, LikeEvent) else None
-        if likeness is not None:
-            latest = self._latest.find(likeness)
-            if latest is not None and latest.form.month == month and self._is_stored(latest):
-                return latest
-        else:
-            likeness = likeness_of(event)
+        likeness = event.likeness if isinstance(event, LikeEvent) else likeness_of(event)
         if likeness is None:
             return None
+        latest = self._latest.find(likeness)
+        if latest is not None and latest.form.month == month and self._is_stored(latest):
+            return latest
         form = Form(month, likeness.skeleton, *likeness.shared)
         known = self._known.find(form) or self._promoted(form, event.recipient or "")
-        if known is not None:
+        if known is not None and isinstance(event, LikeEvent):
             self._latest.put(likeness, known)
         return known
 

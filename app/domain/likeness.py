@@ -50,9 +50,9 @@ class Likeness:
 
 
 class LikeEvent(DeliveryEvent):
-    """An event of which it is known what it has in common with others."""
+    """An event of which it is known whether it has something in common with others."""
 
-    #: None: no longer, as it was changed.
+    #: None: nothing that is known, or it was changed since.
     likeness: Likeness | None = None
 
 

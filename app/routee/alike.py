@@ -45,6 +45,7 @@ _PLAIN: Final = re.compile(rb"[0-9A-Za-z-]+\|[0-9]{6,15}\|%b\|%b" % (_TIME, _TIM
 #: The texts before and behind each of them.
 _OPENING: Final = re.compile(rb'.*"\+?', re.DOTALL)
 _CLOSING: Final = b'"'
+_NOBODY: Final = b""
 
 _Cut = Callable[[bytes], tuple[bytes, ...]]
 #: The first place, and the one behind the last.
@@ -108,8 +109,8 @@ class Alike:
         self._templates: Recent[bytes, _Template] = Recent(MAX_TEMPLATES)
         #: By the sizes of payloads.
         self._layouts: Recent[int, tuple[_Layout, ...]] = Recent(MAX_SIZES)
-        #: By a hash of a likeness that was seen once: whether it may be believed.
-        self._candidates: Recent[int, bool] = Recent(MAX_CANDIDATES)
+        #: By a hash of a likeness: of which message it was seen; empty if it is not to be believed.
+        self._candidates: Recent[int, bytes] = Recent(MAX_CANDIDATES)
 
     def find(self, body: bytes, campaign_id: UUID | None) -> DeliveryEvent | None:
         """What *body* says, if it is like others: the same as `translate` would say."""
@@ -121,36 +122,34 @@ class Alike:
 
     def learn(self, translation: Translation) -> Translation:
         """Remember what the body of *translation* may have in common with those to come."""
-        if len(translation.records) != 1 or translation.reason or translation.oddities:
+        event = _single(translation)
+        own = None if event is None else own_of(event)
+        if event is None or own is None or not _PLAIN.fullmatch(b"|".join(own)):
             return translation
-        (event,) = translation.records
-        if not isinstance(event, DeliveryEvent) or event.payload_reserialised:
-            return translation
-        own = own_of(event)
-        if own is None or not _PLAIN.fullmatch(b"|".join(own)):
-            return translation
+        known = self._considered(event, own)
+        return translation if known is None else Translation((known,), None, translation.oddities)
+
+    def _considered(self, event: DeliveryEvent, own: Own) -> LikeEvent | None:
+        """*event* with its likeness, if another message had it too; None: it is not judged here."""
         skeleton = skeleton_of(event.payload, own)
         if skeleton is None:
-            return translation
+            return None
         known = LikeEvent._make(event)
-        known.likeness = Likeness(skeleton, shared_of(event))
-        is_believed = self._is_believed(known, known.likeness, own)
-        return translation._replace(records=(known,)) if is_believed else translation
-
-    def _is_believed(self, event: DeliveryEvent, likeness: Likeness, own: Own) -> bool:
-        """Whether nothing speaks against it; what is seen again is remembered."""
-        candidate = hash((likeness.skeleton, likeness.shared))
-        is_believed = self._candidates.find(candidate)
-        if is_believed is None:
-            is_believed = True
-        elif is_believed:
+        likeness = Likeness(skeleton, shared_of(event))
+        candidate = hash((skeleton, likeness.shared))
+        message = self._candidates.find(candidate)
+        if message is None:
+            self._candidates.put(candidate, own.message)
+        elif message == _NOBODY:
+            return None
+        elif message != own.message:
             spans = _spans(likeness, own)
             if spans is None or not _is_proved(event, likeness, own):
-                is_believed = False
-            else:
-                self._remember(event, likeness, spans)
-        self._candidates.put(candidate, is_believed)
-        return is_believed
+                self._candidates.put(candidate, _NOBODY)
+                return None
+            known.likeness = likeness
+            self._remember(event, likeness, spans)
+        return known
 
     def _remember(self, event: DeliveryEvent, likeness: Likeness, spans: tuple[_Span, ...]) -> None:
         template = _Template(self._layout(len(event.payload), spans), likeness, event)
@@ -164,6 +163,14 @@ class Alike:
         layout = _Layout(spans)
         self._layouts.put(size, (layout, *known[: MAX_LAYOUTS - 1]))
         return layout
+
+
+def _single(translation: Translation) -> DeliveryEvent | None:
+    """The event that is all that *translation* says, with nothing odd about it."""
+    if len(translation.records) != 1 or translation.reason or translation.oddities:
+        return None
+    (record,) = translation.records
+    return record if isinstance(record, DeliveryEvent) and not record.payload_reserialised else None
 
 
 def _cut(spans: Sequence[tuple[int, int | None]]) -> _Cut:

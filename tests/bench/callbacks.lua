@@ -1,9 +1,9 @@
--- Callbacks as Routee posts them, about 700 bytes each, for wrk: `wrk -s callbacks.lua URL -- MARK`.
+-- Callbacks as Routee posts them, about 700 bytes each, for wrk: `wrk -s callbacks.lua URL -- MARK [own]`.
 --
 -- Three statuses a message, messages interleaved, several campaigns. Of every 20 messages one is
 -- told out of order; every 20th request repeats an earlier one. The number of a request says all of
 -- it, so nothing is remembered and nothing is random. MARK begins every id, as a UUID's first two parts do:
--- each run has its own.
+-- each run has its own. With `own` each message has a text of its own, of the same length.
 
 local statuses = { "SENT", "DELIVERED", "SEEN" }
 local seconds = { "02", "04", "06" }
@@ -14,7 +14,7 @@ local template = table.concat({
   '{"trackingId":"%s-4ca%d-b817-%012d","campaignTrackingId":"%s-campaign-%d",',
   '"to":"+3069%08d","from":"Routeetest","groups":[],"country":"GR","status":{"name":"%s","reason":',
   '{"detailedStatus":"%s","description":"The message was delivered to its recipient."},',
-  '"updatedDate":"2026-07-05T10:28:%s.996Z"},"body":{"text":"This is a test, please ignore!",',
+  '"updatedDate":"2026-07-05T10:28:%s.996Z"},"body":{"text":"%s",',
   '"imageURL":null,"viberAction":{"caption":"Go","targetUrl":"https://www.routee.net/"}},"ttl":300,',
   '"label":"labelName","inboundUrl":"https://your-server.com/inbound","applicationName":"default",',
   '"price":0.035,"direction":"Outbound","originatingService":"Viber",',
@@ -30,6 +30,7 @@ end
 
 function init(args)
   mark, sent, distinct = args[1], 0, 0
+  text = args[2] == "own" and "This is a test for %010d!" or "This is a test, please ignore!"
   tried = number > 0 -- wrk asks the first thread for one request that it does not send
   headers = { ["Content-Type"] = "application/json" }
 end
@@ -60,7 +61,7 @@ function request()
   local message, status = story(at)
   local body = string.format(
     template, mark, number, message, mark, message % campaigns, message,
-    statuses[status], statuses[status], seconds[status])
+    statuses[status], statuses[status], seconds[status], string.format(text, message))
   return wrk.format("POST", nil, headers, body)
 end
 

@@ -37,6 +37,7 @@ _RATIOS: Final = (
     _Ratio("ours_to_postgrest", "ours ÷ PostgREST", "ours", "postgrest", Bound(5, 8)),
     _Ratio("ours_to_idiomatic", "ours ÷ idiomatic", "ours", "idiomatic", Bound(10, 15)),
     _Ratio("ours_to_statement", "ours ÷ the statement alone", "ours", "statement"),
+    _Ratio("personal_to_ours", "each message with its own text ÷ one text", "personal", "ours"),
     _Ratio("followed_to_ours", "with long polls ÷ without", "followed", "ours", Bound(0.9)),
 )
 

@@ -62,10 +62,18 @@ class Run:
         }
 
 
-async def run(target: Target, seconds: int, *, connections: int = CONNECTIONS) -> Run:
+async def run(
+    target: Target, seconds: int, *, connections: int = CONNECTIONS, own_texts: bool = False
+) -> Run:
     """Post to *target* for so long, and compare."""
     stored, cost = await target.counts(), target.cost()
-    load = await posted(target.url, mark=mark(), seconds=seconds, connections=connections)
+    load = await posted(
+        target.url,
+        mark=mark(),
+        seconds=seconds,
+        connections=connections,
+        own_texts=own_texts,
+    )
     spent = target.cost().since(cost)
     added = difference(stored, await target.counts())
     return Run(load, spent, added, faults=[*refusals(load), *losses(load, added)])

@@ -57,9 +57,18 @@ def is_installed() -> bool:
     return shutil.which("wrk") is not None
 
 
-async def posted(url: str, *, mark: str, seconds: int, connections: int = CONNECTIONS) -> Load:
+async def posted(
+    url: str,
+    *,
+    mark: str,
+    seconds: int,
+    connections: int = CONNECTIONS,
+    own_texts: bool = False,
+) -> Load:
     """
     Post callbacks to *url* for so long, with ids that begin with *mark*.
+
+    With *own_texts* each message has a text of its own.
 
     Raises:
         WrkFailed: it did not run to its end.
@@ -73,6 +82,7 @@ async def posted(url: str, *, mark: str, seconds: int, connections: int = CONNEC
         url,
         "--",
         mark,
+        *(["own"] if own_texts else []),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -68,6 +68,10 @@ def test_once_is_not_enough() -> None:
     assert _taught([_body(1)]).find(_body(2), None) is None
 
 
+def test_one_message_told_again_is_not_enough() -> None:
+    assert _taught([_body(1)] * 5).find(_body(2), None) is None
+
+
 def test_texts_in_any_script_are_found() -> None:
     body = {"text": "Καλημέρα"}
     bodies = [
@@ -208,14 +212,18 @@ def test_what_was_changed_is_like_nothing_any_more() -> None:
     assert changed.likeness is None
 
 
-def test_what_may_come_again_tells_what_it_has_in_common() -> None:
-    (event,) = Alike().learn(translate(_body(1))).records
-    assert isinstance(event, LikeEvent)
-    assert event.likeness is not None
-    expected = likeness_of(event)
+def test_what_it_has_in_common_is_told_from_the_second_message_on() -> None:
+    known = Alike()
+    (first,), (second,) = (known.learn(translate(_body(at))).records for at in (1, 2))
+    assert isinstance(first, LikeEvent)
+    assert first.likeness is None
+    assert isinstance(second, LikeEvent)
+    assert second.likeness is not None
+    assert second.likeness is _found(known, _body(3)).likeness
+    expected = likeness_of(second)
     assert expected is not None
-    assert event.likeness.skeleton == expected.skeleton
-    assert event.likeness.shared == expected.shared
+    assert second.likeness.skeleton == expected.skeleton
+    assert second.likeness.shared == expected.shared
 
 
 def test_bodies_of_several_events_are_not_learnt() -> None:

@@ -36,14 +36,15 @@ class House(NamedTuple):
 
 
 class Posted:
-    """A contender that wrk posts to."""
+    """A contender that wrk posts to, with one text for all messages or with one for each."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, own_texts: bool = False) -> None:
         self._target = target
+        self._own_texts = own_texts
 
     async def run(self, seconds: int) -> Run:
         """See `Runner`."""
-        return await run(self._target, seconds)
+        return await run(self._target, seconds, own_texts=self._own_texts)
 
 
 class Server:

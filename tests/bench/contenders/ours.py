@@ -1,4 +1,4 @@
-"""The service, with nobody reading and with 500 clients who long-poll its feed."""
+"""The service: by itself, with 500 clients who long-poll its feed, and with personal messages."""
 
 import json
 from asyncio import timeout
@@ -81,11 +81,16 @@ def _faults_of(told: dict[str, Any]) -> list[str]:
 @asynccontextmanager
 async def _opened(folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
     async with staged(folder) as stage:
-        yield {"ours": Posted(stage), "followed": _Followed(stage)}
+        yield {
+            "ours": Posted(stage),
+            "followed": _Followed(stage),
+            "personal": Posted(stage, own_texts=True),
+        }
 
 
 _SAYS: Final = {
     "ours": "the service",
     "followed": f"the service, while {CLIENTS} clients long-poll the feed",
+    "personal": "the service, when each message has a text of its own",
 }
 HOUSE: Final = House(_SAYS, _opened)
