@@ -79,6 +79,7 @@ class CallbackProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """What one read from the connection gave."""
         self._idle_since = None
+        self._unset_keepalive_if_required()
         is_start = not self._is_in_request
         if is_start and self._is_known(data):
             return

@@ -28,8 +28,8 @@ from app.kit.recent import Recent
 #: How many messages, each to another recipient than the one before, must have a form before it is
 #: stored.
 MIN_MESSAGES: Final = 8
-#: A form takes about 1 KiB of memory, a candidate 200 bytes.
-MAX_FORMS: Final = 8192
+#: A form takes about 1 KiB of memory, 8 at most; a candidate 200 bytes.
+MAX_FORMS: Final = 4096
 MAX_CANDIDATES: Final = 16_384
 
 _ID_BYTES: Final = 8

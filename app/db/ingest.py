@@ -1,7 +1,8 @@
 """
-The one statement with which a batch of events becomes durable, and its siblings.
+The statement with which a batch of events becomes durable, in two variants, and its siblings.
 
-Everything about concurrency that the callback path promises rests on the order in here:
+Everything about concurrency that the callback path promises rests on the order in here, which both
+variants keep:
 
 1. the campaign rows of callbacks that name no campaign (shared with other batches; learning a
    campaign's trackingId takes them exclusively);
@@ -242,7 +243,7 @@ folded AS (
 incoming AS (
     SELECT message_key, (standing).*, {", ".join(_FOLDED)} FROM folded
 )"""
-#: The same where each has one event.
+#: The same where each has one event; with two, the upsert would touch a row twice, and be refused.
 _SINGLE_MESSAGES: Final = f"""
 incoming AS (
     SELECT message_key, {_SINGLE} FROM told
@@ -258,6 +259,7 @@ usable AS (
     SELECT count(*) = cardinality($3::bigint[]) AS are_all FROM event_forms
     WHERE id = ANY($3) AND skeleton IS NOT NULL AND {END_OF_USE} > now()
 ),
+-- What a packed event has in its form is not given with it. In this very snapshot it is there.
 told AS (
     SELECT {_resolved(_GIVEN_COLUMNS, in_form=FORM_COLUMNS)}
     FROM unnest($1::callback_event[]) AS given

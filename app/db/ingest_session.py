@@ -22,8 +22,8 @@ from app.domain.quarantine import Quarantined
 
 __all__ = ["Appended", "Claim", "Contended", "IngestConnection", "IngestSession", "ValuesRefused"]
 
-#: A 200 is a committed row, whatever the server's default is. The plan of the one statement is
-#: made once: planned with tables still empty it must not scan them when they have grown.
+#: A 200 is a committed row, whatever the server's default is. The plan of a statement is made
+#: once: planned with tables still empty it must not scan them when they have grown.
 _SESSION_SETTINGS: Final = {
     "application_name": "routee-receiver ingest",
     "synchronous_commit": "on",

@@ -146,8 +146,8 @@ class EventFormRow(Row):
     sender: Mapped[str | None] = mapped_column(Bytewise)
     country: Mapped[str | None] = mapped_column(Bytewise)
     label: Mapped[str | None] = mapped_column(Bytewise)
-    #: The payload with marks in place of what is an event's own; see `db.forms`. Null once the
-    #: retention of payloads has passed, and when it had the number of an erased recipient.
+    #: The payload with marks in place of what is an event's own; see `domain.likeness`. Null once
+    #: the retention of payloads has passed, and when it had the number of an erased recipient.
     skeleton: Mapped[str | None] = mapped_column(Bytewise)
 
 

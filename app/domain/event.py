@@ -28,7 +28,7 @@ class DeliveryEvent(NamedTuple):
     """
     A normalised callback.
 
-    A tuple, because a batch of them is turned into columns by one `zip`.
+    A tuple: most of it goes to the database as it is, and a slice of it is compared at once.
     """
 
     #: The provider's id of the message, at most 512 bytes of UTF-8.

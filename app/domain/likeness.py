@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from app.domain.event import DeliveryEvent
 
-MAX_PAYLOAD_BYTES: Final = 16 * 1024
+#: A text of 1000 characters, each escaped, takes 6 KiB.
+MAX_PAYLOAD_BYTES: Final = 8 * 1024
 
 #: Of the id, the number, the time of the status and that of creation: characters that Unicode keeps
 #: out of texts. All begin with the same two bytes.

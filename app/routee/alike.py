@@ -32,8 +32,8 @@ from app.kit.recent import Recent
 from app.routee import reading
 from app.routee.translate import Translation, translate
 
-#: Each takes about 2 KiB.
-MAX_TEMPLATES: Final = 8192
+#: Each takes twice what its payload does: about 2 KiB, 16 at most.
+MAX_TEMPLATES: Final = 4096
 MAX_CANDIDATES: Final = 16_384
 #: Sizes of payloads, and the layouts of payloads of one size.
 MAX_SIZES: Final = 1024

@@ -3,7 +3,8 @@ A short cut for progress callbacks that are as documented, which nearly all are.
 
 `translate` reads anything, and looks at each value before it believes it. Here the parser checks
 types and lengths as it goes; what it refuses, and whatever else is unusual, is left to `translate`,
-which would have said the same of the rest. A callback takes 6 µs here and 14 there.
+which would have said the same of the rest. A callback takes 6 µs here and 14 there. What is like
+others before it does not come here: see `alike`.
 """
 
 from decimal import Decimal

@@ -391,6 +391,20 @@ async def test_a_connection_is_kept_as_long_as_it_is_used_and_closed_when_it_is_
         assert await connection.is_closed()
 
 
+async def test_an_earlier_answer_through_asgi_does_not_end_a_request_with_a_known_head() -> None:
+    async with _serving(Stage(keep_alive_seconds=1)) as stage:
+        other, connection = await stage.connect(), await stage.connect()
+        await other.send(_post(b"{}"))
+        await other.answer()
+        await connection.send(_post(b"{}", target="/elsewhere"))
+        await connection.answer()
+        stage.intake.gate.clear()
+        await connection.send(_post(b"{}"))
+        await asyncio.sleep(1.5)
+        stage.intake.gate.set()
+        assert (await connection.answer())[2] == STORED
+
+
 async def test_a_connection_whose_answer_takes_long_is_not_idle() -> None:
     async with _serving(Stage(keep_alive_seconds=1)) as stage:
         connection = await stage.connect()

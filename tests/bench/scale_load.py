@@ -18,7 +18,7 @@ from typing import Any, Final
 import asyncpg
 
 from app.db.forms import Forms
-from app.db.ingest import EVENT_COLUMNS, FORM_COLUMNS, MESSAGE_COLUMNS, rows_of
+from app.db.ingest import EVENT_COLUMNS, MESSAGE_COLUMNS, rows_of
 from app.db.message_keys import message_key, plain_id
 from app.domain.campaign import Submission
 from app.domain.event import DeliveryEvent
@@ -50,8 +50,6 @@ WHERE campaign_tracking_id IS NOT NULL GROUP BY campaign_tracking_id, status
 """
 
 _EVENT_COLUMNS: Final = (*EVENT_COLUMNS, "form_id", "received_at")
-#: Where in a row of an event what its form tells stands.
-_OF_FORM: Final = frozenset(map(EVENT_COLUMNS.index, FORM_COLUMNS))
 _MESSAGE_COLUMNS: Final = (*MESSAGE_COLUMNS, "updated_at")
 _INBOUND_COLUMNS: Final = (*InboundMessage._fields, "received_at")
 
@@ -109,8 +107,6 @@ async def _copy_chunk(
 def _row_of(event: DeliveryEvent, given: Sequence[object]) -> Sequence[object]:
     """As the statement makes it of what it is given; a form's id comes last."""
     *values, _, form = given
-    if form is not None:
-        values = [None if at in _OF_FORM else value for at, value in enumerate(values)]
     return (*values, form, event.occurred_at + _UNDER_WAY)
 
 

@@ -10,11 +10,12 @@ import asyncpg
 import pytest
 
 from app.db.forms import MIN_MESSAGES, Form, Forms
-from app.db.ingest import append_events
+from app.db.ingest import EVENT_COLUMNS, FORM_COLUMNS, append_events, rows_of
 from app.db.ingest_session import IngestSession
 from app.db.payloads import opened
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from app.domain.likeness import MAX_PAYLOAD_BYTES, LikeEvent, likeness_of, shared_of
+from app.domain.message import Message, project
 from tests.db.feed_stage import START, event
 
 FIELDS = [
@@ -100,6 +101,40 @@ async def test_a_packed_event_is_told_as_it_came(connection: asyncpg.Connection)
     assert await _form_count(connection) == 1
     bytes_of_payloads = "SELECT sum(octet_length(payload)) FROM packed_events WHERE form_id <> 0"
     assert await connection.fetchval(bytes_of_payloads) == 0
+
+
+@pytest.mark.parametrize(
+    "statuses", [["SENT"], ["SENT", "SEEN"]], ids=["each message once", "each message twice"]
+)
+async def test_a_message_knows_what_the_form_of_its_events_tells(
+    connection: asyncpg.Connection, statuses: list[str]
+) -> None:
+    events = [
+        one._replace(detailed_status="Delivered", description="all", label="spring")
+        for status in statuses
+        for one in _many(3, status)
+    ]
+    await append_events(connection, events, _eager())
+    assert await _packed(connection) == len(events)
+    rows = await connection.fetch(f"SELECT {', '.join(Message._fields)} FROM messages")  # noqa: S608
+    assert {row["message_tracking_id"]: Message._make(row.values()) for row in rows} == {
+        message: project([one for one in events if one.message_tracking_id == message])
+        for message in {one.message_tracking_id for one in events}
+    }
+
+
+def test_what_a_form_tells_is_not_given_with_its_events() -> None:
+    (told,) = _many(1)
+    (whole,), (packed,) = rows_of([told], [None]), rows_of([told], [7])
+    columns = (*EVENT_COLUMNS, "plain_id", "form_id")
+    assert len(columns) == len(whole) == len(packed)
+    assert Form._fields[2:] == FORM_COLUMNS
+    for column, one, other in zip(columns, whole, packed, strict=True):
+        if column in FORM_COLUMNS:
+            assert other is None, column
+        elif column not in {"payload", "payload_dictionary", "form_id"}:
+            assert other == one, column
+    assert (whole[-1], packed[-1]) == (None, 7)
 
 
 async def test_what_comes_without_forms_is_not_packed(connection: asyncpg.Connection) -> None:
