@@ -60,9 +60,9 @@ class CallbackProtocol(HttpToolsProtocol):
         #: Whether the headers of a request were kept back until its body is known.
         self._is_held = False
         self._held_body = b""
-        #: Whether the parser is in a request; how many it began in what was read last, and whether
-        #: one of them was taken.
-        self._is_in_request = False
+        #: Whether the parser may begin a request; how many it began in what was read last, and
+        #: whether one of them was taken.
+        self._may_begin = True
         self._begun = 0
         self._has_taken = False
         self._exchange = _Exchange()
@@ -80,7 +80,7 @@ class CallbackProtocol(HttpToolsProtocol):
         """What one read from the connection gave."""
         self._idle_since = None
         self._unset_keepalive_if_required()
-        is_start = not self._is_in_request
+        is_start = self._may_begin
         if is_start and self._is_known(data):
             return
         self._begun, self._has_taken = 0, False
@@ -93,7 +93,7 @@ class CallbackProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins. The scope that ASGI needs is made when it is needed."""
         self._begun += 1
-        self._is_in_request = True
+        self._may_begin = False
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -114,7 +114,8 @@ class CallbackProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of a request is there."""
-        self._is_in_request = False
+        # Not when the trailers behind a body in chunks say that it was the last one.
+        self._may_begin = self.parser.should_keep_alive()
         if not self._is_held:
             super().on_message_complete()
             return

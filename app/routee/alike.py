@@ -32,12 +32,12 @@ from app.kit.recent import Recent
 from app.routee import reading
 from app.routee.translate import Translation, translate
 
-#: Each takes twice what its payload does: about 2 KiB, 16 at most.
+#: Each takes what its payload does: about 1 KiB, 8 at most.
 MAX_TEMPLATES: Final = 4096
-MAX_CANDIDATES: Final = 16_384
+MAX_CANDIDATES: Final = 8192
 #: Sizes of payloads, and the layouts of payloads of one size.
 MAX_SIZES: Final = 1024
-MAX_LAYOUTS: Final = 4
+MAX_LAYOUTS: Final = 8
 
 _TIME: Final = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
 #: The fields of `Own`: in JSON none of their characters means anything.
@@ -45,7 +45,9 @@ _PLAIN: Final = re.compile(rb"[0-9A-Za-z-]+\|[0-9]{6,15}\|%b\|%b" % (_TIME, _TIM
 #: The texts before and behind each of them.
 _OPENING: Final = re.compile(rb'.*"\+?', re.DOTALL)
 _CLOSING: Final = b'"'
-_NOBODY: Final = b""
+
+#: Stands for whatever was not proved.
+_REFUSED: Final = Likeness(b"", ("", *(None,) * 7))
 
 _Cut = Callable[[bytes], tuple[bytes, ...]]
 #: The first place, and the one behind the last.
@@ -109,14 +111,17 @@ class Alike:
         self._templates: Recent[bytes, _Template] = Recent(MAX_TEMPLATES)
         #: By the sizes of payloads.
         self._layouts: Recent[int, tuple[_Layout, ...]] = Recent(MAX_SIZES)
-        #: By a hash of a likeness: of which message it was seen; empty if it is not to be believed.
-        self._candidates: Recent[int, bytes] = Recent(MAX_CANDIDATES)
+        #: By a hash of a likeness: which message had it, and once another did, what it is.
+        self._candidates: Recent[int, bytes | Likeness] = Recent(MAX_CANDIDATES)
 
     def find(self, body: bytes, campaign_id: UUID | None) -> DeliveryEvent | None:
         """What *body* says, if it is like others: the same as `translate` would say."""
-        for layout in self._layouts.find(len(body)) or ():
+        size = len(body)
+        for tried, layout in enumerate(self._layouts.find(size) or ()):
             template = self._templates.find(b"".join(layout.texts(body)))
             if template is not None and template.layout is layout:
+                if tried:
+                    self._prefer(layout, size)
                 return template.event(body, campaign_id)
         return None
 
@@ -134,35 +139,42 @@ class Alike:
         skeleton = skeleton_of(event.payload, own)
         if skeleton is None:
             return None
+        shared = shared_of(event)
         known = LikeEvent._make(event)
-        likeness = Likeness(skeleton, shared_of(event))
-        candidate = hash((skeleton, likeness.shared))
-        message = self._candidates.find(candidate)
-        if message is None:
-            self._candidates.put(candidate, own.message)
-        elif message == _NOBODY:
+        key = hash((skeleton, shared))
+        candidate = self._candidates.find(key)
+        if candidate is None or candidate == own.message:
+            self._candidates.put(key, own.message)
+            return known
+        if not isinstance(candidate, Likeness):
+            candidate = Likeness(skeleton, shared)
+            if not _is_proved(event, candidate, own):
+                candidate = _REFUSED
+            self._candidates.put(key, candidate)
+        if candidate.skeleton != skeleton or candidate.shared != shared:
             return None
-        elif message != own.message:
-            spans = _spans(likeness, own)
-            if spans is None or not _is_proved(event, likeness, own):
-                self._candidates.put(candidate, _NOBODY)
-                return None
-            known.likeness = likeness
-            self._remember(event, likeness, spans)
+        known.likeness = candidate
+        self._remember(event, candidate, own)
         return known
 
-    def _remember(self, event: DeliveryEvent, likeness: Likeness, spans: tuple[_Span, ...]) -> None:
-        template = _Template(self._layout(len(event.payload), spans), likeness, event)
-        self._templates.put(b"".join(template.layout.texts(event.payload)), template)
+    def _remember(self, event: DeliveryEvent, likeness: Likeness, own: Own) -> None:
+        spans = _spans(likeness, own)
+        if spans is not None:
+            template = _Template(self._layout(len(event.payload), spans), likeness, event)
+            self._templates.put(b"".join(template.layout.texts(event.payload)), template)
 
     def _layout(self, size: int, spans: tuple[_Span, ...]) -> _Layout:
-        known = self._layouts.find(size) or ()
-        for layout in known:
+        for layout in self._layouts.find(size) or ():
             if layout.spans == spans:
                 return layout
         layout = _Layout(spans)
-        self._layouts.put(size, (layout, *known[: MAX_LAYOUTS - 1]))
+        self._prefer(layout, size)
         return layout
+
+    def _prefer(self, layout: _Layout, size: int) -> None:
+        """Try *layout* first from now on; what was not used for longest goes."""
+        others = [other for other in self._layouts.find(size) or () if other is not layout]
+        self._layouts.put(size, (layout, *others[: MAX_LAYOUTS - 1]))
 
 
 def _single(translation: Translation) -> DeliveryEvent | None:
@@ -196,7 +208,7 @@ def _spans(likeness: Likeness, own: Own) -> tuple[_Span, ...] | None:
 
 def _is_proved(event: DeliveryEvent, likeness: Likeness, own: Own) -> bool:
     """Whether other values of *own* change what they are to change, and nothing else."""
-    return all(
+    return _spans(likeness, own) is not None and all(
         _says(event, likeness, Own(first * len(own.message), second * len(own.number), *times))
         for first, second, *times in (
             (b"a", b"1", b"2031-02-03T04:05:06.789Z", b"2032-03-04T05:06:07.891Z"),

@@ -232,6 +232,20 @@ async def test_a_refusal_does_not_teach_the_head_of_what_was_taken_before(stage:
     assert len(receiver.heads) == 1
 
 
+async def test_behind_a_trailer_that_ends_the_connection_no_head_is_known(stage: Stage) -> None:
+    other, connection = await stage.connect(), await stage.connect()
+    await other.send(_post(b"[1]"))
+    await other.answer()
+    chunks = b"3\r\n[0]\r\n0\r\nConnection: close\r\n\r\n"
+    lines = f"POST {STATUS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    await connection.send(lines.encode() + chunks)
+    await connection.answer()
+    await connection.send(_post(b"[2]"))
+    await other.send(_post(b"[3]"))
+    await other.answer()
+    assert [body.octets for body in stage.intake.put_directly] == [b"[1]", b"[0]", b"[3]"]
+
+
 @given(
     bodies=st.lists(st.sampled_from([b"{}", b"[1]", b"[2]", b""]), min_size=1, max_size=6),
     cuts=st.lists(st.integers(0, 400), max_size=6),

@@ -12,7 +12,7 @@ from app.domain.event import DeliveryEvent
 from app.domain.likeness import LikeEvent, filled, likeness_of, own_of
 from app.routee import alike
 from app.routee.alike import MAX_LAYOUTS, Alike
-from app.routee.translate import translate
+from app.routee.translate import Translation, translate
 
 CAMPAIGN = UUID(int=1)
 DOCUMENTED: dict[str, Any] = json.loads(
@@ -70,6 +70,26 @@ def test_once_is_not_enough() -> None:
 
 def test_one_message_told_again_is_not_enough() -> None:
     assert _taught([_body(1)] * 5).find(_body(2), None) is None
+
+
+def test_it_is_proved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    proofs: list[bytes] = []
+
+    def _counted(body: bytes, *, campaign_id: UUID | None) -> Translation:
+        proofs.append(body)
+        return translate(body, campaign_id=campaign_id)
+
+    monkeypatch.setattr(alike, "MAX_TEMPLATES", 1)
+    monkeypatch.setattr(alike, "translate", _counted)
+    known = Alike()
+    likenesses = set()
+    for at in range(20):
+        for label in ("a", "b"):
+            (event,) = known.learn(translate(_body(at, label=label))).records
+            assert isinstance(event, LikeEvent)
+            likenesses.add(event.likeness)
+    assert len(proofs) == 4
+    assert len(likenesses - {None}) == 2
 
 
 def test_texts_in_any_script_are_found() -> None:
