@@ -9,6 +9,7 @@ from app.db.embedded.account import hand_over
 from app.db.embedded.child import run_to_end, seen_from_within, spawn
 from app.db.embedded.locks import FileLock
 from app.db.embedded.log_file import LogFile
+from app.db.embedded.memory import shared_buffers
 from app.db.embedded.password import make_password, password_file, sync_folder
 from app.db.embedded.paths import Paths
 from app.db.embedded.site import Site
@@ -23,7 +24,7 @@ _UNFINISHED = "postgres.new-"
 #: default, durable: fsync, full pages, synchronous commits and checksums are on.
 _SETTINGS = {
     "max_connections": "200",
-    "shared_buffers": "128MB",
+    "shared_buffers": shared_buffers(),
     # After a checkpoint each page is logged whole once: with many messages several for each event.
     "max_wal_size": "4GB",
     # Enough for a base backup, and a standby to move to a server of one's own.
