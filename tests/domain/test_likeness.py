@@ -1,15 +1,15 @@
 """A skeleton, filled with what is an event's own, is its payload."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.event import DeliveryEvent, Source
+from app.domain.event import DeliveryEvent
 from app.domain.likeness import filled, likeness_of, own_of, parts_of, skeleton_of
+from tests.db.feed_stage import START, event
 
-CREATED = datetime(2026, 3, 1, tzinfo=UTC)
-AT = CREATED + timedelta(milliseconds=17)
+AT = START + timedelta(milliseconds=17)
 
 
 def _spelt(at: datetime) -> str:
@@ -17,32 +17,13 @@ def _spelt(at: datetime) -> str:
 
 
 def _event(payload: str, message: str = "m", recipient: str | None = "+30") -> DeliveryEvent:
-    return DeliveryEvent(
-        message_tracking_id=message,
-        status_key="SENT",
-        occurred_at=AT,
-        status_rank=2,
-        provider_status="Sent",
-        detailed_status=None,
-        description="one",
-        campaign_tracking_id="c",
-        campaign_id=None,
-        recipient=recipient,
-        sender="Shop",
-        country="GR",
-        label=None,
-        price=None,
-        created_at=CREATED,
-        source=Source.CALLBACK,
-        payload=payload.encode(),
-        payload_dictionary=0,
-        payload_reserialised=False,
-    )
+    told = event(message, "SENT", at=AT)._replace(description="one", recipient=recipient)
+    return told._replace(payload=payload.encode())
 
 
 @given(
     pieces=st.lists(
-        st.sampled_from(["m", "30", "+", "6", _spelt(AT), _spelt(CREATED), "\ufdd0", "\ufdfa", "x"])
+        st.sampled_from(["m", "30", "+", "6", _spelt(AT), _spelt(START), "\ufdd0", "\ufdfa", "x"])
     ),
     message=st.sampled_from(["m", "30", "6m", _spelt(AT)]),
     recipient=st.sampled_from(["+30", "30", "+6", "m", None]),
@@ -58,7 +39,7 @@ def test_a_skeleton_is_filled_to_the_same_bytes(
         return
     assert own == tuple(
         value.encode()
-        for value in (message, (recipient or "").lstrip("+"), _spelt(AT), _spelt(CREATED))
+        for value in (message, (recipient or "").lstrip("+"), _spelt(AT), _spelt(START))
     )
     assert filled(skeleton, own) == told.payload
     texts, marks = parts_of(skeleton)
@@ -67,12 +48,12 @@ def test_a_skeleton_is_filled_to_the_same_bytes(
 
 
 def test_a_likeness_has_what_others_may_tell_too() -> None:
-    payload = f'{{"id":"m","to":"+30","at":"{_spelt(AT)}","created":"{_spelt(CREATED)}"}}'
+    payload = f'{{"id":"m","to":"+30","at":"{_spelt(AT)}","created":"{_spelt(START)}"}}'
     likeness = likeness_of(_event(payload))
     assert likeness is not None
     assert likeness.skeleton.decode() == (
         '{"id":"\ufdd0","to":"+\ufdd1","at":"\ufdd2","created":"\ufdd3"}'
     )
-    assert likeness.shared == ("Sent", None, "one", "c", "Shop", "GR", None, None)
+    assert likeness.shared == ("SENT", None, "one", "c", "Shop", "GR", None, None)
     assert likeness_of(_event(payload)) != likeness
     assert likeness_of(_event("")) is None
