@@ -19,8 +19,7 @@ def shared_buffers(*, limit: Path = _LIMIT) -> str:
     """
     A quarter of what there is, 128 MB to 1 GB, as PostgreSQL spells it.
 
-    Pages that are changed all over a large database go through it: with 10 million events and
-    128 MB most of them were not in it.
+    New messages change pages all over the indexes: of 10 million events these take 2.4 GB.
     """
     quarter = _bytes(limit) // _PARTS // _MEGABYTE
     return f"{min(max(quarter, LEAST_MEGABYTES), MOST_MEGABYTES)}MB"
