@@ -3,7 +3,8 @@ What many callbacks have in common.
 
 The callbacks of a campaign are alike but for the message, its number and two times. What is left
 when these are taken out is their likeness: a skeleton of the payload, with marks in place of what
-is an event's own, and what all of them tell otherwise.
+is an event's own, and what all of them tell otherwise. The function `form_payload` in the database
+puts back what the marks stand for.
 """
 
 import re
@@ -73,8 +74,8 @@ def own_of(event: DeliveryEvent) -> Own | None:
     """
     What is the event's own; None: it cannot be told apart.
 
-    A time is its own only as Routee spells it. An event without a campaign may have to be bound to
-    one, which changes it.
+    A time is its own only as the database can put it back. An event without a campaign may have to
+    be bound to one, which changes it.
     """
     message, recipient = event.message_tracking_id, event.recipient or ""
     if (
@@ -129,7 +130,11 @@ def _may_be_marked(payload: bytes) -> bool:
 
 
 def _spelt(at: datetime | None) -> bytes:
-    """As Routee spells it, if it can be; `isoformat` takes twice as long with a time zone."""
+    """
+    As `form_payload` in the database spells it, if that can be, in UTC with milliseconds.
+
+    `isoformat` takes twice as long with a time zone.
+    """
     if at is None or at.tzinfo is not UTC or at.microsecond % _MICROSECONDS_A_MILLISECOND:
         return b""
     return b"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (
