@@ -18,6 +18,7 @@ import pytest
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import make_engine
 from app.db.schema import migrate
+from tests.database import connect
 
 _TEMPLATE = "receiver_template"
 _ENOUGH_BYTES = 2_000_000_000
@@ -128,7 +129,7 @@ def fresh_database(server_url: str) -> Iterator[str]:
 
 
 async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await connection.execute(statement)
     await connection.close()
 
@@ -143,7 +144,7 @@ def url(server_url: str) -> Iterator[str]:
 @pytest.fixture
 async def connection(url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the database of this test."""
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         yield connection
     finally:

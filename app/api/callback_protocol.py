@@ -5,22 +5,18 @@ A callback is small: nearly always its whole request is in what one read from th
 Such a one is handed to the receiver at once, and needs no ASGI task, scope or events: that is more
 than half of what a request costs the server otherwise. Whatever is not as simple goes the usual way
 through ASGI, where `CallbackReceiver` gives the same answers.
-
-Nor are its headers parsed when they were before: one sender's are the same, byte for byte, in each
-of its requests of one size, and so say the same.
 """
 
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api.receiver import MAX_HEAD_BYTES, PREFIX, Answer, CallbackReceiver
+from app.api.receiver import PREFIX, Answer, CallbackReceiver
 
 if TYPE_CHECKING:
     import asyncio
 
 _PREFIX: Final = PREFIX.encode()
-_END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class _Unset:
@@ -60,11 +56,6 @@ class CallbackProtocol(HttpToolsProtocol):
         #: Whether the headers of a request were kept back until its body is known.
         self._is_held = False
         self._held_body = b""
-        #: Whether the parser may begin a request; how many it began in what was read last, and
-        #: whether one of them was taken.
-        self._may_begin = True
-        self._begun = 0
-        self._has_taken = False
         self._exchange = _Exchange()
         #: Since when the connection has had nothing to do; None while it has.
         self._idle_since: float | None = None
@@ -79,21 +70,12 @@ class CallbackProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """What one read from the connection gave."""
         self._idle_since = None
-        self._unset_keepalive_if_required()
-        is_start = self._may_begin
-        if is_start and self._is_known(data):
-            return
-        self._begun, self._has_taken = 0, False
         super().data_received(data)
         if self._is_held and not self.transport.is_closing():  # the body is not all there yet
             self._let_go()
-        elif is_start and self._begun == 1 and self._has_taken:
-            self._learn(data)
 
     def on_message_begin(self) -> None:
         """A request begins. The scope that ASGI needs is made when it is needed."""
-        self._begun += 1
-        self._may_begin = False
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -114,13 +96,10 @@ class CallbackProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of a request is there."""
-        # Not when the trailers behind a body in chunks say that it was the last one.
-        self._may_begin = self.parser.should_keep_alive()
         if not self._is_held:
             super().on_message_complete()
             return
-        self._has_taken = self._is_taken(self.url, self._held_body)
-        if self._has_taken:
+        if self._is_taken():
             self._is_held = False
             return
         self._let_go()
@@ -140,41 +119,16 @@ class CallbackProtocol(HttpToolsProtocol):
             and not self.parser.should_upgrade()
         )
 
-    def _is_taken(self, target: bytes, body: bytes) -> bool:
+    def _is_taken(self) -> bool:
         if self._receiver is None:
             return False
         cycle, exchange = self.cycle, self._exchange
         exchange.begin()
         self.cycle = exchange  # type: ignore[assignment]
-        if self._receiver.take(target, body, self._answer):
+        if self._receiver.take(self.url, self._held_body, self._answer):
             return True
         self.cycle = cycle
         return False
-
-    def _is_known(self, data: bytes) -> bool:
-        """Whether *data* is a whole request with a head that is known, and is taken."""
-        if self._receiver is None:
-            return False
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        known = self._receiver.heads.find(data[:end])
-        if known is None:
-            return False
-        cycle: Any = self.cycle
-        target, size = known
-        return (
-            len(data) == end + size
-            and (cycle is None or cycle.response_complete)
-            and not self.pipeline
-            and not self.transport.is_closing()
-            and self._is_taken(target, data[end:])
-        )
-
-    def _learn(self, data: bytes) -> None:
-        """Remember the head of *data*, the whole of one request that was parsed and taken."""
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        # Not when the body came in chunks: their sizes are no part of the head.
-        if self._receiver and end <= MAX_HEAD_BYTES and data[end:] == self._held_body:
-            self._receiver.heads.put(data[:end], (self.url, len(self._held_body)))
 
     def _let_go(self) -> None:
         """Leave the request that is held to uvicorn."""

@@ -106,9 +106,6 @@ _NOT_STORED: Final = _problem(
 _Place = tuple[str, UUID | None]
 #: Good tokens that need not be verified again: that takes up to 8 µs.
 _MAX_REMEMBERED_PLACES: Final = 10_000
-_MAX_REMEMBERED_HEADS: Final = 10_000
-#: Heads that are longer are not remembered.
-MAX_HEAD_BYTES: Final = 1024
 #: How a path is written where the token must not be.
 _PATHS: Final = {kind: f"{PREFIX}***/{kind.decode()}" for kind in (b"status", b"inbound")}
 #: Up to here the time that the body took is not worth a timer of its own.
@@ -145,9 +142,6 @@ class CallbackReceiver:
         #: Found by a hash that is keyed anew in each process, so that the time which that takes
         #: says nothing about how much of a token is right.
         self._places: Recent[bytes, _Place] = Recent(_MAX_REMEMBERED_PLACES)
-        #: By the heads of requests that were taken, byte for byte, and found in the same way: where
-        #: they go, and how long the body is that follows.
-        self.heads: Recent[bytes, tuple[bytes, int]] = Recent(_MAX_REMEMBERED_HEADS)
         self._max_body_bytes = max_body_bytes
         self._ack_budget_seconds = ack_budget_seconds
         self._counts = {

@@ -17,4 +17,4 @@ def migrate() -> None:
 
 async def _migrated(settings: Settings) -> str:
     async with database_url(settings) as url:
-        return await migrate_database(url, on_progress=say)
+        return await migrate_database(url)

@@ -63,7 +63,7 @@ def _serve_embedded(
     embedded = embedded_for(settings)
     url = asyncio.run(embedded.acquire())
     try:
-        asyncio.run(migrate_database(url, on_progress=say))
+        asyncio.run(migrate_database(url))
         with _kept_running(embedded):
             _listen(host, port, workers, surface, url)
     finally:

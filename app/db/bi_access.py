@@ -1,4 +1,4 @@
-"""The roles of analysts, and seeing to it that they have their rights and no others."""
+"""The roles of analysts and the rights that they need."""
 
 from typing import Final
 
@@ -9,20 +9,49 @@ READER: Final = "bi_reader"
 #: Members of this one as well see telephone numbers whole.
 READER_PII: Final = "bi_reader_pii"
 
-#: It comes with the schema (migration 0008), and says there what it does.
-_GRANT: Final = "SELECT grant_bi_access()"
+_EXISTS: Final = "SELECT to_regrole($1) IS NOT NULL"
+#: The tables behind the views are read with the rights of the views' owner, and the functions that
+#: the views call may be executed by PUBLIC: no role can name them without USAGE on their schema.
+_GRANTS: Final = (
+    f"GRANT USAGE ON SCHEMA bi_v1 TO {READER}",
+    f"GRANT SELECT ON ALL TABLES IN SCHEMA bi_v1 TO {READER}",
+)
 
 
-async def grant_bi_access(connection: asyncpg.Connection) -> list[str]:
+async def make_roles(connection: asyncpg.Connection) -> list[str]:
     """
-    Give the roles of analysts their rights, making them if need be.
+    Make the roles of analysts where they are missing, and grant them what they need.
 
     Returns:
-        The statements that are still to be run, by somebody who may.
+        The statements that another role must run, because this one may not.
     """
+    lacking = []
+    for role in (READER, READER_PII):
+        statement = f"CREATE ROLE {role} NOLOGIN"
+        try:
+            if not await connection.fetchval(_EXISTS, role):
+                await connection.execute(statement)
+        except asyncpg.InsufficientPrivilegeError:
+            lacking.append(statement)
+        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+            continue  # roles belong to the cluster: another database's service was quicker
+    if lacking:
+        return [*lacking, *_GRANTS]
+    return await renew_grants(connection)
+
+
+async def renew_grants(connection: asyncpg.Connection) -> list[str]:
+    """
+    Grant the roles of analysts, if there are any, what they need: a migration may add views.
+
+    Returns:
+        The statements that another role must run, because this one may not.
+    """
+    if not await connection.fetchval(_EXISTS, READER):
+        return []
     try:
-        lacking = await connection.fetchval(_GRANT)
+        for statement in _GRANTS:
+            await connection.execute(statement)
     except asyncpg.InsufficientPrivilegeError:
-        # The schema belongs to another role, whose it is to grant.
-        return [_GRANT]
-    return [str(statement) for statement in lacking]
+        return list(_GRANTS)
+    return []

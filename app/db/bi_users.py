@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from app.db.bi_access import grant_bi_access
+from app.db.bi_access import make_roles
 from app.db.bi_login import BiLogin, quoted, statements
 from app.db.database import Database
 from app.errors import ReceiverError
@@ -99,7 +99,7 @@ async def create_bi_login(database: Database, login: BiLogin) -> Made:
         NotAllowed: the service's role lacks a right.
     """
     async with database.driver() as connection:
-        lacking = await grant_bi_access(connection)
+        lacking = await make_roles(connection)
         who = await _who(connection)
         script = list(_script(login, who))
         try:

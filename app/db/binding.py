@@ -57,25 +57,27 @@ UPDATE campaigns c SET
     updated_at = now()
 WHERE id = $1
 """
+#: A plan made while the tables are small would scan them when they have grown.
+_PLANNED_ANEW: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 #: In the same order of rows as every other writer. A message may have got a campaign by another
 #: callback; it is the least of those that its events name, and these are about to name this one.
 _BIND_MESSAGES: Final = """
 WITH unbound AS (
-    SELECT message_key FROM messages
-    WHERE message_key IN (
-        SELECT message_key FROM messages
+    SELECT message_tracking_id FROM messages
+    WHERE message_tracking_id IN (
+        SELECT message_tracking_id FROM messages
         WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
         UNION ALL
-        SELECT message_key FROM packed_events
-        WHERE campaign_id = $1 AND campaign_tracking_id IS NULL AND form_id IS NULL
+        SELECT message_tracking_id FROM events
+        WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
     )
-    ORDER BY message_key FOR UPDATE
+    ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
 ),
 bound AS (
     UPDATE messages m
     SET campaign_tracking_id = LEAST(m.campaign_tracking_id, $2), updated_at = now()
     FROM unbound u
-    WHERE m.message_key = u.message_key
+    WHERE m.message_tracking_id = u.message_tracking_id
         AND (m.campaign_tracking_id IS NULL OR m.campaign_tracking_id > $2)
     RETURNING old.campaign_tracking_id AS old_campaign, new.status
 )
@@ -89,8 +91,8 @@ FROM (
 GROUP BY campaign, status
 """
 _BIND_EVENTS: Final = """
-UPDATE packed_events SET campaign_tracking_id = $2
-WHERE campaign_id = $1 AND campaign_tracking_id IS NULL AND form_id IS NULL
+UPDATE events SET campaign_tracking_id = $2
+WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
 """
 _BIND_INBOUND: Final = """
 UPDATE inbound_messages SET campaign_tracking_id = $2
@@ -149,6 +151,7 @@ async def learn(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: 
         await observe(connection, [tracking_id])
         await connection.execute(_FORGET_OBSERVED, tracking_id)
         await connection.execute(_LEARN, campaign_id, tracking_id)
+        await connection.execute(_PLANNED_ANEW)
         await connection.execute(_BIND_MESSAGES, campaign_id, tracking_id)
         await connection.execute(_BIND_EVENTS, campaign_id, tracking_id)
         await connection.execute(_BIND_INBOUND, campaign_id, tracking_id)

@@ -1,6 +1,6 @@
 """How everything but the callback path reaches the database, and what its failures mean."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.db.bi_access import grant_bi_access
+from app.db.bi_access import renew_grants
 from app.db.engine import make_engine
 from app.db.failures import translated
 from app.db.feed_epoch import keep_epoch
@@ -20,8 +20,7 @@ log = structlog.get_logger()
 
 _API_POOL_ITEMS: Final = 8
 _API_TIMEOUT_SECONDS: Final = 5.0
-#: Of one statement, which may copy a table.
-_MIGRATION_TIMEOUT_SECONDS: Final = 24 * 3600.0
+_MIGRATION_TIMEOUT_SECONDS: Final = 3600.0
 #: For lists and lookups. A plan that was made while a table was small stays with the connection,
 #: and must not scan that table when it has grown.
 READ_SETTINGS: Final = {"enable_seqscan": "off"}
@@ -123,24 +122,21 @@ class Database:
         await self._engine.dispose()
 
 
-async def migrate_database(url: str, *, on_progress: Callable[[str], None] | None = None) -> str:
+async def migrate_database(url: str) -> str:
     """
     Bring the schema, the feed's epoch and the analysts' rights up to date.
-
-    *on_progress* is told, in a sentence, what may take long.
 
     Returns:
         The version of the schema.
 
     Raises:
-        SchemaOutdated: the schema stays as it was; the message says what is in the way.
         DatabaseUnavailable: it cannot be reached.
     """
     engine = make_engine(
         url, name="migrate", pool_items=1, statement_timeout_seconds=_MIGRATION_TIMEOUT_SECONDS
     )
     try:
-        version = await migrate(engine, on_progress=on_progress)
+        version = await migrate(engine)
         await _keep_what_dumps_lack(url)
     except (SQLAlchemyError, OSError) as error:
         raise _unavailable(error) from error
@@ -155,7 +151,7 @@ async def _keep_what_dumps_lack(url: str) -> None:
     try:
         await database.keep_epoch()
         async with database.driver() as connection:
-            if lacking := await grant_bi_access(connection):
+            if lacking := await renew_grants(connection):
                 log.warning("rights of analysts are incomplete", statements=lacking)
     finally:
         await database.close()

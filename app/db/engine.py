@@ -6,6 +6,10 @@ from typing import Final
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+#: The schema of the service's tables.
+SCHEMA: Final = "receiver"
+#: How a session finds them; what another program has in `public` cannot be taken for ours.
+SEARCH_PATH: Final = {"search_path": SCHEMA}
 _GRACE_SECONDS: Final = 1.0
 
 
@@ -26,6 +30,7 @@ def make_engine(
         "application_name": f"routee-receiver {name}",
         "statement_timeout": str(int(statement_timeout_seconds * 1000)),
         "jit": "off",
+        **SEARCH_PATH,
         **(session_settings or {}),
     }
 

@@ -31,7 +31,6 @@ from app.db.feed_places import (
     refuse_expired,
 )
 from app.db.inbound_messages import Reply
-from app.db.message_keys import key_of, message_key
 from app.db.tables import EventRow, InboundMessageRow, MessageRow
 from app.domain.event import UNKNOWN_TIME
 from app.domain.feed import Kind, Position
@@ -153,11 +152,11 @@ _TABLES: Final[dict[Kind, FeedTable]] = {Kind.STATUS: EventRow, Kind.INBOUND: In
 HISTORIES: Final = text("""
 SELECT e.*
 FROM unnest(
-    CAST(:messages AS bytea[]), CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[])
-) AS given(message_key, first, last), LATERAL (
-    SELECT message_key, feed_epoch, xid, id, status_key, status_rank, occurred_at
-    FROM packed_events
-    WHERE message_key = given.message_key
+    CAST(:messages AS text[]), CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[])
+) AS given(message_tracking_id, first, last), LATERAL (
+    SELECT message_tracking_id, feed_epoch, xid, id, status_key, occurred_at
+    FROM events
+    WHERE message_tracking_id = given.message_tracking_id
         AND (occurred_at = 'epoch' OR occurred_at BETWEEN given.first AND given.last)
     OFFSET 0  -- one message after the other, by the key
 ) AS e
@@ -236,7 +235,7 @@ def items_query(
     about = (
         EventRow.message_tracking_id
         if kind is Kind.STATUS
-        else key_of(InboundMessageRow.reference_tracking_id)
+        else InboundMessageRow.reference_tracking_id
     )
     named: ColumnElement[str | None] = func.coalesce(
         table.campaign_tracking_id, MessageRow.campaign_tracking_id
@@ -287,11 +286,10 @@ async def _steps_in(session: AsyncSession, page: Sequence[_Found]) -> Mapping[in
     if not spans:
         return {}
     messages, firsts, lasts = zip(*spans, strict=True)
-    keys = [message_key(message) for message in messages]
-    parameters = {"messages": keys, "firsts": firsts, "lasts": lasts}
+    parameters = {"messages": messages, "firsts": firsts, "lasts": lasts}
     rows = await session.execute(HISTORIES, parameters | page[-1].position._asdict())
     did: dict[int, Step] = {}
-    for _, history in groupby(rows, key=attrgetter("message_key")):
+    for _, history in groupby(rows, key=attrgetter("message_tracking_id")):
         told = list(history)
         if len(told) > 1:
             told.sort(key=attrgetter("feed_epoch", "xid", "id"))

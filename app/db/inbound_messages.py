@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app.db.database import Database
-from app.db.message_keys import key_of
 from app.db.tables import InboundMessageRow, MessageRow
 
 #: How many replies one page looks at when only some of them are wanted.
@@ -53,7 +52,7 @@ _UNNAMED: Final = and_(
     InboundMessageRow.campaign_tracking_id.is_(None),
     InboundMessageRow.reference_tracking_id.is_not(None),
 )
-_ANSWERED: Final = MessageRow.message_tracking_id == key_of(InboundMessageRow.reference_tracking_id)
+_ANSWERED: Final = MessageRow.message_tracking_id == InboundMessageRow.reference_tracking_id
 
 
 def _campaign_of_reply() -> ColumnElement[str | None]:

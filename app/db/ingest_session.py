@@ -10,11 +10,11 @@ from asyncpg.connect_utils import SessionAttribute
 
 from app.db import binding, ingest
 from app.db.binding import Claim
+from app.db.engine import SEARCH_PATH
 from app.db.erasure.recipients import Erased, read_erased
 from app.db.erasure.replies import stored_identities
 from app.db.failures import Contended, ValuesRefused, translated
 from app.db.feed_epoch import keep_epoch
-from app.db.forms import Forms
 from app.db.ingest import Appended
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
@@ -22,30 +22,25 @@ from app.domain.quarantine import Quarantined
 
 __all__ = ["Appended", "Claim", "Contended", "IngestConnection", "IngestSession", "ValuesRefused"]
 
-#: A 200 is a committed row, whatever the server's default is. The plan of a statement is made
-#: once: planned with tables still empty it must not scan them when they have grown.
 _SESSION_SETTINGS: Final = {
     "application_name": "routee-receiver ingest",
+    # A 200 is a committed row, whatever the server's default is.
     "synchronous_commit": "on",
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
     "jit": "off",
+    **SEARCH_PATH,
 }
 
 
 class IngestConnection:
     """What can be written on the callback path. Errors are those of `db.failures.translated`."""
 
-    def __init__(self, connection: asyncpg.Connection, forms: Forms) -> None:
+    def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
-        self._forms = forms
 
     async def append_events(self, events: Sequence[DeliveryEvent]) -> Appended:
         """See `ingest.append_events`."""
         with translated():
-            return await ingest.append_events(self._connection, events, self._forms)
+            return await ingest.append_events(self._connection, events)
 
     async def append_inbound(self, messages: Sequence[InboundMessage]) -> Appended:
         """See `ingest.append_inbound`."""
@@ -91,7 +86,6 @@ class IngestSession:
         }
         self._connect_seconds = statement_timeout_seconds
         self._connection: asyncpg.Connection | None = None
-        self._forms = Forms()
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[IngestConnection]:
@@ -108,9 +102,8 @@ class IngestSession:
         if connection is None or connection.is_closed():
             with translated():
                 connection = await self._connect()
-            self._forms.forget_stored()
         try:
-            yield IngestConnection(connection, self._forms)
+            yield IngestConnection(connection)
         except (ValuesRefused, Contended):
             self._take_back(connection)
             raise
@@ -130,8 +123,6 @@ class IngestSession:
             self._url,
             timeout=self._connect_seconds,
             server_settings=self._settings,
-            # Without a limit: a statement of more than 15 KiB would be prepared at each flush.
-            max_cacheable_statement_size=0,
             target_session_attrs=SessionAttribute.read_write,
         )
         try:

@@ -24,7 +24,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import defer
 
 from app.db.database import Database
-from app.db.message_keys import MessageKey
 from app.db.tables import EventRow, MessageRow
 from app.domain.event import UNKNOWN_TIME
 from app.domain.status import Status
@@ -107,9 +106,9 @@ async def find_message(database: Database, tracking_id: str) -> MessageRow | Non
 
 
 #: Columns, no objects of the ORM: 1.4 ms of CPU time for 100 messages instead of 2.0.
-_CURRENT: Final = select(*(getattr(MessageRow, name) for name in CurrentMessage._fields)).where(
-    MessageRow.message_tracking_id == any_(bindparam("wanted", type_=ARRAY(MessageKey)))
-)
+_CURRENT: Final = select(
+    *(MessageRow.__table__.columns[name] for name in CurrentMessage._fields)
+).where(MessageRow.message_tracking_id == any_(bindparam("wanted", type_=ARRAY(Text))))
 
 
 async def messages_of(
@@ -136,9 +135,7 @@ async def page_of_messages(
     database: Database, wanted: MessageFilter, *, after: str | None, limit: int
 ) -> MessagePage:
     """
-    At most *limit* messages in the order of their keys, beyond that of the id *after*.
-
-    That is the order of their ids, but what is no UUID comes first.
+    At most *limit* messages in the order of their ids, beyond the id *after*.
 
     The index of what is wanted is walked, else that of the ids. Where something else is wanted as
     well, only `MAX_SCANNED_ITEMS` are looked at, so a page may be short, or empty, and not the

@@ -1,56 +1,38 @@
 """How the schema gets to the version that this code needs, and which that is."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.schema import CreateSchema
 
+from app.db.engine import SCHEMA
+from app.db.tables import StatusRow
+from app.domain.status import RANK
 from app.errors import SchemaOutdated
 
 _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
 #: Any number, as long as no other program in the same database uses it.
 _MIGRATION_LOCK: Final = 7_021_001
 
-#: Others may have values in them. The last ones are a full disk and the like.
-_QUOTE_NOTHING: Final = (
-    asyncpg.DependentObjectsStillExistError,
-    asyncpg.InsufficientPrivilegeError,
-    asyncpg.InsufficientResourcesError,
-)
 
-
-async def migrate(engine: AsyncEngine, *, on_progress: Callable[[str], None] | None = None) -> str:
+async def migrate(engine: AsyncEngine) -> str:
     """
     Bring the schema to the version that this code needs, and return that version.
 
-    Of several processes that do so at once, one works and the others wait for it. *on_progress* is
-    told, in a sentence, what may take long.
-
-    Raises:
-        SchemaOutdated: it stays as it was; the message says what is in the way.
+    Of several processes that do so at once, one works and the others wait for it.
     """
     async with engine.connect() as connection:
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
         await connection.commit()
         try:
-            found = await connection.run_sync(current_version)
-            await connection.commit()
-            if on_progress is not None and found not in (None, needed_version()):
-                on_progress(
-                    f"The database schema goes from {found} to {needed_version()}: "
-                    "with millions of events this takes minutes."
-                )
-            with _naming_what_is_in_the_way():
-                await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade)
         finally:
             await connection.rollback()
             await connection.execute(
@@ -100,19 +82,19 @@ def _config() -> Config:
     return config
 
 
-@contextmanager
-def _naming_what_is_in_the_way() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        cause = error.orig and error.orig.__cause__
-        if not isinstance(cause, _QUOTE_NOTHING):
-            raise
-        said = "; ".join((cause.args[0], *(cause.detail or cause.hint or "").splitlines()))
-        raise SchemaOutdated(
-            f"The database schema cannot be brought to {needed_version()}: {said}."
-        ) from error
-
-
 def _upgrade(connection: Connection) -> None:
+    # Asked first: IF NOT EXISTS takes the right to make schemas even where there is nothing to do.
+    if connection.scalar(select(func.to_regnamespace(SCHEMA))) is None:
+        connection.execute(CreateSchema(SCHEMA))
     command.upgrade(configured(connection), "head")
+    _write_statuses(connection)
+
+
+def _write_statuses(connection: Connection) -> None:
+    """Give SQL the table of statuses and ranks that `domain.status` has."""
+    given = insert(StatusRow).values(
+        [{"status": status, "rank": rank} for status, rank in RANK.items()]
+    )
+    ranks = {"rank": given.excluded.rank}
+    connection.execute(given.on_conflict_do_update(index_elements=["status"], set_=ranks))
+    connection.commit()

@@ -1,15 +1,12 @@
 """The only file that knows which tables and columns there are."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
-    Computed,
-    Date,
     DateTime,
     Identity,
     Index,
@@ -25,8 +22,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
-
-from app.db.message_keys import MessageKey
 
 NAMING: Final = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -57,9 +52,6 @@ FEED_ID: Final = Sequence("feed_id", metadata=METADATA)
 #: A sequence that is never drawn from: its value can be raised while everybody reads and writes.
 FEED_EPOCH: Final = text("pg_sequence_last_value('feed_epoch'::regclass)")
 
-#: The trackingId of a message.
-_ID_TEXT: Final = "coalesce(plain_id, encode(message_key, 'hex')::uuid::text)"
-
 
 class Row(DeclarativeBase):
     """What every table shares."""
@@ -69,7 +61,6 @@ class Row(DeclarativeBase):
         str: Text,
         int: BigInteger,
         bytes: LargeBinary,
-        date: Date,
         datetime: DateTime(timezone=True),
         Decimal: Numeric,
         UUID: Uuid,
@@ -125,41 +116,19 @@ class CampaignRow(Row):
     )
 
 
-class EventFormRow(Row):
-    """
-    What many events of a month have in common. One that is used never changes, but for what goes.
+class StatusRow(Row):
+    """A status and its rank, as `domain.status` has them; for SQL that has to know the rank."""
 
-    Never changed, because events that name it would tell something else.
-    """
+    __tablename__ = "statuses"
 
-    __tablename__ = "event_forms"
-
-    #: A hash of everything else.
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    #: In which the events were received: with its last event it can go.
-    month: Mapped[date]
-    price: Mapped[Decimal | None]
-    provider_status: Mapped[str] = mapped_column(Bytewise)
-    detailed_status: Mapped[str | None] = mapped_column(Bytewise)
-    description: Mapped[str | None] = mapped_column(Bytewise)
-    campaign_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
-    sender: Mapped[str | None] = mapped_column(Bytewise)
-    country: Mapped[str | None] = mapped_column(Bytewise)
-    label: Mapped[str | None] = mapped_column(Bytewise)
-    #: The payload with marks in place of what is an event's own; see `domain.likeness`. Null once
-    #: the retention of payloads has passed, and when it had the number of an erased recipient.
-    skeleton: Mapped[str | None] = mapped_column(Bytewise)
+    status: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    rank: Mapped[int] = mapped_column(SmallInteger)
 
 
-class PackedEventRow(Row):
-    """
-    One fact about one message, as it is written. Partitioned by month of `occurred_at`.
+class EventRow(Row):
+    """One fact about one message. Partitioned by month of `occurred_at`."""
 
-    Packed, that is with a `form_id`, it has neither what its form tells nor a payload of its own:
-    that is then empty, or null once its retention has passed.
-    """
-
-    __tablename__ = "packed_events"
+    __tablename__ = "events"
 
     id: Mapped[int] = mapped_column(server_default=text("nextval('feed_id')"))
     #: With `feed_epoch` and `id`, the place in the feed.
@@ -169,64 +138,12 @@ class PackedEventRow(Row):
     received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     #: Routee's own time of creation.
     created_at: Mapped[datetime | None]
-    form_id: Mapped[int | None]
     campaign_id: Mapped[UUID | None]
     feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=FEED_EPOCH)
     source: Mapped[int] = mapped_column(SmallInteger)
-    status_rank: Mapped[int] = mapped_column(SmallInteger)
     payload_dictionary: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     payload_reserialised: Mapped[bool] = mapped_column(server_default=text("false"))
-    message_tracking_id: Mapped[str] = mapped_column("message_key", MessageKey, primary_key=True)
-    status_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
-    recipient: Mapped[str | None] = mapped_column(Bytewise)
-    provider_status: Mapped[str | None] = mapped_column(Bytewise)
-    detailed_status: Mapped[str | None] = mapped_column(Bytewise)
-    description: Mapped[str | None] = mapped_column(Bytewise)
-    campaign_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
-    sender: Mapped[str | None] = mapped_column(Bytewise)
-    country: Mapped[str | None] = mapped_column(Bytewise)
-    label: Mapped[str | None] = mapped_column(Bytewise)
-    price: Mapped[Decimal | None]
-    payload: Mapped[bytes | None]
-
-    __table_args__ = (
-        CheckConstraint(
-            "(form_id IS NULL) = (provider_status IS NOT NULL)", name="packed_events_form_check"
-        ),
-        Index(
-            "packed_events_unbound_idx",
-            "campaign_id",
-            postgresql_where=text(
-                "campaign_id IS NOT NULL AND campaign_tracking_id IS NULL AND form_id IS NULL"
-            ),
-        ),
-        Index("packed_events_feed_idx", "feed_epoch", "xid", "id"),
-        {"postgresql_partition_by": "RANGE (occurred_at)"},
-    )
-
-
-class EventRow(Row):
-    """One fact about one message, as it was told: a view of packed events with their forms."""
-
-    __tablename__ = "events"
-    #: A view cannot be made from its columns.
-    metadata = MetaData()
-
-    id: Mapped[int]
-    #: With `feed_epoch` and `id`, the place in the feed.
-    xid: Mapped[int] = mapped_column(TransactionId)
-    #: 1970-01-01 when the provider gave no time that can be used.
-    occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
-    received_at: Mapped[datetime]
-    #: Routee's own time of creation.
-    created_at: Mapped[datetime | None]
-    campaign_id: Mapped[UUID | None]
-    feed_epoch: Mapped[int] = mapped_column(SmallInteger)
-    source: Mapped[int] = mapped_column(SmallInteger)
-    status_rank: Mapped[int] = mapped_column(SmallInteger)
-    payload_dictionary: Mapped[int] = mapped_column(SmallInteger)
-    payload_reserialised: Mapped[bool]
-    message_tracking_id: Mapped[str] = mapped_column("message_key", MessageKey, primary_key=True)
+    message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     status_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     provider_status: Mapped[str] = mapped_column(Bytewise)
     detailed_status: Mapped[str | None] = mapped_column(Bytewise)
@@ -239,6 +156,16 @@ class EventRow(Row):
     price: Mapped[Decimal | None]
     #: Null once its retention has passed.
     payload: Mapped[bytes | None]
+
+    __table_args__ = (
+        Index(
+            "events_unbound_idx",
+            "campaign_id",
+            postgresql_where=text("campaign_id IS NOT NULL AND campaign_tracking_id IS NULL"),
+        ),
+        Index("events_feed_idx", "feed_epoch", "xid", "id"),
+        {"postgresql_partition_by": "RANGE (occurred_at)"},
+    )
 
 
 class MessageRow(Row):
@@ -259,9 +186,10 @@ class MessageRow(Row):
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     campaign_id: Mapped[UUID | None]
     status_rank: Mapped[int] = mapped_column(SmallInteger)
-    message_tracking_id: Mapped[str] = mapped_column("message_key", MessageKey, primary_key=True)
+    message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     campaign_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
-    #: The provider's word upper-cased.
+    #: In our vocabulary; `status_key` is the provider's word upper-cased.
+    status: Mapped[str] = mapped_column(Bytewise)
     status_key: Mapped[str] = mapped_column(Bytewise)
     provider_status: Mapped[str] = mapped_column(Bytewise)
     detailed_status: Mapped[str | None] = mapped_column(Bytewise)
@@ -271,33 +199,20 @@ class MessageRow(Row):
     country: Mapped[str | None] = mapped_column(Bytewise)
     label: Mapped[str | None] = mapped_column(Bytewise)
     price: Mapped[Decimal | None]
-    #: The id itself, where it is no UUID: then the key cannot be turned into it.
-    plain_id: Mapped[str | None] = mapped_column(Bytewise, deferred=True)
-    #: For whoever asks in SQL.
-    id_text: Mapped[str] = mapped_column(
-        "message_tracking_id", Bytewise, Computed(_ID_TEXT, persisted=False), deferred=True
-    )
-    #: In our vocabulary.
-    status: Mapped[str] = mapped_column(
-        Bytewise,
-        Computed("CASE WHEN status_rank = 0 THEN 'UNKNOWN' ELSE status_key END", persisted=False),
-    )
 
     __table_args__ = (
-        # A B-tree of the texts would take as much as all that the keys save.
-        Index("messages_tracking_id_idx", text(_ID_TEXT), postgresql_using="hash"),
-        Index("messages_campaign_idx", "campaign_tracking_id", "message_key"),
+        Index("messages_campaign_idx", "campaign_tracking_id", "message_tracking_id"),
         Index(
             "messages_unbound_idx",
             "campaign_id",
-            "message_key",
+            "message_tracking_id",
             postgresql_where=text("campaign_id IS NOT NULL AND campaign_tracking_id IS NULL"),
         ),
-        Index("messages_recipient_idx", "recipient", "message_key"),
+        Index("messages_recipient_idx", "recipient", "message_tracking_id"),
         Index(
             "messages_label_idx",
             "label",
-            "message_key",
+            "message_tracking_id",
             postgresql_where=text("label IS NOT NULL"),
         ),
         # No other index may have a column that callbacks change: a B-tree of the status or of the
@@ -458,7 +373,7 @@ class BiEventCorrectionRow(Row):
     feed_epoch: Mapped[int] = mapped_column(SmallInteger)
     xid: Mapped[int] = mapped_column(TransactionId)
     event_id: Mapped[int]
-    message_tracking_id: Mapped[str] = mapped_column("message_key", MessageKey)
+    message_tracking_id: Mapped[str] = mapped_column(Bytewise)
     hour: Mapped[datetime]
     campaign_key: Mapped[str | None] = mapped_column(Bytewise)
     country: Mapped[str | None] = mapped_column(Bytewise)
@@ -475,7 +390,7 @@ class BiCountedMessageRow(Row):
 
     __tablename__ = "bi_counted_messages"
 
-    message_tracking_id: Mapped[str] = mapped_column("message_key", MessageKey, primary_key=True)
+    message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     campaign_key: Mapped[str | None] = mapped_column(Bytewise)
     deliver_bucket: Mapped[int | None] = mapped_column(SmallInteger)
     see_bucket: Mapped[int | None] = mapped_column(SmallInteger)
@@ -488,7 +403,7 @@ class BiCountedMessageRow(Row):
     __table_args__ = (
         Index(
             "bi_counted_messages_opted_out_idx",
-            "message_key",
+            "message_tracking_id",
             postgresql_where=text("lower(detailed_status) = 'opted out'"),
         ),
     )

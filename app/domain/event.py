@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from app.domain.merge import greatest, least
+from app.domain.status import rank_of
 
 #: Stands for "the provider gave no time that can be used". It is never our own clock: a callback
 #: that is repeated after midnight must be the same event.
@@ -28,7 +29,7 @@ class DeliveryEvent(NamedTuple):
     """
     A normalised callback.
 
-    A tuple: most of it goes to the database as it is, and a slice of it is compared at once.
+    A tuple, because a batch of them is turned into columns by one `zip`.
     """
 
     #: The provider's id of the message, at most 512 bytes of UTF-8.
@@ -37,7 +38,6 @@ class DeliveryEvent(NamedTuple):
     status_key: str
     #: When the status was reached; `UNKNOWN_TIME` when the provider did not say.
     occurred_at: datetime
-    status_rank: int
     #: The provider's word as it spelt it, at most 64 characters.
     provider_status: str
     detailed_status: str | None
@@ -66,6 +66,11 @@ class DeliveryEvent(NamedTuple):
     def identity(self) -> EventIdentity:
         """What makes two callbacks the same event. Routee sends no event id."""
         return self[:3]
+
+    @property
+    def status_rank(self) -> int:
+        """The rank of the word."""
+        return rank_of(self.status_key)
 
     @property
     def order(self) -> tuple[int, datetime, str]:

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
+from app.domain.status import rank_of
+
 
 class Effect(StrEnum):
     """Why an event did, or did not, become the current status when it was stored."""
@@ -25,10 +27,6 @@ class Told(Protocol):
     @property
     def status_key(self) -> str:
         """The provider's word, upper-cased."""
-
-    @property
-    def status_rank(self) -> int:
-        """The rank of that word."""
 
     @property
     def occurred_at(self) -> datetime:
@@ -56,7 +54,7 @@ def steps(events: Iterable[Told]) -> Iterator[Step]:
     greatest: tuple[int, datetime, str] | None = None
     known: set[str] = set()
     for event in events:
-        order = (event.status_rank, event.occurred_at, event.status_key)
+        order = (rank_of(event.status_key), event.occurred_at, event.status_key)
         if greatest is None or order > greatest:
             greatest = order
             effect = Effect.ADVANCED

@@ -31,7 +31,7 @@ class Status(StrEnum):
 AWAITING: Final = "AWAITING"
 
 #: The greater rank wins whatever the times say: deliveries are reported in any order.
-RANK: Final[dict[Status, int]] = {
+RANK: Final[dict[str, int]] = {
     Status.UNKNOWN: 0,
     Status.QUEUED: 1,
     Status.SENT: 2,
@@ -51,7 +51,6 @@ FAILURES: Final = frozenset(
 )
 
 _BY_KEY: Final[dict[str, Status]] = {status.value: status for status in Status}
-_RANK_BY_KEY: Final[dict[str, int]] = {status.value: rank for status, rank in RANK.items()}
 
 
 def status_of(status_key: str) -> Status:
@@ -61,7 +60,7 @@ def status_of(status_key: str) -> Status:
 
 def rank_of(status_key: str) -> int:
     """The rank of the provider's word, upper-cased; 0 for a word that is not known."""
-    return _RANK_BY_KEY.get(status_key, 0)
+    return RANK.get(status_key, 0)
 
 
 def is_final(rank: int) -> bool:

@@ -3,8 +3,7 @@ A short cut for progress callbacks that are as documented, which nearly all are.
 
 `translate` reads anything, and looks at each value before it believes it. Here the parser checks
 types and lengths as it goes; what it refuses, and whatever else is unusual, is left to `translate`,
-which would have said the same of the rest. A callback takes 6 µs here and 14 there. What is like
-others before it does not come here: see `alike`.
+which would have said the same of the rest. A callback takes 6 µs here and 14 there.
 """
 
 from decimal import Decimal
@@ -86,9 +85,8 @@ def plain_event(body: bytes, campaign_id: UUID | None) -> DeliveryEvent | None:
         return None
     status = callback.status
     key = status.name.upper()
-    rank = rank_of(key)
     occurred_at = reading.as_time(status.updated_date)
-    if rank == _UNKNOWN or occurred_at is None:
+    if rank_of(key) == _UNKNOWN or occurred_at is None:
         return None
     reason = status.reason
     to = callback.to
@@ -96,7 +94,6 @@ def plain_event(body: bytes, campaign_id: UUID | None) -> DeliveryEvent | None:
         callback.tracking_id,
         key,
         occurred_at,
-        rank,
         status.name,
         None if reason is None else reason.detailed_status,
         None if reason is None else reason.description,

@@ -124,15 +124,6 @@ def as_time(value: object) -> datetime | None:
     return found
 
 
-def as_utc_time(text: str) -> datetime | None:
-    """The same for a *text* that is, but for its digits, `2026-01-01T00:00:00.000Z`."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if _FIRST_YEAR <= found.year <= _LAST_YEAR else None
-
-
 def _instant(value: object) -> datetime | None:
     if isinstance(value, str):
         written = value.strip()

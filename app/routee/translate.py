@@ -6,7 +6,7 @@ from uuid import UUID
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
 from app.domain.inbound_message import InboundMessage, identity_of
 from app.domain.quarantine import Reason
-from app.domain.status import RANK, Status, rank_of
+from app.domain.status import RANK, Status
 from app.routee import reading
 from app.routee.limits import (
     MAX_CAMPAIGN_NAME_CHARACTERS,
@@ -197,7 +197,6 @@ def _event(
         message_tracking_id=message_id,
         status_key=key,
         occurred_at=occurred_at,
-        status_rank=rank_of(key),
         provider_status=word,
         detailed_status=detailed_status,
         description=description,

@@ -199,7 +199,7 @@ class Flush:
         except ValuesRefused as error:
             await self._isolate(kind, append, placed, error)
             return
-        for at in appended.strangers:
+        for at in appended.foreign:
             self._distrust(*placed[at], Reason.CAMPAIGN_MISMATCH)
         self._count(kind, len(placed), appended)
 
@@ -219,7 +219,7 @@ class Flush:
         await self._append(kind, append, placed[middle:])
 
     def _count(self, kind: str, offered: int, appended: Appended) -> None:
-        duplicates = offered - appended.fresh - len(appended.strangers)
+        duplicates = offered - appended.fresh - len(appended.foreign)
         self._metrics.records.labels(kind, "fresh").inc(appended.fresh)
         self._metrics.records.labels(kind, "duplicate").inc(duplicates)
 

@@ -21,13 +21,11 @@ from app.db.retention import (
     add_months,
     alone,
     blocks_of_messages,
-    clear_forms,
     empty_old_months,
     folded_position,
     note_horizons,
     note_run,
     ran_within,
-    remove_forms,
     remove_messages,
     remove_quarantined,
     survey,
@@ -144,10 +142,6 @@ class Retaining:
         ):
             if before is not None:
                 await self._walk(database, walk, before)
-        if raw is not None:
-            await _gently(partial(clear_forms, database, before=raw))
-        if events is not None:
-            await _gently(partial(remove_forms, database, before=events))
         if messages is not None:
             await self._messages(database, messages)
         if inbound is not None:

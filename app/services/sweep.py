@@ -10,8 +10,8 @@ from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from app.db.database import Database
-from app.db.erasure import forms, rest
 from app.db.erasure import messages as stored
+from app.db.erasure import rest
 from app.db.erasure.analysis import (
     ANALYSES,
     CHUNK_ITEMS,
@@ -20,7 +20,6 @@ from app.db.erasure.analysis import (
     redact_analysed,
 )
 from app.db.erasure.messages import EventKey, Replacement, StoredEvent, opened_or_empty
-from app.db.message_keys import message_key
 from app.domain.erasure import Mark, blinded_key, spellings
 from app.domain.feed import BEGINNING
 from app.errors import DatabaseUnavailable
@@ -81,11 +80,10 @@ class Sweep:
             DatabaseUnavailable: it cannot go on. What is done is done; the next time does the rest.
         """
         to_them = await stored.messages_to(self._database, self._wanted)
-        owned = {message.key for message in to_them}
+        owned = {message.id for message in to_them}
         quoting = await self._events(owned)
-        await self._make_unknown(sorted(owned))
+        await self._make_unknown(sorted(owned, key=str.encode))
         await self._redact(quoting)
-        await self._forms()
         await self._messages()
         await self._replies(owned)
         await self._bodies()
@@ -109,7 +107,7 @@ class Sweep:
         readable = (body.decode(errors="replace") for body in bodies if body)
         return any(is_in(one, self._pattern) for one in (texts, *readable))
 
-    async def _events(self, owned: set[bytes]) -> list[EventKey]:
+    async def _events(self, owned: set[str]) -> list[EventKey]:
         """Adds to *owned* messages of which an event names the recipient; events of others."""
         quoting: list[EventKey] = []
         after, end = BEGINNING, await stored.end_of_walk(self._database)
@@ -124,9 +122,9 @@ class Sweep:
                 self._say(f"{seen:,} events searched")
         return [key for key in quoting if key[0] not in owned]
 
-    def _searched(self, events: Iterable[StoredEvent]) -> tuple[set[bytes], list[EventKey]]:
+    def _searched(self, events: Iterable[StoredEvent]) -> tuple[set[str], list[EventKey]]:
         """The messages of *events* that are the recipient's, and the events with the number."""
-        theirs: set[bytes] = set()
+        theirs: set[str] = set()
         naming: list[EventKey] = []
         for event in events:
             recipient = event.recipient or ""
@@ -136,8 +134,8 @@ class Sweep:
                 naming.append(event.key)
         return theirs, naming
 
-    async def _make_unknown(self, keys: Sequence[bytes]) -> None:
-        for chunk in _chunks(keys, stored.CHUNK_ITEMS):
+    async def _make_unknown(self, ids: Sequence[str]) -> None:
+        for chunk in _chunks(ids, stored.CHUNK_ITEMS):
             make = stored.count_known if self._dry_run else stored.make_unknown
             self._note(await _patiently(partial(make, self._database, chunk, self._wanted)))
 
@@ -149,29 +147,15 @@ class Sweep:
             redact = partial(stored.redact_events, self._database, chunk, self._wanted)
             self._note(await _patiently(redact))
 
-    async def _forms(self) -> None:
-        """Those of the events found are unpacked by now; what came since goes with its form."""
-        if self._dry_run:
-            return
-        after: int | None = None
-        while found := await forms.walked_forms(self._database, after):
-            after = found[-1].id
-            for form in await asyncio.to_thread(self._searched_forms, found):
-                self.changed.add("event_forms")
-                await _patiently(partial(forms.redact_form, self._database, form, self._wanted))
-
-    def _searched_forms(self, found: Iterable[forms.StoredForm]) -> list[forms.StoredForm]:
-        return [form for form in found if self._has(f"{form.texts} {form.skeleton or ''}")]
-
     async def _messages(self) -> None:
         if self._dry_run:
             return
-        keys = await stored.messages_quoting(self._database, self._wanted)
-        for chunk in _chunks(keys, stored.CHUNK_ITEMS):
+        ids = await stored.messages_quoting(self._database, self._wanted)
+        for chunk in _chunks(ids, stored.CHUNK_ITEMS):
             redact = partial(stored.redact_messages, self._database, chunk, self._wanted)
             self._note(await _patiently(redact))
 
-    async def _replies(self, owned: set[bytes]) -> None:
+    async def _replies(self, owned: set[str]) -> None:
         after = 0
         while replies := await rest.walked_replies(self._database, after):
             after = replies[-1].id
@@ -186,13 +170,13 @@ class Sweep:
                     await _patiently(redact)
 
     def _searched_replies(
-        self, replies: Iterable[rest.StoredReply], owned: set[bytes]
+        self, replies: Iterable[rest.StoredReply], owned: set[str]
     ) -> tuple[list[rest.StoredReply], list[rest.StoredReply]]:
         """Those of *replies* that are the recipient's, and those of others with the number."""
         theirs: list[rest.StoredReply] = []
         naming: list[rest.StoredReply] = []
         for reply in replies:
-            is_unsigned = reply.sender is None and _answers_any(reply, owned)
+            is_unsigned = reply.sender is None and reply.reference in owned
             if self._has(reply.sender or "") or (is_unsigned and reply.has_content):
                 theirs.append(reply)
             elif self._has(reply.texts, opened_or_empty(reply.payload, reply.payload_dictionary)):
@@ -303,10 +287,6 @@ class Sweep:
             for chunk in _chunks(keys, CHUNK_ITEMS):
                 redact = partial(redact_analysed, self._database, analysis, chunk, self._wanted)
                 await _patiently(redact)
-
-
-def _answers_any(reply: rest.StoredReply, keys: set[bytes]) -> bool:
-    return reply.reference is not None and message_key(reply.reference) in keys
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

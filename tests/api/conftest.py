@@ -34,6 +34,7 @@ from app.sandbox.routee import SimulatedRoutee
 from app.sandbox.serving import listening_socket, served, url_of
 from app.settings import Settings
 from tests.conftest import fresh_database
+from tests.database import connect
 
 T = TypeVar("T")
 
@@ -134,7 +135,7 @@ class Service:
         """What the database itself says."""
 
         async def ask() -> list[asyncpg.Record]:
-            connection = await asyncpg.connect(self.database_url)
+            connection = await connect(self.database_url)
             try:
                 return list(await connection.fetch(query, *arguments))
             finally:

@@ -177,62 +177,7 @@ async def test_a_callback_in_one_read_is_taken_at_once(stage: Stage) -> None:
     assert stage.intake.through_asgi == []
 
 
-async def test_a_head_that_came_before_is_not_parsed_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connection, other = await stage.connect(), await stage.connect()
-    await connection.send(_post(b"[1]"))
-    assert (await connection.answer())[0] == 200
-    monkeypatch.setattr(CallbackProtocol, "on_message_begin", None)
-    for body in (b"[2]", b"[3]"):
-        for one in (connection, other):
-            await one.send(_post(body))
-            assert (await one.answer())[2] == STORED
-    assert [body.octets for body in stage.intake.put_directly] == [
-        *(b"[1]", b"[2]", b"[2]", b"[3]", b"[3]")
-    ]
-    assert stage.metrics.callbacks.labels("200")._value.get() == 5
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        pytest.param(_post(b"{}", "Connection: close"), id="the connection ends with it"),
-        pytest.param(_post(b"{}", f"X: {'x' * 1024}"), id="its head is long"),
-        pytest.param(_post(b"{}") + _post(b"{}"), id="others were in the same read"),
-        pytest.param(
-            f"POST {STATUS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-            + b"2\r\n{}\r\n0\r\n\r\n",
-            id="its body is in chunks",
-        ),
-        pytest.param(
-            _post(b"{}", target=f"/callbacks/{'y' * 40}/status"), id="its token is unknown"
-        ),
-        pytest.param(_post(b"{}", target="/elsewhere"), id="it is none of ours"),
-        pytest.param(_post(b"{}").replace(b"Host: x\r\n", b"Host : x\r\n"), id="it is refused"),
-    ],
-)
-async def test_not_every_head_is_remembered(stage: Stage, request_: bytes) -> None:
-    connection = await stage.connect()
-    await connection.send(request_)
-    await connection.answer()
-    receiver = stage.server.config.loaded_app
-    assert isinstance(receiver, CallbackReceiver)
-    assert len(receiver.heads) == 0
-
-
-async def test_a_refusal_does_not_teach_the_head_of_what_was_taken_before(stage: Stage) -> None:
-    connection = await stage.connect()
-    await connection.send(_post(b"{}"))
-    assert (await connection.answer())[0] == 200
-    await connection.send(_post(b"{}").replace(b"Host: x\r\n", b"Host : x\r\n"))
-    assert (await connection.answer())[0] == 400
-    receiver = stage.server.config.loaded_app
-    assert isinstance(receiver, CallbackReceiver)
-    assert len(receiver.heads) == 1
-
-
-async def test_behind_a_trailer_that_ends_the_connection_no_head_is_known(stage: Stage) -> None:
+async def test_behind_a_trailer_that_ends_the_connection_nothing_is_taken(stage: Stage) -> None:
     other, connection = await stage.connect(), await stage.connect()
     await other.send(_post(b"[1]"))
     await other.answer()
@@ -405,7 +350,7 @@ async def test_a_connection_is_kept_as_long_as_it_is_used_and_closed_when_it_is_
         assert await connection.is_closed()
 
 
-async def test_an_earlier_answer_through_asgi_does_not_end_a_request_with_a_known_head() -> None:
+async def test_an_earlier_answer_through_asgi_does_not_end_a_later_request() -> None:
     async with _serving(Stage(keep_alive_seconds=1)) as stage:
         other, connection = await stage.connect(), await stage.connect()
         await other.send(_post(b"{}"))

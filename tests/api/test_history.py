@@ -6,9 +6,7 @@ from app.domain.api_key import Scope
 
 from .conftest import SECRET, Service, new_id, progress
 
-STORED_AS = """
-UPDATE packed_events SET payload = $2, payload_dictionary = $3 WHERE message_key = message_key($1)
-"""
+STORED_AS = "UPDATE events SET payload = $2, payload_dictionary = $3 WHERE message_tracking_id = $1"
 
 
 def _stored_as(service: Service, body: bytes, payload: bytes, dictionary: int) -> str:

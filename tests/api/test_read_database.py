@@ -9,6 +9,7 @@ import pytest
 from app.domain.api_key import Scope
 from tests.api.conftest import Loop, Service, new_id, progress, reply, running, status
 from tests.conftest import fresh_database
+from tests.database import connect
 
 CAMPAIGN = "c-both"
 MESSAGE = "m-both"
@@ -133,6 +134,6 @@ def test_a_read_that_takes_too_long_is_503_and_harms_no_callback(loop: Loop, url
 
 async def _blocking(url: str) -> asyncpg.Connection:
     """A connection that lets nobody read the replies until it is closed."""
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await connection.execute("BEGIN; LOCK TABLE inbound_messages IN ACCESS EXCLUSIVE MODE")
     return connection

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 import asyncpg
-
 from app.db.forms import Forms
+
 from app.db.ingest import append_events
 from app.domain.event import DeliveryEvent
 from app.domain.feed import Position, encode_position

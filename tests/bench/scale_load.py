@@ -16,10 +16,10 @@ from itertools import chain
 from typing import Any, Final
 
 import asyncpg
-
 from app.db.forms import Forms
-from app.db.ingest import EVENT_COLUMNS, MESSAGE_COLUMNS, rows_of
 from app.db.message_keys import message_key, plain_id
+
+from app.db.ingest import EVENT_COLUMNS, MESSAGE_COLUMNS, rows_of
 from app.domain.campaign import Submission
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage

@@ -6,9 +6,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from app.db.forms import Forms
 
 from app.db.database import migrate_database
-from app.db.forms import Forms
 from app.db.ingest import append_events
 from app.db.payloads import opened
 from app.domain.event import DeliveryEvent, Source

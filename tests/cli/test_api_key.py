@@ -2,11 +2,11 @@ import asyncio
 import re
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
+from tests.database import connect
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_what_is_no_key_is_said_to_be_none(key: str) -> None:
 
 
 async def _mark_used(url: str) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await connection.execute("UPDATE api_keys SET last_used_at = now()")
     await connection.close()
 

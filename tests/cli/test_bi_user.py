@@ -19,6 +19,7 @@ from app.db.bi_watchdog import Verdict, end_long_sessions
 from app.db.database import Database, migrate_database
 from app.db.embedded import EmbeddedPostgres
 from tests.conftest import database_url
+from tests.database import connect
 
 
 def _run(*arguments: str) -> Result:
@@ -26,7 +27,7 @@ def _run(*arguments: str) -> Result:
 
 
 async def _ask(url: str, question: str) -> object:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         return await connection.fetchval(question)
     finally:
@@ -34,7 +35,7 @@ async def _ask(url: str, question: str) -> object:
 
 
 async def _do(url: str, script: str) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await connection.execute(script)
     await connection.close()
 

@@ -6,6 +6,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli import app
 from app.services import erasure
+from tests.database import connect
 
 NUMBER = "+306955512345"
 KEY = "a-key-of-the-tests-0123456789abcdef"
@@ -23,7 +24,7 @@ def _run(*arguments: str, answer: str | None = None) -> Result:
 
 
 async def _fetch(url: str, query: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         return list(await connection.fetch(query))
     finally:
@@ -38,9 +39,9 @@ def _store(url: str) -> None:
     asyncio.run(
         _fetch(
             url,
-            "INSERT INTO messages (message_key, plain_id, status_at, status_key,"  # noqa: S608
+            "INSERT INTO messages (message_tracking_id, status_at, status, status_key,"  # noqa: S608
             " provider_status, status_rank, recipient)"
-            f" VALUES (message_key('m'), 'm', now(), 'SENT', '', 2, '{NUMBER}')",
+            f" VALUES ('m', now(), 'SENT', 'SENT', '', 2, '{NUMBER}')",
         )
     )
 

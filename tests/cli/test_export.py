@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
 from app.db.exports import ExportTable
+from tests.database import connect
 from tests.services.export_stage import CAMPAIGN, checksum, fill, read_csv, stored_checksum
 
 
@@ -33,13 +33,13 @@ def _filled(url: str) -> str:
 
 
 async def _fill(url: str) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await fill(connection)
     await connection.close()
 
 
 async def _stored(url: str, table: ExportTable) -> tuple[int, str]:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         return await stored_checksum(connection, table)
     finally:
@@ -142,7 +142,7 @@ def test_a_query_that_fails_half_way_leaves_no_file(filled: str, tmp_path: Path)
 
 async def _break(url: str) -> None:
     """Let the last row fail."""
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await connection.execute("""
         INSERT INTO inbound_messages (identity)
             SELECT n::text::bytea FROM generate_series(1000, 5000) AS n;
@@ -173,7 +173,7 @@ def test_a_signal_leaves_no_file_and_is_no_success(
 
 
 async def _slow(url: str) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await connection.execute("""
         ALTER TABLE inbound_messages RENAME TO kept;
         CREATE VIEW inbound_messages AS SELECT kept.* FROM kept, pg_sleep(300);
@@ -185,6 +185,7 @@ async def _slow(url: str) -> None:
 _PROGRAM = """
 import signal
 from app.cli import main
+from tests.database import connect
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
@@ -226,7 +227,7 @@ def test_a_reader_that_has_had_enough_is_no_mishap(filled: str) -> None:
 
 
 async def _many(url: str) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await connection.execute(
         "INSERT INTO inbound_messages (identity, message) "
         "SELECT n::text::bytea, repeat('x', 1000) FROM generate_series(1000, 5000) AS n"

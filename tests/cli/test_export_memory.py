@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-import asyncpg
 import pytest
+
+from tests.database import connect
 
 T0 = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -30,11 +31,11 @@ CASES = (
         2_000,
         200_000,
         """
-        INSERT INTO packed_events (
-            message_key, status_key, provider_status, status_rank, source, description,
+        INSERT INTO events (
+            message_tracking_id, status_key, provider_status, source, description,
             occurred_at, received_at, recipient, price, payload
         )
-        SELECT decode(md5(n::text), 'hex'), 'SENT', 'SENT', 2, 0, 'description of ' || n, at, at,
+        SELECT md5(n::text), 'SENT', 'SENT', 0, 'description of ' || n, at, at,
             '+306900000000', 0.035, 'x'
         FROM generate_series(1, $1::int) AS n,
             LATERAL (VALUES (timestamptz '2026-07-01Z' + n * interval '1 second')) AS v (at)
@@ -76,6 +77,7 @@ _MORE_KIB = 40_000
 _MEASURED = """
 import json, pathlib, re, resource, sys
 from app.cli import app
+from tests.database import connect
 
 def peak_kib():
     status = pathlib.Path("/proc/self/status")
@@ -92,7 +94,7 @@ except SystemExit as end:
 
 
 async def _fill(url: str, case: Case) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         await connection.execute(case.insert, case.many)
     finally:

@@ -11,6 +11,7 @@ from app.db.bi_login import BiLogin
 from app.db.bi_users import create_bi_login, remove_bi_login
 from app.db.database import Database
 from app.kit.scram import make_verifier
+from tests.database import connect
 
 PASSWORD = "of an analyst"
 
@@ -32,7 +33,7 @@ async def analyst(url: str, *, pii: bool = False, max_seconds: int = 60) -> Asyn
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     """A session at *url*."""
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         yield connection
     finally:

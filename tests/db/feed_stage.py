@@ -10,12 +10,10 @@ import asyncpg
 
 from app.db.database import Database
 from app.db.feed import SESSION_SETTINGS, FeedFilter, Item, StatusItem, page_of_feed
-from app.db.forms import Forms
 from app.db.ingest import append_events, append_inbound
 from app.domain.event import DeliveryEvent, Source
 from app.domain.feed import BEGINNING, Position
 from app.domain.inbound_message import InboundMessage, identity_of
-from app.domain.status import rank_of
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 EVERYTHING = FeedFilter()
@@ -36,7 +34,6 @@ def event(
         message_tracking_id=message,
         status_key=status,
         occurred_at=at,
-        status_rank=rank_of(status),
         provider_status=status,
         detailed_status=None,
         description=None,
@@ -85,15 +82,11 @@ def reply(message: str | None = None, *, campaign: str | None = None) -> Inbound
     )
 
 
-async def store(
-    connection: asyncpg.Connection,
-    *records: DeliveryEvent | InboundMessage,
-    forms: Forms | None = None,
-) -> None:
-    """Store each of *records* by itself, packed if there are *forms*."""
+async def store(connection: asyncpg.Connection, *records: DeliveryEvent | InboundMessage) -> None:
+    """Store each of *records* by itself."""
     for record in records:
         if isinstance(record, DeliveryEvent):
-            await append_events(connection, [record], forms)
+            await append_events(connection, [record])
         else:
             await append_inbound(connection, [record])
 

@@ -8,10 +8,8 @@ import asyncpg
 import pytest
 
 from app.db.binding import Claim, claim, learn, observe
-from app.db.forms import Forms
 from app.db.ingest import Appended, append_events, append_inbound
 from app.db.ingest_session import IngestSession
-from app.db.payloads import opened
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.routee.translate import translate
@@ -174,71 +172,6 @@ async def test_learning_binds_whatever_came_before(connection: asyncpg.Connectio
     assert await _campaigns_of(connection, "events") == ["c1"] * 3
     assert await _campaigns_of(connection, "inbound_messages") == ["c1"]
     assert await _counts(connection) == {("c1", "SENT"): 1, ("c1", "SEEN"): 1}
-
-
-async def test_learning_binds_what_is_not_packed_and_leaves_what_is(
-    connection: asyncpg.Connection,
-) -> None:
-    """Packed is only what names its campaign, so that none of it waits to be bound."""
-    campaign, other = await _launch(connection), await _launch(connection)
-    events = [
-        _event("named", token=campaign, campaign="c1"),
-        _event("both", token=campaign, campaign="c1"),
-        _event("both", token=campaign, status="SEEN"),
-        _event("lesser", token=campaign),
-        _event("lesser", token=None, campaign="c0", status="SEEN"),
-        _event("greater", token=campaign),
-        _event("greater", token=None, campaign="c9", status="SEEN"),
-        _event("theirs", token=other),
-    ]
-    forms = Forms(min_messages=1)
-    for event in events:
-        await append_events(connection, [event], forms)
-    packed = "SELECT ctid, * FROM packed_events WHERE form_id IS NOT NULL ORDER BY id"
-    before = await connection.fetch(packed)
-    assert len(before) == 4
-    assert await learn(connection, campaign, "c1")
-    assert await connection.fetch(packed) == before
-    rows = await connection.fetch(
-        "SELECT message_tracking_id, status_key, campaign_tracking_id FROM events ORDER BY id"
-    )
-    assert [tuple(row) for row in rows] == [
-        ("named", "SENT", "c1"),
-        ("both", "SENT", "c1"),
-        ("both", "SEEN", "c1"),
-        ("lesser", "SENT", "c1"),
-        ("lesser", "SEEN", "c0"),
-        ("greater", "SENT", "c1"),
-        ("greater", "SEEN", "c9"),
-        ("theirs", "SENT", None),
-    ]
-    rows = await connection.fetch("SELECT message_tracking_id, campaign_tracking_id FROM messages")
-    assert {row[0]: row[1] for row in rows} == {
-        "named": "c1",
-        "both": "c1",
-        "lesser": "c0",
-        "greater": "c1",
-        "theirs": None,
-    }
-    assert await _counts(connection) == await _recount(connection)
-    payloads = await connection.fetch("SELECT payload, payload_dictionary FROM events ORDER BY id")
-    assert [opened(*row) for row in payloads] == [event.payload for event in events]
-    # What names the campaign late is packed with the form that was there before.
-    await append_events(connection, [_event("late", token=campaign, campaign="c1")], forms)
-    assert len(await connection.fetch(packed)) == 5
-    assert await connection.fetchval("SELECT count(*) FROM event_forms") == 3
-
-
-async def test_a_packed_event_that_is_told_without_its_campaign_keeps_it(
-    connection: asyncpg.Connection,
-) -> None:
-    campaign = await _launch(connection)
-    told = _event("m", token=campaign, campaign="c1")
-    await append_events(connection, [told], Forms(min_messages=1))
-    await append_events(connection, [_event("m", token=campaign)], Forms(min_messages=1))
-    assert await learn(connection, campaign, "c1")
-    assert await _campaigns_of(connection, "events") == ["c1"]
-    assert await _counts(connection) == {("c1", "SENT"): 1}
 
 
 async def test_what_comes_after_learning_is_bound_at_once(connection: asyncpg.Connection) -> None:

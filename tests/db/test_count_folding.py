@@ -8,6 +8,7 @@ from app.db import count_folding
 from app.db.campaigns import counts_of
 from app.db.count_folding import CountFolding
 from app.db.database import Database
+from tests.database import connect
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ async def test_only_one_process_folds_at_a_time(
 async def test_counts_stay_exact_while_several_fold_and_others_append(
     database: Database, folding: CountFolding, url: str
 ) -> None:
-    writers = [await asyncpg.connect(url) for _ in range(3)]
+    writers = [await connect(url) for _ in range(3)]
     appending = asyncio.gather(
         *(_append(writer, *[("c", "SENT", 1), ("c", "SEEN", 2)] * 200) for writer in writers)
     )
@@ -99,7 +100,7 @@ async def test_counts_stay_exact_while_several_fold_and_others_append(
 async def test_what_has_not_committed_when_a_fold_passes_is_folded_by_the_next(
     database: Database, folding: CountFolding, connection: asyncpg.Connection, url: str
 ) -> None:
-    slow = await asyncpg.connect(url)
+    slow = await connect(url)
     async with slow.transaction():
         await _append(slow, ("c", "SENT", 1))
         await _append(connection, ("c", "SENT", 10))
@@ -115,7 +116,7 @@ async def test_what_was_folded_long_ago_is_not_looked_through_again(
 ) -> None:
     now = [0.0]
     folding = CountFolding(database, clock=lambda: now[0])
-    slow = await asyncpg.connect(url)
+    slow = await connect(url)
     transaction = slow.transaction()
     await transaction.start()
     await _append(slow, ("c", "SENT", 1))

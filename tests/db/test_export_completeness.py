@@ -17,6 +17,7 @@ from app.db.embedded import EmbeddedPostgres
 from app.db.exports import ExportFilter
 from app.db.exports.completeness import awaited_safe_instant, complete_until, safe_instant
 from app.db.feed_places import TAKEN_BACK
+from tests.database import connect
 
 AT_ONCE = timedelta(0)
 T0 = datetime.fromisoformat("2026-07-05T00:00:00Z")
@@ -26,7 +27,7 @@ _STORE = "INSERT INTO inbound_messages (identity) VALUES ('x')"
 @pytest.fixture
 async def writer(url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection in a transaction that has stored a reply and goes on."""
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await connection.execute(f"BEGIN; {_STORE}")
     yield connection
     await connection.close()
@@ -55,7 +56,7 @@ async def test_who_is_still_writing_holds_it_back(
 
 
 async def test_who_only_reads_does_not(connection: asyncpg.Connection, url: str) -> None:
-    reader = await asyncpg.connect(url)
+    reader = await connect(url)
     await reader.execute("BEGIN; SELECT FROM inbound_messages")
     safe = await safe_instant(connection, taken_back=AT_ONCE)
     assert safe is not None
@@ -117,7 +118,7 @@ def _folder() -> Iterator[Path]:
 @asynccontextmanager
 async def connected(data_dir: Path) -> AsyncIterator[asyncpg.Connection]:
     async with EmbeddedPostgres(data_dir) as url:
-        connection = await asyncpg.connect(url)
+        connection = await connect(url)
         try:
             yield connection
         finally:

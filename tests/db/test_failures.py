@@ -3,6 +3,7 @@ import pytest
 
 from app.db.failures import Contended, ValuesRefused, translated
 from app.errors import DatabaseUnavailable, ReceiverError
+from tests.database import connect
 
 _RAISE = "DO $$ BEGIN RAISE EXCEPTION 'quoting +306912345678' USING ERRCODE = '{}'; END $$"
 
@@ -67,7 +68,7 @@ async def test_what_cannot_be_encoded_is_the_fault_of_the_values(
 async def test_a_connection_that_ended_means_that_the_database_is_away(
     connection: asyncpg.Connection, url: str
 ) -> None:
-    other = await asyncpg.connect(url)
+    other = await connect(url)
     await connection.execute("SELECT pg_terminate_backend($1)", other.get_server_pid())
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable), translated():

@@ -2,7 +2,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -13,7 +12,6 @@ from app.db import feed
 from app.db.database import Database
 from app.db.feed import CampaignKeys, FeedFilter, StatusItem, page_of_feed
 from app.db.feed_places import newest_position, oldest_position, position_before, raise_floor
-from app.db.forms import Forms
 from app.db.ingest import append_events
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from app.domain.feed import BEGINNING, Kind, Position
@@ -21,6 +19,7 @@ from app.domain.history import Effect
 from app.domain.inbound_message import InboundMessage
 from app.domain.status import Status
 from app.errors import CursorExpired
+from tests.database import connect
 from tests.db.feed_stage import (
     EVERYTHING,
     Reader,
@@ -45,33 +44,22 @@ async def _aged(connection: asyncpg.Connection, when: dict[str, datetime]) -> No
     """Let the events of each message have been received at that time."""
     for message, at in when.items():
         await connection.execute(
-            "UPDATE packed_events SET received_at = $2 WHERE message_key = message_key($1)",
-            message,
-            at,
+            "UPDATE events SET received_at = $2 WHERE message_tracking_id = $1", message, at
         )
-
-
-async def _packed(connection: asyncpg.Connection) -> int:
-    return int(await connection.fetchval("SELECT count(form_id) FROM packed_events"))
 
 
 async def _write_at_random(
     url: str, records: list[DeliveryEvent | InboundMessage], seed: int
 ) -> None:
-    """Transactions of one to three records that stay open for a while; of half of all packed."""
+    """Transactions of one to three records that stay open for a while."""
     rng = random.Random(seed)  # noqa: S311
-    connection = await asyncpg.connect(url)
-    forms = None
-    if seed % 2:
-        forms = Forms(min_messages=1)
-        # Nobody stores a form in a transaction that stays open.
-        await forms.ids_of(connection, [one for one in records if isinstance(one, DeliveryEvent)])
+    connection = await connect(url)
     while records:
         size = rng.randint(1, 3)
         now, records = records[:size], records[size:]
         async with connection.transaction():
             for record in now:
-                await store(connection, record, forms=forms)
+                await store(connection, record)
                 await asyncio.sleep(rng.choice([0, 0, 0.001, 0.03]))
     await connection.close()
 
@@ -119,7 +107,6 @@ async def test_the_feed_never_skips_and_never_repeats(
     rows = await connection.fetch("SELECT id FROM events UNION ALL SELECT id FROM inbound_messages")
     stored = sorted(row[0] for row in rows)
     assert len(stored) == WRITERS * 60
-    assert await _packed(connection) == WRITERS * 45 / 2
     read = [item.position.id for item in reader.items]
     assert sorted(read) == stored
     assert [item.position for item in reader.items] == sorted(
@@ -133,7 +120,7 @@ async def test_what_began_earlier_is_waited_for(
     url: str, connection: asyncpg.Connection, database: Database
 ) -> None:
     reader = Reader(database)
-    slow = await asyncpg.connect(url)
+    slow = await connect(url)
     transaction = slow.transaction()
     await transaction.start()
     await store(slow, event("slow"))
@@ -182,24 +169,6 @@ async def test_each_item_says_what_it_did_and_where_its_message_stands(
     ]
 
 
-async def test_a_packed_event_is_told_like_any_other(
-    connection: asyncpg.Connection, database: Database
-) -> None:
-    told = event("m", "UNDELIVERED")._replace(
-        detailed_status="Opted Out", description="one", price=Decimal("0.035")
-    )
-    await store(connection, told)
-    await store(connection, told._replace(message_tracking_id="n"), forms=Forms(min_messages=1))
-    assert await _packed(connection) == 1
-    plain, packed = await Reader(database).read()
-    assert isinstance(plain, StatusItem)
-    assert isinstance(packed, StatusItem)
-    own = ("xid", "id", "message_tracking_id", "received_at")
-    kept = {field: getattr(plain.event, field) for field in own}
-    assert packed.event._replace(**kept) == plain.event
-    assert packed[2:] == plain[2:]
-
-
 async def test_an_event_whose_message_was_removed_is_still_told(
     connection: asyncpg.Connection, database: Database
 ) -> None:
@@ -227,16 +196,14 @@ async def test_whoever_applies_what_changed_ends_like_the_messages_table(
     rng = random.Random(5)  # noqa: S311
 
     async def _write(seed: int) -> None:
-        writer = await asyncpg.connect(url)
-        forms = Forms(min_messages=1) if seed % 2 else None
+        writer = await connect(url)
         shuffled = random.Random(seed).sample(events, len(events))  # noqa: S311
         for first in range(0, len(shuffled), 4):
-            await append_events(writer, shuffled[first : first + 4], forms)
+            await append_events(writer, shuffled[first : first + 4])
             await asyncio.sleep(rng.choice([0, 0.002]))
         await writer.close()
 
     await asyncio.gather(*map(_write, range(6)))
-    assert 0 < await _packed(connection) < len(events)
     applied: dict[str, str] = {}
     for item in await Reader(database, limit=11).read():
         assert isinstance(item, StatusItem)
@@ -251,7 +218,7 @@ async def test_of_two_batches_that_meet_changed_follows_the_order_of_the_feed(
     url: str, connection: asyncpg.Connection, database: Database
 ) -> None:
     """The one that began first stores second: its place is the earlier, its id the greater."""
-    first, second = await asyncpg.connect(url), connection
+    first, second = await connect(url), connection
     transaction = first.transaction()
     await transaction.start()
     await store(first, event("other"))
@@ -280,9 +247,8 @@ async def test_one_kind_alone_can_be_read_and_its_cursor_goes_on_past_the_other(
     assert statuses.place == await newest_position(database)
 
 
-@pytest.mark.parametrize("packing", [False, True])
 async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
-    connection: asyncpg.Connection, database: Database, *, packing: bool
+    connection: asyncpg.Connection, database: Database
 ) -> None:
     ours = await connection.fetchval(
         "INSERT INTO campaigns (tracking_id, submission) VALUES ('wanted', 'launched') RETURNING id"
@@ -301,9 +267,7 @@ async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
         by_itself,
         event("m3", campaign=None, campaign_id=nameless),
         event("m4", campaign="copy", campaign_id=ours),
-        forms=Forms(min_messages=1) if packing else None,
     )
-    assert await _packed(connection) == (3 if packing else 0)
     wanted = FeedFilter(campaign=CampaignKeys("wanted", ours))
     assert names(await Reader(database, wanted, limit=2).read()) == [
         "m1 SENT",
@@ -347,7 +311,7 @@ async def _remove_before(
 ) -> None:
     """What retention does: remove what was received before, and record how far that goes."""
     removed = await connection.fetch(
-        "DELETE FROM packed_events WHERE received_at < $1 RETURNING feed_epoch, xid, id", horizon
+        "DELETE FROM events WHERE received_at < $1 RETURNING feed_epoch, xid, id", horizon
     )
     async with database.writing() as session:
         await raise_floor(session, max(Position(*row) for row in removed))
@@ -403,7 +367,7 @@ async def test_an_event_that_is_removed_while_its_page_is_read_is_noticed(
     newest, told = await newest_position(database), feed._steps_in
 
     async def _after_a_removal(session: AsyncSession, page: Sequence[Any]) -> Mapping[int, Any]:
-        await connection.execute("DELETE FROM packed_events WHERE message_key = message_key('m2')")
+        await connection.execute("DELETE FROM events WHERE message_tracking_id = 'm2'")
         async with database.writing() as removing:
             await raise_floor(removing, newest)
         return await told(session, page)
@@ -449,12 +413,12 @@ async def test_an_instant_is_found_across_epochs(
     await connection.execute("UPDATE feed_state SET epoch = 4")
     for epoch, first, last in ((2, 3, 5), (4, 6, 8)):
         await connection.execute(
-            "UPDATE packed_events"
+            "UPDATE events"
             " SET feed_epoch = $1::int, xid = (xid::text::bigint - 100 * $1::int)::text::xid8"
-            " WHERE message_key BETWEEN message_key($2) AND message_key($3)",
+            " WHERE message_tracking_id BETWEEN 'm' || $2::int AND 'm' || $3::int",
             epoch,
-            f"m{first}",
-            f"m{last}",
+            first,
+            last,
         )
     for since in range(9):
         after = await position_before(database, begin + timedelta(days=since))

@@ -18,10 +18,8 @@ from app.db.retention import (
     sweeping,
     walks,
 )
+from tests.database import connect
 from tests.db.test_feed_plans import GROW, MANY_ROWS, ROWS
-
-#: Then there are payloads to be filled in, and to be removed.
-WITH_PAYLOADS = "UPDATE packed_events SET payload = '' WHERE form_id IS NOT NULL"
 
 
 def _asked(rows: int) -> dict[str, str]:
@@ -48,8 +46,7 @@ def _written(query: str, values: dict[str, object]) -> str:
 
 async def _assert_plans_read_chunks(connection: asyncpg.Connection, url: str, rows: int) -> None:
     await connection.execute(GROW.replace("$1", str(rows)))
-    await connection.execute(WITH_PAYLOADS)
-    walking = await asyncpg.connect(url, server_settings=connections._SETTINGS)
+    walking = await connect(url, server_settings=connections._SETTINGS)
     for analyzed in (False, True):
         if analyzed:
             await connection.execute("VACUUM ANALYZE")

@@ -1,5 +1,6 @@
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -59,19 +60,29 @@ async def test_processes_that_migrate_at_once_do_not_collide(
 
 async def test_every_time_has_a_partition(connection: asyncpg.Connection) -> None:
     insert = """
-        INSERT INTO packed_events
-            (message_key, status_key, occurred_at, source, status_rank, provider_status)
-        VALUES ('m', 'QUEUED', $1::text::timestamptz, 0, 1, 'QUEUED')
+        INSERT INTO events
+            (message_tracking_id, status_key, occurred_at, source, provider_status)
+        VALUES ('m', 'QUEUED', $1::text::timestamptz, 0, 'QUEUED')
         RETURNING tableoid::regclass::text
     """
-    stored = {
-        time: await connection.fetchval(insert, time)
-        for time in ("epoch", "2010-01-01Z", "2026-01-01Z", "2026-12-31T23:59:59Z", "2099-12-31Z")
-    }
-    assert stored == {
+    now = datetime.now(UTC)
+    month = now.strftime("events_%Y_%m")
+    partitions = {
         "epoch": "events_before",
         "2010-01-01Z": "events_before",
-        "2026-01-01Z": "events_2026_01",
-        "2026-12-31T23:59:59Z": "events_2026_12",
+        now.isoformat(): month,
+        now.replace(day=1, hour=0, minute=0, second=0, microsecond=0).isoformat(): month,
+        (now + timedelta(days=330)).isoformat(): f"events_{now + timedelta(days=330):%Y_%m}",
         "2099-12-31Z": "events_after",
     }
+    assert {time: await connection.fetchval(insert, time) for time in partitions} == partitions
+
+
+async def test_there_are_few_relations_at_birth(connection: asyncpg.Connection) -> None:
+    partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass"
+    assert await connection.fetchval(partitions) == 16  # 14 months, and before and after them
+
+
+async def test_nothing_of_ours_is_in_public(connection: asyncpg.Connection) -> None:
+    ours = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    assert await connection.fetchval(ours) == 0

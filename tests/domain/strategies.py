@@ -6,7 +6,6 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
-from app.domain.status import rank_of
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -47,7 +46,6 @@ def events(draw: st.DrawFn) -> DeliveryEvent:
         message_tracking_id=draw(MESSAGES),
         status_key=key,
         occurred_at=draw(TIMES),
-        status_rank=rank_of(key),
         provider_status=word,
         detailed_status=draw(_maybe("Opted Out", "Delivered", "System Failure")),
         description=draw(_maybe("one", "two", "Ω")),

@@ -7,17 +7,12 @@ from hypothesis import strategies as st
 from app.domain.event import DeliveryEvent
 from app.domain.history import Effect, steps
 from app.domain.message import project
-from app.domain.status import rank_of
 from tests.domain.strategies import events
 
 
 class Told(NamedTuple):
     status_key: str
     occurred_at: datetime
-
-    @property
-    def status_rank(self) -> int:
-        return rank_of(self.status_key)
 
 
 def _told(status: str, minute: int) -> Told:

@@ -14,6 +14,7 @@ import pytest
 from app.db.database import migrate_database
 from app.db.embedded import EmbeddedPostgres
 from app.db.payloads import opened
+from tests.database import connect
 from tests.promises.load import Callback
 from tests.promises.stage import Postgres, Service
 
@@ -98,7 +99,7 @@ class Look:
 
     async def connection(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._postgres.url)
+            self._connection = await connect(self._postgres.url)
         return self._connection
 
     async def execute(self, statement: str) -> None:
@@ -117,11 +118,6 @@ class Look:
             Callback((row[0], row[1]), b"" if row[2] is None else opened(row[2], row[3]))
             for row in rows
         }
-
-    async def packs_some(self) -> bool:
-        """Whether there are events of both kinds, packed and as they came."""
-        packed = await self.number("SELECT count(form_id) FROM packed_events")
-        return 0 < packed < await self.number("SELECT count(*) FROM packed_events")
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """The counts as readers see them: what is folded and what is not yet."""
@@ -148,9 +144,10 @@ class Look:
             "SELECT campaign, status, count(*)::int FROM ("
             "  SELECT DISTINCT ON (message_tracking_id)"
             "    min(campaign_tracking_id) OVER (PARTITION BY message_tracking_id) AS campaign,"
-            "    CASE WHEN status_rank = 0 THEN 'UNKNOWN' ELSE status_key END AS status"
-            "  FROM events"
-            "  ORDER BY message_tracking_id, status_rank DESC, occurred_at DESC, status_key DESC"
+            "    coalesce(s.status, 'UNKNOWN') AS status"
+            "  FROM events LEFT JOIN statuses AS s ON s.status = status_key"
+            "  ORDER BY message_tracking_id, coalesce(rank, 0) DESC, occurred_at DESC,"
+            "    status_key DESC"
             ") AS latest WHERE campaign IS NOT NULL GROUP BY 1, 2"
         )
         return {(row[0], row[1]): row[2] for row in rows}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from app.db.forms import Forms
 from app.db.ingest_session import IngestSession
 from app.observability.metrics import Metrics
 from app.routee.translate import translate
@@ -15,11 +14,10 @@ PATH: Final = "/callbacks/***/status"
 
 
 class Flushing:
-    """One process's way to the database; it packs whatever can be packed."""
+    """One process's way to the database."""
 
     def __init__(self, url: str) -> None:
         self.session = IngestSession(url, statement_timeout_seconds=10)
-        self.session._forms = Forms(min_messages=1)
         self.metrics = Metrics()
         self.campaigns = KnownCampaigns()
 

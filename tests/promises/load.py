@@ -41,8 +41,7 @@ def callback(
     """
     What Routee posts about *message*.
 
-    Of many that are alike each has a *place*, and with it times of its own; every second one has a
-    text of its own as well, so that it cannot be packed.
+    With a *place* it has times of its own, and every second one a text of its own as well.
     """
     created_at = _START + timedelta(milliseconds=place)
     document = {

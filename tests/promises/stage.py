@@ -23,7 +23,7 @@ SIGNING_KEY = "key-that-signs-the-tokens-0123456789abcdef"
 _STARTED = "Application startup complete"
 _PATIENCE_SECONDS = 30.0
 #: So many callbacks are acknowledged before something is done to the service: a load in full flow,
-#: on any machine, and enough for some to be packed.
+#: on any machine.
 FLOWING_ITEMS = 100
 
 

@@ -1,103 +1,141 @@
-"""What the callback path asks stays cheap when the tables have grown."""
+"""What the callback path asks goes by the keys, whatever size and statistics the tables have."""
 
 import re
+from collections.abc import Sequence
+from typing import Final
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from app.db import binding, forms, ingest
-from app.db.forms import Forms
+from app.db import binding
 from app.db.ingest import append_events
 from app.db.ingest_session import IngestSession
 from app.domain.event import DeliveryEvent
 from app.routee.translate import translate
-from tests.promises.load import callback, changed
+from tests.promises.load import callback
 
 MESSAGES = 5_000
 MANY_MESSAGES = 200_000
 _CHUNK = 2_500
 
+_FUNCTION: Final = """
+SELECT prosrc, array_to_string(proargtypes::regtype[], ',') AS type, proconfig
+FROM pg_proc WHERE oid = $1::text::regproc
+"""
+
 
 def _events(first: int, number: int) -> list[DeliveryEvent]:
     events = []
     for at in range(first, first + number):
-        told = changed(callback(f"m{at}", "SENT", campaign=f"c{at % 500}"), to=f"+3069{at:08}")
-        (record,) = translate(told.body).records
+        (record,) = translate(callback(f"m{at}", "SENT", campaign=f"c{at % 500}").body).records
         assert isinstance(record, DeliveryEvent)
         events.append(record)
     return events
 
 
-def _prepared(name: str, statement: str) -> str:
-    return f"PREPARE {name} AS {statement}"
-
-
-async def _explained(connection: asyncpg.Connection, name: str, statement: str) -> str:
-    """The generic plan; that is the one in use, so the values do not matter."""
-    await connection.execute(_prepared(name, statement))
-    parameters = len(set(re.findall(r"\$\d+", statement)))
-    nulls = ", ".join(["NULL"] * parameters)
-    rows = await connection.fetch(f"EXPLAIN EXECUTE {name}({nulls})")
+async def _explained_function(connection: asyncpg.Connection, name: str) -> str:
+    """The plan of the function's one statement, under the settings that the function has."""
+    source, of_type, settings = await connection.fetchrow(_FUNCTION, name) or ("", "", [])
+    statement = re.sub(r"\bunnest\(batch\)", f"unnest($1::{of_type})", source)
+    async with connection.transaction():
+        for setting in settings:
+            changed, _, value = setting.partition("=")
+            await connection.execute(f"SET LOCAL {changed} = '{value}'")
+        await connection.execute(f"PREPARE explained AS {statement}")
+        rows = await connection.fetch("EXPLAIN EXECUTE explained(NULL)")
+        await connection.execute("DEALLOCATE explained")
     return "\n".join(row[0] for row in rows)
 
 
-async def _assert_plans_scan_nothing(url: str, messages: int) -> None:
-    known = Forms()
+def _assert_by_key(plan: str) -> None:
+    assert set(re.findall(r"Seq Scan on (\w+)", plan)) <= {"statuses"}, plan
+    assert "Scan using" not in plan.replace("Scan using statuses_pkey", ""), plan
+    assert "Conflict Arbiter Indexes: messages_pkey" in plan, plan
+    assert "Conflict Arbiter Indexes: events_pkey" in plan, plan
+    assert "Insert on campaign_count_deltas" in plan, plan
+
+
+def _shape(plan: str) -> list[str]:
+    """The nodes of *plan* without estimates, behind the join with the few statuses."""
+    _, _, rest = plan.partition("CTE folded")
+    return [re.sub(r" +\(cost=.*", "", line) for line in rest.splitlines()]
+
+
+async def _assert_plans_go_by_key(url: str, sizes: Sequence[int]) -> None:
     session = IngestSession(url, statement_timeout_seconds=60)
     async with session.connected() as lent:
         connection = lent._connection
-        # Planned as the service does: once, while everything is empty.
-        await append_events(connection, _events(0, 1))
-        plans = {
-            "events": await _explained(connection, "events_first", ingest.APPEND_EVENTS),
-            "single": await _explained(connection, "single_first", ingest.APPEND_SINGLE_EVENTS),
-            "forms": await _explained(connection, "forms_first", forms._REGISTER),
-            "inbound": await _explained(connection, "inbound_first", ingest.APPEND_INBOUND),
-            "binding": await _explained(connection, "bind_first", binding._BIND_MESSAGES),
-        }
-        for first in range(1, messages, _CHUNK):
-            events = _events(first, min(_CHUNK, messages - first))
-            await append_events(connection, events, known)
-        packed = "SELECT count(*) FROM packed_events WHERE form_id IS NOT NULL"
-        assert await connection.fetchval(packed) > messages / 10
-        await connection.execute("ANALYZE")
-        plans |= {
-            "events, grown": await _explained(connection, "events", ingest.APPEND_EVENTS),
-            "single, grown": await _explained(connection, "single", ingest.APPEND_SINGLE_EVENTS),
-            "forms, grown": await _explained(connection, "forms", forms._REGISTER),
-            "inbound, grown": await _explained(connection, "inbound", ingest.APPEND_INBOUND),
-            "binding, grown": await _explained(connection, "binding", binding._BIND_MESSAGES),
-        }
-        await _assert_a_batch_touches_few_pages(connection, known, messages)
+        shapes = []
+        stored = 0
+        for size in (0, 1, *sizes):
+            for first in range(stored, size, _CHUNK):
+                await append_events(connection, _events(first, min(_CHUNK, size - first)))
+            stored = size
+            for statistics in ("before", "after"):
+                if statistics == "after":
+                    await connection.execute("VACUUM ANALYZE")
+                plan = await _explained_function(connection, "append_events")
+                _assert_by_key(plan)
+                shapes.append(_shape(plan))
+        await _assert_binding_goes_by_key(connection)
+        for shape in shapes:
+            assert shape == shapes[0]
+        await _assert_a_batch_scans_no_table(connection, stored)
+        await _assert_replies_go_by_key(connection)
     await session.close()
-    for name, plan in plans.items():
-        assert "Seq Scan" not in plan, f"{name}\n{plan}"
-    of_events = ("events", "events, grown", "single", "single, grown")
-    for name in (*of_events, "inbound, grown"):
-        assert "messages_pkey" in plans[name], plans[name]
-        assert "campaigns_pkey" in plans[name], plans[name]
-    for name in of_events:
-        assert "Conflict Arbiter Indexes: packed_events_pkey" in plans[name], plans[name]
-    for name in (*of_events, "forms", "forms, grown"):
-        assert "event_forms_pkey" in plans[name], plans[name]
 
 
-async def _assert_a_batch_touches_few_pages(
-    connection: asyncpg.Connection, known: Forms, messages: int
-) -> None:
-    """The statistics of what was really read, whatever a plan says."""
-    seen = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_xact_user_tables"
+async def _assert_replies_go_by_key(connection: asyncpg.Connection) -> None:
+    """Replies are planned anew for each batch, for tables as they are."""
+    source, of_type, settings = await connection.fetchrow(_FUNCTION, "append_inbound") or (
+        "",
+        "",
+        [],
+    )
+    assert settings == ["plan_cache_mode=force_custom_plan"]
+    statement = source.replace("unnest(batch)", f"unnest(NULL::{of_type})")
+    plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}"))
+    assert "messages_pkey" in plan, plan
+
+
+async def _assert_binding_goes_by_key(connection: asyncpg.Connection) -> None:
+    """Learning a campaign's trackingId plans anew each time, for tables as they are."""
+    statement = binding._BIND_MESSAGES.replace("$1", f"'{uuid4()}'::uuid").replace("$2", "'c1'")
+    plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}"))
+    of_empty_tables = plan.count("cost=0.00..0.00")
+    assert plan.count("Seq Scan") <= of_empty_tables, plan
+    assert "messages_pkey" in plan, plan
+    assert "messages_unbound_idx" in plan, plan
+
+
+async def _assert_a_batch_scans_no_table(connection: asyncpg.Connection, messages: int) -> None:
+    """By the statistics of what was really read, whatever a plan says."""
+    seen = (
+        "SELECT sum(seq_tup_read)::bigint FROM pg_stat_xact_user_tables WHERE relname <> 'statuses'"
+    )
     async with connection.transaction():
         before = await connection.fetchval(seen)
-        await append_events(connection, _events(messages // 2, 100), known)
+        await append_events(connection, _events(messages // 2, 100))
         assert await connection.fetchval(seen) == before
 
 
 async def test_the_plans_of_the_callback_path_use_the_keys(url: str) -> None:
-    await _assert_plans_scan_nothing(url, MESSAGES)
+    await _assert_plans_go_by_key(url, [100, MESSAGES])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_the_plans_use_the_keys_with_very_many_messages(url: str) -> None:
-    await _assert_plans_scan_nothing(url, MANY_MESSAGES)
+    await _assert_plans_go_by_key(url, [MESSAGES, MANY_MESSAGES])
+
+
+async def test_the_callback_path_sets_no_planner_for_its_session(url: str) -> None:
+    session = IngestSession(url, statement_timeout_seconds=60)
+    async with session.connected() as lent:
+        changed = await lent._connection.fetch(
+            "SELECT name FROM pg_settings WHERE source = 'client'"
+            " AND (name LIKE 'enable\\_%' OR name = 'plan_cache_mode')"
+        )
+    await session.close()
+    assert not changed

@@ -16,6 +16,7 @@ from app.domain.event import DeliveryEvent
 from app.domain.message import Message, project
 from app.services.flush import Arrival
 from tests.conftest import fresh_database
+from tests.database import connect
 from tests.domain.strategies import deliveries
 from tests.promises.flushing import PATH, Flushing
 
@@ -29,7 +30,7 @@ class Processes:
     def __init__(self, url: str) -> None:
         self.runner = asyncio.Runner()
         self.flushings = [Flushing(url) for _ in range(PROCESSES)]
-        self.look: asyncpg.Connection = self.runner.run(asyncpg.connect(url))
+        self.look: asyncpg.Connection = self.runner.run(connect(url))
 
     def close(self) -> None:
         for flushing in self.flushings:

@@ -14,6 +14,7 @@ from app.db.embedded.binaries import find_binaries
 from app.db.payloads import opened
 from app.db.payloads.dictionaries import CURRENT
 from app.errors import PayloadUnreadable
+from tests.database import connect
 
 _SAMPLES = "SELECT concat_ws(' ', most_common_vals::text, histogram_bounds::text) FROM pg_stats"
 
@@ -52,14 +53,14 @@ async def everything_in_a_dump(url: str, file: Path) -> str:
     """All that a fresh dump to *file* has, restored to another database of the same server."""
     name = f"restored_{uuid4().hex}"
     restored = urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-    server = await asyncpg.connect(url)
+    server = await connect(url)
     await server.execute(f"CREATE DATABASE {name}")
     for command in (
         [_program("pg_dump"), "--format=custom", f"--file={file}", url],
         [_program("pg_restore"), "--exit-on-error", f"--dbname={restored}", str(file)],
     ):
         await asyncio.to_thread(subprocess.run, command, check=True)
-    connection = await asyncpg.connect(restored)
+    connection = await connect(restored)
     found = await everything(connection)
     await connection.close()
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -14,7 +14,6 @@ from uuid import UUID
 import asyncpg
 
 from app.db.exports import ExportTable
-from app.db.message_keys import message_key
 
 T0 = datetime(2026, 7, 5, 10, 28, 44, 566001, tzinfo=UTC)
 CAMPAIGN = "c-exported"
@@ -45,16 +44,14 @@ HARD_TEXTS = (
 )
 
 _MESSAGE_COLUMNS = (
-    "message_key plain_id campaign_tracking_id recipient sender country label status_key "
+    "message_tracking_id campaign_tracking_id recipient sender country label status status_key "
     "provider_status detailed_status description status_at status_rank price created_at updated_at "
     "first_occurred_at last_occurred_at delivered_at"
 )
-#: Of an event the columns that are its own, and those that are in its form if it is packed.
 _EVENT_COLUMNS = (
-    "message_key recipient status_key occurred_at status_rank created_at received_at source payload"
-)
-_FORM_COLUMNS = (
-    "campaign_tracking_id sender country label provider_status detailed_status description price"
+    "message_tracking_id campaign_tracking_id recipient sender country label status_key "
+    "provider_status detailed_status description occurred_at price created_at "
+    "received_at source payload"
 )
 _REPLY_COLUMNS = (
     "identity sender recipient message media filename sent_at received_at campaign_tracking_id "
@@ -63,11 +60,7 @@ _REPLY_COLUMNS = (
 
 
 async def fill(connection: asyncpg.Connection) -> None:
-    """
-    Messages, events and replies with every hard text, over several days, and two campaigns.
-
-    Every second event is packed.
-    """
+    """Messages, events and replies with every hard text, over several days, and two campaigns."""
     for at, text in enumerate(HARD_TEXTS):
         await _add_message(connection, at, text)
         await _add_reply(connection, at, text)
@@ -81,23 +74,18 @@ async def _add_message(connection: asyncpg.Connection, at: int, text: str | None
     name, campaign = f"m-{at}", CAMPAIGN if at % 2 == 0 else f"c-{at}"
     status = ("DELIVERED", "SOMETHING NEW")[at % 7 == 3]
     of_message = (
-        *(message_key(name), name, campaign, NUMBER if at else None, "Acme", "GR", text),
-        *(status, "" if at % 4 == 1 else status),
+        *(name, campaign, NUMBER if at else None, "Acme", "GR", text),
+        *("UNKNOWN" if at % 7 == 3 else status, status, "" if at % 4 == 1 else status),
         *(text, text, known or datetime(1970, 1, 1, tzinfo=UTC), 0 if at % 7 == 3 else 4, price),
         *(None, when, known, known, known),
     )
     await _insert(connection, "messages", _MESSAGE_COLUMNS, of_message)
-    own = (
-        *(message_key(name), NUMBER, status, known or datetime(1970, 1, 1, tzinfo=UTC), 4),
-        *(when, when, at % 2, b"never exported"),
+    of_event = (
+        *(name, None if at % 4 == 0 else campaign, NUMBER, "Acme", None, text, status, status),
+        *(text, text, known or datetime(1970, 1, 1, tzinfo=UTC), 4, price, when, when, at % 2),
+        b"never exported",
     )
-    shared = (*(None if at % 4 == 0 else campaign, "Acme", None, text, status, text, text, price),)
-    if at % 2 == 0:
-        columns = f"{_EVENT_COLUMNS} {_FORM_COLUMNS}"
-        await _insert(connection, "packed_events", columns, (*own, *shared))
-        return
-    await _insert(connection, "event_forms", f"id month {_FORM_COLUMNS}", (at, T0, *shared))
-    await _insert(connection, "packed_events", f"{_EVENT_COLUMNS} form_id", (*own, at))
+    await _insert(connection, "events", _EVENT_COLUMNS, of_event)
 
 
 async def _add_reply(connection: asyncpg.Connection, at: int, text: str | None) -> None:

@@ -22,6 +22,7 @@ from app.sandbox.routee import SimulatedRoutee
 from app.sandbox.serving import listening_socket, served, url_of
 from app.services.attempts import Attempts
 from app.services.launch import Launching
+from tests.database import connect
 
 SIGNING_KEY = "k" * 32
 SECRET = "application-secret"
@@ -96,7 +97,7 @@ async def set_up(url: str, *, configured: bool = True) -> AsyncIterator[Stage]:
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),
         missing_settings=() if configured else ("RECEIVER_PUBLIC_URL",),
     )
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     async with served(routee.app, listening):
         yield Stage(database, routee, client, launching, connection)
         await routee.aclose()

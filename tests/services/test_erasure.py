@@ -25,6 +25,7 @@ from app.services.erased import ErasedRecipients
 from app.services.erasure import Erasing
 from app.services.intake import Intake, Receipt
 from app.services.screening import Screen
+from tests.database import connect
 from tests.promises.load import Callback, callback, reply, stories
 from tests.services.erased_stage import digits_in, everything, everything_in_a_dump, samples
 from tests.services.kept_stage import PATH, Kept
@@ -363,7 +364,7 @@ async def test_an_erasure_that_was_broken_off_is_taken_up_where_nothing_names_th
     # What is left when the process dies after the messages and before the events and replies.
     await kept.connection.execute("UPDATE messages SET recipient = $1", mark.pseudonym)
     await kept.connection.execute(
-        "UPDATE packed_events SET recipient = $1, payload = $2, payload_dictionary = 0",
+        "UPDATE events SET recipient = $1, payload = $2, payload_dictionary = 0",
         mark.pseudonym,
         b"of Elm Street",
     )
@@ -388,7 +389,7 @@ async def test_no_sample_of_a_payload_keeps_the_number(kept: Kept) -> None:
     await kept.store(EVERYTHING)
     await _launch(kept, "launched")
     await kept.connection.execute(
-        "UPDATE packed_events SET payload_dictionary = 0, payload = 'x 306912345678'"
+        "UPDATE events SET payload_dictionary = 0, payload = 'x 306912345678'"
     )
     await kept.connection.execute("ANALYZE")
     assert digits_in(await samples(kept.connection))
@@ -417,7 +418,7 @@ async def test_after_a_crash_every_table_is_sampled_anew(kept: Kept) -> None:
 @asynccontextmanager
 async def _holding(kept: Kept, mode: str) -> AsyncIterator[None]:
     """As an autovacuum does, for longer than a moment."""
-    connection = await asyncpg.connect(kept.url)
+    connection = await connect(kept.url)
 
     async def _hold() -> None:
         async with connection.transaction():
@@ -516,7 +517,7 @@ def test_what_was_read_earlier_is_not_taken_over_later() -> None:
 
 async def test_a_lift_is_on_record_and_waits_for_no_erasure(kept: Kept) -> None:
     await _erase(kept)
-    held = await asyncpg.connect(kept.url)
+    held = await connect(kept.url)
     await held.execute("SELECT pg_advisory_lock($1)", erasure._ERASURE_LOCK)
     with pytest.raises(ErasureInProgress):
         await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="the tests")

@@ -19,6 +19,7 @@ from app.services.export_columns import COLUMNS, Kind, Row
 from app.services.export_parquet import DayFolders
 from app.services.export_text import Cells
 from app.services.exports import MAX_EXPORTS, Exports, Format, Wanted, encoder_of, exported
+from tests.database import connect
 from tests.services.export_stage import (
     CAMPAIGN,
     HARD_TEXTS,
@@ -139,9 +140,7 @@ async def test_a_campaign_without_a_tracking_id_has_what_came_through_its_token(
             "WHERE label = 'plain'",
             own_id,
         )
-    await filled.execute(
-        "UPDATE packed_events SET campaign_tracking_id = NULL WHERE label = 'plain'"
-    )
+    await filled.execute("UPDATE events SET campaign_tracking_id = NULL WHERE label = 'plain'")
     for table, expected in (("messages", 1), ("events", 1), ("inbound-messages", 1)):
         rows = await exported_rows(url, ExportTable(table), campaign=str(own_id))
         assert [row["label"] for row in rows] == ["plain"] * expected, table
@@ -278,7 +277,7 @@ async def test_an_event_is_in_the_folder_of_the_day_in_the_views(
     filled: asyncpg.Connection, write_days: WriteDays
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    await filled.execute("UPDATE packed_events SET received_at = received_at + interval '9 days'")
+    await filled.execute("UPDATE events SET received_at = received_at + interval '9 days'")
     days = await write_days(ExportTable.EVENTS)
     query = "SELECT day, sum(delivered) FROM bi_v1.delivery_daily GROUP BY day"
     for day, delivered in await filled.fetch(query):
@@ -375,7 +374,7 @@ async def test_exports_one_after_the_other_lose_no_row(
     connection: asyncpg.Connection, url: str
 ) -> None:
     await connection.execute("INSERT INTO inbound_messages (identity) VALUES ('before')")
-    writer = await asyncpg.connect(url)
+    writer = await connect(url)
     async with writer.transaction():
         began_at = await writer.fetchval("SELECT now()")
         await writer.execute("INSERT INTO inbound_messages (identity) VALUES ('while it runs')")

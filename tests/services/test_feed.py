@@ -13,6 +13,7 @@ from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
 from app.services import feed as services_feed
 from app.services.feed import MAX_READS, POOL_ITEMS, Feed, Lookout, make_feed
+from tests.database import connect
 from tests.db.feed_stage import EVERYTHING, event, names, reply, store
 
 CLIENTS = 500
@@ -154,7 +155,7 @@ async def test_500_who_wait_at_once_all_wake_and_share_few_connections(
 
     async def _count_connections() -> None:
         nonlocal seen
-        watcher = await asyncpg.connect(url)
+        watcher = await connect(url)
         while not enough.is_set():
             open_now = await watcher.fetchval(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"

@@ -42,7 +42,7 @@ async def _poison(
     sqlstate: str,
     *,
     table: str = "messages",
-    condition: str = "NEW.message_key = message_key('bad')",
+    condition: str = "NEW.message_tracking_id = 'bad'",
     times: int = _ALWAYS,
 ) -> None:
     await connection.execute(
@@ -87,7 +87,7 @@ async def test_one_poison_row_never_harms_its_neighbours(
 async def test_a_row_that_a_constraint_refuses_never_harms_its_neighbours(
     flushing: Flushing, connection: asyncpg.Connection
 ) -> None:
-    await connection.execute("ALTER TABLE packed_events ADD CHECK (message_key <> '\\x00626164')")
+    await connection.execute("ALTER TABLE events ADD CHECK (message_tracking_id <> 'bad')")
     assert (await flushing.flush(_with_bad_at(5)))[5] == Receipt.QUARANTINED
     assert await _stored(connection) == _MESSAGES_OF_BATCH
     assert await _aside(connection) == [(Reason.REFUSED_BY_DATABASE, _BAD.body)]
@@ -129,7 +129,7 @@ async def test_a_campaign_that_its_own_token_cannot_learn_harms_nobody_else(
 async def test_a_whole_batch_of_poison_is_set_aside_within_the_budget(
     flushing: Flushing, connection: asyncpg.Connection
 ) -> None:
-    await connection.execute("ALTER TABLE packed_events ADD CHECK (message_key < '\\x00626164')")
+    await connection.execute("ALTER TABLE events ADD CHECK (message_tracking_id < 'bad')")
     batch = [callback(f"bad{at}") for at in range(512)]
     async with asyncio.timeout(10):
         assert await flushing.flush(batch) == ["quarantined"] * 512
@@ -141,7 +141,7 @@ async def test_a_whole_batch_of_poison_is_set_aside_within_the_budget(
     ("sqlstate", "table"),
     [
         ("40P01", "messages"),
-        ("40001", "packed_events"),
+        ("40001", "events"),
         ("40001", "inbound_messages"),
         ("40P01", "campaigns"),
         ("40001", "quarantine"),
@@ -172,7 +172,7 @@ async def test_a_batch_that_lost_twice_is_for_the_provider_to_repeat(
     assert set(await flushing.flush(_with_bad_at(3))) == {"stored"}
 
 
-@pytest.mark.parametrize("table", ["messages", "packed_events", "campaigns"])
+@pytest.mark.parametrize("table", ["messages", "events", "campaigns"])
 async def test_a_sick_database_never_poisons_a_row(
     flushing: Flushing, connection: asyncpg.Connection, table: str
 ) -> None:

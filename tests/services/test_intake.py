@@ -18,6 +18,7 @@ from app.services.intake import (
     Intake,
     Receipt,
 )
+from tests.database import connect
 from tests.promises.load import callback, reply
 from tests.promises.stage import eventually
 
@@ -75,7 +76,7 @@ async def test_ingest_commits_to_disk_whatever_the_database_prefers(
     await connection.execute(
         f"ALTER ROLE CURRENT_USER IN DATABASE {name} SET synchronous_commit = off"
     )
-    fresh = await asyncpg.connect(url)
+    fresh = await connect(url)
     assert await fresh.fetchval("SHOW synchronous_commit") == "off"
     await fresh.close()
     intake, session = _intake(url)

@@ -17,6 +17,7 @@ from app.services.erased import ErasedRecipients
 from app.services.intake import Receipt
 from app.services.retention import Removed, Retaining
 from app.services.screening import Screen
+from tests.database import connect
 from tests.promises.load import Callback, callback, reply, stories
 from tests.services.kept_stage import Kept
 
@@ -104,7 +105,7 @@ async def _age(kept: Kept, days: int) -> None:
     """As if so many days had passed."""
     age = timedelta(days=days)
     for table, column in (
-        ("packed_events", "received_at"),
+        ("events", "received_at"),
         ("inbound_messages", "received_at"),
         ("messages", "updated_at"),
         ("quarantine", "last_received_at"),
@@ -144,8 +145,8 @@ async def test_a_row_that_was_received_late_in_the_order_goes_when_it_is_old_eno
     await kept.store(stories("old", 4), days_ago=LONG_AGO)
     await kept.store(stories("new", 1))
     await kept.connection.execute(
-        "UPDATE packed_events SET received_at = now() - interval '50 days'"
-        " WHERE message_key = message_key('old-1')"
+        "UPDATE events SET received_at = now() - interval '50 days'"
+        " WHERE message_tracking_id = 'old-1'"
     )
     assert (await _retain(kept, events=100))["events"] == 12
     await _age(kept, 60)
@@ -197,11 +198,9 @@ async def test_what_others_hold_is_left_to_the_next_time(
     monkeypatch.setattr(service, "_PAUSE_SECONDS", 0)
     await kept.store(stories("old", 2), days_ago=LONG_AGO)
     await kept.store(stories("new", 1))
-    held = await asyncpg.connect(kept.url)
+    held = await connect(kept.url)
     async with held.transaction():
-        await held.execute(
-            "SELECT FROM packed_events WHERE message_key = message_key('old-1') FOR UPDATE"
-        )
+        await held.execute("SELECT FROM events WHERE message_tracking_id = 'old-1' FOR UPDATE")
         assert await _retain(kept, events=100) == {"events": 4}
     await held.close()
     assert await _retain(kept, events=100) == {"events": 4}
@@ -209,7 +208,7 @@ async def test_what_others_hold_is_left_to_the_next_time(
 
 async def test_a_month_that_somebody_reads_is_not_waited_for(kept: Kept) -> None:
     await kept.store(stories("old", 2), days_ago=LONG_AGO)
-    reading = await asyncpg.connect(kept.url)
+    reading = await connect(kept.url)
     async with reading.transaction():
         await reading.execute("SELECT FROM events_2026_03")
         # The rows go one by one; the room of the month is given back another time.

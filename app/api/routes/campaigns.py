@@ -335,8 +335,7 @@ async def list_campaign_messages(  # noqa: PLR0913 (the parameters of the call)
     cursor: Cursor = None,
 ) -> CampaignMessages:
     """
-    Every message of which a callback was received, in the order of their ids, what is no UUID in
-    lower case first; then the awaited.
+    Every message of which a callback was received, in the order of their ids; then the awaited.
 
     A recipient in the campaign's `to` of whose message nothing is known yet is an item with
     `status: "AWAITING"`, `trackingId: null` and its number in `to`; these come in the order of

@@ -208,10 +208,9 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     cursor: Cursor = None,
 ) -> Page[MessageOut]:
     """
-    In the order of their ids, what is no UUID in lower case first; a page looks at 10,000 of them
-    at most: where filters leave few, it may be short or empty although `nextCursor` goes on. `to`,
-    `label` and `campaignTrackingId` go straight to their messages; `status` alone walks through
-    all.
+    In the order of their ids; a page looks at 10,000 of them at most: where filters leave few, it
+    may be short or empty although `nextCursor` goes on. `to`, `label` and `campaignTrackingId` go
+    straight to their messages; `status` alone walks through all.
 
     With `updatedAfter` alone, or with `status`, they come in the order of their updates. Whoever
     must miss nothing reads `/v1/events` instead: a callback that is being stored at this moment may

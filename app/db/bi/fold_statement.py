@@ -58,7 +58,7 @@ applied AS (
     DELETE FROM bi_event_corrections WHERE id IN (
         SELECT id FROM bi_event_corrections WHERE {_PLACE} <= {_STATE} ORDER BY id LIMIT :most
     )
-    RETURNING message_key, {_HOUR}, events
+    RETURNING message_tracking_id, {_HOUR}, events
 ),
 hours AS (
     INSERT INTO bi_rollup_hourly AS r (identity, {_HOUR}, events)
@@ -75,27 +75,27 @@ hours AS (
     ON CONFLICT (hour, identity) DO UPDATE SET events = r.events + excluded.events
 ),
 touched AS MATERIALIZED (
-    SELECT message_key FROM taken UNION SELECT message_key FROM applied
+    SELECT message_tracking_id FROM taken UNION SELECT message_tracking_id FROM applied
 ),
 -- Both are looked up one by one, whatever the planner thinks of tables that have just grown.
 changed AS MATERIALIZED (
     SELECT f AS now, c AS before
     FROM touched AS t
     CROSS JOIN LATERAL (
-        SELECT * FROM bi_message_facts WHERE message_key = t.message_key
+        SELECT * FROM bi_message_facts WHERE message_tracking_id = t.message_tracking_id
         OFFSET 0
     ) AS f
     LEFT JOIN LATERAL (
-        SELECT * FROM bi_counted_messages WHERE message_key = t.message_key
+        SELECT * FROM bi_counted_messages WHERE message_tracking_id = t.message_tracking_id
         OFFSET 0
     ) AS c ON true
     WHERE ({_of("f")}) IS DISTINCT FROM ({_of("c")})
 ),
 counted AS (
-    INSERT INTO bi_counted_messages (message_key, {", ".join(_COUNTED)})
-    SELECT (now).message_key, {_of("(now)")}
+    INSERT INTO bi_counted_messages (message_tracking_id, {", ".join(_COUNTED)})
+    SELECT (now).message_tracking_id, {_of("(now)")}
     FROM changed
-    ON CONFLICT (message_key) DO UPDATE SET
+    ON CONFLICT (message_tracking_id) DO UPDATE SET
         {", ".join(f"{it} = excluded.{it}" for it in _COUNTED)}
 ),
 moves AS MATERIALIZED (

@@ -33,14 +33,14 @@ def _redacted(column: str) -> str:
 _COUNTED: Final = Analysis(
     "bi_counted_messages",
     text("""
-    SELECT message_key FROM bi_counted_messages
+    SELECT message_tracking_id FROM bi_counted_messages
     WHERE concat_ws(' ', detailed_status, description) ~ :pattern
     """),
     text("""
     UPDATE bi_counted_messages SET
         detailed_status = regexp_replace(detailed_status, :pattern, :pseudonym, 'g'),
         description = regexp_replace(description, :pattern, :pseudonym, 'g')
-    WHERE message_key = ANY(CAST(:first AS bytea[]))
+    WHERE message_tracking_id = ANY(CAST(:first AS text[]))
     """),
 )
 _CORRECTIONS: Final = Analysis(

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
 from app.db.feed_places import horizon_of
-from app.db.ingest import FORM_COLUMNS
 from app.db.payloads import opened
 from app.db.retention.connections import reading_whole_tables
 from app.domain.feed import Position
@@ -19,7 +18,7 @@ from app.errors import PayloadUnreadable
 #: So that one transaction holds few rows, and for milliseconds.
 CHUNK_ITEMS: Final = 500
 WALK_ITEMS: Final = 2000
-#: As stored, or told of a packed event. A page has no more, or one row that alone has.
+#: As stored. A page has no more, or one row that alone has.
 PAGE_BYTES: Final = 4 * 1024 * 1024
 #: Columns that may quote a number.
 _TEXTS: Final = ("detailed_status", "description", "sender", "country", "label", "provider_status")
@@ -28,8 +27,7 @@ _REDACTED: Final = ", ".join(
     f"{column} = regexp_replace({column}, :pattern, :pseudonym, 'g')" for column in _TEXTS
 )
 
-#: The key of its message, its word for the status, its time.
-EventKey = tuple[bytes, str, datetime]
+EventKey = tuple[str, str, datetime]
 
 
 class Replacement(NamedTuple):
@@ -57,79 +55,55 @@ class StoredEvent(NamedTuple):
 class Owned(NamedTuple):
     """A message to the number, or to a pseudonym of it."""
 
-    key: bytes
+    id: str
     is_known: bool
 
 
 _OWNED: Final = text("""
-SELECT message_key, recipient ~ :pattern FROM messages
+SELECT message_tracking_id, recipient ~ :pattern FROM messages
 WHERE recipient ~ :pattern OR recipient = ANY(CAST(:pseudonyms AS text[]))
 """)
 _QUOTING: Final = text(f"""
-SELECT message_key FROM messages WHERE concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
+SELECT message_tracking_id FROM messages WHERE concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """)
 #: Of `walked_events`.
 WALK: Final = text(f"""
-SELECT message_key, status_key, occurred_at, feed_epoch, xid, id, recipient,
+SELECT message_tracking_id, status_key, occurred_at, feed_epoch, xid, id, recipient,
     texts, payload, payload_dictionary
 FROM (
-    SELECT *,
+    SELECT *, concat_ws(' ', {_ALL_TEXTS}) AS texts,
         sum(coalesce(octet_length(payload), 0)) OVER (
             ORDER BY feed_epoch, xid, id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) - coalesce(octet_length(payload), 0) AS bytes_before
-    FROM (  -- with the LIMIT in it, each payload is filled in once
-        SELECT *, concat_ws(' ', {_ALL_TEXTS}) AS texts
-        FROM events
-        WHERE (feed_epoch, xid, id)
-                > (CAST(:e1 AS smallint), CAST(:x1 AS xid8), CAST(:i1 AS bigint))
-            AND (feed_epoch, xid, id)
-                < (CAST(:e2 AS smallint), CAST(:x2 AS xid8), CAST(:i2 AS bigint))
-        ORDER BY feed_epoch, xid, id LIMIT :most
-    ) AS found
+    FROM events
+    WHERE (feed_epoch, xid, id) > (CAST(:e1 AS smallint), CAST(:x1 AS xid8), CAST(:i1 AS bigint))
+        AND (feed_epoch, xid, id)
+            < (CAST(:e2 AS smallint), CAST(:x2 AS xid8), CAST(:i2 AS bigint))
+    ORDER BY feed_epoch, xid, id LIMIT :most
 ) AS page
 WHERE bytes_before < {PAGE_BYTES}
 """)
 #: In the one order of message rows, and before the events: whoever writes those does so as well.
 _LOCK: Final = text("""
-SELECT 1 FROM messages WHERE message_key = ANY(CAST(:keys AS bytea[]))
-ORDER BY message_key FOR UPDATE
+SELECT 1 FROM messages WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
+ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
 """)
 _IS_OWN: Final = f"""
-message_key = ANY(CAST(:keys AS bytea[]))
+message_tracking_id = ANY(CAST(:ids AS text[]))
     AND concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """
 _IS_OWN_EVENT: Final = f"""
-message_key = ANY(CAST(:keys AS bytea[])) AND (
-    payload IS NOT NULL OR concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
-    OR EXISTS (
-        SELECT FROM event_forms f
-        WHERE f.id = e.form_id AND concat_ws(' ', {", ".join(f"f.{one}" for one in _TEXTS)})
-            ~ :pattern
-    )
-)
+message_tracking_id = ANY(CAST(:ids AS text[]))
+    AND (payload IS NOT NULL OR concat_ws(' ', {_ALL_TEXTS}) ~ :pattern)
 """
 _PARTITION: Final = "RETURNING CAST(CAST(tableoid AS regclass) AS text)"
-#: What a packed event tells has to become its own.
-_UNPACKED: Final = f"""
-form_id = NULL, ({", ".join(FORM_COLUMNS)}) = (
-    SELECT {
-    ", ".join(
-        f"regexp_replace(coalesce(e.{column}, f.{column}), :pattern, :pseudonym, 'g')"
-        if column in _TEXTS
-        else f"coalesce(e.{column}, f.{column})"
-        for column in FORM_COLUMNS
-    )
-}
-    FROM (SELECT e.form_id) AS packed LEFT JOIN event_forms f ON f.id = packed.form_id
-)
-"""
 _STATUS_KEY: Final = "regexp_replace(e.status_key, :pattern, :pseudonym, 'g')"
 #: It is a part of the key, and the event may have come again without the number meanwhile.
 _REDACTED_EVENT: Final = f"""
-payload = NULL, {_UNPACKED}, status_key = {_STATUS_KEY} || CASE
+payload = NULL, {_REDACTED}, status_key = {_STATUS_KEY} || CASE
     WHEN e.status_key ~ :pattern AND EXISTS (
-        SELECT FROM packed_events o WHERE o.message_key = e.message_key
-            AND o.status_key = {_STATUS_KEY} AND o.occurred_at = {{occurred_at}}
+        SELECT FROM events o WHERE o.message_tracking_id = e.message_tracking_id
+            AND o.status_key = {_STATUS_KEY} AND o.occurred_at = e.occurred_at
     ) THEN '-' || e.id ELSE '' END
 """
 _OWN_MESSAGES: Final = text(f"""
@@ -139,24 +113,22 @@ UPDATE messages SET
 WHERE {_IS_OWN} {_PARTITION}
 """)
 _OWN_EVENTS: Final = text(f"""
-UPDATE packed_events e
-SET recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END,
-    {_REDACTED_EVENT.format(occurred_at="e.occurred_at")}
+UPDATE events e
+SET recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END, {_REDACTED_EVENT}
 WHERE {_IS_OWN_EVENT} {_PARTITION}
 """)
 _COUNT: Final = text(f"""
-SELECT 'events', count(*) FROM packed_events e WHERE {_IS_OWN_EVENT}
+SELECT 'events', count(*) FROM events WHERE {_IS_OWN_EVENT}
 UNION ALL SELECT 'messages', count(*) FROM messages WHERE {_IS_OWN}
 """)
 _REDACT_MESSAGES: Final = text(f"""
 UPDATE messages SET {_REDACTED},
     status_key = regexp_replace(status_key, :pattern, :pseudonym, 'g')
-WHERE message_key = ANY(CAST(:keys AS bytea[])) {_PARTITION}
+WHERE message_tracking_id = ANY(CAST(:ids AS text[])) {_PARTITION}
 """)
-#: Told the time, it is planned for one partition: for all of them that takes 20 ms.
 _REDACT_EVENT: Final = text(f"""
-UPDATE packed_events e SET {_REDACTED_EVENT.format(occurred_at="CAST(:occurred_at AS timestamptz)")}
-WHERE message_key = :message AND status_key = :status AND occurred_at = :occurred_at
+UPDATE events e SET {_REDACTED_EVENT}
+WHERE message_tracking_id = :message AND status_key = :status AND occurred_at = :occurred_at
 {_PARTITION}
 """)
 
@@ -174,8 +146,8 @@ async def messages_to(database: Database, wanted: Replacement) -> list[Owned]:
         return [Owned(*row) for row in await session.execute(_OWNED, wanted._asdict())]
 
 
-async def messages_quoting(database: Database, wanted: Replacement) -> list[bytes]:
-    """The keys of all messages that have the number somewhere else."""
+async def messages_quoting(database: Database, wanted: Replacement) -> list[str]:
+    """The ids of all messages that have the number somewhere else."""
     async with reading_whole_tables(database) as session:
         return list(await session.scalars(_QUOTING, {"pattern": wanted.pattern}))
 
@@ -192,33 +164,29 @@ async def walked_events(
     return [StoredEvent(tuple(row[:3]), Position(*row[3:6]), *row[6:]) for row in rows]
 
 
-async def count_known(
-    database: Database, keys: Sequence[bytes], wanted: Replacement
-) -> Counter[str]:
+async def count_known(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
     """How many rows of which table `make_unknown` would change."""
     async with database.reading() as session:
-        rows = await session.execute(_COUNT, {"keys": list(keys), "pattern": wanted.pattern})
+        rows = await session.execute(_COUNT, {"ids": list(ids), "pattern": wanted.pattern})
         return Counter({row[0]: int(row[1]) for row in rows})
 
 
-async def make_unknown(
-    database: Database, keys: Sequence[bytes], wanted: Replacement
-) -> Counter[str]:
-    """Make the messages *keys*, those to the number, unknown; how many rows of which partition."""
-    given = {"keys": list(keys), **wanted._asdict()}
+async def make_unknown(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
+    """Make the messages *ids*, those to the number, unknown; how many rows of which partition."""
+    given = {"ids": list(ids), **wanted._asdict()}
     async with database.writing() as session:
-        await session.execute(_LOCK, {"keys": list(keys)})
+        await session.execute(_LOCK, {"ids": list(ids)})
         messages = await _changed(session, _OWN_MESSAGES, given)
         return messages + await _changed(session, _OWN_EVENTS, given)
 
 
 async def redact_messages(
-    database: Database, keys: Sequence[bytes], wanted: Replacement
+    database: Database, ids: Sequence[str], wanted: Replacement
 ) -> Counter[str]:
     """Take the number out of what other messages quote; how many."""
-    given = {"keys": list(keys), **wanted._asdict()}
+    given = {"ids": list(ids), **wanted._asdict()}
     async with database.writing() as session:
-        await session.execute(_LOCK, {"keys": list(keys)})
+        await session.execute(_LOCK, {"ids": list(ids)})
         return await _changed(session, _REDACT_MESSAGES, given)
 
 
@@ -227,7 +195,7 @@ async def redact_events(
 ) -> Counter[str]:
     """Take the number, and the payloads with it, out of events of others; of which partitions."""
     async with database.writing() as session:
-        await session.execute(_LOCK, {"keys": [key[0] for key in keys]})
+        await session.execute(_LOCK, {"ids": [key[0] for key in keys]})
         changed: Counter[str] = Counter()
         for key in keys:
             changed += await _redact_event(session, key, wanted)

@@ -17,7 +17,7 @@ ORDER BY relname
 """)
 _IS_SAMPLED: Final = text("""
 SELECT EXISTS (
-    SELECT FROM pg_stats WHERE schemaname = current_schema() AND tablename = 'packed_events'
+    SELECT FROM pg_stats WHERE schemaname = current_schema() AND tablename = 'events'
 )
 """)
 
@@ -40,7 +40,7 @@ async def sample_anew(database: Database, tables: Collection[str]) -> None:
     for table in sorted(tables):
         await _sample(database, f'"{table}"')
     if any(table.startswith("events_") for table in tables) and await _is_parent_sampled(database):
-        await _sample(database, "ONLY packed_events")
+        await _sample(database, "ONLY events")
 
 
 async def _is_parent_sampled(database: Database) -> bool:

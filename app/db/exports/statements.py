@@ -53,7 +53,7 @@ _MESSAGES: Final = Statement(
     AND (m.campaign_tracking_id = $3::text
         OR (m.campaign_tracking_id IS NULL AND m.campaign_id = $4::uuid))
     """,
-    "ORDER BY m.updated_at, m.message_key",
+    "ORDER BY m.updated_at, m.message_tracking_id",
 )
 #: Of an event that names no campaign, that of its message counts. Looked up for such events alone:
 #: a join with all messages would have to come before the first row.
@@ -61,7 +61,7 @@ _EVENTS: Final = Statement(
     """
     SELECT e.id, e.message_tracking_id, coalesce(e.campaign_tracking_id, (
             SELECT m.campaign_tracking_id FROM messages AS m
-            WHERE m.message_key = e.message_key
+            WHERE m.message_tracking_id = e.message_tracking_id
         )),
         e.status_key, nullif(e.provider_status, ''), e.detailed_status, e.description,
         nullif(e.occurred_at, 'epoch'), e.received_at, e.source, e.recipient, e.sender, e.country,
@@ -74,7 +74,7 @@ _EVENTS: Final = Statement(
     """
     AND EXISTS (
         SELECT FROM messages AS m
-        WHERE m.message_key = e.message_key
+        WHERE m.message_tracking_id = e.message_tracking_id
             AND (e.occurred_at = 'epoch'
                 OR e.occurred_at BETWEEN m.first_occurred_at AND m.last_occurred_at)
             AND (m.campaign_tracking_id = $3::text
@@ -90,7 +90,7 @@ _INBOUND_MESSAGES: Final = Statement(
         SELECT i.id, i.sender, i.recipient, i.message, i.media, i.filename, i.sent_at,
             i.received_at, coalesce(i.campaign_tracking_id, (
                 SELECT m.campaign_tracking_id FROM messages AS m
-                WHERE m.message_key = message_key(i.reference_tracking_id)
+                WHERE m.message_tracking_id = i.reference_tracking_id
             )) AS campaign_tracking_id,
             i.campaign_name, i.reference_tracking_id, i.label, i.campaign_id
         FROM inbound_messages AS i

@@ -6,7 +6,6 @@ greatest place that it removes as the floor of the feed.
 """
 
 from app.db.retention.connections import alone, reading_whole_tables, sweeping
-from app.db.retention.forms import clear_forms, remove_forms
 from app.db.retention.messages import blocks_of_messages, remove_messages
 from app.db.retention.months import add_months, empty_old_months
 from app.db.retention.quarantine import remove_quarantined
@@ -25,14 +24,12 @@ __all__ = [
     "add_months",
     "alone",
     "blocks_of_messages",
-    "clear_forms",
     "empty_old_months",
     "folded_position",
     "note_horizons",
     "note_run",
     "ran_within",
     "reading_whole_tables",
-    "remove_forms",
     "remove_messages",
     "remove_quarantined",
     "survey",

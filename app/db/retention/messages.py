@@ -14,20 +14,20 @@ _SIZE: Final = text("SELECT pg_relation_size('messages') / current_setting('bloc
 #: In the one order of message rows. The locks come first: a callback that commits meanwhile, with
 #: an event that changes nothing of the message, is seen by the second statement only.
 _LOCK: Final = text("""
-SELECT message_key FROM messages
+SELECT message_tracking_id FROM messages
 WHERE ctid >= CAST(:first AS tid) AND ctid < CAST(:beyond AS tid) AND updated_at < :before
-ORDER BY message_key
+ORDER BY message_tracking_id COLLATE "C"
 FOR UPDATE SKIP LOCKED
 """)
 _DELETE: Final = text("""
 DELETE FROM messages m
-WHERE message_key = ANY(CAST(:ids AS bytea[]))
-    AND NOT EXISTS (SELECT FROM packed_events e WHERE e.message_key = m.message_key)
-RETURNING message_key
+WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
+    AND NOT EXISTS (SELECT FROM events e WHERE e.message_tracking_id = m.message_tracking_id)
+RETURNING message_tracking_id
 """)
 #: What was counted of them for analysts stays counted; this only told how to count them anew.
 _UNCOUNT: Final = text("""
-DELETE FROM bi_counted_messages WHERE message_key = ANY(CAST(:ids AS bytea[]))
+DELETE FROM bi_counted_messages WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
 """)
 
 

@@ -28,7 +28,7 @@ _MONTHS_A_YEAR: Final = 12
 _PARTITIONS: Final = text("""
 SELECT c.relname, pg_total_relation_size(c.oid) AS bytes
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'packed_events'::regclass AND pg_relation_size(c.oid) > 0
+WHERE i.inhparent = 'events'::regclass AND pg_relation_size(c.oid) > 0
 ORDER BY c.relname
 """)
 #: By the index, from its end: a plan may not walk through a month under its lock.
@@ -79,8 +79,7 @@ async def add_months(database: Database, *, now: datetime) -> list[str]:
     async with database.driver() as connection:
         last = await connection.fetchval(
             "SELECT max(inhrelid::regclass::text) FROM pg_inherits"
-            " WHERE inhparent = 'packed_events'::regclass"
-            " AND inhrelid::regclass::text ~ '_[0-9]{4}_'"
+            " WHERE inhparent = 'events'::regclass AND inhrelid::regclass::text ~ '_[0-9]{4}_'"
         )
         missing = _missing(last, now)
         if missing:
@@ -129,19 +128,18 @@ async def _greatest(session: AsyncSession, name: str) -> Position | None:
 async def _attach(connection: asyncpg.Connection, months: range) -> None:
     end = _first(months.stop)
     async with connection.transaction():
-        await connection.execute(f"ALTER TABLE packed_events DETACH PARTITION {_LAST}")
+        await connection.execute(f"ALTER TABLE events DETACH PARTITION {_LAST}")
         for number in months:
             await connection.execute(
-                f"CREATE TABLE {_name(number)} PARTITION OF packed_events "
+                f"CREATE TABLE {_name(number)} PARTITION OF events "
                 f"FOR VALUES FROM ('{_first(number)}Z') TO ('{_first(number + 1)}Z')"
             )
         await connection.execute(
             f"WITH moved AS (DELETE FROM {_LAST} WHERE occurred_at < '{end}Z' RETURNING *)"
-            " INSERT INTO packed_events SELECT * FROM moved"
+            " INSERT INTO events SELECT * FROM moved"
         )
         await connection.execute(
-            f"ALTER TABLE packed_events ATTACH PARTITION {_LAST}"
-            f" FOR VALUES FROM ('{end}Z') TO (MAXVALUE)"
+            f"ALTER TABLE events ATTACH PARTITION {_LAST} FOR VALUES FROM ('{end}Z') TO (MAXVALUE)"
         )
 
 

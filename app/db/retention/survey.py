@@ -7,7 +7,6 @@ from sqlalchemy import text
 
 from app.db.database import Database
 from app.db.retention.connections import reading_whole_tables
-from app.db.retention.forms import IS_OVER
 
 
 class Survey(NamedTuple):
@@ -21,22 +20,19 @@ class Survey(NamedTuple):
 _QUERIES: Final = {
     "raw": {
         "payloads of events": "SELECT count(*), coalesce(sum(pg_column_size(payload)), 0)"
-        " + (SELECT coalesce(sum(pg_column_size(skeleton)), 0) FROM event_forms"
-        f" WHERE {IS_OVER})"
-        " FROM packed_events WHERE payload IS NOT NULL AND received_at < :before",
+        " FROM events WHERE payload IS NOT NULL AND received_at < :before",
         "payloads of inbound_messages": "SELECT count(*), coalesce(sum(pg_column_size(payload)), 0)"
         " FROM inbound_messages WHERE payload IS NOT NULL AND received_at < :before",
     },
     "events": {
         "events": "SELECT count(*), coalesce(sum(pg_column_size(e.*)), 0)"
-        f" + (SELECT coalesce(sum(pg_column_size(f.*)), 0) FROM event_forms f WHERE {IS_OVER})"
-        " FROM packed_events e WHERE received_at < :before",
+        " FROM events e WHERE received_at < :before",
     },
     "messages": {
         # As far as can be seen before the events are gone.
         "messages": "SELECT count(*), coalesce(sum(pg_column_size(m.*)), 0)"
-        " FROM messages m WHERE updated_at < :before AND NOT EXISTS (SELECT FROM packed_events e"
-        " WHERE e.message_key = m.message_key AND e.received_at >= :events)",
+        " FROM messages m WHERE updated_at < :before AND NOT EXISTS (SELECT FROM events e"
+        " WHERE e.message_tracking_id = m.message_tracking_id AND e.received_at >= :events)",
     },
     "inbound": {
         "inbound_messages": "SELECT count(*), coalesce(sum(pg_column_size(i.*)), 0)"

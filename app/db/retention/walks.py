@@ -39,10 +39,8 @@ class Walk(NamedTuple):
 _CLEAR: Final = "UPDATE {partition} SET payload = NULL WHERE ctid = ANY(CAST(:rows AS tid[]))"
 _DELETE: Final = "DELETE FROM {partition} WHERE ctid = ANY(CAST(:rows AS tid[]))"
 
-RAW: Final = Walk(
-    "payloads of events", "packed_events", "payload IS NOT NULL", _CLEAR, removes=False
-)
-EVENTS: Final = Walk("events", "packed_events", "true", _DELETE, removes=True)
+RAW: Final = Walk("payloads of events", "events", "payload IS NOT NULL", _CLEAR, removes=False)
+EVENTS: Final = Walk("events", "events", "true", _DELETE, removes=True)
 RAW_INBOUND: Final = Walk(
     "payloads of inbound_messages",
     "inbound_messages",

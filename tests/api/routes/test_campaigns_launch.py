@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -42,6 +41,7 @@ from tests.api.conftest import (
     status,
 )
 from tests.conftest import fresh_database
+from tests.database import connect
 from tests.routee.media_host import Answer, MediaHost, make_certificates, running_host
 from tests.routee.scripted_routee import (
     APPLICATION_SECRET,
@@ -276,7 +276,7 @@ def test_what_cannot_be_stored_after_the_call_must_not_be_launched_again(
         return await says(200, {"trackingId": new_id("c")})(request)  # type: ignore[arg-type]
 
     async def asking_database(statement: str) -> None:
-        connection = await asyncpg.connect(asking.database_url)
+        connection = await connect(asking.database_url)
         await connection.execute(statement)
         await connection.close()
 

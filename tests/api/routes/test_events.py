@@ -231,7 +231,7 @@ async def test_a_cursor_below_the_floor_is_gone_and_the_answer_says_how_to_go_on
     await caller.post(*(callback(f"m{at}").body for at in range(4)))
     first = await caller.page(limit=1)
     third = decode_position((await caller.page(limit=3))["nextCursor"])
-    await connection.execute("DELETE FROM packed_events WHERE id <= $1", third.id)
+    await connection.execute("DELETE FROM events WHERE id <= $1", third.id)
     database = Database(url, name="tests", pool_items=1)
     async with database.writing() as session:
         await raise_floor(session, Position(*third))

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-
 from app.db.forms import Forms
+
 from app.db.ingest import append_events
 from app.db.payloads import opened
 from app.domain.event import DeliveryEvent

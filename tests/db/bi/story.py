@@ -10,10 +10,8 @@ import asyncpg
 
 from app.db.binding import learn
 from app.db.database import Database
-from app.db.forms import Forms
 from app.db.ingest import append_events
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
-from app.domain.status import rank_of
 
 START = datetime(2026, 3, 30, 12, tzinfo=UTC)
 WAYS = (
@@ -67,16 +65,14 @@ def _of_message(rng: random.Random, ours: list[UUID], number: int) -> Iterator[D
     token = rng.choice([ours[1], ours[2], None, None, None])
     named = rng.choice(["known", "seen elsewhere", "no row", None]) if token is None else None
     at = START + timedelta(hours=rng.randint(0, 100))
-    message = f"m{number}" if number % 2 else str(UUID(int=number))
     for status in rng.choice(WAYS):
         at += timedelta(seconds=rng.choice([0, 0.0004, 0.7, 3, 61, 5000, 90000, -7]))
         failed = status in _FAILURES
         reason = rng.choice(REASONS) if failed else (None, None)
         yield DeliveryEvent(
-            message_tracking_id=message,
+            message_tracking_id=f"m{number}",
             status_key=status,
             occurred_at=UNKNOWN_TIME if rng.random() < 0.1 else at,
-            status_rank=rank_of(status),
             provider_status=status.title(),
             detailed_status=reason[0],
             description=reason[1],
@@ -111,12 +107,11 @@ def _told_otherwise(rng: random.Random, event: DeliveryEvent) -> DeliveryEvent:
 async def store_in_batches(
     connection: asyncpg.Connection, events: list[DeliveryEvent], rng: random.Random
 ) -> None:
-    """Store *events* as the callback path does: some packed, some not, told again as either."""
-    forms = Forms(min_messages=1)
+    """Store *events* as the callback path does."""
     while events:
         size = rng.randint(1, 9)
         batch, events = events[:size], events[size:]
-        await append_events(connection, batch, rng.choice([forms, None]))
+        await append_events(connection, batch)
 
 
 async def teach(database: Database, campaign_id: UUID, tracking_id: str) -> None:

@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 
 from app.db.bi.fold_statement import FOLD
-from app.db.forms import Forms
 from app.db.ingest import append_events, append_inbound
 from app.domain.masking import mask_number
 from tests.db.bi.story import make_campaigns, story
@@ -26,10 +25,7 @@ _COLUMNS = {
 async def analyst(connection: asyncpg.Connection) -> AsyncIterator[str]:
     """A role that is a member of bi_reader, within a transaction that is taken back."""
     events = story(await make_campaigns(connection), 1)
-    told = [it._replace(detailed_status="Opted Out") for it in events]
-    middle = len(told) // 2
-    await append_events(connection, told[:middle])
-    await append_events(connection, told[middle:], Forms(min_messages=1))
+    await append_events(connection, [it._replace(detailed_status="Opted Out") for it in events])
     await append_inbound(connection, [reply(campaign="known")])
     transaction = connection.transaction()
     await transaction.start()
@@ -91,12 +87,8 @@ async def test_one_number_is_shown_as_the_domain_masks_it(
 _SPELLINGS = ("+306900000123", "00306900000123", "6900000123", "+30 690 000 0123", "(690) 000-0123")
 #: Everything of a text type that holds neither an id nor a word of ours.
 _PLANT = """
-UPDATE packed_events SET (recipient, provider_status, detailed_status, description, sender, country,
-    label) = ROW($1, 'refused ' || $1, $1, 'refused ' || $1 || ', tried again', $1, $1, $1 || '!')
-    WHERE form_id IS NULL;
-UPDATE packed_events SET recipient = $1 WHERE form_id IS NOT NULL;
-UPDATE event_forms SET (provider_status, detailed_status, description, sender, country, label)
-    = ROW('refused ' || $1, $1, 'refused ' || $1 || ', tried again', $1, $1, $1 || '!');
+UPDATE events SET (recipient, provider_status, detailed_status, description, sender, country, label)
+    = ROW($1, 'refused ' || $1, $1, 'refused ' || $1 || ', tried again', $1, $1, $1 || '!');
 UPDATE messages SET (recipient, provider_status, detailed_status, description, sender, country,
     label) = ROW($1, 'refused ' || $1,
         CASE WHEN message_tracking_id < 'm5' THEN 'Opted Out' ELSE $1 END,
@@ -154,7 +146,7 @@ async def test_reasons_that_differ_by_a_number_only_are_one_to_whom_it_is_masked
 ) -> None:
     await connection.execute("""
         UPDATE messages SET campaign_id = NULL, campaign_tracking_id = 'known',
-            status_key = 'FAILED', detailed_status = 'x',
+            status = 'FAILED', detailed_status = 'x',
             description = 'refused +3069' || right(recipient, 5) || '123'
         WHERE status_rank = 3
     """)

@@ -23,8 +23,6 @@ BEGIN ATOMIC
     );
 END;
 
-GRANT EXECUTE ON FUNCTION bi_unfolded_events() TO PUBLIC;
-
 -- A correction of an event that is not folded yet is no difference: the event itself has it.
 CREATE VIEW bi_unfolded_hours AS
 SELECT hour, campaign_key, country, sender, label, status, sum(events) AS events

@@ -2,7 +2,11 @@
 -- path pays for this only then: an insert does not meet a trigger of updates.
 
 CREATE FUNCTION bi_correct_event() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, receiver, pg_temp AS $$
+DECLARE
+    -- The word is a part of the key: an update does not change it.
+    reported CONSTANT text :=
+        coalesce((SELECT s.status FROM statuses AS s WHERE s.status = NEW.status_key), 'UNKNOWN');
 BEGIN
     INSERT INTO bi_event_corrections (
         feed_epoch, xid, event_id, message_tracking_id,
@@ -12,12 +16,12 @@ BEGIN
         NEW.feed_epoch, NEW.xid, NEW.id, NEW.message_tracking_id, bi_hour(OLD.occurred_at),
         coalesce(OLD.campaign_tracking_id, 'ours:' || OLD.campaign_id),
         OLD.country, OLD.sender, OLD.label,
-        CASE WHEN OLD.status_rank = 0 THEN 'UNKNOWN' ELSE OLD.status_key END, -1
+        reported, -1
     ), (
         NEW.feed_epoch, NEW.xid, NEW.id, NEW.message_tracking_id, bi_hour(NEW.occurred_at),
         coalesce(NEW.campaign_tracking_id, 'ours:' || NEW.campaign_id),
         NEW.country, NEW.sender, NEW.label,
-        CASE WHEN NEW.status_rank = 0 THEN 'UNKNOWN' ELSE NEW.status_key END, 1
+        reported, 1
     );
     RETURN NULL;
 END $$;
@@ -34,7 +38,7 @@ EXECUTE FUNCTION bi_correct_event();
 
 -- A reply belongs to the campaign that it names, else to that of the message that it answers.
 CREATE FUNCTION bi_count_removed_replies() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, receiver, pg_temp AS $$
 BEGIN
     INSERT INTO bi_removed_replies AS r (campaign_key, replies)
     SELECT k.campaign_key, count(*)

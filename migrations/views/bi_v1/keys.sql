@@ -56,7 +56,8 @@ SELECT
     bi_hour(occurred_at) AS hour,
     coalesce(campaign_tracking_id, 'ours:' || campaign_id) AS campaign_key,
     country, sender, label,
-    CASE WHEN status_rank = 0 THEN 'UNKNOWN' ELSE status_key END AS status
+    CASE WHEN status_key IN (SELECT s.status FROM statuses AS s) THEN status_key ELSE 'UNKNOWN' END
+        AS status
 FROM events;
 
 -- What a message adds to the durations, the reasons and the spend of its campaign. OFFSET 0 keeps

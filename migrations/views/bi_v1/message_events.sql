@@ -8,7 +8,8 @@ SELECT
     e.occurred_at,
     e.received_at,
     e.created_at,
-    CASE WHEN e.status_rank = 0 THEN 'UNKNOWN' ELSE e.status_key END AS status,
+    CASE WHEN e.status_key IN (SELECT s.status FROM statuses AS s) THEN e.status_key ELSE 'UNKNOWN' END
+        AS status,
     CASE
         WHEN (SELECT bi_v1.sees_numbers()) THEN e.provider_status
         ELSE bi_v1.masked_text(e.provider_status)
@@ -42,14 +43,14 @@ SELECT
 FROM (
     SELECT
         id, message_tracking_id, campaign_id, campaign_tracking_id, occurred_at, received_at,
-        created_at, status_rank, status_key, provider_status, detailed_status, description, source,
+        created_at, status_key, provider_status, detailed_status, description, source,
         recipient, sender, country, label, price
     FROM events
     WHERE occurred_at <> '1970-01-01T00:00:00Z'::timestamptz
     UNION ALL
     SELECT
         id, message_tracking_id, campaign_id, campaign_tracking_id, NULL, received_at,
-        created_at, status_rank, status_key, provider_status, detailed_status, description, source,
+        created_at, status_key, provider_status, detailed_status, description, source,
         recipient, sender, country, label, price
     FROM events
     WHERE occurred_at = '1970-01-01T00:00:00Z'::timestamptz

@@ -1,0 +1,402 @@
+-- The tables of the service, in the schema `receiver`, which the search_path names.
+
+CREATE SEQUENCE feed_id AS bigint CACHE 1;
+
+-- Never drawn from: its value is the default of the columns `feed_epoch`. Changing the default of a
+-- column would take a lock that waits for all readers of its table.
+CREATE SEQUENCE feed_epoch AS smallint;
+SELECT setval('feed_epoch', 1);
+
+-- The statuses of app/domain/status.py, written by `migrate`. The rank of a stored event follows
+-- from its word by this table and is stored nowhere.
+CREATE TABLE statuses (
+    status text COLLATE "C" NOT NULL,
+    rank smallint NOT NULL,
+    CONSTRAINT statuses_pkey PRIMARY KEY (status)
+);
+
+CREATE TABLE campaigns (
+    id uuid NOT NULL DEFAULT uuidv7(),
+    tracking_id text COLLATE "C",
+    name text,
+    name_generated boolean NOT NULL DEFAULT false,
+    submission text NOT NULL,
+    submission_reason text,
+    label text,
+    billing text,
+    expected_messages bigint,
+    cost numeric,
+    request bytea,
+    answer bytea,
+    warnings jsonb NOT NULL DEFAULT '[]',
+    lease_until timestamptz,
+    attempts smallint NOT NULL DEFAULT 1,
+    next_attempt_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT campaigns_pkey PRIMARY KEY (id),
+    CONSTRAINT campaigns_tracking_id_key UNIQUE (tracking_id)
+);
+CREATE UNIQUE INDEX campaigns_name_key ON campaigns (name)
+    WHERE submission IN ('launching', 'unconfirmed', 'launched');
+CREATE INDEX campaigns_open_idx ON campaigns (id)
+    WHERE submission IN ('launching', 'unconfirmed');
+CREATE INDEX campaigns_name_idx ON campaigns (name, id);
+CREATE INDEX campaigns_label_idx ON campaigns (label, id);
+CREATE INDEX campaigns_submission_idx ON campaigns (submission, id);
+
+CREATE TABLE idempotency_keys (
+    api_key_id uuid NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    fingerprint bytea NOT NULL,
+    campaign_id uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (api_key_id, key)
+);
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
+
+CREATE TABLE events (
+    id bigint NOT NULL DEFAULT nextval('feed_id'),
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    occurred_at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz,
+    campaign_id uuid,
+    feed_epoch smallint NOT NULL DEFAULT pg_sequence_last_value('feed_epoch'::regclass),
+    source smallint NOT NULL,
+    payload_dictionary smallint NOT NULL DEFAULT 0,
+    payload_reserialised boolean NOT NULL DEFAULT false,
+    message_tracking_id text COLLATE "C" NOT NULL,
+    status_key text COLLATE "C" NOT NULL,
+    provider_status text COLLATE "C" NOT NULL,
+    detailed_status text COLLATE "C",
+    description text COLLATE "C",
+    campaign_tracking_id text COLLATE "C",
+    recipient text COLLATE "C",
+    sender text COLLATE "C",
+    country text COLLATE "C",
+    label text COLLATE "C",
+    price numeric,
+    payload bytea,
+    CONSTRAINT events_pkey PRIMARY KEY (message_tracking_id, status_key, occurred_at)
+) PARTITION BY RANGE (occurred_at);
+CREATE INDEX events_unbound_idx ON events (campaign_id)
+    WHERE campaign_id IS NOT NULL AND campaign_tracking_id IS NULL;
+CREATE INDEX events_feed_idx ON events (feed_epoch, xid, id);
+
+CREATE TABLE messages (
+    status_at timestamptz NOT NULL,
+    created_at timestamptz,
+    queued_at timestamptz,
+    sent_at timestamptz,
+    delivered_at timestamptz,
+    seen_at timestamptz,
+    failed_at timestamptz,
+    first_occurred_at timestamptz,
+    last_occurred_at timestamptz,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    campaign_id uuid,
+    status_rank smallint NOT NULL,
+    message_tracking_id text COLLATE "C" NOT NULL,
+    campaign_tracking_id text COLLATE "C",
+    status text COLLATE "C" NOT NULL,
+    status_key text COLLATE "C" NOT NULL,
+    provider_status text COLLATE "C" NOT NULL,
+    detailed_status text COLLATE "C",
+    description text COLLATE "C",
+    recipient text COLLATE "C",
+    sender text COLLATE "C",
+    country text COLLATE "C",
+    label text COLLATE "C",
+    price numeric,
+    CONSTRAINT messages_pkey PRIMARY KEY (message_tracking_id)
+) WITH (fillfactor = 80);
+CREATE INDEX messages_campaign_idx ON messages (campaign_tracking_id, message_tracking_id);
+CREATE INDEX messages_recipient_idx ON messages (recipient, message_tracking_id);
+CREATE INDEX messages_label_idx ON messages (label, message_tracking_id) WHERE label IS NOT NULL;
+CREATE INDEX messages_updated_idx ON messages USING brin (updated_at)
+    WITH (pages_per_range = 8, autosummarize = on);
+CREATE INDEX messages_unbound_idx ON messages (campaign_id, message_tracking_id)
+    WHERE campaign_id IS NOT NULL AND campaign_tracking_id IS NULL;
+
+CREATE TABLE inbound_messages (
+    id bigint NOT NULL DEFAULT nextval('feed_id'),
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    received_at timestamptz NOT NULL DEFAULT now(),
+    sent_at timestamptz,
+    campaign_id uuid,
+    feed_epoch smallint NOT NULL DEFAULT pg_sequence_last_value('feed_epoch'::regclass),
+    payload_dictionary smallint NOT NULL DEFAULT 0,
+    payload_reserialised boolean NOT NULL DEFAULT false,
+    identity bytea NOT NULL,
+    sender text COLLATE "C",
+    recipient text COLLATE "C",
+    message text,
+    media text,
+    filename text,
+    campaign_tracking_id text COLLATE "C",
+    campaign_name text,
+    reference_tracking_id text COLLATE "C",
+    label text,
+    payload bytea,
+    CONSTRAINT inbound_messages_pkey PRIMARY KEY (id),
+    CONSTRAINT inbound_messages_identity_key UNIQUE (identity)
+);
+CREATE INDEX inbound_messages_campaign_idx ON inbound_messages (campaign_tracking_id, id);
+CREATE INDEX inbound_messages_reference_idx ON inbound_messages (reference_tracking_id, id);
+CREATE INDEX inbound_messages_sender_idx ON inbound_messages (sender, id);
+CREATE INDEX inbound_messages_received_idx ON inbound_messages (received_at, id);
+CREATE INDEX inbound_messages_unnamed_idx ON inbound_messages (id)
+    WHERE campaign_tracking_id IS NULL AND reference_tracking_id IS NOT NULL;
+CREATE INDEX inbound_messages_feed_idx ON inbound_messages (feed_epoch, xid, id);
+
+CREATE TABLE campaign_counts (
+    campaign_tracking_id text COLLATE "C" NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT campaign_counts_pkey PRIMARY KEY (campaign_tracking_id, status)
+) WITH (fillfactor = 50);
+
+CREATE TABLE campaign_count_deltas (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    campaign_tracking_id text COLLATE "C" NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT campaign_count_deltas_pkey PRIMARY KEY (id)
+);
+CREATE INDEX campaign_count_deltas_campaign_tracking_id_idx
+    ON campaign_count_deltas (campaign_tracking_id);
+
+CREATE TABLE quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    last_received_at timestamptz NOT NULL DEFAULT now(),
+    times bigint NOT NULL DEFAULT 1,
+    campaign_id uuid,
+    sha256 bytea NOT NULL,
+    reason text NOT NULL,
+    path text NOT NULL,
+    body bytea NOT NULL,
+    CONSTRAINT quarantine_pkey PRIMARY KEY (id),
+    CONSTRAINT quarantine_sha256_key UNIQUE (sha256)
+);
+
+CREATE TABLE api_keys (
+    id uuid NOT NULL DEFAULT uuidv7(),
+    name text NOT NULL,
+    sha256 bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    last_used_at timestamptz,
+    CONSTRAINT api_keys_pkey PRIMARY KEY (id),
+    CONSTRAINT api_keys_sha256_key UNIQUE (sha256)
+);
+
+CREATE TABLE feed_state (
+    singleton boolean NOT NULL DEFAULT true,
+    epoch smallint NOT NULL,
+    system_identifier bigint NOT NULL,
+    timeline bigint NOT NULL,
+    raised_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT feed_state_pkey PRIMARY KEY (singleton),
+    CONSTRAINT feed_state_singleton_check CHECK (singleton)
+);
+INSERT INTO feed_state (epoch, system_identifier, timeline)
+SELECT
+    1,
+    (SELECT system_identifier FROM pg_control_system()),
+    ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint;
+
+CREATE TABLE feed_floor (
+    singleton boolean NOT NULL DEFAULT true,
+    feed_epoch smallint NOT NULL,
+    xid xid8 NOT NULL,
+    id bigint NOT NULL,
+    CONSTRAINT feed_floor_pkey PRIMARY KEY (singleton),
+    CONSTRAINT feed_floor_singleton_check CHECK (singleton)
+);
+INSERT INTO feed_floor (feed_epoch, xid, id) VALUES (0, '0', 0);
+
+CREATE TABLE payload_dictionaries (
+    id smallint NOT NULL,
+    dictionary bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT payload_dictionaries_pkey PRIMARY KEY (id)
+);
+
+-- Rows of the batches that the callback path stores, in the order of the fields of
+-- app/domain/event.py and app/domain/inbound_message.py.
+CREATE TYPE callback_event AS (
+    message_tracking_id text COLLATE "C",
+    status_key text COLLATE "C",
+    occurred_at timestamptz,
+    provider_status text COLLATE "C",
+    detailed_status text COLLATE "C",
+    description text COLLATE "C",
+    campaign_tracking_id text COLLATE "C",
+    campaign_id uuid,
+    recipient text COLLATE "C",
+    sender text COLLATE "C",
+    country text COLLATE "C",
+    label text COLLATE "C",
+    price numeric,
+    created_at timestamptz,
+    source smallint,
+    payload bytea,
+    payload_dictionary smallint,
+    payload_reserialised boolean
+);
+CREATE TYPE callback_reply AS (
+    identity bytea,
+    sender text COLLATE "C",
+    recipient text COLLATE "C",
+    message text,
+    media text,
+    filename text,
+    sent_at timestamptz,
+    campaign_tracking_id text COLLATE "C",
+    campaign_name text,
+    campaign_id uuid,
+    reference_tracking_id text COLLATE "C",
+    label text,
+    payload bytea,
+    payload_dictionary smallint,
+    payload_reserialised boolean
+);
+-- What the greatest event of a message decides, in the order of the columns of `append_events`.
+CREATE TYPE message_status AS (
+    status_rank smallint,
+    status_at timestamptz,
+    status_key text COLLATE "C",
+    provider_status text COLLATE "C",
+    detailed_status text COLLATE "C",
+    description text COLLATE "C",
+    status text COLLATE "C"
+);
+
+CREATE TABLE retention_marks (
+    name text NOT NULL,
+    feed_epoch smallint NOT NULL DEFAULT 0,
+    xid xid8 NOT NULL DEFAULT '0',
+    id bigint NOT NULL DEFAULT 0,
+    reached_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT retention_marks_pkey PRIMARY KEY (name)
+);
+CREATE TABLE erased_recipients (
+    hash bytea NOT NULL,
+    key_id bytea NOT NULL,
+    erased_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT erased_recipients_pkey PRIMARY KEY (hash)
+);
+CREATE TABLE erasure_state (
+    singleton boolean NOT NULL DEFAULT true,
+    version bigint NOT NULL,
+    CONSTRAINT erasure_state_pkey PRIMARY KEY (singleton),
+    CONSTRAINT erasure_state_singleton_check CHECK (singleton)
+);
+INSERT INTO erasure_state (version) VALUES (0);
+CREATE TABLE erasures (
+    id uuid NOT NULL DEFAULT uuidv7(),
+    kind text NOT NULL,
+    asked_by text NOT NULL,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    sampled_at timestamptz,
+    counts jsonb NOT NULL DEFAULT '{}',
+    CONSTRAINT erasures_pkey PRIMARY KEY (id)
+);
+
+-- What has been counted of the events and messages so far. `app/db/bi` folds, the views add what
+-- is not folded yet. None of this is the contract: only the schema bi_v1 is.
+
+CREATE TABLE bi_rollup_state (
+    singleton boolean NOT NULL DEFAULT true,
+    feed_epoch smallint NOT NULL,
+    xid xid8 NOT NULL,
+    id bigint NOT NULL,
+    newest_received_at timestamptz,
+    newest_occurred_at timestamptz,
+    CONSTRAINT bi_rollup_state_pkey PRIMARY KEY (singleton),
+    CONSTRAINT bi_rollup_state_singleton_check CHECK (singleton)
+);
+
+INSERT INTO bi_rollup_state (feed_epoch, xid, id) VALUES (0, '0', 0);
+
+CREATE TABLE bi_rollup_hourly (
+    hour timestamptz NOT NULL,
+    identity uuid NOT NULL,
+    campaign_key text COLLATE "C",
+    country text COLLATE "C",
+    sender text COLLATE "C",
+    label text COLLATE "C",
+    status text COLLATE "C" NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT bi_rollup_hourly_pkey PRIMARY KEY (hour, identity)
+) WITH (fillfactor = 70);
+
+CREATE TABLE bi_event_corrections (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    feed_epoch smallint NOT NULL,
+    xid xid8 NOT NULL,
+    event_id bigint NOT NULL,
+    message_tracking_id text COLLATE "C" NOT NULL,
+    hour timestamptz NOT NULL,
+    campaign_key text COLLATE "C",
+    country text COLLATE "C",
+    sender text COLLATE "C",
+    label text COLLATE "C",
+    status text COLLATE "C" NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT bi_event_corrections_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX bi_event_corrections_place_idx ON bi_event_corrections (feed_epoch, xid, event_id);
+
+CREATE TABLE bi_counted_messages (
+    message_tracking_id text COLLATE "C" NOT NULL,
+    campaign_key text COLLATE "C",
+    deliver_bucket smallint,
+    see_bucket smallint,
+    failure text COLLATE "C",
+    detailed_status text COLLATE "C",
+    description text COLLATE "C",
+    price numeric,
+    CONSTRAINT bi_counted_messages_pkey PRIMARY KEY (message_tracking_id)
+) WITH (fillfactor = 80);
+
+CREATE INDEX bi_counted_messages_opted_out_idx ON bi_counted_messages (message_tracking_id)
+    WHERE lower(detailed_status) = 'opted out';
+
+CREATE TABLE bi_durations (
+    campaign_key text COLLATE "C" NOT NULL,
+    measure smallint NOT NULL,
+    bucket smallint NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT bi_durations_pkey PRIMARY KEY (campaign_key, measure, bucket)
+) WITH (fillfactor = 70);
+
+CREATE TABLE bi_failure_reasons (
+    identity uuid NOT NULL,
+    campaign_key text COLLATE "C",
+    failure text COLLATE "C" NOT NULL,
+    detailed_status text COLLATE "C",
+    description text COLLATE "C",
+    messages bigint NOT NULL,
+    CONSTRAINT bi_failure_reasons_pkey PRIMARY KEY (identity)
+) WITH (fillfactor = 70);
+
+CREATE TABLE bi_spends (
+    campaign_key text COLLATE "C" NOT NULL,
+    price numeric NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT bi_spends_pkey PRIMARY KEY (campaign_key)
+) WITH (fillfactor = 70);
+
+-- What is counted of the rows themselves, as long as these are there.
+CREATE TABLE bi_removed_replies (
+    campaign_key text COLLATE "C" NOT NULL,
+    replies bigint NOT NULL,
+    CONSTRAINT bi_removed_replies_pkey PRIMARY KEY (campaign_key)
+);
