@@ -16,7 +16,7 @@ from app.api.parts import Parts
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
 from app.api.short_cut import ShortCut
-from app.db.bi.folding import fold_events
+from app.db.bi.roll_up import roll_up_events
 from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
 from app.db.ingest_session import IngestSession
@@ -31,7 +31,7 @@ from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
 from app.services.attempts import Attempts
-from app.services.bi_watch import BiWatch
+from app.services.bi import AnalystWatch
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
 from app.services.erased import LEARNT_EVERY_SECONDS, ErasedRecipients
@@ -46,10 +46,10 @@ from app.services.screening import Screen
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)
-_FOLD_EVENTS_EVERY: Final = timedelta(seconds=2)
+_ROLL_UP_EVERY: Final = timedelta(seconds=2)
 _RELAUNCH_EVERY: Final = timedelta(seconds=5)
 _FEED_EVERY: Final = timedelta(seconds=1)
-_BI_WATCH_EVERY: Final = timedelta(seconds=10)
+_ANALYST_WATCH_EVERY: Final = timedelta(seconds=10)
 _FORGET_EVERY: Final = timedelta(hours=1)
 _LEARN_EVERY: Final = timedelta(seconds=LEARNT_EVERY_SECONDS)
 #: How soon after a start it begins, and how often it is looked whether it is a day ago.
@@ -176,10 +176,10 @@ def _parts(settings: Settings) -> Parts:
     )
 
 
-def _bi_watch(settings: Settings, parts: Parts) -> BiWatch:
+def _analyst_watch(settings: Settings, parts: Parts) -> AnalystWatch:
     databases = [parts.database, parts.reads] if settings.database_read_url else [parts.database]
     longest = timedelta(seconds=settings.bi_max_seconds)
-    return BiWatch(*databases, metrics=parts.metrics, longest=longest)
+    return AnalystWatch(*databases, metrics=parts.metrics, longest=longest)
 
 
 def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
@@ -187,12 +187,16 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     duties = [
         Duty("add partitions", _ADD_MONTHS_EVERY, retaining.add_months),
         Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold),
-        Duty("fold events for BI", _FOLD_EVENTS_EVERY, partial(fold_events, parts.database)),
+        Duty("roll up events for BI", _ROLL_UP_EVERY, partial(roll_up_events, parts.database)),
         Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
         Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch),
         Duty("measure the feed", _FEED_EVERY, parts.feed.measure),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
-        Duty("end long queries of analysts", _BI_WATCH_EVERY, _bi_watch(settings, parts).look),
+        Duty(
+            "end long queries of analysts",
+            _ANALYST_WATCH_EVERY,
+            _analyst_watch(settings, parts).poll,
+        ),
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
         Duty("learn who was erased", _LEARN_EVERY, partial(parts.erased.refresh, parts.database)),
     ]

@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from app.cli.running import console, current_database, database_url, loaded_settings, run, say
-from app.db.bi_address import address, on_localhost, socket_folder_of
-from app.db.bi_login import BiLogin, check_name
-from app.db.bi_users import (
+from app.db.bi.address import address, on_localhost, socket_folder_of
+from app.db.bi.login import BiLogin, check_name
+from app.db.bi.users import (
     KnownLogin,
     NotAllowed,
     bi_logins,

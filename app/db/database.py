@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.db.bi_access import renew_grants
+from app.db.bi.access import renew_grants
 from app.db.engine import make_engine
 from app.db.failures import translated
 from app.db.feed_epoch import keep_epoch

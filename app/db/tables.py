@@ -333,7 +333,7 @@ class CampaignCountDeltaRow(Row):
 
 
 class BiRollupStateRow(Row):
-    """Up to which place of the feed the roll-ups for BI tools are folded. One row."""
+    """The position in the feed up to which events are rolled up for BI tools. One row."""
 
     __tablename__ = "bi_rollup_state"
 
@@ -346,11 +346,11 @@ class BiRollupStateRow(Row):
 
 
 class BiRollupHourlyRow(Row):
-    """How many events there were, as far as they are folded in."""
+    """How many events there were, as far as they are rolled up."""
 
     __tablename__ = "bi_rollup_hourly"
 
-    #: Of `occurred_at`, in UTC; '-infinity' when the provider told no time.
+    #: Of `occurred_at`, in UTC; '-infinity' when the provider reported no time.
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     #: A hash of the columns that follow: together they can be too long for an index.
     identity: Mapped[UUID] = mapped_column(primary_key=True)
@@ -364,12 +364,12 @@ class BiRollupHourlyRow(Row):
 
 
 class BiEventCorrectionRow(Row):
-    """A stored event counts differently since it was told again: -1 as it was, 1 as it is."""
+    """A stored event that was reported again counts differently: -1 as it was, 1 as it is."""
 
     __tablename__ = "bi_event_corrections"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    #: The place of the event, with `xid` and `event_id`.
+    #: The position of the event, with `xid` and `event_id`.
     feed_epoch: Mapped[int] = mapped_column(SmallInteger)
     xid: Mapped[int] = mapped_column(TransactionId)
     event_id: Mapped[int]
@@ -382,7 +382,7 @@ class BiEventCorrectionRow(Row):
     status: Mapped[str] = mapped_column(Bytewise)
     events: Mapped[int]
 
-    __table_args__ = (Index("bi_event_corrections_place_idx", "feed_epoch", "xid", "event_id"),)
+    __table_args__ = (Index("bi_event_corrections_position_idx", "feed_epoch", "xid", "event_id"),)
 
 
 class BiCountedMessageRow(Row):
@@ -422,7 +422,7 @@ class BiDurationRow(Row):
 
 
 class BiFailureReasonRow(Row):
-    """How many messages of a campaign failed for a reason, as far as they are folded in."""
+    """How many messages of a campaign failed for a reason, as far as they are rolled up."""
 
     __tablename__ = "bi_failure_reasons"
 
@@ -436,7 +436,7 @@ class BiFailureReasonRow(Row):
 
 
 class BiSpendRow(Row):
-    """What the messages of a campaign cost, and of how many that was told, as far as folded in."""
+    """What the messages of a campaign cost, and how many have a price, as far as rolled up."""
 
     __tablename__ = "bi_spends"
 

@@ -308,8 +308,8 @@ CREATE TABLE erasures (
     CONSTRAINT erasures_pkey PRIMARY KEY (id)
 );
 
--- What has been counted of the events and messages so far. `app/db/bi` folds, the views add what
--- is not folded yet. None of this is the contract: only the schema bi_v1 is.
+-- The roll-ups of events and messages. `app/db/bi` rolls up, the views add what is pending. None of
+-- this is the contract: only the schema bi_v1 is.
 
 CREATE TABLE bi_rollup_state (
     singleton boolean NOT NULL DEFAULT true,
@@ -352,7 +352,7 @@ CREATE TABLE bi_event_corrections (
     CONSTRAINT bi_event_corrections_pkey PRIMARY KEY (id)
 );
 
-CREATE INDEX bi_event_corrections_place_idx ON bi_event_corrections (feed_epoch, xid, event_id);
+CREATE INDEX bi_event_corrections_position_idx ON bi_event_corrections (feed_epoch, xid, event_id);
 
 CREATE TABLE bi_counted_messages (
     message_tracking_id text COLLATE "C" NOT NULL,
@@ -394,7 +394,7 @@ CREATE TABLE bi_spends (
     CONSTRAINT bi_spends_pkey PRIMARY KEY (campaign_key)
 ) WITH (fillfactor = 70);
 
--- What is counted of the rows themselves, as long as these are there.
+-- Replies are counted from their rows while these exist, and here once they are removed.
 CREATE TABLE bi_removed_replies (
     campaign_key text COLLATE "C" NOT NULL,
     replies bigint NOT NULL,

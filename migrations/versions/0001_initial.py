@@ -23,7 +23,7 @@ FILES = (
     "sql/append_inbound",
     "views/bi_v1/keys",
     "views/bi_v1/corrections",
-    "views/bi_v1/unfolded",
+    "views/bi_v1/pending",
     "views/bi_v1/numbers",
     "views/bi_v1/campaigns",
     "views/bi_v1/messages",

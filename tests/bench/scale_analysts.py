@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from app.db.bi.folding import fold_events
+from app.db.bi.roll_up import roll_up_events
 from app.db.database import Database
 from tests.bench.figure import Figure
 from tests.bench.group import Findings, Say, Setting
@@ -15,7 +15,7 @@ from tests.db.bi.questions import CAMPAIGN_NAME, questions
 
 ANALYSTS: Final = "scale_analysts"
 _COUNT: Final = "SELECT count(*) FROM messages"
-_NOT_FOLDED: Final = "SELECT count(*) FROM bi_unfolded_events()"
+_PENDING: Final = "SELECT count(*) FROM bi_pending_events()"
 #: What the roll-ups come to, and what a recount does, which reads everything.
 _ADDED_UP: Final = "SELECT sum(events) FROM bi_v1.delivery_daily"
 _RECOUNT: Final = "SELECT count(*) FROM events"
@@ -25,12 +25,12 @@ async def fold_all(side: Side, say: Say) -> float:
     """Have the duty fold everything; for how many seconds it took."""
     database = Database(side.url, name="fold", pool_items=1)
     started, folded = time.monotonic(), 0
-    while chunk := await fold_events(database):
+    while chunk := await roll_up_events(database):
         folded += chunk
         say(f"{folded} events folded into the roll-ups")
     await database.close()
     connection = await asyncpg.connect(side.url, timeout=60)
-    assert await connection.fetchval(_NOT_FOLDED) == 0
+    assert await connection.fetchval(_PENDING) == 0
     await connection.execute("VACUUM (ANALYZE)")
     await connection.close()
     return time.monotonic() - started

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from tests.db.bi_stage import analyst
+from tests.db.bi.stage import analyst
 from tests.db.feed_stage import days, event, reply, store
 
 NUMBER = "+306912345678"

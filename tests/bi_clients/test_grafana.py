@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.bi_clients.grafana import expanded
-from tests.db.bi_stage import connected
+from tests.db.bi.stage import connected
 from tests.db.feed_stage import START, days
 
 GRAFANA: Final = Path(__file__).parents[2] / "deploy" / "grafana"

@@ -14,12 +14,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.db.bi_address import address
-from app.db.bi_watchdog import Verdict, end_long_sessions
+from app.db.bi.address import address
+from app.db.bi.watchdog import Verdict, end_long_sessions
 from app.db.database import Database, migrate_database
 from app.db.embedded import EmbeddedPostgres
 from tests.conftest import database_url
-from tests.database import connect
 
 
 def _run(*arguments: str) -> Result:
@@ -27,7 +26,7 @@ def _run(*arguments: str) -> Result:
 
 
 async def _ask(url: str, question: str) -> object:
-    connection = await connect(url)
+    connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(question)
     finally:
@@ -35,7 +34,7 @@ async def _ask(url: str, question: str) -> object:
 
 
 async def _do(url: str, script: str) -> None:
-    connection = await connect(url)
+    connection = await asyncpg.connect(url)
     await connection.execute(script)
     await connection.close()
 
@@ -61,7 +60,7 @@ def test_the_last_line_is_a_uri_that_reads_the_views_with_masked_numbers(name: s
     assert _asked(uri, "SELECT current_user::text") == name
     assert _asked(uri, "SELECT bi_v1.shown_number('+306912345678')") != "+306912345678"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        _asked(uri, "SELECT count(*) FROM public.messages")
+        _asked(uri, "SELECT count(*) FROM receiver.messages")
 
 
 def test_with_pii_numbers_are_whole(name: str) -> None:
@@ -202,7 +201,7 @@ def test_without_the_right_it_says_what_an_administrator_runs(service: _Service,
     asyncio.run(_do(service.as_superuser, script))
     assert _asked(uri, "SELECT count(*) FROM bi_v1.messages") == 0
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        _asked(uri, "TABLE public.messages")
+        _asked(uri, "TABLE receiver.messages")
     assert asyncio.run(_end_sleep(service, uri)) == [Verdict.CANCELLED]
 
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db.bi_address import address
+from app.db.bi.address import address
 from app.db.database import Database, migrate_database
 from app.db.embedded import EmbeddedPostgres
 from app.db.embedded.binaries import find_binaries
@@ -21,7 +21,7 @@ from app.db.feed_epoch import keep_epoch
 from app.db.ingest_session import IngestSession
 from app.errors import DatabaseUnavailable
 from tests.database import connect
-from tests.db.bi_stage import analyst
+from tests.db.bi.stage import analyst
 from tests.db.feed_stage import Reader, event, feed_database, names, reply, store
 
 

@@ -118,7 +118,7 @@ async def _assert_each_came_once(followed: list[str], sender: Sender) -> None:
 
 async def _folded(look: Look) -> None:
     async def _all() -> bool:
-        return not await look.number("SELECT count(*) FROM bi_unfolded_events()")
+        return not await look.number("SELECT count(*) FROM bi_pending_events()")
 
     await eventually(_all)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from app.db.bi.folding import fold_events
+from app.db.bi.roll_up import roll_up_events
 from app.db.database import Database
 from app.db.ingest_session import IngestSession
 from app.observability.metrics import Metrics
@@ -69,5 +69,5 @@ class Kept:
 
     async def _fold(self) -> None:
         database = Database(self.url, name="tests", pool_items=1)
-        await fold_events(database)
+        await roll_up_events(database)
         await database.close()

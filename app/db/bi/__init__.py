@@ -1,1 +1,1 @@
-"""What the SQL views for BI tools are made quick with; the views are in `migrations/views`."""
+"""All that analysts' BI tools need beside the views: roll-ups, roles, logins and limits."""

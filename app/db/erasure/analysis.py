@@ -5,12 +5,11 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import TextClause, text
 
+from app.db.bi.roll_up import ROLL_UP_LOCK
 from app.db.database import Database
 from app.db.erasure.messages import Replacement
 from app.db.retention.connections import reading_whole_tables
 
-#: That of `db.bi.folding`: nothing is folded while the texts change under it.
-_FOLD_LOCK: Final = 7_021_007
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)")
 #: A transaction that writes holds the feed back.
 CHUNK_ITEMS: Final = 200
@@ -105,7 +104,7 @@ _HOURS: Final = Analysis(
     ON CONFLICT (hour, identity) DO UPDATE SET events = r.events + excluded.events
     """),
 )
-#: What is still to be folded first: then a fold between two chunks brings no old text back.
+#: Corrections first: then a roll-up between two chunks brings no old text back.
 ANALYSES: Final = (_COUNTED, _CORRECTIONS, _REASONS, _HOURS)
 
 
@@ -133,5 +132,6 @@ async def redact_analysed(
     if analysis is _HOURS:
         given["second"] = second
     async with database.writing() as session:
-        await session.execute(_LOCK, {"lock": _FOLD_LOCK})
+        # No event is rolled up while the texts change.
+        await session.execute(_LOCK, {"lock": ROLL_UP_LOCK})
         await session.execute(analysis.change, given)

@@ -30,7 +30,7 @@ durations AS (
         SELECT campaign_key, measure, bucket, messages FROM bi_durations
         UNION ALL
         SELECT u.campaign_key, v.measure, v.bucket, u.messages
-        FROM bi_unfolded_messages AS u,
+        FROM bi_pending_messages AS u,
             LATERAL (VALUES (1, u.deliver_bucket), (2, u.see_bucket)) AS v (measure, bucket)
         WHERE v.bucket IS NOT NULL
     ) AS d
@@ -61,7 +61,7 @@ spent AS (
         SELECT campaign_key, price, messages FROM bi_spends
         UNION ALL
         SELECT campaign_key, price * messages, messages
-        FROM bi_unfolded_messages
+        FROM bi_pending_messages
         WHERE price IS NOT NULL
     ) AS p
     JOIN bi_campaign_keys AS k ON k.campaign_key = p.campaign_key
@@ -83,7 +83,7 @@ replied AS (
         LEFT JOIN LATERAL (
             SELECT campaign_tracking_id, campaign_id FROM messages
             WHERE message_tracking_id = i.reference_tracking_id
-            OFFSET 0 -- one after the other: there are few replies beside the messages
+            OFFSET 0 -- one lookup for each reply: there are few beside the messages
         ) AS m ON true
         WHERE i.campaign_tracking_id IS NULL AND i.reference_tracking_id IS NOT NULL
         UNION ALL
@@ -113,7 +113,7 @@ SELECT
     o.price,
     c.created_at,
     coalesce(
-        bi_told_time(c.answer, 'scheduledDate'), bi_told_time(c.request, 'scheduledDate')
+        bi_time_of(c.answer, 'scheduledDate'), bi_time_of(c.request, 'scheduledDate')
     ) AS scheduled_at,
     c.expected_messages,
     coalesce(n.messages, 0)::bigint AS messages,
@@ -145,7 +145,7 @@ SELECT
 FROM campaigns AS c
 CROSS JOIN LATERAL (
     SELECT coalesce(
-        bi_told(c.answer, 'senderInfoName'),
+        bi_text_of(c.answer, 'senderInfoName'),
         (
             SELECT m.sender FROM messages AS m
             WHERE m.campaign_tracking_id = c.tracking_id
@@ -158,16 +158,16 @@ LEFT JOIN percentiles AS p ON p.id = c.id
 LEFT JOIN spent AS o ON o.id = c.id
 LEFT JOIN replied AS r ON r.id = c.id;
 
-COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status. What retention removes stays counted, but for two things: messages of a campaign without a tracking_id, and replies that name no campaign and outlast the message they answer. A message of which something is told after it was removed counts again.';
+COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status. What retention removes stays counted, but for two things: messages of a campaign without a tracking_id, and replies that name no campaign and outlast the message they answer. A message for which a callback comes after its removal counts again.';
 COMMENT ON COLUMN bi_v1.campaigns.id IS 'Our id of the campaign; what the other views call campaign_id.';
-COMMENT ON COLUMN bi_v1.campaigns.tracking_id IS 'Routee''s id of the campaign; NULL until Routee or a callback has told it.';
+COMMENT ON COLUMN bi_v1.campaigns.tracking_id IS 'Routee''s id of the campaign; NULL until Routee''s answer or a callback reports it.';
 COMMENT ON COLUMN bi_v1.campaigns.name IS 'The name at Routee; NULL for a campaign that was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.label IS 'The label that the launch asked for; NULL without one, or when the campaign was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.sender IS 'The Viber sender: as Routee named it in its answer, else that of the campaign''s first message by id, of those that are still there. NULL while neither is known.';
 COMMENT ON COLUMN bi_v1.campaigns.submission IS 'How far launching has come: launching, launched, rejected, unconfirmed, cancelled; observed: not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.billing IS 'How Routee charges: transactional, promotional or session; NULL when the campaign was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.cost IS 'The cost that Routee''s answer to the launch named, in the currency of the Routee account. An estimate before delivery, not the invoice.';
-COMMENT ON COLUMN bi_v1.campaigns.price IS 'What its messages cost so far: the sum of messages.price, in the currency of the Routee account. NULL while no price was told of any.';
+COMMENT ON COLUMN bi_v1.campaigns.price IS 'What its messages cost so far: the sum of messages.price, in the currency of the Routee account. NULL while no price was reported for any.';
 COMMENT ON COLUMN bi_v1.campaigns.created_at IS 'When the campaign was first known here.';
 COMMENT ON COLUMN bi_v1.campaigns.scheduled_at IS 'For when it was scheduled; NULL when it was to be sent at once, or was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.expected_messages IS 'How many messages Routee said it would send; NULL when that is not known. More than messages as long as recipients are awaited.';
@@ -180,10 +180,10 @@ COMMENT ON COLUMN bi_v1.campaigns.failed IS 'Number of messages that failed at R
 COMMENT ON COLUMN bi_v1.campaigns.unsent IS 'Number of messages that were never sent: the balance was too low.';
 COMMENT ON COLUMN bi_v1.campaigns.delivered IS 'Number of messages that are delivered and not known to be seen. For all that arrived use delivered_or_seen.';
 COMMENT ON COLUMN bi_v1.campaigns.seen IS 'Number of messages that the recipient has seen.';
-COMMENT ON COLUMN bi_v1.campaigns.unknown IS 'Number of messages whose current status is a word that is not known here.';
+COMMENT ON COLUMN bi_v1.campaigns.unknown IS 'Number of messages whose current status is not known here.';
 COMMENT ON COLUMN bi_v1.campaigns.delivered_or_seen IS 'Number of messages that arrived: delivered + seen.';
 COMMENT ON COLUMN bi_v1.campaigns.delivery_rate IS 'delivered_or_seen / messages, 0 to 1; NULL without messages. Recipients still awaited are not in it.';
-COMMENT ON COLUMN bi_v1.campaigns.seen_rate IS 'seen / delivered_or_seen, 0 to 1: of what arrived, how much was seen; NULL when nothing arrived. Viber does not tell of every message that it was seen.';
+COMMENT ON COLUMN bi_v1.campaigns.seen_rate IS 'seen / delivered_or_seen, 0 to 1: of what arrived, how much was seen; NULL when nothing arrived. Viber does not report for every message that it was seen.';
 COMMENT ON COLUMN bi_v1.campaigns.failure_rate IS '(undelivered + expired + failed + unsent) / messages, 0 to 1; NULL without messages.';
 COMMENT ON COLUMN bi_v1.campaigns.seconds_to_deliver_p50 IS 'Half of the messages with known times were delivered within so many seconds of being queued (sent, or created, where no such time is known). Off by 5 % or 1 ms at most: a logarithmic histogram. Messages whose times contradict each other are left out.';
 COMMENT ON COLUMN bi_v1.campaigns.seconds_to_deliver_p95 IS 'As seconds_to_deliver_p50, for 95 % of the messages.';

@@ -1,10 +1,10 @@
--- An event that is told again may get to know its campaign, its country and so on. The callback
--- path pays for this only then: an insert does not meet a trigger of updates.
+-- An event that is reported again may add its campaign, its country and so on. Only this costs the
+-- callback path anything: a trigger of updates does not fire for an insert.
 
 CREATE FUNCTION bi_correct_event() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, receiver, pg_temp AS $$
 DECLARE
-    -- The word is a part of the key: an update does not change it.
+    -- The status is a part of the key: an update does not change it.
     reported CONSTANT text :=
         coalesce((SELECT s.status FROM statuses AS s WHERE s.status = NEW.status_key), 'UNKNOWN');
 BEGIN

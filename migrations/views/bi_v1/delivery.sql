@@ -1,4 +1,4 @@
--- The roll-up, and what is not folded into it yet.
+-- The roll-up, and the events that are pending.
 
 CREATE VIEW bi_v1.delivery_daily AS
 SELECT
@@ -33,18 +33,18 @@ SELECT
 FROM (
     SELECT hour, campaign_key, country, sender, label, status, events FROM bi_rollup_hourly
     UNION ALL
-    SELECT hour, campaign_key, country, sender, label, status, events FROM bi_unfolded_hours
+    SELECT hour, campaign_key, country, sender, label, status, events FROM bi_pending_hours
 ) AS h
 LEFT JOIN bi_campaign_keys AS k ON k.campaign_key = h.campaign_key
 GROUP BY 1, 2, 3, 4, 5, 6
 HAVING sum(h.events) <> 0;
 
 COMMENT ON VIEW bi_v1.delivery_daily IS 'Events by day, campaign, country, sender and label. Additive: sums over any rows are right. Each stored event counts once, in the day in which it occurred, so a message counts in every status it went through; for where messages stand now use campaigns. What retention removes stays counted.';
-COMMENT ON COLUMN bi_v1.delivery_daily.day IS 'The day, in UTC; NULL for events of which Routee told no time.';
-COMMENT ON COLUMN bi_v1.delivery_daily.campaign_id IS 'bi_v1.campaigns.id of the campaign that the events name, or through whose callback URL they came; NULL when they tell none.';
+COMMENT ON COLUMN bi_v1.delivery_daily.day IS 'The day, in UTC; NULL for events without a time.';
+COMMENT ON COLUMN bi_v1.delivery_daily.campaign_id IS 'bi_v1.campaigns.id of the campaign that the events name, or through whose callback URL they came; NULL when there is none.';
 COMMENT ON COLUMN bi_v1.delivery_daily.campaign_tracking_id IS 'Routee''s id of that campaign; NULL until it is known.';
-COMMENT ON COLUMN bi_v1.delivery_daily.country IS 'The recipients'' country as Routee spells it; NULL when not told.';
-COMMENT ON COLUMN bi_v1.delivery_daily.sender IS 'The Viber sender; NULL when not told.';
+COMMENT ON COLUMN bi_v1.delivery_daily.country IS 'The recipients'' country as Routee spells it; NULL when not reported.';
+COMMENT ON COLUMN bi_v1.delivery_daily.sender IS 'The Viber sender; NULL when not reported.';
 COMMENT ON COLUMN bi_v1.delivery_daily.label IS 'The label as the events repeat it; NULL without one.';
 COMMENT ON COLUMN bi_v1.delivery_daily.events IS 'Number of events of any status.';
 COMMENT ON COLUMN bi_v1.delivery_daily.queued IS 'Number of events that a message was accepted by Routee, or is being sent again.';
@@ -53,9 +53,9 @@ COMMENT ON COLUMN bi_v1.delivery_daily.undelivered IS 'Number of events that Vib
 COMMENT ON COLUMN bi_v1.delivery_daily.expired IS 'Number of events that a message''s time to live ran out.';
 COMMENT ON COLUMN bi_v1.delivery_daily.failed IS 'Number of events that a message failed at Routee or Viber.';
 COMMENT ON COLUMN bi_v1.delivery_daily.unsent IS 'Number of events that a message was never sent.';
-COMMENT ON COLUMN bi_v1.delivery_daily.delivered IS 'Number of events that a message was delivered. Two for one message only if Routee told two times.';
+COMMENT ON COLUMN bi_v1.delivery_daily.delivered IS 'Number of events that a message was delivered. Two for one message only if Routee reported two times.';
 COMMENT ON COLUMN bi_v1.delivery_daily.seen IS 'Number of events that a message was seen.';
-COMMENT ON COLUMN bi_v1.delivery_daily.unknown IS 'Number of events with a word for the status that is not known here.';
+COMMENT ON COLUMN bi_v1.delivery_daily.unknown IS 'Number of events whose status is not known here.';
 
 CREATE VIEW bi_v1.delivery_hourly AS
 SELECT
@@ -90,18 +90,18 @@ SELECT
 FROM (
     SELECT hour, campaign_key, country, sender, label, status, events FROM bi_rollup_hourly
     UNION ALL
-    SELECT hour, campaign_key, country, sender, label, status, events FROM bi_unfolded_hours
+    SELECT hour, campaign_key, country, sender, label, status, events FROM bi_pending_hours
 ) AS h
 LEFT JOIN bi_campaign_keys AS k ON k.campaign_key = h.campaign_key
 GROUP BY 1, 2, 3, 4, 5, 6
 HAVING sum(h.events) <> 0;
 
 COMMENT ON VIEW bi_v1.delivery_hourly IS 'Events by hour, campaign, country, sender and label. Additive: sums over any rows are right. Each stored event counts once, in the hour in which it occurred, so a message counts in every status it went through; for where messages stand now use campaigns. What retention removes stays counted.';
-COMMENT ON COLUMN bi_v1.delivery_hourly.hour IS 'The beginning of the hour, in UTC; NULL for events of which Routee told no time.';
-COMMENT ON COLUMN bi_v1.delivery_hourly.campaign_id IS 'bi_v1.campaigns.id of the campaign that the events name, or through whose callback URL they came; NULL when they tell none.';
+COMMENT ON COLUMN bi_v1.delivery_hourly.hour IS 'The beginning of the hour, in UTC; NULL for events without a time.';
+COMMENT ON COLUMN bi_v1.delivery_hourly.campaign_id IS 'bi_v1.campaigns.id of the campaign that the events name, or through whose callback URL they came; NULL when there is none.';
 COMMENT ON COLUMN bi_v1.delivery_hourly.campaign_tracking_id IS 'Routee''s id of that campaign; NULL until it is known.';
-COMMENT ON COLUMN bi_v1.delivery_hourly.country IS 'The recipients'' country as Routee spells it; NULL when not told.';
-COMMENT ON COLUMN bi_v1.delivery_hourly.sender IS 'The Viber sender; NULL when not told.';
+COMMENT ON COLUMN bi_v1.delivery_hourly.country IS 'The recipients'' country as Routee spells it; NULL when not reported.';
+COMMENT ON COLUMN bi_v1.delivery_hourly.sender IS 'The Viber sender; NULL when not reported.';
 COMMENT ON COLUMN bi_v1.delivery_hourly.label IS 'The label as the events repeat it; NULL without one.';
 COMMENT ON COLUMN bi_v1.delivery_hourly.events IS 'Number of events of any status.';
 COMMENT ON COLUMN bi_v1.delivery_hourly.queued IS 'Number of events that a message was accepted by Routee, or is being sent again.';
@@ -110,6 +110,6 @@ COMMENT ON COLUMN bi_v1.delivery_hourly.undelivered IS 'Number of events that Vi
 COMMENT ON COLUMN bi_v1.delivery_hourly.expired IS 'Number of events that a message''s time to live ran out.';
 COMMENT ON COLUMN bi_v1.delivery_hourly.failed IS 'Number of events that a message failed at Routee or Viber.';
 COMMENT ON COLUMN bi_v1.delivery_hourly.unsent IS 'Number of events that a message was never sent.';
-COMMENT ON COLUMN bi_v1.delivery_hourly.delivered IS 'Number of events that a message was delivered. Two for one message only if Routee told two times.';
+COMMENT ON COLUMN bi_v1.delivery_hourly.delivered IS 'Number of events that a message was delivered. Two for one message only if Routee reported two times.';
 COMMENT ON COLUMN bi_v1.delivery_hourly.seen IS 'Number of events that a message was seen.';
-COMMENT ON COLUMN bi_v1.delivery_hourly.unknown IS 'Number of events with a word for the status that is not known here.';
+COMMENT ON COLUMN bi_v1.delivery_hourly.unknown IS 'Number of events whose status is not known here.';

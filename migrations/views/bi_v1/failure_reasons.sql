@@ -30,7 +30,7 @@ FROM (
         FROM bi_failure_reasons
         UNION ALL
         SELECT campaign_key, failure, detailed_status, description, messages
-        FROM bi_unfolded_messages
+        FROM bi_pending_messages
         WHERE failure IS NOT NULL
     ) AS r
     LEFT JOIN bi_campaign_keys AS k ON k.campaign_key = r.campaign_key

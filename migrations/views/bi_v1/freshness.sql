@@ -2,10 +2,10 @@ CREATE VIEW bi_v1.freshness AS
 SELECT
     greatest(s.newest_received_at, u.newest_received_at) AS newest_received_at,
     greatest(s.newest_occurred_at, u.newest_occurred_at) AS newest_occurred_at,
-    s.newest_received_at AS folded_to,
-    u.events AS unfolded_events,
-    (SELECT count(*) FROM bi_event_corrections) AS unfolded_corrections,
-    (SELECT count(*) FROM campaign_count_deltas) AS unfolded_counts,
+    s.newest_received_at AS rolled_up_to,
+    u.events AS pending_events,
+    (SELECT count(*) FROM bi_event_corrections) AS pending_corrections,
+    (SELECT count(*) FROM campaign_count_deltas) AS pending_counts,
     pg_snapshot_xmax(pg_current_snapshot())::text::bigint
         - pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS feed_held_back_transactions,
     0::bigint AS buffered_events
@@ -14,15 +14,15 @@ FROM bi_rollup_state AS s, (
         count(*) AS events,
         max(received_at) AS newest_received_at,
         max(nullif(occurred_at, '1970-01-01T00:00:00Z'::timestamptz)) AS newest_occurred_at
-    FROM bi_unfolded_events()
+    FROM bi_pending_events()
 ) AS u;
 
-COMMENT ON VIEW bi_v1.freshness IS 'One row: how far the data reaches. All views are exact at any time; what is not folded yet only makes them slower.';
+COMMENT ON VIEW bi_v1.freshness IS 'One row: how far the data reaches. All views are exact at any time; events that are not rolled up yet only make them slower.';
 COMMENT ON COLUMN bi_v1.freshness.newest_received_at IS 'When the last event was received here. Hours ago on a quiet night is nothing bad.';
-COMMENT ON COLUMN bi_v1.freshness.newest_occurred_at IS 'The latest time that Routee told of any event. In the future if a clock is wrong.';
-COMMENT ON COLUMN bi_v1.freshness.folded_to IS 'When the last event was received that is in the roll-ups behind the views; NULL before the first.';
-COMMENT ON COLUMN bi_v1.freshness.unfolded_events IS 'Number of events that the views count one by one because they are not in the roll-ups yet. Thousands for long mean that no service runs, or that a transaction holds the feed back.';
-COMMENT ON COLUMN bi_v1.freshness.unfolded_corrections IS 'Number of changes to events in the roll-ups that are not folded in yet.';
-COMMENT ON COLUMN bi_v1.freshness.unfolded_counts IS 'Number of changes to the counts of campaigns that are not folded in yet.';
+COMMENT ON COLUMN bi_v1.freshness.newest_occurred_at IS 'The latest time that Routee reported for any event. In the future if a clock is wrong.';
+COMMENT ON COLUMN bi_v1.freshness.rolled_up_to IS 'When the last event was received that is in the roll-ups behind the views; NULL before the first.';
+COMMENT ON COLUMN bi_v1.freshness.pending_events IS 'Number of events that the views count one by one because they are not in the roll-ups yet. Thousands for long mean that no service runs, or that a transaction holds the feed back.';
+COMMENT ON COLUMN bi_v1.freshness.pending_corrections IS 'Number of changes to rolled-up events that are not in the roll-ups yet.';
+COMMENT ON COLUMN bi_v1.freshness.pending_counts IS 'Number of changes to the counts of campaigns that are not added to the counts yet.';
 COMMENT ON COLUMN bi_v1.freshness.feed_held_back_transactions IS 'How many transactions the oldest writing one holds back, from the feed and from the roll-ups. The views have what is held back.';
 COMMENT ON COLUMN bi_v1.freshness.buffered_events IS 'Number of events that are accepted and not yet in PostgreSQL: 0 when callbacks are stored directly.';

@@ -72,5 +72,5 @@ COMMENT ON COLUMN bi_v1.inbound_messages.sender IS 'The Viber sender that was re
 COMMENT ON COLUMN bi_v1.inbound_messages.message IS 'The text of the reply: it may contain whatever a person writes. What looks like a telephone number is masked, unless the role is a member of bi_reader_pii.';
 COMMENT ON COLUMN bi_v1.inbound_messages.has_media IS 'Whether something was attached.';
 COMMENT ON COLUMN bi_v1.inbound_messages.label IS 'The label of the campaign as the reply repeats it.';
-COMMENT ON COLUMN bi_v1.inbound_messages.sent_at IS 'When it was sent, by Routee''s clock; NULL when not told.';
+COMMENT ON COLUMN bi_v1.inbound_messages.sent_at IS 'When it was sent, by Routee''s clock; NULL when not reported.';
 COMMENT ON COLUMN bi_v1.inbound_messages.received_at IS 'When it was received here.';

@@ -1,4 +1,4 @@
--- By what events and messages are counted.
+-- The keys by which events and messages are rolled up.
 
 -- '-infinity' stands for an unknown time. Bins of an hour since the epoch are the hours of UTC.
 CREATE FUNCTION bi_hour(occurred_at timestamptz) RETURNS timestamptz
@@ -25,9 +25,10 @@ RETURN CASE
     ELSE power(1.1::double precision, bucket) * 2 / 2.1
 END;
 
--- These run as whoever reads a view, and are handed what it hides: with the path of a session, its
--- own type "jsonb" could keep what it is given. One text of a JSON document; NULL when the document or the text is not there or not readable.
-CREATE FUNCTION bi_told(document bytea, name text) RETURNS text
+-- One text or time of a JSON document; NULL when the document or the value is missing or unreadable.
+-- The functions run as the role that reads a view, and are given what the view hides. Each has a
+-- search_path of its own: a type "jsonb" in the session's temporary schema could keep its input.
+CREATE FUNCTION bi_text_of(document bytea, name text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN convert_from(document, 'UTF8')::jsonb ->> name;
@@ -35,7 +36,7 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION bi_told_time(document bytea, name text) RETURNS timestamptz
+CREATE FUNCTION bi_time_of(document bytea, name text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT
 SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
 BEGIN
@@ -44,7 +45,7 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported
     RETURN NULL;
 END $$;
 
--- A campaign is counted under its trackingId, and under our id as long as that is not known.
+-- A campaign is counted under its trackingId, and under our id while the trackingId is unknown.
 CREATE VIEW bi_campaign_keys AS
 SELECT tracking_id AS campaign_key, id, tracking_id FROM campaigns WHERE tracking_id IS NOT NULL
 UNION ALL
@@ -61,7 +62,7 @@ SELECT
 FROM events;
 
 -- What a message adds to the durations, the reasons and the spend of its campaign. OFFSET 0 keeps
--- what is computed once from being computed wherever it is named.
+-- the planner from computing a bucket again wherever it is named.
 CREATE VIEW bi_message_facts AS
 SELECT
     m.message_tracking_id,

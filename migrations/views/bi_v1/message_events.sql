@@ -1,4 +1,4 @@
--- In two parts, so that a condition on occurred_at reaches the months that it is about.
+-- In two parts, so that a condition on occurred_at prunes partitions.
 CREATE VIEW bi_v1.message_events AS
 SELECT
     e.id,
@@ -61,11 +61,11 @@ COMMENT ON VIEW bi_v1.message_events IS 'One row for each stored event: a messag
 COMMENT ON COLUMN bi_v1.message_events.id IS 'Our id of the event, in the order of storing, nearly.';
 COMMENT ON COLUMN bi_v1.message_events.message_tracking_id IS 'bi_v1.messages.tracking_id of the message.';
 COMMENT ON COLUMN bi_v1.message_events.campaign_id IS 'bi_v1.campaigns.id of the campaign that the event names, or through whose callback URL it came.';
-COMMENT ON COLUMN bi_v1.message_events.campaign_tracking_id IS 'Routee''s id of that campaign; NULL when the event does not tell it, although another of the same message may.';
-COMMENT ON COLUMN bi_v1.message_events.occurred_at IS 'When the status was reached, by Routee''s clock; NULL when Routee told no time. Conditions on it are cheap.';
+COMMENT ON COLUMN bi_v1.message_events.campaign_tracking_id IS 'Routee''s id of that campaign; NULL when the event does not name it, although another event of the same message may.';
+COMMENT ON COLUMN bi_v1.message_events.occurred_at IS 'When the status was reached, by Routee''s clock; NULL when Routee reported no time. Conditions on it are cheap.';
 COMMENT ON COLUMN bi_v1.message_events.received_at IS 'When it was first received here.';
-COMMENT ON COLUMN bi_v1.message_events.created_at IS 'When Routee created the message, by its own word.';
-COMMENT ON COLUMN bi_v1.message_events.status IS 'The status that was reached; UNKNOWN for a word that is not known here.';
+COMMENT ON COLUMN bi_v1.message_events.created_at IS 'When Routee created the message, by its own clock.';
+COMMENT ON COLUMN bi_v1.message_events.status IS 'The status that was reached; UNKNOWN for a status that is not known here.';
 COMMENT ON COLUMN bi_v1.message_events.provider_status IS 'The status in Routee''s own spelling.';
 COMMENT ON COLUMN bi_v1.message_events.detailed_status IS 'Routee''s reason in short.';
 COMMENT ON COLUMN bi_v1.message_events.description IS 'Routee''s reason in a sentence, telephone numbers in it masked unless the role is a member of bi_reader_pii.';

@@ -49,25 +49,25 @@ SELECT
 FROM messages AS m
 LEFT JOIN campaigns AS c ON c.tracking_id = m.campaign_tracking_id;
 
-COMMENT ON VIEW bi_v1.messages IS 'One row for each message of which at least one callback came: where it stands now, and when it got where. Times that Routee did not tell are NULL.';
+COMMENT ON VIEW bi_v1.messages IS 'One row for each message of which at least one callback came: where it stands now, and when it got where. Times that Routee did not report are NULL.';
 COMMENT ON COLUMN bi_v1.messages.tracking_id IS 'Routee''s id of the message.';
-COMMENT ON COLUMN bi_v1.messages.campaign_id IS 'bi_v1.campaigns.id of its campaign; NULL when no callback told the campaign.';
-COMMENT ON COLUMN bi_v1.messages.campaign_tracking_id IS 'Routee''s id of its campaign; NULL until a callback tells it.';
+COMMENT ON COLUMN bi_v1.messages.campaign_id IS 'bi_v1.campaigns.id of its campaign; NULL when no callback names the campaign.';
+COMMENT ON COLUMN bi_v1.messages.campaign_tracking_id IS 'Routee''s id of its campaign; NULL until a callback names it.';
 COMMENT ON COLUMN bi_v1.messages.recipient IS 'The number it went to, masked to its last three digits unless the role is a member of bi_reader_pii.';
 COMMENT ON COLUMN bi_v1.messages.sender IS 'The Viber sender it came from.';
 COMMENT ON COLUMN bi_v1.messages.country IS 'The recipient''s country as Routee spells it.';
 COMMENT ON COLUMN bi_v1.messages.label IS 'The label of the campaign as the callbacks repeat it.';
-COMMENT ON COLUMN bi_v1.messages.price IS 'What Routee charges for it, in the currency of the Routee account: the greatest price told. NULL while none was told.';
-COMMENT ON COLUMN bi_v1.messages.status IS 'Where it stands: QUEUED, SENT, UNDELIVERED, EXPIRED, FAILED, UNSENT, DELIVERED, SEEN, or UNKNOWN for a word that is not known here.';
+COMMENT ON COLUMN bi_v1.messages.price IS 'What Routee charges for it, in the currency of the Routee account: the greatest price reported. NULL while none was reported.';
+COMMENT ON COLUMN bi_v1.messages.status IS 'Where it stands: QUEUED, SENT, UNDELIVERED, EXPIRED, FAILED, UNSENT, DELIVERED, SEEN, or UNKNOWN for a status that is not known here.';
 COMMENT ON COLUMN bi_v1.messages.provider_status IS 'The status in Routee''s own spelling.';
 COMMENT ON COLUMN bi_v1.messages.detailed_status IS 'Routee''s reason in short, for instance Not Viber User or Opted Out.';
 COMMENT ON COLUMN bi_v1.messages.description IS 'Routee''s reason in a sentence, telephone numbers in it masked unless the role is a member of bi_reader_pii.';
-COMMENT ON COLUMN bi_v1.messages.status_at IS 'When it reached its status, by Routee''s clock; NULL when Routee told no time.';
-COMMENT ON COLUMN bi_v1.messages.created_at IS 'When Routee created it, by its own word.';
-COMMENT ON COLUMN bi_v1.messages.queued_at IS 'When it was first QUEUED; NULL when not told.';
-COMMENT ON COLUMN bi_v1.messages.sent_at IS 'When it was first SENT; NULL when not told. Routee does not tell it of every message.';
-COMMENT ON COLUMN bi_v1.messages.delivered_at IS 'When it was first DELIVERED; NULL when not told, which does not mean that it was not.';
-COMMENT ON COLUMN bi_v1.messages.seen_at IS 'When it was first SEEN; NULL when not told.';
+COMMENT ON COLUMN bi_v1.messages.status_at IS 'When it reached its status, by Routee''s clock; NULL when Routee reported no time.';
+COMMENT ON COLUMN bi_v1.messages.created_at IS 'When Routee created it, by its own clock.';
+COMMENT ON COLUMN bi_v1.messages.queued_at IS 'When it was first QUEUED; NULL when not reported.';
+COMMENT ON COLUMN bi_v1.messages.sent_at IS 'When it was first SENT; NULL when not reported. Routee does not report it for every message.';
+COMMENT ON COLUMN bi_v1.messages.delivered_at IS 'When it was first DELIVERED; NULL when not reported, which does not mean that it was not delivered.';
+COMMENT ON COLUMN bi_v1.messages.seen_at IS 'When it was first SEEN; NULL when not reported.';
 COMMENT ON COLUMN bi_v1.messages.failed_at IS 'When it first failed (UNDELIVERED, EXPIRED, FAILED or UNSENT), also when it was delivered later.';
 COMMENT ON COLUMN bi_v1.messages.updated_at IS 'When its row here last changed, by our clock.';
 COMMENT ON COLUMN bi_v1.messages.queued_to_sent_seconds IS 'Seconds between queued_at and sent_at; NULL when either is. Negative where Routee''s times contradict each other.';

@@ -2,10 +2,10 @@ CREATE SCHEMA bi_v1;
 
 COMMENT ON SCHEMA bi_v1 IS 'Campaigns, messages, events and replies for BI tools. A released view only gains columns; a change that breaks queries comes as bi_v2, beside this one. Times are UTC. Telephone numbers are masked, and in texts what looks like one, unless the role is a member of bi_reader_pii; ids are shown as they are.';
 
--- The views are no security barriers: they hide no rows, and whatever condition is asked is handed
--- what is shown. As barriers they could not be joined by an index.
+-- The views are no security barriers: they hide no rows, and a condition of a query is given the
+-- masked values only. As barriers they could not be joined by an index.
 
--- The roles need not exist: then nobody but the owner of the schema and superusers sees numbers.
+-- Where the role does not exist, numbers are masked for every role.
 CREATE FUNCTION bi_v1.sees_numbers() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN coalesce(

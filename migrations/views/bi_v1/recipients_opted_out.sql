@@ -1,4 +1,4 @@
--- By the messages that were counted as such, and those of which something is not counted yet.
+-- From the messages that are rolled up as opted out, and the pending ones.
 CREATE VIEW bi_v1.recipients_opted_out AS
 SELECT
     CASE
@@ -23,7 +23,7 @@ FROM (
         SELECT message_tracking_id FROM bi_counted_messages
         WHERE lower(detailed_status) = 'opted out'
         UNION
-        SELECT message_tracking_id FROM bi_unfolded_messages
+        SELECT message_tracking_id FROM bi_pending_messages
         WHERE lower(detailed_status) = 'opted out' AND messages = 1
     ) AS t
     JOIN messages AS m ON m.message_tracking_id = t.message_tracking_id
@@ -31,9 +31,9 @@ FROM (
     GROUP BY m.recipient, m.sender
 ) AS o;
 
-COMMENT ON VIEW bi_v1.recipients_opted_out IS 'Recipients who do not want messages of a sender: Routee failed a message to them with the reason Opted Out. Known from failed messages only; who opted out and was not written to since is not in it, and who came back stays in it.';
+COMMENT ON VIEW bi_v1.recipients_opted_out IS 'Recipients who do not want messages of a sender: Routee failed a message to them with the reason Opted Out. Known from failed messages only; a recipient who opted out and was not written to since is not in it, and one who came back stays in it.';
 COMMENT ON COLUMN bi_v1.recipients_opted_out.recipient IS 'The number, masked to its last three digits unless the role is a member of bi_reader_pii. One row is one number, even where masked numbers look alike.';
-COMMENT ON COLUMN bi_v1.recipients_opted_out.sender IS 'The Viber sender that was opted out of; NULL when not told.';
+COMMENT ON COLUMN bi_v1.recipients_opted_out.sender IS 'The Viber sender that was opted out of; NULL when not reported.';
 COMMENT ON COLUMN bi_v1.recipients_opted_out.messages IS 'Number of messages that failed because of it.';
-COMMENT ON COLUMN bi_v1.recipients_opted_out.first_at IS 'When the first of them failed, by Routee''s clock; NULL when not told.';
-COMMENT ON COLUMN bi_v1.recipients_opted_out.last_at IS 'When the last of them failed, by Routee''s clock; NULL when not told.';
+COMMENT ON COLUMN bi_v1.recipients_opted_out.first_at IS 'When the first of them failed, by Routee''s clock; NULL when not reported.';
+COMMENT ON COLUMN bi_v1.recipients_opted_out.last_at IS 'When the last of them failed, by Routee''s clock; NULL when not reported.';

@@ -24,7 +24,7 @@ class Known(NamedTuple):
     tracking_ids: Mapping[UUID, str]
 
     def of(self, tracking_id: str | None, own: UUID | None) -> tuple[UUID | None, str | None]:
-        """The id and the trackingId of the campaign that one is told of by either."""
+        """The id and the trackingId of the campaign that either of them names."""
         if tracking_id is not None:
             return self.ids.get(tracking_id), tracking_id
         return own, None if own is None else self.tracking_ids.get(own)
@@ -44,10 +44,10 @@ async def stored_events(connection: asyncpg.Connection) -> list[DeliveryEvent]:
 
 
 def messages_of(events: Iterable[DeliveryEvent]) -> list[Message]:
-    told: dict[str, list[DeliveryEvent]] = {}
+    reported: dict[str, list[DeliveryEvent]] = {}
     for event in events:
-        told.setdefault(event.message_tracking_id, []).append(event)
-    return [project(one) for one in told.values()]
+        reported.setdefault(event.message_tracking_id, []).append(event)
+    return [project(one) for one in reported.values()]
 
 
 def hourly(events: Iterable[DeliveryEvent], known: Known) -> Counts:

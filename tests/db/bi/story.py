@@ -52,10 +52,10 @@ async def make_campaigns(connection: asyncpg.Connection) -> list[UUID]:
 
 
 def story(ours: list[UUID], seed: int, messages: int = 120) -> list[DeliveryEvent]:
-    """Events in the order in which they come, some of them a second time, told otherwise."""
+    """Events in the order in which they come, some of them a second time with other values."""
     rng = random.Random(seed)  # noqa: S311
     events = [event for number in range(messages) for event in _of_message(rng, ours, number)]
-    again = [_told_otherwise(rng, event) for event in events if rng.random() < 0.4]
+    again = [_reported_otherwise(rng, event) for event in events if rng.random() < 0.4]
     events += again
     rng.shuffle(events)
     return events
@@ -91,7 +91,7 @@ def _of_message(rng: random.Random, ours: list[UUID], number: int) -> Iterator[D
         )
 
 
-def _told_otherwise(rng: random.Random, event: DeliveryEvent) -> DeliveryEvent:
+def _reported_otherwise(rng: random.Random, event: DeliveryEvent) -> DeliveryEvent:
     if event.campaign_id is None and rng.random() < 0.3:
         event = event._replace(campaign_tracking_id="known")
     if event.detailed_status is not None:

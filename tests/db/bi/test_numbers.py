@@ -7,11 +7,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db.bi.fold_statement import FOLD
+from app.db.bi.roll_up_statement import ROLL_UP
 from app.db.ingest import append_events, append_inbound
 from app.domain.masking import mask_number
 from tests.db.bi.story import make_campaigns, story
 from tests.db.feed_stage import reply
+
+pytestmark = pytest.mark.usefixtures("roles")
 
 _COLUMNS = {
     "messages": "recipient",
@@ -120,7 +122,7 @@ async def _texts(connection: asyncpg.Connection) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize(
-    "first", ["SELECT 1", FOLD.replace(":most", "100000")], ids=["unfolded", "folded"]
+    "first", ["SELECT 1", ROLL_UP.replace(":most", "100000")], ids=["pending", "rolled up"]
 )
 @pytest.mark.parametrize("spelling", _SPELLINGS)
 async def test_a_number_in_any_text_is_masked_but_for_readers_of_numbers(
@@ -141,7 +143,7 @@ async def test_a_number_in_any_text_is_masked_but_for_readers_of_numbers(
         assert any(spelling in value for value in values), column
 
 
-async def test_reasons_that_differ_by_a_number_only_are_one_to_whom_it_is_masked(
+async def test_reasons_that_differ_by_a_number_only_are_one_where_it_is_masked(
     connection: asyncpg.Connection, analyst: str
 ) -> None:
     await connection.execute("""

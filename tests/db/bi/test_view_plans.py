@@ -1,4 +1,4 @@
-"""With many events the views read the roll-ups, and of the events what is not folded alone."""
+"""With many events the views read the roll-ups, and of the events only the pending ones."""
 
 import asyncio
 import json
@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.bi import folding
-from app.db.bi.fold_statement import FOLD
-from app.db.bi.folding import fold_events
+from app.db.bi import roll_up
+from app.db.bi.roll_up import roll_up_events
+from app.db.bi.roll_up_statement import ROLL_UP
 from app.db.database import Database
 from tests.conftest import fresh_database
 from tests.database import connect
@@ -37,7 +37,7 @@ FROM generate_series(1, {messages}) n, LATERAL (
     SELECT rank, CASE WHEN rank = 3 AND n % 10 = 0 THEN 'FAILED'
         ELSE (array['QUEUED', 'SENT', 'DELIVERED', 'SEEN'])[rank] END AS status
     FROM generate_series(1, CASE WHEN n % 10 = 0 THEN 3 ELSE 4 END) rank
-) AS told;
+) AS reported;
 
 INSERT INTO messages
     (message_tracking_id, campaign_tracking_id, recipient, country, sender, status, status_key,
@@ -102,7 +102,7 @@ async def _filled(url: str) -> None:
     for statement in FILL.format(messages=MESSAGES, replies=REPLIES).split(";\n"):
         await connection.execute(statement)
     database = Database(url, name="tests")
-    while await fold_events(database):
+    while await roll_up_events(database):
         pass
     await connection.execute("ANALYZE")
     await database.close()
@@ -111,7 +111,7 @@ async def _filled(url: str) -> None:
 
 @pytest.fixture(scope="module")
 def many(server_url: str) -> Iterator[str]:
-    """A database with more than 200,000 events, folded."""
+    """A database with more than 200,000 events, rolled up."""
     with fresh_database(server_url) as url:
         asyncio.run(_filled(url))
         yield url
@@ -143,7 +143,7 @@ def _read(node: dict[str, Any]) -> int:
 async def test_a_view_reads_the_roll_ups_and_no_events(
     asking: asyncpg.Connection, query: str
 ) -> None:
-    assert await asking.fetchval("SELECT unfolded_events FROM bi_v1.freshness") == 0
+    assert await asking.fetchval("SELECT pending_events FROM bi_v1.freshness") == 0
     answer = await asking.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
     nodes = list(_nodes(json.loads(answer)[0]["Plan"]))
     tables = {node.get("Relation Name", "") for node in nodes}
@@ -173,7 +173,7 @@ async def test_a_question_about_one_campaign_or_message_reads_little_else(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("query", VIEWS)
-async def test_what_is_not_folded_is_found_by_its_place(
+async def test_pending_events_are_found_by_their_position(
     asking: asyncpg.Connection, query: str
 ) -> None:
     await store(asking, *(event(f"new {number}", campaign="c-7") for number in range(20)))
@@ -186,16 +186,16 @@ async def test_what_is_not_folded_is_found_by_its_place(
 
 
 @pytest.mark.slow
-async def test_folding_looks_up_each_message_by_a_plan_that_was_made_when_none_was_counted(
+async def test_rolling_up_looks_up_each_message_by_a_plan_that_was_made_when_none_was_counted(
     connection: asyncpg.Connection,
 ) -> None:
     for statement in FILL.format(messages=30_000, replies=1).split(";\n"):
         await connection.execute(statement)
     await connection.execute("VACUUM ANALYZE")
-    fold = FOLD.replace(":most", str(folding.MAX_EVENTS))
-    await connection.execute(f"PREPARE fold AS {fold}")
+    statement = ROLL_UP.replace(":most", str(roll_up.MAX_EVENTS))
+    await connection.execute(f"PREPARE roll_up AS {statement}")
     for _ in range(6):
         async with connection.transaction():
-            await connection.execute(folding._SETTINGS)
-            plan = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE fold")
-        assert max(map(_read, _nodes(json.loads(plan)[0]["Plan"]))) < 3 * folding.MAX_EVENTS
+            await connection.execute(roll_up._SETTINGS)
+            plan = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE roll_up")
+        assert max(map(_read, _nodes(json.loads(plan)[0]["Plan"]))) < 3 * roll_up.MAX_EVENTS

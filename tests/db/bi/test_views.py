@@ -1,4 +1,4 @@
-"""The views say what a recount says: before anything is folded, in between, and after."""
+"""The views say what a recount says: before anything is rolled up, in between, and after."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.bi import folding
-from app.db.bi.folding import fold_chunk, fold_events
+from app.db.bi import roll_up
+from app.db.bi.roll_up import roll_up_chunk, roll_up_events
 from app.db.database import Database
 from app.db.ingest import append_events, append_inbound
 from app.domain.event import DeliveryEvent
@@ -27,6 +27,8 @@ from tests.db.feed_stage import reply
 from tests.promises.load import reply as answer
 from tests.promises.load import stories
 from tests.services.kept_stage import Kept
+
+pytestmark = pytest.mark.usefixtures("roles")
 
 _STATUSES = [status.value for status in Status]
 _MOST_OFF = 0.05
@@ -120,24 +122,24 @@ async def everything_agrees(connection: asyncpg.Connection) -> None:
     await _opted_out_agree(connection, recount.opted_out(messages))
 
 
-async def _fold_all(database: Database) -> None:
-    while await fold_events(database):
+async def _roll_up_all(database: Database) -> None:
+    while await roll_up_events(database):
         pass
 
 
-async def _unfolded(connection: asyncpg.Connection) -> int:
+async def _pending(connection: asyncpg.Connection) -> int:
     return int(
         await connection.fetchval(
-            "SELECT unfolded_events + unfolded_corrections FROM bi_v1.freshness"
+            "SELECT pending_events + pending_corrections FROM bi_v1.freshness"
         )
     )
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_views_equal_a_recount_whatever_is_folded(
+async def test_the_views_equal_a_recount_whatever_is_rolled_up(
     database: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(folding, "MAX_EVENTS", 37)
+    monkeypatch.setattr(roll_up, "MAX_EVENTS", 37)
     rng = random.Random(seed)  # noqa: S311
     ours = await make_campaigns(connection)
     events = story(ours, seed)
@@ -147,21 +149,21 @@ async def test_the_views_equal_a_recount_whatever_is_folded(
             await teach(database, ours[1], "learnt late")
         await everything_agrees(connection)
         for _ in range(rng.randint(0, 3)):
-            await fold_chunk(database)
+            await roll_up_chunk(database)
             await everything_agrees(connection)
-    await _fold_all(database)
-    assert await _unfolded(connection) == 0
+    await _roll_up_all(database)
+    assert await _pending(connection) == 0
     await everything_agrees(connection)
     await teach(database, ours[2], "learnt at last")
     await everything_agrees(connection)
-    await _fold_all(database)
+    await _roll_up_all(database)
     await everything_agrees(connection)
 
 
-async def test_folding_while_others_write_loses_nothing_and_counts_nothing_twice(
+async def test_rolling_up_while_others_write_loses_nothing_and_counts_nothing_twice(
     database: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "MAX_EVENTS", 20)
+    monkeypatch.setattr(roll_up, "MAX_EVENTS", 20)
     writers = [await connect(url) for _ in range(3)]
     ours = await make_campaigns(writers[0])
     events = story(ours, 99, messages=200)
@@ -172,17 +174,17 @@ async def test_folding_while_others_write_loses_nothing_and_counts_nothing_twice
         teach(database, ours[1], "learnt late"),
     )
     while not writing.done():
-        await asyncio.gather(fold_chunk(database), fold_chunk(database))
+        await asyncio.gather(roll_up_chunk(database), roll_up_chunk(database))
     await writing
     await everything_agrees(writers[0])
-    await _fold_all(database)
-    assert await _unfolded(writers[0]) == 0
+    await _roll_up_all(database)
+    assert await _pending(writers[0]) == 0
     await everything_agrees(writers[0])
     for writer in writers:
         await writer.close()
 
 
-async def test_an_open_transaction_holds_back_the_fold_and_not_the_views(
+async def test_an_open_transaction_holds_back_the_roll_up_and_not_the_views(
     database: Database, connection: asyncpg.Connection, url: str
 ) -> None:
     ours = await make_campaigns(connection)
@@ -194,10 +196,10 @@ async def test_an_open_transaction_holds_back_the_fold_and_not_the_views(
             connection,
             [it for it in rest if it.message_tracking_id != first.message_tracking_id][:50],
         )
-        assert await fold_events(database) == 0
+        assert await roll_up_events(database) == 0
         await everything_agrees(connection)
     await everything_agrees(connection)
-    assert await fold_events(database) > 1
+    assert await roll_up_events(database) > 1
     await append_events(slow, [second])
     await everything_agrees(connection)
     await slow.close()
@@ -208,7 +210,7 @@ async def test_what_retention_removes_stays_counted(
 ) -> None:
     ours = await make_campaigns(connection)
     await store_in_batches(connection, story(ours, 7), random.Random(7))  # noqa: S311
-    await _fold_all(database)
+    await _roll_up_all(database)
     before = [await _pivoted(connection, "delivery_daily", "day"), await _reasons(connection)]
     await connection.execute("DELETE FROM events")
     await connection.execute("DELETE FROM messages")
@@ -229,8 +231,8 @@ async def test_what_retention_removes_stays_counted_by_campaign(
     # The sender of a campaign that was not launched here is known from its messages alone.
     query = "SELECT to_jsonb(c) - 'sender' FROM bi_v1.campaigns AS c ORDER BY id"
     before = await connection.fetch(query)
-    told = [json.loads(row[0]) for row in before]
-    assert {(row["messages"], row["replies"]) for row in told} == {(3, 3), (1, 1)}
+    counted = [json.loads(row[0]) for row in before]
+    assert {(row["messages"], row["replies"]) for row in counted} == {(3, 3), (1, 1)}
     retention = retention_of_days(raw=None, events=100, messages=100, inbound=100)
     assert await Retaining(url, retention).run()
     assert await connection.fetchval("SELECT count(*) FROM messages") == 1
@@ -257,7 +259,7 @@ async def test_messages_and_their_events_are_shown_as_they_are_stored(
     for row, message in zip(rows, expected, strict=True):
         _message_agrees(row, message, known)
     shown = await connection.fetch("SELECT * FROM bi_v1.message_events")
-    assert sorted(map(_event_shown, shown), key=str) == sorted(map(_event_told, events), key=str)
+    assert sorted(map(_event_shown, shown), key=str) == sorted(map(_event_stored, events), key=str)
 
 
 def _message_agrees(row: asyncpg.Record, message: Message, known: recount.Known) -> None:
@@ -278,12 +280,12 @@ def _event_shown(row: asyncpg.Record) -> tuple[Any, ...]:
     return (row["message_tracking_id"], row["provider_status"], row["occurred_at"], row["source"])
 
 
-def _event_told(event: DeliveryEvent) -> tuple[Any, ...]:
+def _event_stored(event: DeliveryEvent) -> tuple[Any, ...]:
     at = event.occurred_at if event.occurred_at.year > 1970 else None
     return (event.message_tracking_id, event.provider_status, at, event.source.name.lower())
 
 
-async def test_a_campaign_shows_what_its_launch_told(connection: asyncpg.Connection) -> None:
+async def test_a_campaign_shows_what_its_launch_answered(connection: asyncpg.Connection) -> None:
     await make_campaigns(connection)
     rows = {row["name"]: row for row in await connection.fetch("SELECT * FROM bi_v1.campaigns")}
     assert rows["spring"]["sender"] == "Shop"
@@ -316,42 +318,42 @@ async def test_replies_belong_to_the_campaign_they_name_or_answer(
     assert by_campaign.count(ours[0]) == by_campaign.count(ours[1]) == 2
 
 
-async def test_freshness_tells_how_far_the_data_reaches_and_what_is_not_folded(
+async def test_freshness_shows_how_far_the_data_reaches_and_what_is_pending(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     ours = await make_campaigns(connection)
     await store_in_batches(connection, story(ours, 8), random.Random(8))  # noqa: S311
     events = await stored_events(connection)
     before = await connection.fetchrow("SELECT * FROM bi_v1.freshness")
-    await _fold_all(database)
+    await _roll_up_all(database)
     after = await connection.fetchrow("SELECT * FROM bi_v1.freshness")
     assert before is not None
     assert after is not None
-    assert before["unfolded_events"] == len(events)
-    assert before["folded_to"] is None
+    assert before["pending_events"] == len(events)
+    assert before["rolled_up_to"] is None
     assert before["newest_occurred_at"] == max(it.occurred_at for it in events)
-    assert before["newest_received_at"] == after["newest_received_at"] == after["folded_to"]
+    assert before["newest_received_at"] == after["newest_received_at"] == after["rolled_up_to"]
     assert after["newest_occurred_at"] == before["newest_occurred_at"]
-    assert (after["unfolded_events"], after["unfolded_corrections"]) == (0, 0)
+    assert (after["pending_events"], after["pending_corrections"]) == (0, 0)
     assert (after["buffered_events"], after["feed_held_back_transactions"]) == (0, 0)
 
 
-async def test_only_one_process_folds_at_a_time(
+async def test_only_one_process_rolls_up_at_a_time(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     ours = await make_campaigns(connection)
     await append_events(connection, story(ours, 2))
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", folding._FOLD_LOCK)
-        assert await fold_events(database) == 0
-    assert await fold_events(database) > 0
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", roll_up.ROLL_UP_LOCK)
+        assert await roll_up_events(database) == 0
+    assert await roll_up_events(database) > 0
 
 
-async def test_one_turn_of_the_duty_is_bounded(
+async def test_one_run_of_the_duty_is_bounded(
     database: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "MAX_EVENTS", 10)
-    monkeypatch.setattr(folding, "MAX_CHUNKS", 3)
+    monkeypatch.setattr(roll_up, "MAX_EVENTS", 10)
+    monkeypatch.setattr(roll_up, "MAX_CHUNKS", 3)
     ours = await make_campaigns(connection)
     await store_in_batches(connection, story(ours, 2), random.Random(2))  # noqa: S311
-    assert await fold_events(database) == 30
+    assert await roll_up_events(database) == 30

@@ -1,18 +1,18 @@
-"""The duty that keeps analysts' queries from lasting for ever."""
+"""The duty that ends analysts' queries that last too long."""
 
 from datetime import timedelta
 
 import structlog
 
-from app.db.bi_watchdog import Session, Verdict, end_long_sessions
+from app.db.bi.watchdog import Session, Verdict, end_long_sessions
 from app.db.database import Database
 from app.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
 
-class BiWatch:
-    """Looks after the analysts of *databases*: the primary, and the replica if there is one."""
+class AnalystWatch:
+    """Watches analysts' sessions in *databases*: the primary, and the replica if there is one."""
 
     def __init__(self, *databases: Database, metrics: Metrics, longest: timedelta) -> None:
         self._databases = databases
@@ -20,18 +20,18 @@ class BiWatch:
         self._longest = longest
         self._has_warned = False
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """
-        End what has lasted too long.
+        End the sessions that are over a limit.
 
         Raises:
             DatabaseUnavailable: a database does not answer.
         """
         for database in self._databases:
             for session in await end_long_sessions(database, self._longest):
-                self._tell(session)
+                self._record(session)
 
-    def _tell(self, session: Session) -> None:
+    def _record(self, session: Session) -> None:
         if session.verdict is Verdict.OUT_OF_REACH:
             self._warn_once(session)
             return

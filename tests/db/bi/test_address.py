@@ -1,6 +1,6 @@
 import pytest
 
-from app.db.bi_address import address, on_localhost, socket_folder_of
+from app.db.bi.address import address, on_localhost, socket_folder_of
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """
-Ending what analysts' sessions do for too long.
+Ending analysts' sessions that are over a limit.
 
-A session can change its own limits, so the server's settings are a courtesy; this is the rule.
+A session can change its own limits, so the settings of a login are a courtesy; these are enforced.
 """
 
 from collections.abc import Sequence
@@ -13,28 +13,29 @@ import asyncpg
 
 from app.db.database import Database
 
-#: A writing transaction, whoever's, holds up the feed; a reader gets a transaction id only by
-#: asking for one.
+#: Every writing transaction holds up the feed; a reader gets a transaction id only by asking for
+#: one.
 MAX_WRITING: Final = timedelta(seconds=30)
 #: How long a session has to end by itself once its query was cancelled.
 GRACE: Final = timedelta(seconds=15)
-#: The service's own advisory locks (see `_MIGRATION_LOCK` and its like): anybody may take them.
+#: The service's own advisory locks (see `_MIGRATION_LOCK` and its like). Any role may take them
+#: in a database that is not hardened.
 _FIRST_LOCK: Final = 7_021_001
 _LAST_LOCK: Final = 7_021_099
-#: The table of locks is one for the whole cluster, and nobody can write when it is full. Views take
+#: The cluster has one table of locks, and no transaction can write when it is full. The views take
 #: no advisory locks; a program may take a few for itself.
 _MAX_ADVISORY_LOCKS: Final = 16
 
-# Members are followed as far as rights are inherited, which leaves out whoever made the roles. The
-# owner of the views is never one of them, nor is who may make roles, whatever was granted to it.
-_LOOK: Final = """
+# Members are followed as far as rights are inherited, which leaves out the role that made them. The
+# owner of the views is never an analyst, nor is a role that may make roles.
+_END: Final = """
 WITH RECURSIVE readers AS (
     SELECT to_regrole('bi_reader')::oid AS id
     UNION
     SELECT m.member FROM pg_auth_members AS m JOIN readers AS r ON m.roleid = r.id
     WHERE m.inherit_option
 ),
--- Read once: there can be a million.
+-- Read once: there can be a million locks.
 advisory AS MATERIALIZED (
     SELECT pid, count(*) AS locks, bool_or(
         database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -52,7 +53,7 @@ sessions AS MATERIALIZED (
         a.state IS NOT NULL
             AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
             AS is_ours,
-        -- What an idle session holds, it can hold for ever: no limit on transactions ends it.
+        -- An idle session can hold a lock for ever: no limit on transactions ends it.
         coalesce(
             l.are_ours OR l.locks > $6::bigint
             OR (l.locks > 0 AND a.xact_start IS NULL AND a.datname = current_database()),
@@ -88,8 +89,8 @@ END AS signalled
 FROM verdicts WHERE verdict IS NOT NULL
 """
 
-#: To look takes 8 to 16 locks itself, of catalogs that the cluster shares: when the table of locks
-#: is full, they take the place of what the same connection has kept for it since its last look.
+#: The query itself takes 8 to 16 locks of shared catalogs. When the table of locks is full, they
+#: take the slots of advisory locks that the same connection has kept since its last poll.
 _BALLAST_LOCKS: Final = 32
 _TAKE_BALLAST: Final = """
 SELECT pg_advisory_lock(pg_backend_pid(), n) FROM generate_series(1, $1::integer) AS n
@@ -99,7 +100,7 @@ _DROP_BALLAST: Final = "SELECT pg_advisory_unlock_all()"
 
 
 class Verdict(StrEnum):
-    """What became of a session."""
+    """What was done to a session."""
 
     CANCELLED = "cancelled"
     TERMINATED = "terminated"
@@ -108,7 +109,7 @@ class Verdict(StrEnum):
 
 
 class Session(NamedTuple):
-    """An analyst's session that was ended, or would have to be looked at."""
+    """An analyst's session that was ended, or should have been."""
 
     pid: int
     login: str
@@ -118,9 +119,9 @@ class Session(NamedTuple):
 
 async def end_long_sessions(database: Database, longest: timedelta) -> Sequence[Session]:
     """
-    Cancel the transactions of analysts that last longer than *longest*, and end stubborn sessions.
+    Cancel analysts' transactions that last longer than *longest*; end sessions that go on.
 
-    Of several processes that do so at once, each does a part of it or all; that does not matter.
+    Several processes may do so at once.
     """
     arguments = (
         longest.total_seconds(),
@@ -132,10 +133,10 @@ async def end_long_sessions(database: Database, longest: timedelta) -> Sequence[
     )
     async with database.driver() as connection:
         try:
-            rows = await connection.fetch(_LOOK, *arguments)
+            rows = await connection.fetch(_END, *arguments)
         except asyncpg.OutOfMemoryError:
             await connection.execute(_DROP_BALLAST)
-            rows = await connection.fetch(_LOOK, *arguments)
+            rows = await connection.fetch(_END, *arguments)
         await connection.fetch(_TAKE_BALLAST, _BALLAST_LOCKS)
     return [
         Session(row["pid"], row["login"], row["seconds"], Verdict(row["verdict"]))

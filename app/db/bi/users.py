@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from app.db.bi_access import make_roles
-from app.db.bi_login import BiLogin, quoted, statements
+from app.db.bi.access import make_roles
+from app.db.bi.login import BiLogin, quoted, statements
 from app.db.database import Database
 from app.errors import ReceiverError
 

@@ -1,13 +1,15 @@
 """
-The one statement that folds events into the roll-ups behind the views for BI tools.
+The one statement that adds pending events to the roll-ups behind the views for BI tools.
 
-One statement is one snapshot, so that every event, every correction and every message is counted
-as it was at one moment, and the place up to which it is counted moves with it.
+One statement is one snapshot: every event, correction and message is counted as it was at one
+moment, and the position up to which events are rolled up moves in the same statement.
 
-- An event counts as its row is. A correction says how a row has changed since: it counts if the
-  event was folded before, and is dropped if the event is folded now, as the row has it already. One
-  that commits after the snapshot stays, and then is about an event that is folded.
-- A message is counted as a whole: as it was counted is kept beside, taken away, and counted anew.
+- An event counts as its row is. A correction says how a row has changed since: it is applied if the
+  event was rolled up before, and dropped if the event is rolled up now, as the row has the new
+  values already. A correction that commits after the snapshot stays for the next statement, when
+  its event is one that was rolled up before.
+- A message is counted as a whole: `bi_counted_messages` keeps what it was counted as, which is
+  subtracted before the message is counted again.
 """
 
 from typing import Final
@@ -20,7 +22,7 @@ _STATE: Final = """(
 _REACHED: Final = """(
         (SELECT feed_epoch FROM reached), (SELECT xid FROM reached), (SELECT id FROM reached)
     )"""
-_PLACE: Final = "(feed_epoch, xid, event_id)"
+_POSITION: Final = "(feed_epoch, xid, event_id)"
 _HOUR: Final = "hour, campaign_key, country, sender, label, status"
 _COUNTED: Final = (
     "campaign_key",
@@ -38,7 +40,7 @@ def _of(row: str) -> str:
     return ", ".join(f"{row}.{column}" for column in _COUNTED)
 
 
-FOLD: Final = f"""
+ROLL_UP: Final = f"""
 WITH taken AS MATERIALIZED (
     SELECT * FROM bi_event_keys
     WHERE (feed_epoch, xid, id) > {_STATE}
@@ -52,11 +54,11 @@ reached AS MATERIALIZED (
     SELECT feed_epoch, xid, id FROM taken ORDER BY feed_epoch DESC, xid DESC, id DESC LIMIT 1
 ),
 dropped AS (
-    DELETE FROM bi_event_corrections WHERE {_PLACE} > {_STATE} AND {_PLACE} <= {_REACHED}
+    DELETE FROM bi_event_corrections WHERE {_POSITION} > {_STATE} AND {_POSITION} <= {_REACHED}
 ),
 applied AS (
     DELETE FROM bi_event_corrections WHERE id IN (
-        SELECT id FROM bi_event_corrections WHERE {_PLACE} <= {_STATE} ORDER BY id LIMIT :most
+        SELECT id FROM bi_event_corrections WHERE {_POSITION} <= {_STATE} ORDER BY id LIMIT :most
     )
     RETURNING message_tracking_id, {_HOUR}, events
 ),
@@ -77,7 +79,7 @@ hours AS (
 touched AS MATERIALIZED (
     SELECT message_tracking_id FROM taken UNION SELECT message_tracking_id FROM applied
 ),
--- Both are looked up one by one, whatever the planner thinks of tables that have just grown.
+-- OFFSET 0: one lookup for each message, also where the statistics of tables that grow are stale.
 changed AS MATERIALIZED (
     SELECT f AS now, c AS before
     FROM touched AS t

@@ -7,8 +7,8 @@ from structlog.testing import capture_logs
 
 from app.db.database import Database
 from app.observability.metrics import Metrics
-from app.services.bi_watch import BiWatch
-from tests.db.bi_stage import analyst, connected
+from app.services.bi import AnalystWatch
+from tests.db.bi.stage import analyst, connected
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ async def test_what_is_ended_is_counted_and_logged_without_its_query(
     url: str, database: Database
 ) -> None:
     metrics = Metrics()
-    watch = BiWatch(database, metrics=metrics, longest=timedelta(0))
+    watch = AnalystWatch(database, metrics=metrics, longest=timedelta(0))
     async with analyst(url) as own_url, connected(own_url) as session:
         await session.execute("BEGIN")
         await session.fetch("SELECT '+306912345678' FROM bi_v1.messages")
         with capture_logs() as logs:
-            await watch.look()
-            await watch.look()
+            await watch.poll()
+            await watch.poll()
         assert _ended(metrics) == 1
     [entry] = logs
     assert entry["how"] == "terminated"
@@ -55,10 +55,10 @@ async def test_a_role_that_may_not_end_sessions_says_so_once(url: str) -> None:
                 own_url.partition("//")[2].partition("@")[0], f"{name}:plain"
             )
             plain = Database(plain_url, name="tests", pool_items=1)
-            watch = BiWatch(plain, metrics=Metrics(), longest=timedelta(0))
+            watch = AnalystWatch(plain, metrics=Metrics(), longest=timedelta(0))
             with capture_logs() as logs:
-                await watch.look()
-                await watch.look()
+                await watch.poll()
+                await watch.poll()
             await plain.close()
             assert await session.fetchval("SELECT 1") == 1
         finally:

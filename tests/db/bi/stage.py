@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import asyncpg
 
-from app.db.bi_address import address
-from app.db.bi_login import BiLogin
-from app.db.bi_users import create_bi_login, remove_bi_login
+from app.db.bi.address import address
+from app.db.bi.login import BiLogin
+from app.db.bi.users import create_bi_login, remove_bi_login
 from app.db.database import Database
 from app.kit.scram import make_verifier
 from tests.database import connect

@@ -5,12 +5,12 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from app.db import bi_watchdog
-from app.db.bi_watchdog import Verdict, end_long_sessions
+from app.db.bi import watchdog
+from app.db.bi.watchdog import Verdict, end_long_sessions
 from app.db.count_folding import CountFolding
 from app.db.database import Database
 from tests.conftest import database_url
-from tests.db.bi_stage import analyst, connected
+from tests.db.bi.stage import analyst, connected
 from tests.db.feed_stage import Reader, event, feed_database, names, store
 
 HOUR = timedelta(hours=1)
@@ -77,7 +77,7 @@ async def test_a_session_that_a_cancel_does_not_end_is_terminated(
     assert await _verdicts(database, NO_TIME) == [Verdict.CANCELLED]
     await asyncio.sleep(0.05)
     assert not query.done()
-    monkeypatch.setattr(bi_watchdog, "GRACE", NO_TIME)
+    monkeypatch.setattr(watchdog, "GRACE", NO_TIME)
     assert await _verdicts(database, NO_TIME) == [Verdict.TERMINATED]
     with pytest.raises((asyncpg.PostgresError, ConnectionError)):
         await query
@@ -98,7 +98,7 @@ async def test_a_session_that_would_hold_up_the_feed_is_ended_sooner(
     await session.execute("BEGIN")
     await session.fetch("SELECT pg_current_xact_id()")
     assert await _verdicts(database, HOUR) == []
-    monkeypatch.setattr(bi_watchdog, "MAX_WRITING", NO_TIME)
+    monkeypatch.setattr(watchdog, "MAX_WRITING", NO_TIME)
     assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
 
 
@@ -114,7 +114,7 @@ async def test_also_from_another_database_nobody_holds_up_the_feed(
         assert await _verdicts(database, NO_TIME) == []
         await session.fetch("SELECT pg_current_xact_id()")
         assert await _verdicts(database, HOUR) == []
-        monkeypatch.setattr(bi_watchdog, "MAX_WRITING", NO_TIME)
+        monkeypatch.setattr(watchdog, "MAX_WRITING", NO_TIME)
         assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
 
 

@@ -1,16 +1,15 @@
-"""The SQL that makes a login for an analyst: what we run, or an administrator in our place."""
+"""The SQL that makes a login for an analyst, run by the service or by an administrator."""
 
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from app.db.bi_access import READER, READER_PII
+from app.db.bi.access import READER, READER_PII
 from app.errors import ConfigurationError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _RESERVED: Final = ("pg_", "bi_reader", "public", "none", "current_", "session_", "user")
-#: A transaction that waits for its client keeps what vacuum would remove, and locks that a
-#: migration waits for.
+#: An idle transaction keeps vacuum from removing rows, and locks that a migration waits for.
 _IDLE_IN_TRANSACTION: Final = "60s"
 _TEMPORARY_FILES: Final = "10GB"
 
@@ -44,14 +43,14 @@ def statements(
     login: BiLogin, *, database: str, creator: str | None, limit_files: bool
 ) -> Iterator[str]:
     """
-    What makes *login*, whose name was checked.
+    The statements that make *login*, whose name was checked.
 
     Args:
-        login: What to make.
+        login: The login to make.
         database: The only one of the cluster that it may read.
-        creator: The role of the service if it is no superuser: as a member of the login it may
-            see and end the login's queries.
-        limit_files: Whether to limit temporary files, which takes a superuser.
+        creator: The role of the service, unless it is a superuser: a member of the login may see
+            and end the login's queries.
+        limit_files: Whether to limit temporary files, which only a superuser may do.
     """
     name = quoted(login.name)  # it may be a word of SQL
     yield (
@@ -68,12 +67,12 @@ def statements(
 
 
 def quoted(name: str) -> str:
-    """*name* as an identifier of SQL, whatever it is."""
+    """*name* as an identifier of SQL, also where it is a keyword or has quotes."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _session(login: BiLogin, *, limit_files: bool) -> dict[str, str]:
-    """With what each session starts. It can change all but the files: hence the watchdog."""
+    """The settings of each session. It can change all but the files: hence the watchdog."""
     settings = {
         "default_transaction_read_only": "on",
         "statement_timeout": f"{login.max_seconds}s",

@@ -1,4 +1,4 @@
-"""The only file that knows how an analyst's program is told where the database is."""
+"""The only file that knows the connection URIs that analysts' programs are given."""
 
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -8,7 +8,7 @@ _SHARED: Final = ("host", "port", "sslmode", "target_session_attrs")
 
 
 def address(url: str, *, user: str, password: str, database: str) -> str:
-    """A connection URI of libpq to where the service's *url* leads, for somebody else."""
+    """A connection URI of libpq to where the service's *url* leads, for another account."""
     parts = urlsplit(url)
     where = parts.netloc.rpartition("@")[2]
     query = [(key, value) for key, value in parse_qsl(parts.query) if key in _SHARED]
@@ -23,5 +23,5 @@ def on_localhost(url: str, port: int) -> str:
 
 
 def socket_folder_of(url: str) -> str | None:
-    """The folder of the socket, if that is the way."""
+    """The folder of the socket, if *url* leads to one."""
     return dict(parse_qsl(urlsplit(url).query)).get("host") if "host=" in url else None
