@@ -10,8 +10,11 @@ from rich.table import Table
 
 from app.cli.running import console, current_database, database_url, loaded_settings, run, say
 from app.db.bi.address import address, on_localhost, socket_folder_of
+from app.db.bi.hardening import Change, find_hardening, script
+from app.db.bi.hardening import harden as harden_database
 from app.db.bi.login import BiLogin, check_name
 from app.db.bi.users import (
+    CreatedLogin,
     KnownLogin,
     NotAllowed,
     bi_logins,
@@ -87,6 +90,58 @@ def remove(name: Name) -> None:
     say(f"Removed {name}.")
 
 
+@app.command()
+def harden(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,  # noqa: FBT002
+    dry_run: Annotated[  # noqa: FBT002
+        bool, typer.Option("--dry-run", help="Print the statements only.")
+    ] = False,
+) -> None:
+    """
+    Take from every role of this database what an analyst's login could do harm with.
+
+    PostgreSQL lets every role connect to every database, make large objects and take locks. This
+    prints the statements that revoke it, and asks before it runs them; roles that already use this
+    database keep each right. Statements that take another role are printed for an administrator,
+    and the exit code is 1. A second run has nothing to change.
+
+    Example: routee-receiver bi-user harden --dry-run
+    """
+    changes = run(_find_hardening(loaded_settings()))
+    ours = [change for change in changes if change.may_run]
+    others = [change for change in changes if not change.may_run]
+    if not changes:
+        say("There is nothing to change: the database is hardened.")
+    if ours:
+        _print("To be changed in this database:", ours)
+    if others:
+        _print("For an administrator, as the role of the service may not run it:", others)
+    if dry_run:
+        return
+    if ours:
+        if not yes:
+            typer.confirm("Change the rights of this database?", abort=True, err=True)
+        run(_harden(loaded_settings(), ours))
+        say("Changed.")
+    if others:
+        raise typer.Exit(1)
+
+
+def _print(title: str, changes: list[Change]) -> None:
+    """On standard output as a script that psql can run."""
+    typer.echo("\n".join([f"-- {title}", *script(changes)]))
+
+
+async def _find_hardening(settings: Settings) -> list[Change]:
+    async with current_database(settings) as database:
+        return await find_hardening(database)
+
+
+async def _harden(settings: Settings, changes: list[Change]) -> None:
+    async with current_database(settings) as database:
+        await harden_database(database, changes)
+
+
 @asynccontextmanager
 async def _reached(settings: Settings) -> AsyncIterator[tuple[Database, str]]:
     """The database, and the URL at which analysts reach it."""
@@ -109,7 +164,7 @@ def _for_others(settings: Settings, url: str) -> str:
 
 
 async def _create(settings: Settings, login: BiLogin, password: str) -> str | None:
-    """The login's URI; None when somebody else must make it."""
+    """The login's URI; None when an administrator must make it."""
     check_name(login.name)
     async with _reached(settings) as (database, url):
         try:
@@ -119,26 +174,30 @@ async def _create(settings: Settings, login: BiLogin, password: str) -> str | No
             uri = address(url, user=login.name, password=password, database=error.database)
             say(f"Then its connection URI, shown only now, is:\n{uri}")
             return None
-    _tell(login, made.lacking)
+    _describe(login, made)
     return address(url, user=login.name, password=password, database=made.database)
 
 
-def _tell(login: BiLogin, lacking: list[str]) -> None:
+def _describe(login: BiLogin, made: CreatedLogin) -> None:
     numbers = "whole" if login.pii else "masked"
     say(
         f"Made the login {login.name}: it reads the views of schema bi_v1, telephone numbers "
         f"{numbers}; at most {login.max_connections} connections, {login.max_seconds} s a query."
     )
-    if lacking:
-        say("To keep it from more than that, a superuser should run in this database:")
-        for statement in lacking:
+    if made.lacking:
+        say(
+            "So that it may connect once the database is hardened, the database's owner should run:"
+        )
+        for statement in made.lacking:
             say(f"  {statement};")
+    if not made.is_hardened:
+        say("Against harm to the whole database see: routee-receiver bi-user harden --dry-run")
     say("Its connection URI, shown only now:")
 
 
 def _explain(error: NotAllowed) -> None:
     say(f"routee-receiver: {error} Let an administrator run, in the database {error.database}:\n")
-    say(f"{error.script}\nAfterwards run: routee-receiver migrate")
+    say(error.script)
 
 
 async def _list(settings: Settings) -> list[KnownLogin]:

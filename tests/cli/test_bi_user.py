@@ -215,11 +215,41 @@ def test_a_role_that_may_make_roles_makes_logins_and_may_end_their_queries(
     asyncio.run(_do(service.as_superuser, grants))
     made = _run("create", "--name", name)
     assert made.exit_code == 0, made.output
-    assert "superuser should run" in made.stderr
+    assert "bi-user harden" in made.stderr
     uri = made.stdout.splitlines()[-1]
     assert _asked(uri, "SELECT count(*) FROM bi_v1.messages") == 0
     assert asyncio.run(_end_sleep(service, uri)) == [Verdict.CANCELLED]
     assert _run("remove", "--name", name).exit_code == 0
+
+
+def test_hardening_asks_first_and_then_has_nothing_to_change(name: str) -> None:
+    assert "bi-user harden" in _run("create", "--name", name).stderr
+    shown = _run("harden", "--dry-run")
+    assert shown.exit_code == 0
+    assert shown.stdout.count("REVOKE") == 3
+    asked = CliRunner().invoke(app, ["bi-user", "harden"], input="n\n")
+    assert asked.exit_code == 1
+    assert asked.stdout.startswith(shown.stdout)
+    assert _run("harden", "--dry-run").stdout == shown.stdout  # nothing has changed
+    assert _run("harden", "--yes").exit_code == 0
+    again = _run("harden")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "nothing to change" in again.stderr
+    assert _run("remove", "--name", name).exit_code == 0
+    assert "bi-user harden" not in _run("create", "--name", name).stderr
+
+
+def test_what_hardening_lacks_is_a_script_for_an_administrator(service: _Service) -> None:
+    ours, _, others = _run("harden", "--dry-run").stdout.partition("-- For an administrator")
+    assert "REVOKE CONNECT, TEMPORARY ON DATABASE" in ours
+    assert "DATABASE" not in others
+    lacking = _run("harden", "--yes")
+    assert lacking.exit_code == 1
+    left = _run("harden", "--yes")
+    assert left.exit_code == 1
+    assert left.stdout.startswith("-- For an administrator")
+    asyncio.run(_do(service.as_superuser, left.stdout))
+    assert _run("harden", "--yes").exit_code == 0
 
 
 def test_the_uri_leads_to_the_port_of_the_embedded_server(

@@ -46,9 +46,6 @@ async def test_a_role_that_may_not_end_sessions_says_so_once(url: str) -> None:
     name = f"plain_{uuid4().hex}"
     async with connected(url) as owner, analyst(url) as own_url, connected(own_url) as session:
         await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
-        database = await owner.fetchval("SELECT current_database()::text")
-        await owner.execute(f"GRANT CONNECT ON DATABASE {database} TO {name}")
-        await owner.execute(f"GRANT EXECUTE ON FUNCTION pg_advisory_lock(int, int) TO {name}")
         try:
             await session.execute("BEGIN")
             plain_url = own_url.replace(

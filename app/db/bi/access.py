@@ -16,6 +16,13 @@ _GRANTS: Final = (
     f"GRANT USAGE ON SCHEMA bi_v1 TO {READER}",
     f"GRANT SELECT ON ALL TABLES IN SCHEMA bi_v1 TO {READER}",
 )
+_IS_COMPLETE: Final = """
+SELECT bool_and(has_table_privilege($1, oid, 'SELECT'))
+    AND has_schema_privilege($1, 'bi_v1', 'USAGE')
+FROM pg_class WHERE relnamespace = 'bi_v1'::regnamespace AND relkind IN ('v', 'm')
+"""
+#: GRANTs on one object at the same time fail with "tuple concurrently updated".
+_LOCK: Final = "SELECT pg_advisory_xact_lock(7021004)"
 
 
 async def make_roles(connection: asyncpg.Connection) -> list[str]:
@@ -42,7 +49,7 @@ async def make_roles(connection: asyncpg.Connection) -> list[str]:
 
 async def renew_grants(connection: asyncpg.Connection) -> list[str]:
     """
-    Grant the roles of analysts, if there are any, what they need: a migration may add views.
+    Grant the roles of analysts, if there are any, what they lack: a migration may add views.
 
     Returns:
         The statements that another role must run, because this one may not.
@@ -50,8 +57,11 @@ async def renew_grants(connection: asyncpg.Connection) -> list[str]:
     if not await connection.fetchval(_EXISTS, READER):
         return []
     try:
-        for statement in _GRANTS:
-            await connection.execute(statement)
+        async with connection.transaction():
+            await connection.execute(_LOCK)
+            if not await connection.fetchval(_IS_COMPLETE, READER):
+                for statement in _GRANTS:
+                    await connection.execute(statement)
     except asyncpg.InsufficientPrivilegeError:
         return list(_GRANTS)
     return []

@@ -6,17 +6,18 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from app.db.bi.access import make_roles
+from app.db.bi.hardening import find_changes
 from app.db.bi.login import BiLogin, quoted, statements
 from app.db.database import Database
 from app.errors import ReceiverError
 
-_WHO: Final = """
+_SERVICE: Final = """
 SELECT current_user::text AS name, current_database()::text AS database, r.rolsuper AS superuser,
     pg_has_role(d.datdba, 'USAGE') AS owns_database
 FROM pg_roles AS r, pg_database AS d
 WHERE r.rolname = current_user AND d.datname = current_database()
 """
-#: Members that inherit, which leaves out who made the roles, and who may not log in, or not here.
+#: Members that inherit, which leaves out the role that made them, and can log in to this database.
 _LOGINS: Final = """
 SELECT r.rolname::text AS name,
     EXISTS (
@@ -56,7 +57,7 @@ class BiLoginInUse(ReceiverError):
 
 
 class NotAllowed(ReceiverError):
-    """The service's role may not do that; *script* is what an administrator runs in *database*."""
+    """The service's role may not do that; an administrator runs *script* in *database*."""
 
     def __init__(self, message: str, *, database: str, script: str) -> None:
         super().__init__(message)
@@ -64,12 +65,14 @@ class NotAllowed(ReceiverError):
         self.script = script
 
 
-class Made(NamedTuple):
-    """What became of a new login."""
+class CreatedLogin(NamedTuple):
+    """A login that was made."""
 
     database: str
-    #: Statements that would make it safer, for somebody who may run them.
+    #: Statements that an administrator should run for it.
     lacking: list[str]
+    #: Whether `bi-user harden` has nothing to change.
+    is_hardened: bool
 
 
 class KnownLogin(NamedTuple):
@@ -81,8 +84,8 @@ class KnownLogin(NamedTuple):
     sessions: int
 
 
-class _Who(NamedTuple):
-    """Who the service is in the database."""
+class _Service(NamedTuple):
+    """The role of the service, and what it may do in the database."""
 
     name: str
     database: str
@@ -90,18 +93,18 @@ class _Who(NamedTuple):
     owns_database: bool
 
 
-async def create_bi_login(database: Database, login: BiLogin) -> Made:
+async def create_bi_login(database: Database, login: BiLogin) -> CreatedLogin:
     """
     Make *login*, whose name was checked, all of it or nothing.
 
     Raises:
-        BiLoginExists: the name is taken, by whatever role.
+        BiLoginExists: there is a role of that name.
         NotAllowed: the service's role lacks a right.
     """
     async with database.driver() as connection:
         lacking = await make_roles(connection)
-        who = await _who(connection)
-        script = list(_script(login, who))
+        service = await _service(connection)
+        script = list(_script(login, service))
         try:
             await _run(connection, script)
         except asyncpg.DuplicateObjectError as error:
@@ -111,24 +114,25 @@ async def create_bi_login(database: Database, login: BiLogin) -> Made:
             ) from error
         except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedObjectError) as error:
             raise NotAllowed(
-                f"The role {who.name!r} may not make logins.",
-                database=who.database,
+                f"The role {service.name!r} may not make logins.",
+                database=service.database,
                 script="".join(f"{statement};\n" for statement in [*lacking, *script]),
             ) from error
-    # It may connect as everybody may, until what is lacking is run.
-    allowed = [] if who.owns_database else script[-1:]
-    return Made(who.database, allowed + lacking)
+        changes = await find_changes(connection)
+    # Without it the login connects by the right of every role, until that is revoked.
+    allowed = [] if service.owns_database else script[-1:]
+    return CreatedLogin(service.database, allowed + lacking, is_hardened=not changes)
 
 
 async def bi_logins(database: Database) -> list[KnownLogin]:
-    """The logins of analysts who may read this database, those made by hand included."""
+    """The logins of analysts that may read this database, also those made by hand."""
     async with database.driver() as connection:
         return [KnownLogin(*row) for row in await connection.fetch(_LOGINS, None)]
 
 
 async def remove_bi_login(database: Database, name: str) -> bool:
     """
-    End the sessions of an analyst's login and drop it; False when *name* is none.
+    End the sessions of an analyst's login and drop it; False when *name* is no such login.
 
     Raises:
         BiLoginInUse: it cannot be dropped. It cannot log in any more.
@@ -145,22 +149,24 @@ async def remove_bi_login(database: Database, name: str) -> bool:
                 f"In each database concerned: DROP OWNED BY {quoted(name)}; then remove it again."
             ) from error
         except asyncpg.InsufficientPrivilegeError as error:
-            who = await _who(connection)
+            service = await _service(connection)
             raise NotAllowed(
-                f"The role {who.name!r} may not remove {name!r}.",
-                database=who.database,
+                f"The role {service.name!r} may not remove {name!r}.",
+                database=service.database,
                 script=f"DROP ROLE {quoted(name)};\n",
             ) from error
     return True
 
 
-async def _who(connection: asyncpg.Connection) -> _Who:
-    return _Who(*(await connection.fetch(_WHO))[0])
+async def _service(connection: asyncpg.Connection) -> _Service:
+    return _Service(*(await connection.fetch(_SERVICE))[0])
 
 
-def _script(login: BiLogin, who: _Who) -> Iterator[str]:
-    creator = None if who.superuser else who.name
-    return statements(login, database=who.database, creator=creator, limit_files=who.superuser)
+def _script(login: BiLogin, service: _Service) -> Iterator[str]:
+    creator = None if service.superuser else service.name
+    return statements(
+        login, database=service.database, creator=creator, limit_files=service.superuser
+    )
 
 
 async def _run(connection: asyncpg.Connection, script: list[str]) -> None:
@@ -170,7 +176,7 @@ async def _run(connection: asyncpg.Connection, script: list[str]) -> None:
 
 
 async def _drop(connection: asyncpg.Connection, name: str) -> None:
-    # First of all, so that no session begins while we end them.
+    # First, so that no session begins while others are ended.
     await connection.execute(f"ALTER ROLE {quoted(name)} NOLOGIN")
     await connection.fetchval(_END_SESSIONS, name)
     for (database,) in await connection.fetch(_MAY_CONNECT, name):

@@ -32,8 +32,20 @@ async def analyst(url: str, *, pii: bool = False, max_seconds: int = 60) -> Asyn
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A session at *url*."""
-    connection = await connect(url)
+    """A session at *url* that finds the service's tables."""
+    async with _ended(await connect(url)) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def asking(own_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A session of an analyst, with the settings of the login only."""
+    async with _ended(await asyncpg.connect(own_url)) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _ended(connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     try:
         yield connection
     finally:

@@ -9,13 +9,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db.bi.access import grant_bi_access
+from app.db.bi.access import make_roles, renew_grants
 from app.db.bi.address import address
+from app.db.bi.hardening import Change, find_changes
 from app.db.database import migrate_database
 from app.db.embedded import EmbeddedPostgres
 from tests.conftest import database_url, fresh_database
 from tests.database import connect
-from tests.db.bi.stage import analyst, connected
+from tests.db.bi.stage import analyst, asking, connected
 from tests.db.feed_stage import event, reply, store
 
 NUMBER = "+306912345678"
@@ -48,11 +49,10 @@ SELECT p.oid, p.proname AS name, format(
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'bi_v1')
 """
-#: By their texts, and not as the migration finds them.
-FUNCTIONS_OF_VIEWS = r"""
-SELECT DISTINCT p.proname
-FROM pg_proc AS p JOIN pg_views AS v ON v.definition ~ ('\m' || p.proname || '\(')
-WHERE p.pronamespace = 'public'::regnamespace
+MORE_RIGHTS = """
+SELECT p.proname::text
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 """
 VIEWS = """
 SELECT relname FROM pg_class WHERE relnamespace = 'bi_v1'::regnamespace AND relkind IN ('v', 'm')
@@ -61,7 +61,7 @@ SELECT relname FROM pg_class WHERE relnamespace = 'bi_v1'::regnamespace AND relk
 OTHER_REFUSALS = ("55000", "55P02", "0A000", "58P01")
 
 
-#: Bodies, tokens and hashes, wherever the service keeps such.
+#: In the place of bodies, tokens and hashes, in every table that has some.
 SECRET = "kept-from-analysts"
 HIDE = """
 UPDATE events SET payload = 'kept-from-analysts';
@@ -89,14 +89,14 @@ async def stored(connection: asyncpg.Connection) -> asyncpg.Connection:
 @pytest.fixture
 async def reader(url: str) -> AsyncIterator[asyncpg.Connection]:
     """An analyst who sees masked numbers."""
-    async with analyst(url) as own_url, connected(own_url) as session:
+    async with analyst(url) as own_url, asking(own_url) as session:
         yield session
 
 
 @pytest.fixture
 async def pii_reader(url: str) -> AsyncIterator[asyncpg.Connection]:
     """An analyst who sees whole numbers."""
-    async with analyst(url, pii=True) as own_url, connected(own_url) as session:
+    async with analyst(url, pii=True) as own_url, asking(own_url) as session:
         yield session
 
 
@@ -124,8 +124,7 @@ async def test_outside_of_the_views_an_analyst_reads_nothing_at_all(
     stored: asyncpg.Connection, pii_reader: asyncpg.Connection
 ) -> None:
     relations = [row[0] for row in await stored.fetch(RELATIONS)]
-    assert "public.events" in relations
-    assert "public.feed_id" in relations
+    assert {"receiver.events", "receiver.events_before", "receiver.feed_id"} <= set(relations)
     read = [it for it in relations if not await _is_refused(pii_reader, f"TABLE {it}")]
     assert read == []
 
@@ -140,8 +139,10 @@ async def test_every_privilege_outside_of_the_views_is_lacking(
 async def test_no_function_of_ours_can_be_called(
     stored: asyncpg.Connection, pii_reader: asyncpg.Connection
 ) -> None:
+    await stored.execute("SET search_path = pg_catalog")  # so that types are named in full
     functions = await stored.fetch(FUNCTIONS)
-    assert "grant_bi_access" in [function["name"] for function in functions]
+    names = {function["name"] for function in functions}
+    assert {"append_events", "bi_text_of", "bi_pending_events", "bi_is_pending"} <= names
     reached = [
         function["name"]
         for function in functions
@@ -150,19 +151,21 @@ async def test_no_function_of_ours_can_be_called(
     assert reached == []
 
 
-async def test_beyond_the_schema_no_function_can_be_called_but_those_of_the_views(
+async def test_with_a_way_to_the_schema_no_function_has_more_rights_than_its_caller(
     stored: asyncpg.Connection, pii_reader: asyncpg.Connection
 ) -> None:
-    who = await pii_reader.fetchval("SELECT current_user::text")
-    called = [
-        function["name"]
-        for function in await stored.fetch(FUNCTIONS)
-        if await stored.fetchval(
-            "SELECT has_function_privilege($1, $2::oid, 'EXECUTE')", who, function["oid"]
-        )
+    await stored.execute("GRANT USAGE ON SCHEMA receiver TO PUBLIC")  # somebody's carelessness
+    assert [row[0] for row in await stored.fetch(MORE_RIGHTS)] == ["bi_pending_events"]
+    shown = await pii_reader.fetch("SELECT t::text FROM receiver.bi_pending_events() AS t")
+    assert shown
+    assert SECRET not in str(shown)
+    assert NUMBER[1:-3] not in str(shown)
+    readable = [
+        relation
+        for (relation,) in await stored.fetch(RELATIONS)
+        if not await _is_refused(pii_reader, f"TABLE {relation}")
     ]
-    assert set(called) <= {name for (name,) in await stored.fetch(FUNCTIONS_OF_VIEWS)}
-    assert "grant_bi_access" not in called
+    assert readable == []
 
 
 async def test_every_view_can_be_read_and_has_no_bytes_in_it(
@@ -201,28 +204,29 @@ async def test_numbers_are_whole_for_those_who_may_see_them(
     assert NUMBER in rows[0][0]
 
 
-async def test_a_later_view_can_be_read_and_a_later_table_and_function_cannot(
+async def test_a_later_view_can_be_read_once_migrated_and_a_later_table_and_function_cannot(
     stored: asyncpg.Connection, reader: asyncpg.Connection
 ) -> None:
     await stored.execute("CREATE VIEW bi_v1.later AS SELECT 1 AS one")
     await stored.execute("CREATE TABLE later AS SELECT 1 AS one")
     await stored.execute("CREATE FUNCTION later_function() RETURNS int LANGUAGE sql RETURN 1")
-    await stored.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")  # somebody's carelessness
+    assert await renew_grants(stored) == []  # as `migrate` does
     assert await reader.fetchval("SELECT one FROM later") == 1
-    assert await _is_refused(reader, "SELECT * FROM public.later")
-    assert await _is_refused(reader, "SELECT public.later_function()")
+    assert await _is_refused(reader, "SELECT * FROM receiver.later")
+    assert await _is_refused(reader, "SELECT receiver.later_function()")
 
 
+#: What a session that has given up being read-only may not do in any database.
 REFUSED = (
     "CREATE TABLE bi_v1.mine (one int)",
+    "CREATE TABLE receiver.mine (one int)",
     "CREATE TABLE public.mine (one int)",
-    "CREATE TEMPORARY TABLE mine (one int)",
     "CREATE SCHEMA mine",
     "CREATE EXTENSION dblink",
     "CREATE EXTENSION postgres_fdw",
     "CREATE FUNCTION bi_v1.leak(text) RETURNS bool LANGUAGE sql RETURN true",
+    "CREATE FUNCTION receiver.leak(text) RETURNS bool LANGUAGE sql RETURN true",
     "CREATE FUNCTION public.leak(text) RETURNS bool LANGUAGE sql RETURN true",
-    "CREATE FUNCTION pg_temp.leak(text) RETURNS bool LANGUAGE sql RETURN true",
     "CREATE OPERATOR bi_v1.<<< (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)",
     "CREATE OR REPLACE VIEW bi_v1.messages AS SELECT 1 AS one",
     "DELETE FROM bi_v1.messages",
@@ -233,20 +237,13 @@ REFUSED = (
     "COPY bi_v1.messages TO '/tmp/messages.csv'",
     "COPY bi_v1.messages TO PROGRAM 'cat'",
     "COPY (SELECT 1) TO PROGRAM 'cat'",
-    "SELECT lo_create(0)",
-    "SELECT lo_creat(-1)",
-    "SELECT lo_from_bytea(0, 'x')",
     "SELECT lo_import('/etc/passwd')",
     "SELECT pg_read_file('postmaster.pid')",
     "SELECT pg_ls_dir('.')",
-    "SELECT pg_logical_emit_message(false, 'x', 'x')",
-    "SELECT pg_advisory_lock(n) FROM generate_series(1, 9) AS n",
-    "SELECT pg_advisory_xact_lock(1, 2)",
-    "SELECT pg_try_advisory_lock_shared(1)",
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
     "SELECT pg_reload_conf()",
     "SELECT pg_stat_reset()",
-    "SELECT nextval('public.feed_id')",
+    "SELECT nextval('receiver.feed_id')",
     "SELECT * FROM pg_authid",
     "SELECT * FROM pg_statistic",
     "SELECT * FROM pg_largeobject",
@@ -269,13 +266,48 @@ REFUSED = (
 )
 
 
-async def test_a_session_that_has_given_up_being_read_only_can_do_no_harm(
+#: What it may not do besides once the database is hardened.
+REFUSED_WHEN_HARDENED = (
+    "CREATE TEMPORARY TABLE mine (one int)",
+    "CREATE FUNCTION pg_temp.leak(text) RETURNS bool LANGUAGE sql RETURN true",
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)",
+    "SELECT lo_from_bytea(0, 'x')",
+    "SELECT pg_logical_emit_message(false, 'x', 'x')",
+    "SELECT pg_advisory_lock(n) FROM generate_series(1, 9) AS n",
+    "SELECT pg_advisory_xact_lock(1, 2)",
+    "SELECT pg_try_advisory_lock_shared(1)",
+)
+
+
+async def _harden(connection: asyncpg.Connection) -> list[Change]:
+    changes = await find_changes(connection)
+    for change in changes:
+        for statement in change.statements:
+            await connection.execute(statement)
+    return changes
+
+
+async def _give_up_being_read_only(session: asyncpg.Connection) -> None:
+    await session.execute("SET default_transaction_read_only = off")
+    await session.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE")
+    assert await session.fetchval("SHOW transaction_read_only") == "off"
+
+
+async def test_a_session_that_has_given_up_being_read_only_changes_nothing_of_the_database(
     reader: asyncpg.Connection,
 ) -> None:
-    await reader.execute("SET default_transaction_read_only = off")
-    await reader.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE")
-    assert await reader.fetchval("SHOW transaction_read_only") == "off"
+    await _give_up_being_read_only(reader)
     done = [it for it in REFUSED if not await _is_refused(reader, it)]
+    assert done == []
+
+
+async def test_in_a_hardened_database_it_can_do_no_harm_to_others_either(
+    connection: asyncpg.Connection, reader: asyncpg.Connection
+) -> None:
+    assert len(await _harden(connection)) == 3
+    await _give_up_being_read_only(reader)
+    done = [it for it in (*REFUSED, *REFUSED_WHEN_HARDENED) if not await _is_refused(reader, it)]
     assert done == []
 
 
@@ -289,7 +321,7 @@ async def test_of_others_an_analyst_sees_neither_queries_nor_values_in_statistic
     stored: asyncpg.Connection, reader: asyncpg.Connection
 ) -> None:
     await stored.execute("ANALYZE")
-    assert await reader.fetchval("SELECT count(*) FROM pg_stats WHERE schemaname = 'public'") == 0
+    assert await reader.fetchval("SELECT count(*) FROM pg_stats WHERE schemaname = 'receiver'") == 0
     theirs = await reader.fetch(
         "SELECT DISTINCT query FROM pg_stat_activity"
         " WHERE usename <> current_user AND query NOT IN ('', '<insufficient privilege>')"
@@ -305,12 +337,13 @@ async def test_a_service_of_another_role_than_the_one_that_migrates_goes_on(
     name = f"service_{uuid4().hex}"
     await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
     rights = (
-        "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public",
-        "USAGE ON ALL SEQUENCES IN SCHEMA public",
+        "USAGE ON SCHEMA receiver",
+        "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA receiver",
+        "USAGE, SELECT ON ALL SEQUENCES IN SCHEMA receiver",
     )
     for right in rights:
         await connection.execute(f"GRANT {right} TO {name}")
-    await grant_bi_access(connection)
+    await _harden(connection)
     own_url = address(url, user=name, password="plain", database=urlsplit(url).path[1:])
     async with connected(own_url) as service:
         await store(service, event("m1", campaign=None), event("m1"), event("m1", "SEEN"))
@@ -326,40 +359,14 @@ def other_url(server_url: str) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.usefixtures("reader")
-async def test_a_login_of_one_database_reads_no_other_of_the_cluster(
-    url: str, other_url: str
+async def test_a_login_of_one_database_reads_no_hardened_one_of_the_cluster(
+    url: str, other_url: str, connection: asyncpg.Connection
 ) -> None:
+    await _harden(connection)
     async with analyst(other_url) as own_url, connected(own_url) as session:
         assert await session.fetchval("SELECT count(*) FROM bi_v1.messages") == 0
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="database"):
             await connect(database_url(own_url, urlsplit(url).path[1:]))
-
-
-async def test_who_has_something_to_do_in_a_database_goes_on_connecting_to_it(
-    url: str, connection: asyncpg.Connection
-) -> None:
-    suffix = uuid4().hex
-    roles = {name: f"{name}_{suffix}" for name in ("owner", "backup", "stranger", "granted")}
-    try:
-        for role in roles.values():
-            await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'plain'")
-        await connection.execute(f"CREATE SCHEMA theirs AUTHORIZATION {roles['owner']}")
-        await connection.execute(f"GRANT pg_read_all_data TO {roles['backup']}")
-        await connection.execute("CREATE SEQUENCE counter")
-        await connection.execute(f"GRANT USAGE ON SEQUENCE counter TO {roles['granted']}")
-        await grant_bi_access(connection)
-        allowed = "SELECT has_database_privilege($1, current_database(), 'CONNECT')"
-        may = {name: await connection.fetchval(allowed, role) for name, role in roles.items()}
-        assert may == {"owner": True, "backup": True, "stranger": False, "granted": True}
-        own_url = address(
-            url, user=roles["granted"], password="plain", database=urlsplit(url).path[1:]
-        )
-        async with connected(own_url) as session:
-            await session.execute("SELECT pg_advisory_lock(1)")
-    finally:
-        for role in roles.values():
-            await connection.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
 async def test_a_type_of_the_sessions_own_is_not_handed_what_a_view_hides(
@@ -388,10 +395,15 @@ async def test_a_type_of_the_sessions_own_is_not_handed_what_a_view_hides(
 async def test_every_function_that_runs_anothers_text_has_a_path_of_its_own(
     stored: asyncpg.Connection,
 ) -> None:
-    # Bodies that are parsed when the function is made (prosqlbody) name what they use by then.
+    # Functions that views call run as an analyst, triggers as any role that writes. Bodies that are
+    # parsed when the function is made (prosqlbody) name what they use by then.
     unpinned = await stored.fetch("""
-        SELECT proname FROM pg_proc
-        WHERE pronamespace IN ('public'::regnamespace, 'bi_v1'::regnamespace)
+        SELECT proname FROM pg_proc AS p
+        WHERE (
+                prosecdef OR prorettype = 'trigger'::regtype
+                OR EXISTS (SELECT FROM pg_views WHERE definition ~ ('\\m' || p.proname || '\\('))
+            )
+            AND pronamespace IN ('receiver'::regnamespace, 'bi_v1'::regnamespace)
             AND prosqlbody IS NULL
             AND NOT coalesce(array_to_string(proconfig, ' '), '') ~ 'search_path=pg_catalog'
     """)
@@ -431,22 +443,24 @@ async def test_without_a_right_to_make_roles_the_schema_is_migrated_all_the_same
         plain_url = address(bare_url, user="plain", password="plain", database="plain")
         await migrate_database(plain_url)
         async with connected(plain_url) as plain:
-            lacking = await grant_bi_access(plain)
-            assert lacking == ["CREATE ROLE bi_reader NOLOGIN", "CREATE ROLE bi_reader_pii NOLOGIN"]
-            for statement in lacking:
-                await server.execute(statement)
-            lacking = await grant_bi_access(plain)
-            assert all("pg_catalog.lo_" in it or "advisory" in it for it in lacking)
-            for statement in lacking:
-                await server.execute(statement)
-            await plain.execute("SELECT pg_advisory_lock(1)")
+            lacking = await make_roles(plain)
+            assert lacking == [
+                "CREATE ROLE bi_reader NOLOGIN",
+                "CREATE ROLE bi_reader_pii NOLOGIN",
+                "GRANT USAGE ON SCHEMA bi_v1 TO bi_reader",
+                "GRANT SELECT ON ALL TABLES IN SCHEMA bi_v1 TO bi_reader",
+            ]
+            async with connected(database_url(bare_url, "plain")) as administrator:
+                for statement in lacking:
+                    await administrator.execute(statement)
+            assert await make_roles(plain) == []
         async with (
             analyst(database_url(bare_url, "plain")) as analyst_url,
             connected(analyst_url) as session,
         ):
             await session.execute("SET default_transaction_read_only = off")
             assert await session.fetchval("SELECT count(*) FROM bi_v1.messages") == 0
-            assert await _is_refused(session, "CREATE TEMPORARY TABLE mine (one int)")
+            assert await _is_refused(session, "TABLE receiver.messages")
 
 
 @pytest.mark.usefixtures("stored")
@@ -456,7 +470,7 @@ async def test_neither_an_error_nor_a_plan_shows_what_a_view_masks(
     with pytest.raises(asyncpg.DataError) as error:
         await reader.fetch("SELECT recipient::int FROM bi_v1.messages")
     assert NUMBER[1:-3] not in str(error.value)
-    told = await reader.fetch(
+    plan = await reader.fetch(
         "EXPLAIN (ANALYZE, VERBOSE) SELECT * FROM bi_v1.messages WHERE recipient::text <> ''"
     )
-    assert NUMBER[1:-3] not in str(told)
+    assert NUMBER[1:-3] not in str(plan)

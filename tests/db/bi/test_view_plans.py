@@ -196,6 +196,6 @@ async def test_rolling_up_looks_up_each_message_by_a_plan_that_was_made_when_non
     await connection.execute(f"PREPARE roll_up AS {statement}")
     for _ in range(6):
         async with connection.transaction():
-            await connection.execute(roll_up._SETTINGS)
+            await connection.execute(str(roll_up._SETTINGS))
             plan = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE roll_up")
         assert max(map(_read, _nodes(json.loads(plan)[0]["Plan"]))) < 3 * roll_up.MAX_EVENTS

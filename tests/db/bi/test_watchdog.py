@@ -118,27 +118,14 @@ async def test_also_from_another_database_nobody_holds_up_the_feed(
         assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
 
 
-@pytest.fixture
-async def locking(
-    session: asyncpg.Connection, connection: asyncpg.Connection
-) -> asyncpg.Connection:
-    """The analyst's session where everybody may take advisory locks: no superuser has migrated."""
-    functions = await connection.fetchval("""
-        SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
-        WHERE proname ~ '^pg_(try_)?advisory_(xact_)?lock'
-    """)
-    await connection.execute(f"GRANT EXECUTE ON FUNCTION {functions} TO PUBLIC")
-    return session
-
-
 async def test_an_idle_session_that_has_filled_the_table_of_locks_is_ended(
-    database: Database, locking: asyncpg.Connection, connection: asyncpg.Connection
+    database: Database, session: asyncpg.Connection, connection: asyncpg.Connection
 ) -> None:
     # Nobody can connect any more when it is full: the service's pool is connected before.
     assert await _verdicts(database, HOUR) == []
     await store(connection, event("m1"))
     with pytest.raises(asyncpg.OutOfMemoryError):
-        await locking.fetch(
+        await session.fetch(
             "SELECT count(pg_advisory_lock(n)) FROM generate_series(1, 1000000) AS n"
         )
     with pytest.raises(asyncpg.OutOfMemoryError):
@@ -157,14 +144,14 @@ async def test_an_idle_session_that_has_filled_the_table_of_locks_is_ended(
 
 @pytest.mark.parametrize("begun", ["", "BEGIN"])
 async def test_more_than_a_few_advisory_locks_end_a_session_and_an_idle_one_by_the_first(
-    database: Database, locking: asyncpg.Connection, begun: str
+    database: Database, session: asyncpg.Connection, begun: str
 ) -> None:
-    await locking.execute(begun or "SELECT 1")
+    await session.execute(begun or "SELECT 1")
     assert await _verdicts(database, HOUR) == []
-    await locking.fetch("SELECT pg_advisory_lock(1)")
+    await session.fetch("SELECT pg_advisory_lock(1)")
     assert await _verdicts(database, HOUR) == ([] if begun else [Verdict.TERMINATED])
     if begun:
-        await locking.fetch("SELECT pg_advisory_xact_lock_shared(n) FROM generate_series(2, 17) n")
+        await session.fetch("SELECT pg_advisory_xact_lock_shared(n) FROM generate_series(2, 17) n")
         assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
 
 
@@ -182,9 +169,9 @@ async def test_also_from_another_database_nobody_fills_the_table_of_locks(
 
 
 async def test_a_session_that_takes_a_lock_of_ours_is_ended_at_once(
-    database: Database, locking: asyncpg.Connection
+    database: Database, session: asyncpg.Connection
 ) -> None:
-    await locking.fetch("SELECT pg_advisory_lock(7021002)")
+    await session.fetch("SELECT pg_advisory_lock(7021002)")
     assert await CountFolding(database).fold() == 0
     assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
 
