@@ -1,19 +1,21 @@
 """As Superset, which looks around with SQLAlchemy's inspector."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
+import asyncpg
 import pytest
 from sqlalchemy import Connection, MetaData, Table, inspect, select
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from app.db.engine import make_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 SCHEMA = "bi_v1"
 
 
 @pytest.fixture
 async def session(analyst_url: str) -> AsyncIterator[AsyncConnection]:
-    engine = make_engine(analyst_url, name="tests", pool_items=1, statement_timeout_seconds=20)
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, analyst_url)
+    )
     async with engine.connect() as session:
         yield session
     await engine.dispose()

@@ -144,9 +144,9 @@ async def test_a_role_that_may_not_know_the_epoch_stores_nothing_in_a_wrong_one(
 ) -> None:
     name = f"service_{uuid4().hex}"
     await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
-    await connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}")
+    await connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA receiver TO {name}")
     await connection.execute(f"GRANT USAGE ON SEQUENCE feed_id TO {name}")
-    await connection.execute(f"GRANT USAGE ON SCHEMA public TO {name}")
+    await connection.execute(f"GRANT USAGE ON SCHEMA receiver TO {name}")
     own_url = address(url, user=name, password="plain", database=urlsplit(url).path[1:])
     session = IngestSession(own_url, statement_timeout_seconds=1.5)
     try:
