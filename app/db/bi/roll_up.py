@@ -4,20 +4,18 @@ from typing import Final
 
 from sqlalchemy import text
 
-from app.db.bi.roll_up_statement import ROLL_UP
+from app.db.bi.roll_up_statement import roll_up
 from app.db.database import Database
 
 #: An advisory lock. Any number that no other program in the same database uses.
 ROLL_UP_LOCK: Final = 7_021_007
-_LOCK: Final = text("SELECT pg_try_advisory_xact_lock(:lock)")
-#: Set for the transaction. The planner expects a third of all events beyond the position, where
-#: there are few, and would read whole tables, also those of the messages.
-_SETTINGS: Final = text("""
-SELECT set_config('enable_' || name, 'off', true)
-FROM unnest(array['seqscan', 'bitmapscan', 'sort', 'hashjoin', 'mergejoin']) AS given(name)
-""")
+#: With settings for the transaction. The planner expects a third of all events beyond the position,
+#: where there are few, and would read whole tables or sort a third of them for the first thousands.
+_LOCK: Final = """
+SELECT pg_try_advisory_xact_lock(:lock), set_config('enable_seqscan', 'off', true),
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)
+"""
 _IS_PENDING: Final = "SELECT bi_is_pending()"
-_ROLL_UP: Final = text(ROLL_UP)
 #: Keeps one transaction short, as a writing transaction holds the feed back; and within the limit
 #: on statements where each message has to be fetched from a slow disk.
 MAX_EVENTS: Final = 2_500
@@ -42,7 +40,6 @@ async def roll_up_events(database: Database) -> int:
 async def roll_up_chunk(database: Database) -> int:
     """Roll up at most `MAX_EVENTS` in one transaction. 0 also while another process does so."""
     async with database.writing() as session:
-        if not await session.scalar(_LOCK, {"lock": ROLL_UP_LOCK}):
+        if not await session.scalar(text(_LOCK), {"lock": ROLL_UP_LOCK}):
             return 0
-        await session.execute(_SETTINGS)
-        return int((await session.execute(_ROLL_UP, {"most": MAX_EVENTS})).scalar_one())
+        return int((await session.execute(text(roll_up(MAX_EVENTS)))).scalar_one())

@@ -9,7 +9,8 @@ moment, and the position up to which events are rolled up moves in the same stat
   values already. A correction that commits after the snapshot stays for the next statement, when
   its event is one that was rolled up before.
 - A message is counted as a whole: `bi_counted_messages` keeps what it was counted as, which is
-  subtracted before the message is counted again.
+  subtracted before the message is counted again. Each roll-up of messages reads only those of which
+  its own columns have changed.
 """
 
 from typing import Final
@@ -35,12 +36,29 @@ _COUNTED: Final = (
 )
 
 
-def _of(row: str) -> str:
-    """What is counted, as columns of *row*."""
-    return ", ".join(f"{row}.{column}" for column in _COUNTED)
+def _of(row: str, *columns: str, before: str = "") -> str:
+    """*columns* of *row*, all that is counted by default, with what they were called before."""
+    return ", ".join(f"{row}.{before}{column}" for column in columns or _COUNTED)
 
 
-ROLL_UP: Final = f"""
+def _moved(*columns: str) -> str:
+    """A row of *columns* as it is now (1) and one as it was counted (-1), where they differ."""
+    now, before = _of("c", *columns), _of("c", *columns, before="was_")
+    return f"""(
+        SELECT v.* FROM changed AS c
+        CROSS JOIN LATERAL (VALUES ({now}, 1), ({before}, -1)) AS v ({", ".join(columns)}, messages)
+        WHERE ({now}) IS DISTINCT FROM ({before})
+    )"""  # noqa: S608 (made of constants)
+
+
+def roll_up(most: int) -> str:
+    """
+    The statement for at most *most* events and as many corrections.
+
+    It has no parameters: PostgreSQL plans it once for each connection, which takes it longer than
+    rolling up a few hundred events.
+    """
+    return f"""
 WITH taken AS MATERIALIZED (
     SELECT * FROM bi_event_keys
     WHERE (feed_epoch, xid, id) > {_STATE}
@@ -48,7 +66,7 @@ WITH taken AS MATERIALIZED (
         AND (feed_epoch, xid)
             < ((SELECT epoch FROM feed_state), pg_snapshot_xmin(pg_current_snapshot()))
     ORDER BY feed_epoch, xid, id
-    LIMIT :most
+    LIMIT {most}
 ),
 reached AS MATERIALIZED (
     SELECT feed_epoch, xid, id FROM taken ORDER BY feed_epoch DESC, xid DESC, id DESC LIMIT 1
@@ -57,9 +75,10 @@ dropped AS (
     DELETE FROM bi_event_corrections WHERE {_POSITION} > {_STATE} AND {_POSITION} <= {_REACHED}
 ),
 applied AS (
-    DELETE FROM bi_event_corrections WHERE id IN (
-        SELECT id FROM bi_event_corrections WHERE {_POSITION} <= {_STATE} ORDER BY id LIMIT :most
-    )
+    DELETE FROM bi_event_corrections WHERE id = ANY(ARRAY(
+        SELECT id FROM bi_event_corrections WHERE {_POSITION} <= {_STATE}
+        ORDER BY feed_epoch, xid, event_id LIMIT {most}
+    ))
     RETURNING message_tracking_id, {_HOUR}, events
 ),
 hours AS (
@@ -81,7 +100,7 @@ touched AS MATERIALIZED (
 ),
 -- OFFSET 0: one lookup for each message, also where the statistics of tables that grow are stale.
 changed AS MATERIALIZED (
-    SELECT f AS now, c AS before
+    SELECT f.*, {", ".join(f"c.{it} AS was_{it}" for it in _COUNTED)}
     FROM touched AS t
     CROSS JOIN LATERAL (
         SELECT * FROM bi_message_facts WHERE message_tracking_id = t.message_tracking_id
@@ -95,20 +114,14 @@ changed AS MATERIALIZED (
 ),
 counted AS (
     INSERT INTO bi_counted_messages (message_tracking_id, {", ".join(_COUNTED)})
-    SELECT (now).message_tracking_id, {_of("(now)")}
-    FROM changed
+    SELECT message_tracking_id, {", ".join(_COUNTED)} FROM changed
     ON CONFLICT (message_tracking_id) DO UPDATE SET
         {", ".join(f"{it} = excluded.{it}" for it in _COUNTED)}
-),
-moves AS MATERIALIZED (
-    SELECT {_of("(now)")}, 1 AS messages FROM changed
-    UNION ALL
-    SELECT {_of("(before)")}, -1 FROM changed
 ),
 spends AS (
     INSERT INTO bi_spends AS s (campaign_key, price, messages)
     SELECT campaign_key, sum(price * messages), sum(messages)
-    FROM moves
+    FROM {_moved("campaign_key", "price")} AS moved
     WHERE campaign_key IS NOT NULL AND price IS NOT NULL
     GROUP BY campaign_key
     HAVING sum(messages) <> 0 OR sum(price * messages) <> 0
@@ -118,7 +131,13 @@ spends AS (
 durations AS (
     INSERT INTO bi_durations AS d (campaign_key, measure, bucket, messages)
     SELECT campaign_key, measure, bucket, sum(messages)
-    FROM moves, LATERAL (VALUES (1, deliver_bucket), (2, see_bucket)) AS v (measure, bucket)
+    FROM (
+        SELECT campaign_key, 1 AS measure, deliver_bucket AS bucket, messages
+        FROM {_moved("campaign_key", "deliver_bucket")} AS delivered
+        UNION ALL
+        SELECT campaign_key, 2, see_bucket, messages
+        FROM {_moved("campaign_key", "see_bucket")} AS seen
+    ) AS moved
     WHERE campaign_key IS NOT NULL AND bucket IS NOT NULL
     GROUP BY campaign_key, measure, bucket
     HAVING sum(messages) <> 0
@@ -132,7 +151,7 @@ reasons AS (
     SELECT
         md5(jsonb_build_array(campaign_key, failure, detailed_status, description)::text)::uuid,
         campaign_key, failure, detailed_status, description, sum(messages)
-    FROM moves
+    FROM {_moved("campaign_key", "failure", "detailed_status", "description")} AS moved
     WHERE failure IS NOT NULL
     GROUP BY campaign_key, failure, detailed_status, description
     HAVING sum(messages) <> 0
@@ -149,4 +168,4 @@ moved_on AS (
     ) AS n
 )
 SELECT greatest((SELECT count(*) FROM taken), (SELECT count(*) FROM applied))
-"""  # noqa: S608 (made of constants; every value is a parameter)
+"""  # noqa: S608 (made of constants and a number)

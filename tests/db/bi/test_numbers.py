@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db.bi.roll_up_statement import ROLL_UP
+from app.db.bi.roll_up_statement import roll_up
 from app.db.ingest import append_events, append_inbound
 from app.domain.masking import mask_number
 from tests.db.bi.story import make_campaigns, story
@@ -121,9 +121,7 @@ async def _texts(connection: asyncpg.Connection) -> dict[str, set[str]]:
     return shown
 
 
-@pytest.mark.parametrize(
-    "first", ["SELECT 1", ROLL_UP.replace(":most", "100000")], ids=["pending", "rolled up"]
-)
+@pytest.mark.parametrize("first", ["SELECT 1", roll_up(100_000)], ids=["pending", "rolled up"])
 @pytest.mark.parametrize("spelling", _SPELLINGS)
 async def test_a_number_in_any_text_is_masked_but_for_readers_of_numbers(
     connection: asyncpg.Connection, analyst: str, spelling: str, first: str

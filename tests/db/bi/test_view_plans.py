@@ -9,9 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.bi import roll_up
-from app.db.bi.roll_up import roll_up_events
-from app.db.bi.roll_up_statement import ROLL_UP
+from app.db.bi.roll_up import _LOCK, MAX_EVENTS, roll_up_events
+from app.db.bi.roll_up_statement import roll_up
 from app.db.database import Database
 from tests.conftest import fresh_database
 from tests.database import connect
@@ -186,16 +185,26 @@ async def test_pending_events_are_found_by_their_position(
 
 
 @pytest.mark.slow
+async def test_a_run_of_the_duty_without_pending_events_reads_no_row(
+    asking: asyncpg.Connection,
+) -> None:
+    (before,) = await asking.fetch(READ_SO_FAR)
+    for _ in range(10):  # whatever was planned first
+        assert await asking.fetchval("SELECT bi_is_pending()") is False
+    (after,) = await asking.fetch(READ_SO_FAR)
+    assert list(map(sub, after.values(), before.values())) == [0, 0, 0]
+
+
+@pytest.mark.slow
 async def test_rolling_up_looks_up_each_message_by_a_plan_that_was_made_when_none_was_counted(
     connection: asyncpg.Connection,
 ) -> None:
     for statement in FILL.format(messages=30_000, replies=1).split(";\n"):
         await connection.execute(statement)
     await connection.execute("VACUUM ANALYZE")
-    statement = ROLL_UP.replace(":most", str(roll_up.MAX_EVENTS))
-    await connection.execute(f"PREPARE roll_up AS {statement}")
+    await connection.execute(f"PREPARE roll_up AS {roll_up(MAX_EVENTS)}")
     for _ in range(6):
         async with connection.transaction():
-            await connection.execute(str(roll_up._SETTINGS))
+            await connection.execute(_LOCK.replace(":lock", "1"))
             plan = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE roll_up")
-        assert max(map(_read, _nodes(json.loads(plan)[0]["Plan"]))) < 3 * roll_up.MAX_EVENTS
+        assert max(map(_read, _nodes(json.loads(plan)[0]["Plan"]))) < 3 * MAX_EVENTS

@@ -349,6 +349,30 @@ async def test_only_one_process_rolls_up_at_a_time(
     assert await roll_up_events(database) > 0
 
 
+async def test_events_and_corrections_are_pending_once_they_can_be_rolled_up(
+    database: Database, connection: asyncpg.Connection, url: str
+) -> None:
+    is_pending = "SELECT bi_is_pending()"
+    first, *others = story(await make_campaigns(connection), 2)
+    assert await connection.fetchval(is_pending) is False
+    assert await roll_up_events(database) == 0
+    slow = await connect(url)
+    async with slow.transaction():
+        await append_events(slow, [first])
+        await append_events(connection, others[:1])
+        assert await connection.fetchval(is_pending) is False  # held back by the open transaction
+    assert await connection.fetchval(is_pending) is True
+    await _roll_up_all(database)
+    assert await connection.fetchval(is_pending) is False
+    await append_events(slow, [first._replace(country="AA")])
+    assert await connection.fetchval("SELECT count(*) FROM bi_event_corrections") > 0
+    assert await connection.fetchval(is_pending) is True
+    await _roll_up_all(database)
+    assert await connection.fetchval(is_pending) is False
+    await everything_agrees(connection)
+    await slow.close()
+
+
 async def test_one_run_of_the_duty_is_bounded(
     database: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
