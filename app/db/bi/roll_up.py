@@ -10,10 +10,10 @@ from app.db.database import Database
 #: An advisory lock. Any number that no other program in the same database uses.
 ROLL_UP_LOCK: Final = 7_021_007
 #: With settings for the transaction. The planner expects a third of all events beyond the position,
-#: where there are few, and would read whole tables or sort a third of them for the first thousands.
+#: where there are few: it would read whole tables, or sort that third for the first thousands.
 _LOCK: Final = """
-SELECT pg_try_advisory_xact_lock(:lock), set_config('enable_seqscan', 'off', true),
-    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)
+SELECT pg_try_advisory_xact_lock(:lock),
+    set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)
 """
 _IS_PENDING: Final = "SELECT bi_is_pending()"
 #: Keeps one transaction short, as a writing transaction holds the feed back; and within the limit

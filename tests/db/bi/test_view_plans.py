@@ -208,3 +208,20 @@ async def test_rolling_up_looks_up_each_message_by_a_plan_that_was_made_when_non
             await connection.execute(_LOCK.replace(":lock", "1"))
             plan = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE roll_up")
         assert max(map(_read, _nodes(json.loads(plan)[0]["Plan"]))) < 3 * MAX_EVENTS
+
+
+@pytest.mark.slow
+async def test_rolling_up_reads_little_by_a_plan_that_was_made_when_all_was_empty(
+    connection: asyncpg.Connection,
+) -> None:
+    await connection.execute(f"PREPARE roll_up AS {roll_up(MAX_EVENTS)}")
+    async with connection.transaction():
+        await connection.execute(_LOCK.replace(":lock", "1"))
+        await connection.execute("EXECUTE roll_up")
+    for statement in FILL.format(messages=30_000, replies=1).split(";\n"):
+        await connection.execute(statement)
+    for _ in range(3):
+        async with connection.transaction():
+            await connection.execute(_LOCK.replace(":lock", "1"))
+            plan = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE roll_up")
+        assert max(map(_read, _nodes(json.loads(plan)[0]["Plan"]))) < 3 * MAX_EVENTS
