@@ -24,8 +24,8 @@ from app.domain.callback_token import CallbackTokens
 from app.domain.erasure import ErasureKeys
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable
-from app.kit.ending import told_of_the_end
 from app.kit.parent import end_with_parent
+from app.kit.shutdown import notified_on_shutdown
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
@@ -201,7 +201,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with told_of_the_end(parts.feed.let_go):
+        with notified_on_shutdown(parts.feed.let_go):
             async with performed(*duties):
                 yield
         if intake is not None:

@@ -14,7 +14,7 @@ from app.db.feed import SESSION_SETTINGS, FeedFilter, FeedPage, page_of_feed
 from app.db.feed_places import newest_position, oldest_position, position_before, read_horizon
 from app.domain.feed import BEGINNING, Position
 from app.errors import ReceiverError
-from app.kit.pace import Pace
+from app.kit.rate_limiter import RateLimiter
 from app.observability.metrics import Metrics
 
 log = structlog.get_logger()
@@ -140,7 +140,7 @@ class Feed:
         self._queued: dict[_Read, asyncio.Task[FeedPage]] = {}
         self._shared: dict[_Read, asyncio.Task[FeedPage]] = {}
         self._rendered: WeakKeyDictionary[FeedPage, bytes] = WeakKeyDictionary()
-        self._pace = Pace(self._pages_per_second)
+        self._pace = RateLimiter(self._pages_per_second)
         self._lookout = Lookout(lambda: newest_position(database))
         self._xmin, self._xmin_since = 0, clock()
         metrics.feed_waiting.set_function(lambda: self._lookout.waiting)
@@ -240,7 +240,7 @@ class Feed:
         """Reading for who waits until then: when it is their turn, and together with others."""
 
         async def _in_turn(wanted: FeedFilter, after: Position, limit: int) -> FeedPage:
-            await self._pace.turn(within_seconds=until - self._clock())
+            await self._pace.wait(within_seconds=until - self._clock())
             return await self._read_together(wanted, after, limit)
 
         return _in_turn

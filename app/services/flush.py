@@ -13,7 +13,7 @@ from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
 from app.errors import DatabaseUnavailable
-from app.kit.recent import Recent
+from app.kit.lru_cache import LruCache
 from app.observability.metrics import Metrics
 from app.routee.translate import Record
 
@@ -51,12 +51,12 @@ class KnownCampaigns:
 
     def __init__(self) -> None:
         #: Trackings ids that have a row.
-        self.observed: Recent[str, bool] = Recent(MAX_REMEMBERED_CAMPAIGNS)
+        self.observed: LruCache[str, bool] = LruCache(MAX_REMEMBERED_CAMPAIGNS)
         #: What a named campaign is to the campaign of the token. A copy may turn out to be a
         #: campaign of ours later, so that answer is not kept.
-        self.claims: Recent[Claimed, Claim] = Recent(MAX_REMEMBERED_CAMPAIGNS)
+        self.claims: LruCache[Claimed, Claim] = LruCache(MAX_REMEMBERED_CAMPAIGNS)
         #: The copies that were warned of.
-        self.copies: Recent[Claimed, bool] = Recent(MAX_REMEMBERED_CAMPAIGNS)
+        self.copies: LruCache[Claimed, bool] = LruCache(MAX_REMEMBERED_CAMPAIGNS)
 
 
 T = TypeVar("T")

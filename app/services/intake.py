@@ -12,7 +12,7 @@ from app.db.ingest_session import IngestSession
 from app.domain.quarantine import quarantined
 from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
 from app.kit.batcher import Batcher, BatcherError, Full
-from app.kit.turns import Turns
+from app.kit.tick_queue import TickQueue
 from app.observability.metrics import Metrics
 from app.routee.translate import translate
 from app.services.flush import Arrival, Flush, KnownCampaigns, Receipt
@@ -75,9 +75,11 @@ class Intake:
         #: What is to be read, and who is told of it. What comes in one turn is read together: one
         #: after the other, with all of the code in the processor's caches, bodies take 14 µs each
         #: instead of 33.
-        self._unread: Turns[tuple[Body, Done]] = Turns(self._read, max_items=MAX_BATCH_ITEMS)
+        self._unread: TickQueue[tuple[Body, Done]] = TickQueue(
+            self._read, max_items=MAX_BATCH_ITEMS
+        )
         self._unread_bytes = 0
-        self._refused: Turns[Done] = Turns(
+        self._refused: TickQueue[Done] = TickQueue(
             _refuse, max_items=MAX_REFUSED_IN_TURN, parts=_REFUSED_PARTS
         )
         self._batcher: Batcher[Sequence[Arrival], Receipt] = Batcher(

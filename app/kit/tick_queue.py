@@ -1,4 +1,4 @@
-"""Spreading work over the turns of the event loop, so that none of them becomes long."""
+"""Spreading work over the ticks of the event loop, so that none of them becomes long."""
 
 import asyncio
 from collections import deque
@@ -9,13 +9,16 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
+class TickQueue(Generic[T]):
     """
-    Handles what is put in, in order: all of one turn of the event loop together, but no more than
-    `max_items`. The rest has its turn after whatever else the loop has to do.
+    Handles items in the order in which they were put.
 
-    With `parts`, it is one of so many parts of what waits if that is more: the longer the queue,
-    the more of it has its turn, so that nothing waits for many more turns than there are parts.
+    All items of one tick of the event loop are handled together in the next tick, at most
+    `max_items` of them. The others are handled in later ticks, behind the loop's other callbacks.
+
+    With `parts`, a tick handles that fraction of the queue if it is more than `max_items`: the
+    longer the queue, the more items a tick handles, so that no item waits for many more ticks than
+    there are parts.
     """
 
     def __init__(
@@ -27,24 +30,24 @@ class Turns(Generic[T]):
         self._items: deque[T] = deque()
 
     def __len__(self) -> int:
-        """How many items have not had their turn yet."""
+        """How many items are not handled yet."""
         return len(self._items)
 
     def put(self, item: T) -> None:
-        """Have *item* handled in a turn to come."""
+        """Have *item* handled in a later tick."""
         if not self._items:
             self._schedule()
         self._items.append(item)
 
     def _schedule(self) -> None:
-        asyncio.get_running_loop().call_soon(self._turn)
+        asyncio.get_running_loop().call_soon(self._on_tick)
 
-    def _turn(self) -> None:
+    def _on_tick(self) -> None:
         items = self._items
         size = max(self._max_items, len(items) // self._parts) if self._parts else self._max_items
-        mine = list(islice(items, size))
-        for _ in mine:
+        batch = list(islice(items, size))
+        for _ in batch:
             items.popleft()
         if items:
             self._schedule()
-        self._handle(mine)
+        self._handle(batch)

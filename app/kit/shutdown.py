@@ -1,4 +1,4 @@
-"""Hearing that the process is to end, before its server has waited for all answers."""
+"""Reacting to the signal that ends the process, before its server waits for open requests."""
 
 import asyncio
 import signal
@@ -12,13 +12,13 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def told_of_the_end(tell: Callable[[], object]) -> Iterator[None]:
+def notified_on_shutdown(notify: Callable[[], object]) -> Iterator[None]:
     """
-    Call *tell* in the running loop when a signal ends the process; then as it was before.
+    Call *notify* in the running loop when a signal ends the process, then the former handler.
 
-    A server waits for the requests that it has before it tells the application of its end: who
-    makes a request wait must hear of it earlier. Signals reach the main thread alone; in any other
-    this does nothing.
+    A server waits for its open requests before it shuts the application down. Code that makes a
+    request wait has to learn of the shutdown earlier. Python delivers signals to the main thread
+    only; in any other thread this context manager does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -27,13 +27,13 @@ def told_of_the_end(tell: Callable[[], object]) -> Iterator[None]:
     former = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def _on_signal(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(tell)
+        loop.call_soon_threadsafe(notify)
         handler = former[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
 
     for number, handler in former.items():
-        if callable(handler):  # whoever ignores a signal, or dies of it, goes on to do so
+        if callable(handler):  # an ignored signal stays ignored, a deadly one deadly
             signal.signal(number, _on_signal)
     try:
         yield

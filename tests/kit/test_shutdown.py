@@ -4,18 +4,18 @@ import signal
 
 import pytest
 
-from app.kit.ending import told_of_the_end
+from app.kit.shutdown import notified_on_shutdown
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_is_told_and_handled_as_before(number: signal.Signals) -> None:
-    told, handled = asyncio.Event(), asyncio.Event()
+async def test_a_signal_notifies_and_is_handled_as_before(number: signal.Signals) -> None:
+    notified, handled = asyncio.Event(), asyncio.Event()
     before = signal.signal(number, lambda *_: handled.set())
     try:
         former = signal.getsignal(number)
-        with told_of_the_end(told.set):
+        with notified_on_shutdown(notified.set):
             os.kill(os.getpid(), number)
-            await asyncio.wait_for(told.wait(), 2)
+            await asyncio.wait_for(notified.wait(), 2)
             assert handled.is_set()
         assert signal.getsignal(number) is former
     finally:
@@ -25,7 +25,7 @@ async def test_a_signal_is_told_and_handled_as_before(number: signal.Signals) ->
 async def test_in_another_thread_nothing_is_changed() -> None:
     def _run() -> object:
         async def _inside() -> object:
-            with told_of_the_end(lambda: None):
+            with notified_on_shutdown(lambda: None):
                 return signal.getsignal(signal.SIGINT)
 
         return asyncio.run(_inside())
