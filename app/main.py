@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from app.api.application import make_api
+from app.api.feed_json import feed_json
 from app.api.parts import Parts
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
@@ -37,7 +38,7 @@ from app.services.duties import Duty, performed
 from app.services.erased import LEARNT_EVERY_SECONDS, ErasedRecipients
 from app.services.erasure import Erasing
 from app.services.exports import Exports
-from app.services.feed import make_feed
+from app.services.feed.pages import make_feed
 from app.services.intake import Intake
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launch import Launching
@@ -164,7 +165,12 @@ def _parts(settings: Settings) -> Parts:
         database=database,
         reads=reads,
         current=CurrentMessages(reads),
-        feed=make_feed(read_url, metrics),
+        feed=make_feed(
+            read_url,
+            metrics,
+            render=feed_json,
+            busy_pages_per_second=settings.feed_pages_per_second,
+        ),
         exports=Exports(read_url),
         keyring=Keyring(database),
         launching=launching,
@@ -201,7 +207,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with notified_on_shutdown(parts.feed.let_go):
+        with notified_on_shutdown(parts.feed.release):
             async with performed(*duties):
                 yield
         if intake is not None:

@@ -23,7 +23,7 @@ from app.services.current import CurrentMessages
 from app.services.erased import ErasedRecipients
 from app.services.erasure import Erasing
 from app.services.exports import Exports
-from app.services.feed import Feed
+from app.services.feed.pages import Feed
 from app.services.keyring import Keyring
 from app.services.launch import Launching
 

@@ -71,7 +71,12 @@ class Metrics:
         )
         self.feed_waiting = Gauge(
             "receiver_feed_waiting",
-            "Readers of the feed who wait for the next item.",
+            "Clients that wait for the next item of the feed.",
+            registry=self.registry,
+        )
+        self.feed_pages_delayed = Counter(
+            "receiver_feed_pages_delayed",
+            "Pages for waiting clients that were delayed in favour of callbacks.",
             registry=self.registry,
         )
         self.feed_held_back_seconds = Gauge(

@@ -11,8 +11,8 @@ from app.db.feed_places import raise_floor
 from app.domain.feed import BEGINNING, Kind, Position
 from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
-from app.services import feed as services_feed
-from app.services.feed import MAX_READS, POOL_ITEMS, Feed, Lookout, make_feed
+from app.services.feed import pages as services_feed
+from app.services.feed.pages import POOL_ITEMS, Feed, ServedPage, make_feed
 from tests.database import connect
 from tests.db.feed_stage import EVERYTHING, event, names, reply, store
 
@@ -26,7 +26,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 async def feed(url: str, metrics: Metrics) -> AsyncIterator[Feed]:
-    feed = make_feed(url, metrics)
+    feed = make_feed(url, metrics, render=_render, busy_pages_per_second=20)
     yield feed
     await feed.close()
 
@@ -43,75 +43,22 @@ async def _eventually(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-class Sea:
-    """What a lookout looks at."""
-
-    def __init__(self) -> None:
-        self.newest = BEGINNING
-        self.looks = 0
-        self.failures: list[Exception] = []
-
-    async def __call__(self) -> Position:
-        self.looks += 1
-        if self.failures:
-            raise self.failures.pop(0)
-        return self.newest
+def _render(page: FeedPage) -> bytes:
+    return "\n".join(names(page.items)).encode()
 
 
-async def test_nobody_looks_out_while_nobody_waits() -> None:
-    sea = Sea()
-    lookout = Lookout(sea)
-    assert not await lookout.sees_beyond(BEGINNING, within_seconds=0.2)
-    await asyncio.sleep(0.3)
-    looks = sea.looks
-    assert looks >= 1
-    await asyncio.sleep(0.4)
-    assert sea.looks == looks
-    lookout.close()
+def _names(page: ServedPage) -> list[str]:
+    return page.body.decode().splitlines()
 
 
-async def test_all_who_wait_share_one_look_and_are_woken_by_it() -> None:
-    sea = Sea()
-    lookout = Lookout(sea)
-    waiting = [
-        asyncio.create_task(lookout.sees_beyond(BEGINNING, within_seconds=10)) for _ in range(100)
-    ]
-    await asyncio.sleep(0.5)
-    assert lookout.waiting == 100
-    assert sea.looks <= 5
-    sea.newest = Position(1, 5, 5)
-    assert await asyncio.gather(*waiting) == [True] * 100
-    assert lookout.waiting == 0
-    assert not await lookout.sees_beyond(sea.newest, within_seconds=0.2)
-    lookout.close()
-
-
-@pytest.mark.parametrize("failure", [DatabaseUnavailable("away"), RuntimeError("a defect")])
-async def test_a_look_that_fails_is_repeated(failure: Exception) -> None:
-    sea = Sea()
-    sea.failures, sea.newest = [failure], Position(1, 5, 5)
-    lookout = Lookout(sea)
-    assert await lookout.sees_beyond(BEGINNING, within_seconds=10)
-    lookout.close()
-
-
-async def test_a_closed_lookout_lets_everybody_go() -> None:
-    lookout = Lookout(Sea())
-    waiting = asyncio.create_task(lookout.sees_beyond(BEGINNING, within_seconds=30))
-    await asyncio.sleep(0.05)
-    lookout.close()
-    assert not await asyncio.wait_for(waiting, 1)
-    assert not await asyncio.wait_for(lookout.sees_beyond(BEGINNING, within_seconds=30), 1)
-
-
-async def test_a_reader_who_does_not_wait_is_answered_at_once(feed: Feed) -> None:
+async def test_a_client_that_does_not_wait_is_answered_at_once(feed: Feed) -> None:
     started = time.monotonic()
     page = await feed.page(EVERYTHING, after=BEGINNING, limit=10)
-    assert (page.items, page.is_last) == ([], True)
+    assert (_names(page), page.is_last) == ([], True)
     assert time.monotonic() - started < 1
 
 
-async def test_a_reader_who_waits_is_answered_when_something_comes(
+async def test_a_client_that_waits_is_answered_when_an_item_comes(
     feed: Feed, connection: asyncpg.Connection
 ) -> None:
     waiting = asyncio.create_task(feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=20))
@@ -119,10 +66,10 @@ async def test_a_reader_who_waits_is_answered_when_something_comes(
     assert not waiting.done()
     await store(connection, event("m"))
     page = await asyncio.wait_for(waiting, 2)
-    assert names(page.items) == ["m SENT"]
+    assert _names(page) == ["m SENT"]
 
 
-async def test_a_reader_waits_on_when_what_came_is_not_what_it_wants(
+async def test_a_client_waits_on_when_the_new_item_is_not_wanted(
     feed: Feed, connection: asyncpg.Connection
 ) -> None:
     wanted = FeedFilter(Kind.INBOUND, CampaignKeys("wanted", None))
@@ -132,22 +79,22 @@ async def test_a_reader_waits_on_when_what_came_is_not_what_it_wants(
     assert not waiting.done()
     awaited = reply(campaign="wanted")
     await store(connection, awaited)
-    assert names((await asyncio.wait_for(waiting, 2)).items) == [awaited.message]
+    assert _names(await asyncio.wait_for(waiting, 2)) == [awaited.message]
 
 
-async def test_a_reader_who_has_waited_in_vain_gets_ahead_all_the_same(
+async def test_a_client_that_has_waited_in_vain_gets_a_later_cursor(
     feed: Feed, connection: asyncpg.Connection
 ) -> None:
     await store(connection, event("m"))
     started = time.monotonic()
     wanted = FeedFilter(Kind.INBOUND)
     page = await feed.page(wanted, after=BEGINNING, limit=10, wait_seconds=0.6)
-    assert page.items == []
+    assert page.is_empty
     assert page.end == await feed.newest() > BEGINNING
     assert 0.5 < time.monotonic() - started < 2
 
 
-async def test_500_who_wait_at_once_all_wake_and_share_few_connections(
+async def test_500_waiting_clients_all_wake_and_share_few_connections(
     url: str, feed: Feed, metrics: Metrics, connection: asyncpg.Connection
 ) -> None:
     seen = 0
@@ -171,7 +118,7 @@ async def test_500_who_wait_at_once_all_wake_and_share_few_connections(
         after, read = BEGINNING, set[str]()
         while len(read) < 20:
             page = await feed.page(wanted, after=after, limit=5 + number % 3, wait_seconds=20)
-            read |= set(names(page.items))
+            read |= set(_names(page))
             after = page.end
         return read
 
@@ -189,7 +136,7 @@ async def test_500_who_wait_at_once_all_wake_and_share_few_connections(
     assert 1 <= seen <= POOL_ITEMS
 
 
-async def test_who_waits_gets_for_a_second_what_another_at_that_place_got(
+async def test_waiting_clients_share_the_page_of_a_cursor_for_a_second(
     feed: Feed, connection: asyncpg.Connection
 ) -> None:
     await store(connection, event("m1"))
@@ -197,28 +144,28 @@ async def test_who_waits_gets_for_a_second_what_another_at_that_place_got(
     await store(connection, event("m2"))
     again = await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
     assert again is first
-    assert feed.rendered(first, lambda _: b"made") is feed.rendered(again, lambda _: b"again")
+    assert again.body is first.body
     for limit, wait_seconds in ((9, 5), (10, 0)):
         page = await feed.page(EVERYTHING, after=BEGINNING, limit=limit, wait_seconds=wait_seconds)
-        assert names(page.items) == ["m1 SENT", "m2 SENT"]
+        assert _names(page) == ["m1 SENT", "m2 SENT"]
     await asyncio.sleep(1.1)
     late = await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
-    assert names(late.items) == ["m1 SENT", "m2 SENT"]
+    assert _names(late) == ["m1 SENT", "m2 SENT"]
 
 
-async def test_what_a_shared_page_misses_comes_with_the_next(
+async def test_an_item_that_a_shared_page_lacks_is_on_the_next_page(
     feed: Feed, connection: asyncpg.Connection
 ) -> None:
     await store(connection, event("m1"))
     await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
     await store(connection, event("m2"))
     page = await feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=5)
-    assert names(page.items) == ["m1 SENT"]
+    assert _names(page) == ["m1 SENT"]
     page = await feed.page(EVERYTHING, after=page.end, limit=10, wait_seconds=5)
-    assert names(page.items) == ["m2 SENT"]
+    assert _names(page) == ["m2 SENT"]
 
 
-async def test_a_failure_is_not_shared_with_who_comes_later(
+async def test_a_failure_is_not_shared_with_later_clients(
     feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def _fail(*_: object, **__: object) -> FeedPage:
@@ -231,10 +178,10 @@ async def test_a_failure_is_not_shared_with_who_comes_later(
                 await feed.page(EVERYTHING, after=BEGINNING, limit=1, wait_seconds=wait_seconds)
     for patience in (0, 0.1):
         page = await feed.page(EVERYTHING, after=BEGINNING, limit=1, wait_seconds=patience)
-        assert page.items == []
+        assert page.is_empty
 
 
-async def test_a_read_is_shared_with_those_alone_who_came_before_it_began(
+async def test_clients_share_a_read_that_begins_after_they_asked(
     feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, begun = asyncio.Event(), 0
@@ -245,30 +192,65 @@ async def test_a_read_is_shared_with_those_alone_who_came_before_it_began(
         await gate.wait()
         return FeedPage((), BEGINNING, is_last=True)
 
-    def _ask() -> list[asyncio.Task[FeedPage]]:
-        asking = (
-            feed.page(EVERYTHING, after=BEGINNING, limit=1),
-            feed.page(EVERYTHING, after=BEGINNING, limit=1),
-        )
-        return [asyncio.create_task(one) for one in asking]
+    def _ask(limit: int = 1) -> list[asyncio.Task[ServedPage]]:
+        return [
+            asyncio.create_task(feed.page(EVERYTHING, after=BEGINNING, limit=limit))
+            for _ in range(2)
+        ]
 
     monkeypatch.setattr(services_feed, "page_of_feed", _read)
-    asked = []
-    for reads in range(1, MAX_READS + 1):
-        asked += _ask()
-        await asyncio.sleep(0.01)
-        assert begun == reads
+    first = asyncio.create_task(feed.page(EVERYTHING, after=BEGINNING, limit=1))
+    await asyncio.sleep(0.01)
+    later = []
     for _ in range(3):
-        asked += _ask()
+        later += _ask()
         await asyncio.sleep(0.01)
-    assert begun == MAX_READS
+        assert begun == 1
+    other = _ask(limit=2)
+    await asyncio.sleep(0.01)
+    assert begun == 2
     gate.set()
-    pages = await asyncio.gather(*asked)
-    assert begun == MAX_READS + 1
-    assert len({id(page) for page in pages}) == MAX_READS + 1
+    page, pages = await first, await asyncio.gather(*later)
+    await asyncio.gather(*other)
+    assert {id(one) for one in pages} == {id(pages[0])} != {id(page)}
+    assert begun == 4
 
 
-async def test_who_waits_gives_way_to_many_callbacks(
+async def test_reads_beyond_the_connections_queue(
+    feed: Feed, connection: asyncpg.Connection
+) -> None:
+    await store(connection, event("m"))
+    reads = [feed.page(EVERYTHING, after=BEGINNING, limit=limit) for limit in range(1, 101)]
+    assert all(_names(page) == ["m SENT"] for page in await asyncio.gather(*reads))
+    opened = await connection.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'routee-receiver feed'"
+    )
+    assert opened == POOL_ITEMS
+
+
+async def test_a_client_rereads_once_per_poll_while_its_replica_is_behind(
+    feed: Feed, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(connection, event("m"))
+    reads = 0
+
+    async def _read_behind(*_: object, after: Position, **__: object) -> FeedPage:
+        nonlocal reads
+        reads += 1
+        return FeedPage((), after, is_last=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services_feed, "page_of_feed", _read_behind)
+        waiting = asyncio.create_task(
+            feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=20)
+        )
+        await asyncio.sleep(1)
+    assert 2 <= reads <= 10
+    assert _names(await asyncio.wait_for(waiting, 2)) == ["m SENT"]
+
+
+async def test_clients_that_wait_give_way_to_many_callbacks(
     feed: Feed, metrics: Metrics, connection: asyncpg.Connection
 ) -> None:
     await store(connection, event("m"))
@@ -286,27 +268,44 @@ async def test_who_waits_gives_way_to_many_callbacks(
         feed.page(EVERYTHING, after=BEGINNING, limit=limit, wait_seconds=20)
         for limit in range(1, 12)
     ]
-    assert all(page.items for page in await asyncio.gather(*waiting))
+    assert all(not page.is_empty for page in await asyncio.gather(*waiting))
     assert time.monotonic() - started >= 10 / 20
+    assert _shown(metrics, "receiver_feed_pages_delayed_total") == 10
     over.set()
     await busy
 
 
-@pytest.mark.parametrize(("callbacks", "pages"), [(0, 1000), (124, 1000), (126, 20)])
-async def test_the_pace_follows_the_callbacks(
+async def test_in_calm_times_no_page_is_delayed(
+    feed: Feed, metrics: Metrics, connection: asyncpg.Connection
+) -> None:
+    await store(connection, event("m"))
+    for limit in range(1, 12):
+        await feed.page(EVERYTHING, after=BEGINNING, limit=limit, wait_seconds=20)
+    assert _shown(metrics, "receiver_feed_pages_delayed_total") == 0
+
+
+@pytest.mark.parametrize(("callbacks", "pages"), [(0, 0), (124, 0), (126, 20)])
+async def test_the_limit_holds_while_callbacks_are_many(
     feed: Feed, metrics: Metrics, callbacks: int, pages: int
 ) -> None:
-    """Within a quarter of a second, as the traffic is measured."""
+    """Within a quarter of a second, the window of the throughput."""
     metrics.storing.add(callbacks)
     assert feed._pages_per_second() == pages
 
 
-async def test_closing_lets_those_go_who_wait(feed: Feed) -> None:
+async def test_zero_pages_per_second_are_no_limit(url: str, metrics: Metrics) -> None:
+    feed = make_feed(url, metrics, render=_render, busy_pages_per_second=0)
+    metrics.storing.add(100_000)
+    assert feed._pages_per_second() == 0
+    await feed.close()
+
+
+async def test_shutdown_releases_waiting_clients(feed: Feed) -> None:
     waiting = asyncio.create_task(feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=30))
     await asyncio.sleep(0.2)
-    feed.let_go()
+    feed.release()
     page = await asyncio.wait_for(waiting, 1)
-    assert page.items == []
+    assert page.is_empty
 
 
 async def test_a_long_writing_transaction_shows_in_the_metrics(
@@ -314,7 +313,7 @@ async def test_a_long_writing_transaction_shows_in_the_metrics(
 ) -> None:
     now = 100.0
     database = Database(url, name="feed", pool_items=1, session_settings=SESSION_SETTINGS)
-    feed = Feed(database, metrics, clock=lambda: now)
+    feed = Feed(database, metrics, render=_render, busy_pages_per_second=20, clock=lambda: now)
 
     async def _measured() -> float:
         await feed.measure()
