@@ -11,12 +11,12 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from app.api.application import make_api
+from app.api.application import make_api, with_fast_reads
+from app.api.caching import NoStore
 from app.api.feed_json import feed_json
 from app.api.parts import Parts
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
-from app.api.short_cut import ShortCut
 from app.db.bi.folding import fold_events
 from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
@@ -91,7 +91,7 @@ def build_app(settings: Settings) -> ASGIApp:
     settings.require_callback_secrets()
     parts = _parts(settings)
     if settings.surface == "api":
-        return RawPath(ShortCut(_api(settings, parts, intake=None), parts))
+        return _reads(with_fast_reads(_api(settings, parts, intake=None)))
     session = IngestSession(
         settings.database_url, statement_timeout_seconds=settings.ack_budget_seconds
     )
@@ -101,17 +101,20 @@ def build_app(settings: Settings) -> ASGIApp:
         ack_budget_seconds=settings.ack_budget_seconds,
         screen=Screen(parts.erased, retention_of(settings)),
     )
-    api: ASGIApp = _api(settings, parts, intake=intake)
-    if settings.surface != "callbacks":
-        api = ShortCut(api, parts)
+    api = _api(settings, parts, intake=intake)
     return CallbackReceiver(
-        RawPath(api),
+        _reads(api if settings.surface == "callbacks" else with_fast_reads(api)),
         intake=intake,
         tokens=parts.tokens,
         metrics=parts.metrics,
         max_body_bytes=settings.max_body_bytes,
         ack_budget_seconds=settings.ack_budget_seconds,
     )
+
+
+def _reads(api: ASGIApp) -> ASGIApp:
+    """*api* with the raw path, and with answers that caches do not store unless they may."""
+    return RawPath(NoStore(api))
 
 
 def _collect_garbage_rarely() -> None:
