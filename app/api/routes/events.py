@@ -163,9 +163,8 @@ async def list_events(
         wait_seconds=query.wait,
     )
     served = await (_unless_gone(request.receive, page) if query.wait else page)
-    return json_answer(
-        b"" if served is None else served.body
-    )  # a client that is gone reads nothing
+    # An answer to a client that has hung up is not read.
+    return json_answer(b"" if served is None else served.body)
 
 
 async def _campaign(database: Database, tracking_id: str | None) -> CampaignKeys | None:
