@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _API: Final = "/v1/"
@@ -18,9 +17,10 @@ _OPAQUE: Final = r'"[\x21\x23-\x7e\x80-\xff]*"'
 _TAG: Final = re.compile(_OPAQUE)
 _TAGS: Final = re.compile(rf"[\s,]*(?:W/)?{_OPAQUE}(?:[ \t]*,[\s,]*(?:W/)?{_OPAQUE})*[\s,]*")
 
+_CACHE_CONTROL: Final = b"cache-control"
 #: A caller may store the answer, but asks each time whether it is still valid.
-REVALIDATED: Final = "private, no-cache"
-NOT_STORED: Final = "no-store"
+_REVALIDATED: Final = b"private, no-cache"
+_NOT_STORED: Final = b"no-store"
 
 #: For the OpenAPI document.
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
@@ -54,10 +54,9 @@ def revalidated(answer: Response, request: Request) -> Response:
     if answer.status_code != HTTPStatus.OK:
         return answer
     tag = weak_tag(bytes(answer.body))
-    headers = {"ETag": tag, "Cache-Control": REVALIDATED}
     if is_named(tag, request.headers.getlist("if-none-match")):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    answer.headers.update(headers)
+        answer = Response(status_code=HTTPStatus.NOT_MODIFIED)
+    answer.raw_headers += ((b"etag", tag.encode()), (_CACHE_CONTROL, _REVALIDATED))
     return answer
 
 
@@ -97,7 +96,9 @@ class NoStore:
 
         async def _send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("Cache-Control", NOT_STORED)
+                headers = message["headers"]
+                if not any(name == _CACHE_CONTROL for name, _ in headers):
+                    message["headers"] = [*headers, (_CACHE_CONTROL, _NOT_STORED)]
             await send(message)
 
         await self._app(scope, receive, _send)
