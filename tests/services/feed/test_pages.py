@@ -39,7 +39,7 @@ def _shown(metrics: Metrics, name: str) -> float:
 
 async def _eventually(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 (what it looks at tells nobody)
+        while not holds():  # noqa: ASYNC110 (a metric has no event to await)
             await asyncio.sleep(0.01)
 
 

@@ -22,7 +22,7 @@ class Polled:
         return self.newest
 
 
-async def test_nobody_polls_out_while_nobody_waits() -> None:
+async def test_nothing_is_polled_while_no_client_waits() -> None:
     polled = Polled()
     watcher = FeedWatcher(polled)
     assert not await watcher.wait_beyond(BEGINNING, within_seconds=0.2)
