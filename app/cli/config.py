@@ -4,9 +4,8 @@ from typing import Annotated, Final
 
 import typer
 from pydantic.fields import FieldInfo
-from rich.table import Table
 
-from app.cli.running import console, loaded_settings
+from app.cli.running import loaded_settings
 from app.settings import Settings
 
 _PREFIX: Final = "RECEIVER_"
@@ -18,20 +17,20 @@ _HEAD: Final = """\
 <!-- Written by `make docs` from app/settings.py. Change that file, not this one. -->
 
 Every setting is an environment variable. `routee-receiver config` shows what a process would use,
-with secrets masked. A setting that is missing or unusable ends the program at the start with one line
-that names the variable and how to correct it; it never shows the value.
+with secrets masked. A setting that is missing or unusable ends the program at the start with one
+line that names the variable and how to correct it; it never shows the value.
 
-- **To receive callbacks** only `RECEIVER_CALLBACK_SECRETS` is needed. Without `RECEIVER_DATABASE_URL`
-  the service runs a PostgreSQL 18 of its own in `RECEIVER_DATA_DIR`.
+- **To receive callbacks** only `RECEIVER_CALLBACK_SECRETS` is needed. Without
+  `RECEIVER_DATABASE_URL` the service runs a PostgreSQL 18 of its own in `RECEIVER_DATA_DIR`.
 - **To launch campaigns** `RECEIVER_PUBLIC_URL`, `RECEIVER_SIGNING_KEYS`,
   `RECEIVER_ROUTEE_APPLICATION_ID` and `RECEIVER_ROUTEE_APPLICATION_SECRET` are needed too. Without
   them callbacks and reads work, and `POST /v1/campaigns` answers 503 and names what is missing.
-- **To erase recipients** `RECEIVER_ERASURE_KEYS` or `RECEIVER_SIGNING_KEYS` is needed, the same in all
-  processes.
+- **To erase recipients** `RECEIVER_ERASURE_KEYS` or `RECEIVER_SIGNING_KEYS` is needed, the same in
+  all processes.
 - **Secrets** have at least 32 characters from letters, digits, `_`, `~` and `-`. Make one with
   `python3 -c "import secrets; print(secrets.token_urlsafe(32))"`.
-- **Retention** is at least 30 days wherever it is limited. Payloads may not outlive their events, nor
-  events their messages.
+- **Retention** is at least 30 days wherever it is limited. Payloads may not outlive their events,
+  nor events their messages.
 
 | variable | default | meaning |
 |---|---|---|
@@ -53,11 +52,10 @@ def config(
         typer.echo(configuration_page(), nl=False)
         return
     settings = loaded_settings()
-    table = Table("variable", "value")
     for name, field in Settings.model_fields.items():
         value = _shown(getattr(settings, name))
-        table.add_row(_variable(name), _SECRET if value and _is_masked(name, field) else value)
-    console.print(table)
+        shown = _SECRET if value and _is_masked(name, field) else value
+        typer.echo(f"{_variable(name)}={shown}")
 
 
 def configuration_page() -> str:

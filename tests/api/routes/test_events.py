@@ -26,7 +26,7 @@ from tests.promises.load import callback, reply
 from tests.promises.stage import Service, eventually
 
 SECRET = "secret-of-all-callbacks-0123456789abcdef"
-README = Path(__file__).parents[3] / "README.md"
+FEED_PAGE = Path(__file__).parents[3] / "docs" / "feed.md"
 
 
 async def _new_key(url: str) -> str:
@@ -300,12 +300,12 @@ async def test_500_readers_wait_while_callbacks_come_in(
     assert opened <= 6 + 8 + 1  # the pools of feed and API, and the session of the callbacks
 
 
-async def test_the_query_in_the_readme_goes_on_from_the_same_cursor(
+async def test_the_query_of_the_feed_page_continues_from_the_same_cursor(
     caller: Caller, connection: asyncpg.Connection
 ) -> None:
     await caller.post(*(callback(f"m{at}").body for at in range(5)))
     cursor = (await caller.page(limit=2))["nextCursor"]
-    query = re.search(r"```sql\n(-- The feed.*?)```", README.read_text(), re.DOTALL)
+    query = re.search(r"```sql\n(-- The feed.*?)```", FEED_PAGE.read_text(), re.DOTALL)
     assert query is not None
     rows = await connection.fetch(query[1].replace(":'cursor'", f"'{cursor}'"))
     rest = await caller.all(cursor)

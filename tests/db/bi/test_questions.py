@@ -1,4 +1,4 @@
-"""The questions that the README answers in SQL are answered."""
+"""The questions of docs/analysts.md have answers."""
 
 import random
 
@@ -18,7 +18,7 @@ def test_the_five_questions_most_asked_are_there() -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-async def test_a_question_of_the_readme_has_an_answer(
+async def test_a_question_of_the_page_has_an_answer(
     connection: asyncpg.Connection, question: str
 ) -> None:
     ours = await make_campaigns(connection)
