@@ -187,7 +187,7 @@ async def test_a_reader_goes_on_in_a_restored_dump_and_misses_nothing(
     await store(connection, event("m3"))
     async with EmbeddedPostgres(folder / "new") as new_url:
         async with _connected(new_url) as new:
-            # What docs/analysts.md says: a dump names the roles of analysts, and does not bring them.
+            # As docs/analysts.md says: a dump names the roles of analysts and lacks them.
             await new.execute("CREATE ROLE bi_reader NOLOGIN; CREATE ROLE bi_reader_pii NOLOGIN")
         await _dump_and_restore(url, new_url, folder / "dump")
         await migrate_database(new_url)

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from app.cli import app
 from app.cli.config import configuration_page
+from app.observability.metrics import Metrics
 from app.settings import Settings
 from tests.docs.pages import PAGES, README, ROOT, anchors_of, blocks_of, name_of, prose_of
 
@@ -26,6 +27,7 @@ TO_COME: Final = {"RECEIVER_FAST_PROTOCOL"}
 _LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
 _CODE: Final = re.compile(r"`([^`\n]+)`")
 _VARIABLE: Final = re.compile(r"\bRECEIVER_[A-Z_]*[A-Z]\b")
+_METRIC: Final = re.compile(r"`(receiver_[a-z_]+)")
 _PROGRAM: Final = re.compile(r"(?:^|[\s(/])routee-receiver((?: +[^\s|;)#]+)*)")
 #: An argument in a command is made up, or left out.
 _ELLIPSIS: Final = "…"
@@ -84,6 +86,16 @@ def test_every_setting_that_is_named_exists(page: Path) -> None:
     known = {f"RECEIVER_{field.upper()}" for field in Settings.model_fields}
     # Beginnings of names, as in `RECEIVER_ROUTEE_…`, end in an underscore and are not found.
     assert set(_VARIABLE.findall(page.read_text(encoding="utf-8"))) <= known | of_grafana | TO_COME
+
+
+@each_page
+def test_every_metric_that_is_named_exists(page: Path) -> None:
+    known = {
+        name
+        for metric in Metrics().registry.collect()
+        for name in (metric.name, f"{metric.name}_total")
+    }
+    assert set(_METRIC.findall(page.read_text(encoding="utf-8"))) <= known
 
 
 def _commands_in(page: Path) -> Iterator[str]:
