@@ -31,19 +31,19 @@ from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
-from app.services.attempts import Attempts
 from app.services.bi_watch import BiWatch
+from app.services.callbacks.intake import Intake
+from app.services.callbacks.screening import Screen
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
-from app.services.erased import LEARNT_EVERY_SECONDS, ErasedRecipients
-from app.services.erasure import Erasing
-from app.services.exports import Exports
+from app.services.erasure.erased_recipients import LEARNT_EVERY_SECONDS, ErasedRecipients
+from app.services.erasure.erasures import Erasing
+from app.services.exports.exports import Exports
 from app.services.feed.pages import make_feed
-from app.services.intake import Intake
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
-from app.services.launch import Launching
+from app.services.launching.attempts import Attempts
+from app.services.launching.launches import Launching
 from app.services.retention import Retaining
-from app.services.screening import Screen
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)

@@ -20,12 +20,12 @@ from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
 from app.services.current import CurrentMessages
-from app.services.erased import ErasedRecipients
-from app.services.erasure import Erasing
-from app.services.exports import Exports
+from app.services.erasure.erased_recipients import ErasedRecipients
+from app.services.erasure.erasures import Erasing
+from app.services.exports.exports import Exports
 from app.services.feed.pages import Feed
 from app.services.keyring import Keyring
-from app.services.launch import Launching
+from app.services.launching.launches import Launching
 
 K = TypeVar("K")
 

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.domain.callback_token import CallbackTokens, Origin
 from app.kit.lru_cache import LruCache
 from app.observability.metrics import Metrics
-from app.services.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
+from app.services.callbacks.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
 
 PREFIX: Final = "/callbacks/"
 

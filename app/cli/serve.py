@@ -14,7 +14,7 @@ from uvicorn import Config
 from app.cli.listening import BACKLOG, listen
 from app.cli.running import embedded_for, end_on_sigterm, foreseen, loaded_settings, say
 from app.db.database import Database, migrate_database
-from app.db.embedded import EmbeddedPostgres
+from app.embedded import EmbeddedPostgres
 from app.errors import ReceiverError
 from app.settings import Settings
 

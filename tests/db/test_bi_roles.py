@@ -12,11 +12,11 @@ import pytest
 from app.db.bi_access import grant_bi_access
 from app.db.bi_address import address
 from app.db.database import migrate_database
-from app.db.embedded import EmbeddedPostgres
+from app.embedded import EmbeddedPostgres
 from tests.conftest import database_url, fresh_database
 from tests.database import connect
 from tests.db.bi_stage import analyst, connected
-from tests.db.feed_stage import event, reply, store
+from tests.db.feed.feed_stage import event, reply, store
 
 NUMBER = "+306912345678"
 

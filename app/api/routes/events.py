@@ -26,7 +26,7 @@ from app.api.routes.inbound_messages import InboundMessageOut
 from app.api.wire import Instant, Money, Wire
 from app.db.campaigns import find_campaign
 from app.db.database import Database
-from app.db.feed import CampaignKeys, FeedFilter
+from app.db.feed.pages import CampaignKeys, FeedFilter
 from app.domain.api_key import Scope
 from app.domain.feed import Kind, Position, PositionInvalid, decode_position
 from app.domain.history import Effect

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from app.db.database import Database
-from app.db.feed import SESSION_SETTINGS, FeedFilter, FeedPage, page_of_feed
-from app.db.feed_places import newest_position, oldest_position, position_before, read_horizon
+from app.db.feed.pages import SESSION_SETTINGS, FeedFilter, FeedPage, page_of_feed
+from app.db.feed.positions import newest_position, oldest_position, position_before, read_horizon
 from app.domain.feed import Position
 from app.kit.rate_limiter import RateLimiter
 from app.kit.single_flight import SingleFlight

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from app.db.api_keys import add_api_key
 from app.db.database import Database
-from app.db.feed_places import raise_floor
+from app.db.feed.positions import raise_floor
 from app.domain.api_key import Scope, digest, make_key
 from app.domain.feed import Position, decode_position
 from app.main import build_app

@@ -8,7 +8,7 @@ import pytest
 from app.db.ingest import append_inbound
 from tests.db.bi.questions import CAMPAIGN_NAME, questions
 from tests.db.bi.story import make_campaigns, store_in_batches, story
-from tests.db.feed_stage import reply
+from tests.db.feed.feed_stage import reply
 
 QUESTIONS = questions()
 

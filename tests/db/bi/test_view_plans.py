@@ -15,7 +15,7 @@ from app.db.bi.folding import fold_events
 from app.db.database import Database
 from tests.conftest import fresh_database
 from tests.database import connect
-from tests.db.feed_stage import event, store
+from tests.db.feed.feed_stage import event, store
 
 MESSAGES = 60_000
 REPLIES = 9_000

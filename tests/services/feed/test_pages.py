@@ -6,15 +6,15 @@ import asyncpg
 import pytest
 
 from app.db.database import Database
-from app.db.feed import SESSION_SETTINGS, CampaignKeys, FeedFilter, FeedPage
-from app.db.feed_places import raise_floor
+from app.db.feed.pages import SESSION_SETTINGS, CampaignKeys, FeedFilter, FeedPage
+from app.db.feed.positions import raise_floor
 from app.domain.feed import BEGINNING, Kind, Position
 from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
 from app.services.feed import pages as services_feed
 from app.services.feed.pages import POOL_ITEMS, Feed, ServedPage, make_feed
 from tests.database import connect
-from tests.db.feed_stage import EVERYTHING, event, names, reply, store
+from tests.db.feed.feed_stage import EVERYTHING, event, names, reply, store
 
 CLIENTS = 500
 
