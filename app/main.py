@@ -47,6 +47,8 @@ from app.services.retention import Retaining
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)
+#: What other processes left behind, or what was moved to another server, waits no longer.
+_IDLE_EVERY: Final = timedelta(seconds=15)
 _FOLD_EVENTS_EVERY: Final = timedelta(seconds=2)
 _RELAUNCH_EVERY: Final = timedelta(seconds=5)
 _FEED_EVERY: Final = timedelta(seconds=1)
@@ -195,15 +197,25 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     retaining = Retaining(settings.database_url, retention_of(settings))
     duties = [
         Duty("add partitions", _ADD_MONTHS_EVERY, retaining.add_months),
-        Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold),
-        Duty("fold events for BI", _FOLD_EVENTS_EVERY, partial(fold_events, parts.database)),
+        Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold, _IDLE_EVERY),
+        Duty(
+            "fold events for BI",
+            _FOLD_EVENTS_EVERY,
+            partial(fold_events, parts.database),
+            _IDLE_EVERY,
+        ),
         Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
-        Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch),
-        Duty("measure the feed", _FEED_EVERY, parts.feed.measure),
+        Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch, _IDLE_EVERY),
+        Duty("measure the feed", _FEED_EVERY, parts.feed.measure, _IDLE_EVERY),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
         Duty("end long queries of analysts", _BI_WATCH_EVERY, _bi_watch(settings, parts).look),
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
-        Duty("learn who was erased", _LEARN_EVERY, partial(parts.erased.refresh, parts.database)),
+        Duty(
+            "learn who was erased",
+            _LEARN_EVERY,
+            partial(parts.erased.refresh, parts.database),
+            _IDLE_EVERY,
+        ),
     ]
     if not retention_of(settings).is_unlimited:
         duties.append(Duty("remove what is too old", _RETAIN_EVERY, retaining.run_daily))
@@ -211,7 +223,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
         with notified_on_shutdown(parts.feed.release):
-            async with performed(*duties):
+            async with performed(*duties, stored=lambda: parts.metrics.storing.total):
                 yield
         if intake is not None:
             await intake.close()

@@ -16,11 +16,14 @@ class Throughput:
         self._since = clock()
         self._items = 0
         self._previous = 0.0
+        #: How many items have passed since the start.
+        self.total = 0
 
     def add(self, items: int) -> None:
         """Count *items* that have just passed."""
         self._roll_window()
         self._items += items
+        self.total += items
 
     @property
     def per_second(self) -> float:
