@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check format openapi lock bench drill clean
+.PHONY: help demo run test test-slow check format openapi docs lock bench drill clean
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ format: .venv/dev.stamp ## Format the code and apply safe fixes
 
 openapi: .venv/dev.stamp ## Write the API's document, openapi/openapi.json, anew
 	$(BIN)/routee-receiver openapi --output openapi/openapi.json
+
+docs: .venv/dev.stamp ## Write the pages that are made from the code, docs/configuration.md
+	$(BIN)/routee-receiver config --markdown > docs/configuration.md
 
 # The widest first: what runs is what was tested, at the same versions.
 lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml

@@ -11,11 +11,12 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from app.api.application import make_api
+from app.api.application import make_api, with_fast_reads
+from app.api.caching import NoStore
+from app.api.feed_json import feed_json
 from app.api.parts import Parts
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
-from app.api.short_cut import ShortCut
 from app.db.bi.roll_up import roll_up_events
 from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
@@ -24,28 +25,30 @@ from app.domain.callback_token import CallbackTokens
 from app.domain.erasure import ErasureKeys
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable
-from app.kit.ending import told_of_the_end
 from app.kit.parent import end_with_parent
+from app.kit.shutdown import notified_on_shutdown
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
-from app.services.attempts import Attempts
 from app.services.bi import AnalystWatch
+from app.services.callbacks.intake import Intake
+from app.services.callbacks.screening import Screen
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
-from app.services.erased import LEARNT_EVERY_SECONDS, ErasedRecipients
-from app.services.erasure import Erasing
-from app.services.exports import Exports
-from app.services.feed import make_feed
-from app.services.intake import Intake
+from app.services.erasure.erased_recipients import LEARNT_EVERY_SECONDS, ErasedRecipients
+from app.services.erasure.erasures import Erasing
+from app.services.exports.exports import Exports
+from app.services.feed.pages import make_feed
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
-from app.services.launch import Launching
+from app.services.launching.attempts import Attempts
+from app.services.launching.launches import Launching
 from app.services.retention import Retaining
-from app.services.screening import Screen
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)
+#: What other processes left behind, or what was moved to another server, waits no longer.
+_IDLE_EVERY: Final = timedelta(seconds=15)
 _ROLL_UP_EVERY: Final = timedelta(seconds=2)
 _RELAUNCH_EVERY: Final = timedelta(seconds=5)
 _FEED_EVERY: Final = timedelta(seconds=1)
@@ -90,7 +93,7 @@ def build_app(settings: Settings) -> ASGIApp:
     settings.require_callback_secrets()
     parts = _parts(settings)
     if settings.surface == "api":
-        return RawPath(ShortCut(_api(settings, parts, intake=None), parts))
+        return _reads(with_fast_reads(_api(settings, parts, intake=None)))
     session = IngestSession(
         settings.database_url, statement_timeout_seconds=settings.ack_budget_seconds
     )
@@ -100,17 +103,20 @@ def build_app(settings: Settings) -> ASGIApp:
         ack_budget_seconds=settings.ack_budget_seconds,
         screen=Screen(parts.erased, retention_of(settings)),
     )
-    api: ASGIApp = _api(settings, parts, intake=intake)
-    if settings.surface != "callbacks":
-        api = ShortCut(api, parts)
+    api = _api(settings, parts, intake=intake)
     return CallbackReceiver(
-        RawPath(api),
+        _reads(api if settings.surface == "callbacks" else with_fast_reads(api)),
         intake=intake,
         tokens=parts.tokens,
         metrics=parts.metrics,
         max_body_bytes=settings.max_body_bytes,
         ack_budget_seconds=settings.ack_budget_seconds,
     )
+
+
+def _reads(api: ASGIApp) -> ASGIApp:
+    """*api* with the raw path, and with answers that caches do not store unless they may."""
+    return RawPath(NoStore(api))
 
 
 def _collect_garbage_rarely() -> None:
@@ -164,7 +170,12 @@ def _parts(settings: Settings) -> Parts:
         database=database,
         reads=reads,
         current=CurrentMessages(reads),
-        feed=make_feed(read_url, metrics),
+        feed=make_feed(
+            read_url,
+            metrics,
+            render=feed_json,
+            busy_pages_per_second=settings.feed_pages_per_second,
+        ),
         exports=Exports(read_url),
         keyring=Keyring(database),
         launching=launching,
@@ -186,11 +197,16 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     retaining = Retaining(settings.database_url, retention_of(settings))
     duties = [
         Duty("add partitions", _ADD_MONTHS_EVERY, retaining.add_months),
-        Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold),
-        Duty("roll up events for BI", _ROLL_UP_EVERY, partial(roll_up_events, parts.database)),
+        Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold, _IDLE_EVERY),
+        Duty(
+            "roll up events for BI",
+            _ROLL_UP_EVERY,
+            partial(roll_up_events, parts.database),
+            _IDLE_EVERY,
+        ),
         Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
-        Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch),
-        Duty("measure the feed", _FEED_EVERY, parts.feed.measure),
+        Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch, _IDLE_EVERY),
+        Duty("measure the feed", _FEED_EVERY, parts.feed.measure, _IDLE_EVERY),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
         Duty(
             "end long queries of analysts",
@@ -198,15 +214,20 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
             _analyst_watch(settings, parts).poll,
         ),
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
-        Duty("learn who was erased", _LEARN_EVERY, partial(parts.erased.refresh, parts.database)),
+        Duty(
+            "learn who was erased",
+            _LEARN_EVERY,
+            partial(parts.erased.refresh, parts.database),
+            _IDLE_EVERY,
+        ),
     ]
     if not retention_of(settings).is_unlimited:
         duties.append(Duty("remove what is too old", _RETAIN_EVERY, retaining.run_daily))
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with told_of_the_end(parts.feed.let_go):
-            async with performed(*duties):
+        with notified_on_shutdown(parts.feed.release):
+            async with performed(*duties, stored=lambda: parts.metrics.storing.total):
                 yield
         if intake is not None:
             await intake.close()

@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="Larger callbacks are answered 413."
     )
+    feed_pages_per_second: int = Field(
+        default=20,
+        ge=0,
+        description="How many pages per second all clients that wait for the feed get together "
+        "from one process while it stores more than 500 callbacks per second. 0: no limit.",
+    )
     bi_max_seconds: int = Field(
         default=300,
         ge=1,

@@ -15,9 +15,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db.embedded import EmbeddedPostgres
 from app.db.engine import make_engine
 from app.db.schema import migrate
+from app.embedded import EmbeddedPostgres
 from tests.database import connect
 
 _TEMPLATE = "receiver_template"

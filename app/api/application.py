@@ -9,8 +9,8 @@ from pydantic.alias_generators import to_camel
 from starlette.types import StatelessLifespan
 
 from app.api import docs_page
-from app.api.caching import NoStore
 from app.api.document import document_of
+from app.api.fast_reads import FastRead, FastReads
 from app.api.problems import register_problems
 from app.api.routes import (
     campaigns,
@@ -23,17 +23,26 @@ from app.api.routes import (
     status,
 )
 
-_NOUNS: Final = (status, messages, campaigns, inbound_messages, events, exports, recipients)
+_ROUTERS: Final = (
+    status.router,
+    messages.router,
+    messages.one,
+    campaigns.router,
+    inbound_messages.router,
+    events.router,
+    exports.router,
+    recipients.router,
+)
 
 
 def make_api(
     *, operations_only: bool = False, lifespan: StatelessLifespan[FastAPI] | None = None
 ) -> FastAPI:
     """
-    All routes, or *operations_only*. Whoever serves them puts the `Parts` into its `state.parts`.
+    All routes, or *operations_only*. The caller puts the `Parts` into its `state.parts`.
 
     Its document is that of the whole service, callbacks included: which part of it a process
-    answers is a matter of the deployment.
+    answers depends on the deployment.
     """
     app = FastAPI(
         title="Routee Receiver",
@@ -45,18 +54,23 @@ def make_api(
     )
     app.openapi = api_document  # type: ignore[method-assign]
     register_problems(app)
-    app.add_middleware(NoStore)
     app.include_router(operations.router)
     app.include_router(docs_page.router)
     if not operations_only:
-        for noun in _NOUNS:
-            app.include_router(noun.router)
+        for router in _ROUTERS:
+            app.include_router(router)
     return app
+
+
+def with_fast_reads(api: FastAPI) -> FastReads:
+    """*api* behind the fast routes, which are some of its own."""
+    routes = [route for router in _ROUTERS for route in router.routes]
+    return FastReads(api, [route for route in routes if isinstance(route, FastRead)])
 
 
 @cache
 def api_document() -> dict[str, Any]:
-    """The OpenAPI document of the whole service; whoever gets it leaves it as it is."""
+    """The OpenAPI document of the whole service; callers must not change it."""
     return document_of(make_api())
 
 

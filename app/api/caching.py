@@ -1,4 +1,4 @@
-"""What may be kept of an answer, and how a caller learns cheaply that nothing has changed."""
+"""Which answers a caller may store, and how it learns cheaply that an answer has not changed."""
 
 import hashlib
 import re
@@ -8,53 +8,56 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _API: Final = "/v1/"
 _TAG_BYTES: Final = 16
-#: RFC 9110, section 8.8.3: what stands between the quotes of an entity tag.
+#: RFC 9110, section 8.8.3: an entity tag, quotes included.
 _OPAQUE: Final = r'"[\x21\x23-\x7e\x80-\xff]*"'
 _TAG: Final = re.compile(_OPAQUE)
 _TAGS: Final = re.compile(rf"[\s,]*(?:W/)?{_OPAQUE}(?:[ \t]*,[\s,]*(?:W/)?{_OPAQUE})*[\s,]*")
 
-#: A caller may keep the answer, but asks each time whether it still holds.
-REVALIDATED: Final = "private, no-cache"
-NOT_STORED: Final = "no-store"
+_CACHE_CONTROL: Final = b"cache-control"
+#: A caller may store the answer, but asks each time whether it is still valid.
+_REVALIDATED: Final = b"private, no-cache"
+_NOT_STORED: Final = b"no-store"
 
 #: For the OpenAPI document.
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
     HTTPStatus.NOT_MODIFIED.value: {
-        "description": "It is as the `ETag` in `If-None-Match` says; the body is left out."
+        "description": "Unchanged since the `ETag` in `If-None-Match`; the body is left out."
     }
 }
 
 
 class Revalidated(APIRoute):
-    """
-    A route whose answer has an `ETag`, and is 304 when `If-None-Match` has that.
-
-    The tag is made of the whole body, so it is right for whatever the body is made of, counts
-    included; asking costs the same, only the answer gets small. It is weak, as a proxy may compress
-    the body on its way, and nobody asks for a part of it.
-    """
+    """A route whose answers 200 are `revalidated`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's own handler, and the comparison after it."""
         answer_to = super().get_route_handler()
 
         async def _handle(request: Request) -> Response:
-            answer = await answer_to(request)
-            if answer.status_code != HTTPStatus.OK:
-                return answer
-            tag = weak_tag(bytes(answer.body))
-            headers = {"ETag": tag, "Cache-Control": REVALIDATED}
-            if is_named(tag, request.headers.getlist("if-none-match")):
-                return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-            answer.headers.update(headers)
-            return answer
+            return revalidated(await answer_to(request), request)
 
         return _handle
+
+
+def revalidated(answer: Response, request: Request) -> Response:
+    """
+    *answer* with an `ETag`, or 304 without a body if the request's `If-None-Match` names that tag.
+
+    The tag is a digest of the body, so it is right whatever the body is made of, counts included.
+    A call costs the same either way; only the answer is smaller. The tag is weak, since a proxy may
+    compress the body on its way, and parts of a body are not served.
+    """
+    if answer.status_code != HTTPStatus.OK:
+        return answer
+    tag = weak_tag(bytes(answer.body))
+    if is_named(tag, request.headers.getlist("if-none-match")):
+        answer = Response(status_code=HTTPStatus.NOT_MODIFIED)
+    answer.raw_headers += ((b"etag", tag.encode()), (_CACHE_CONTROL, _REVALIDATED))
+    return answer
 
 
 def weak_tag(body: bytes) -> str:
@@ -64,10 +67,10 @@ def weak_tag(body: bytes) -> str:
 
 def is_named(tag: str, if_none_match: list[str]) -> bool:
     """
-    Whether the header's lines name *tag*, or anything (RFC 9110, section 13.1.2).
+    Whether the header's lines name *tag*, or any tag by `*` (RFC 9110, section 13.1.2).
 
-    Compared weakly: only what is between the quotes counts. A header that is no list of tags names
-    nothing.
+    The comparison is weak: only the text between the quotes counts. A header that is not a list of
+    tags names no tag.
     """
     field = ", ".join(if_none_match).strip()
     if field == "*":
@@ -77,9 +80,9 @@ def is_named(tag: str, if_none_match: list[str]) -> bool:
 
 class NoStore:
     """
-    Forbids everybody to store what *app* answers to calls of the API and says nothing else about.
+    Forbids caches to store the answers of *app* to API calls, unless an answer says otherwise.
 
-    The answers have telephone numbers and what people wrote.
+    The answers contain telephone numbers and the texts of people.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -93,7 +96,9 @@ class NoStore:
 
         async def _send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("Cache-Control", NOT_STORED)
+                headers = message["headers"]
+                if not any(name == _CACHE_CONTROL for name, _ in headers):
+                    message["headers"] = [*headers, (_CACHE_CONTROL, _NOT_STORED)]
             await send(message)
 
         await self._app(scope, receive, _send)

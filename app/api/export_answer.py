@@ -9,7 +9,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from app.errors import ReceiverError
-from app.services.exports import Encoder, Exports, Format, Wanted
+from app.services.exports.exports import Encoder, Exports, Format, Wanted
 
 log = structlog.get_logger()
 

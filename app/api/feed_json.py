@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from app.api.wire import known_time, plain_or_none
-from app.db.feed import FeedPage, InboundItem, Item, StatusItem
+from app.db.feed.pages import FeedPage, InboundItem, Item, StatusItem
 from app.domain.event import Source
 from app.domain.feed import Kind, encode_position
 from app.domain.status import status_of

@@ -20,12 +20,12 @@ from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
 from app.services.current import CurrentMessages
-from app.services.erased import ErasedRecipients
-from app.services.erasure import Erasing
-from app.services.exports import Exports
-from app.services.feed import Feed
+from app.services.erasure.erased_recipients import ErasedRecipients
+from app.services.erasure.erasures import Erasing
+from app.services.exports.exports import Exports
+from app.services.feed.pages import Feed
 from app.services.keyring import Keyring
-from app.services.launch import Launching
+from app.services.launching.launches import Launching
 
 K = TypeVar("K")
 
@@ -66,45 +66,36 @@ async def parts_of(request: Request) -> Parts:
 
 PartsDep = Annotated[Parts, Depends(parts_of)]
 
-_NO_KEY: Final = "Send the header `Authorization: Bearer <api key>`."
-
 _bearer = HTTPBearer(auto_error=False, description="An API key: `routee-receiver api-key create`.")
 
 
-async def _caller(
-    parts: PartsDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> ApiKey:
-    if credentials is None:
-        raise Unauthorized(_NO_KEY)
-    return await parts.keyring.verified(credentials.credentials)
-
-
-async def verified_reader(parts: Parts, authorization: str | None) -> None:
+async def verified_caller(request: Request, scope: Scope) -> ApiKey:
     """
-    What the dependency `Reader` does, for who has the header alone.
+    The API key of the caller of *request*, which has to allow *scope*.
 
     Raises:
-        Unauthorized: it has no good API key.
+        Unauthorized: the request has no valid API key.
         Forbidden: the key has not the scope.
+        Overloaded: too many unknown keys are being tried.
     """
-    scheme, key = get_authorization_scheme_param(authorization)
+    scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
     if scheme.lower() != "bearer" or not key:
-        raise Unauthorized(_NO_KEY)
-    _require(await parts.keyring.verified(key), Scope.READ)
-
-
-def _require(caller: ApiKey, scope: Scope) -> None:
+        raise Unauthorized("Send the header `Authorization: Bearer <api key>`.")
+    parts = await parts_of(request)
+    caller = await parts.keyring.verified(key)
     if not caller.allows(scope):
         raise Forbidden(f"This call needs a key of scope `{scope}`.")
+    return caller
 
 
 def caller_with(scope: Scope) -> Callable[..., Coroutine[Any, Any, ApiKey]]:
     """A dependency that gives the caller's key if it allows *scope*."""
 
-    async def _allowed(caller: Annotated[ApiKey, Depends(_caller)]) -> ApiKey:
-        _require(caller, scope)
-        return caller
+    async def _allowed(
+        request: Request,
+        _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],  # for the document
+    ) -> ApiKey:
+        return await verified_caller(request, scope)
 
     return _allowed
 

@@ -1,4 +1,4 @@
-"""Routing by the path as it was sent, so that an id may have `%2F` in it."""
+"""Routing by the undecoded path, so that an id may contain `%2F`."""
 
 from typing import Final
 
@@ -11,8 +11,8 @@ class RawPath:
     """
     Hands *app* the undecoded path of API calls.
 
-    Servers decode paths before routing, and then `a%2Fb` cannot be told from `a/b`. The routes
-    decode their ids themselves.
+    Servers decode paths before routing, which makes `a%2Fb` and `a/b` the same. The routes decode
+    their ids themselves.
     """
 
     def __init__(self, app: ASGIApp) -> None:

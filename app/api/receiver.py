@@ -15,9 +15,9 @@ from uuid import UUID
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.callback_token import CallbackTokens, Origin
-from app.kit.recent import Recent
+from app.kit.lru_cache import LruCache
 from app.observability.metrics import Metrics
-from app.services.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
+from app.services.callbacks.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
 
 PREFIX: Final = "/callbacks/"
 
@@ -141,7 +141,7 @@ class CallbackReceiver:
         self._metrics = metrics
         #: Found by a hash that is keyed anew in each process, so that the time which that takes
         #: says nothing about how much of a token is right.
-        self._places: Recent[bytes, _Place] = Recent(_MAX_REMEMBERED_PLACES)
+        self._places: LruCache[bytes, _Place] = LruCache(_MAX_REMEMBERED_PLACES)
         self._max_body_bytes = max_body_bytes
         self._ack_budget_seconds = ack_budget_seconds
         self._counts = {

@@ -3,6 +3,7 @@
 import typer
 
 from app.cli import api_key, bi_user, campaign
+from app.cli.config import config
 from app.cli.demo import demo
 from app.cli.erase import erase
 from app.cli.export import export
@@ -24,6 +25,7 @@ app.command()(erase)
 app.command()(simulate)
 app.command()(export)
 app.command()(openapi)
+app.command()(config)
 
 
 @app.callback()
@@ -31,8 +33,8 @@ def _root() -> None:
     """
     Take Routee's Viber callbacks durably, in any order, and answer for them.
 
-    Settings are environment variables named RECEIVER_*; see the README. To see the whole product
-    work on one machine, run: routee-receiver demo
+    Settings are environment variables named RECEIVER_*; `routee-receiver config` lists them. To see
+    the whole product work on one machine, run: routee-receiver demo
     """
 
 

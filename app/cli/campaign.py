@@ -8,7 +8,7 @@ import typer
 
 from app.cli.running import current_database, loaded_settings, run, say
 from app.domain.campaign import Submission
-from app.services.settling import resolve as resolve_campaign
+from app.services.launching.settling import resolve as resolve_campaign
 from app.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Settle what only a person can settle.")

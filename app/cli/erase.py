@@ -8,7 +8,7 @@ from rich.table import Table
 
 from app.cli.running import console, current_database, database_url, loaded_settings, run, say
 from app.domain.erasure import ErasureKeys
-from app.services.erasure import Erasing, Erasure
+from app.services.erasure.erasures import Erasing, Erasure
 from app.settings import Settings
 
 

@@ -15,11 +15,11 @@ from app.cli.export_progress import Counter, shown_on
 from app.cli.running import console, database_url, loaded_settings, run, say
 from app.db.database import Database
 from app.db.exports import ExportFilter, ExportTable, Reading
-from app.services.export_columns import COLUMNS, Row
-from app.services.export_files import complete_file, complete_folder, standard_output
-from app.services.export_parquet import DayFolders
-from app.services.export_text import Cells
-from app.services.exports import Encoder, Format, Wanted, encoder_of, exported
+from app.services.exports.columns import COLUMNS, Row
+from app.services.exports.exports import Encoder, Format, Wanted, encoder_of, exported
+from app.services.exports.files import complete_file, complete_folder, standard_output
+from app.services.exports.parquet import DayFolders
+from app.services.exports.text import Cells
 from app.settings import Settings
 
 Write = Callable[[Sequence[Row]], None]

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from app.db.database import Database
-from app.db.embedded import EmbeddedPostgres
+from app.embedded import EmbeddedPostgres
 from app.errors import ReceiverError
 from app.settings import Settings, SettingsInvalid, load_settings
 

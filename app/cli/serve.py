@@ -14,7 +14,7 @@ from uvicorn import Config
 from app.cli.listening import BACKLOG, listen
 from app.cli.running import embedded_for, end_on_sigterm, foreseen, loaded_settings, say
 from app.db.database import Database, migrate_database
-from app.db.embedded import EmbeddedPostgres
+from app.embedded import EmbeddedPostgres
 from app.errors import ReceiverError
 from app.settings import Settings
 
@@ -76,12 +76,13 @@ def _kept_running(embedded: EmbeddedPostgres) -> Iterator[None]:
     leaving = threading.Event()
 
     def _keep() -> None:
-        while not leaving.wait(_REVIVE_EVERY_SECONDS):
-            try:
-                if asyncio.run(embedded.revive()):
-                    say("PostgreSQL had ended, and was started again.")
-            except ReceiverError as error:
-                say(f"PostgreSQL has ended: {error}")
+        with asyncio.Runner() as runner:  # one: a loop of its own for each look costs a millisecond
+            while not leaving.wait(_REVIVE_EVERY_SECONDS):
+                try:
+                    if runner.run(embedded.revive()):
+                        say("PostgreSQL had ended, and was started again.")
+                except ReceiverError as error:
+                    say(f"PostgreSQL has ended: {error}")
 
     # A daemon: the program must be able to end while this waits for a server that hangs.
     keeper = threading.Thread(target=_keep, name="embedded PostgreSQL", daemon=True)

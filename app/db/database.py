@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.db.bi.access import renew_grants
 from app.db.engine import make_engine
 from app.db.failures import translated
-from app.db.feed_epoch import keep_epoch
+from app.db.feed.epoch import keep_epoch
 from app.db.schema import migrate, require_current
 from app.errors import DatabaseUnavailable
 

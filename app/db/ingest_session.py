@@ -8,14 +8,15 @@ from uuid import UUID
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from app.db import binding, ingest
-from app.db.binding import Claim
+from app.db import ingest
 from app.db.engine import SEARCH_PATH
 from app.db.erasure.recipients import Erased, read_erased
 from app.db.erasure.replies import stored_identities
 from app.db.failures import Contended, ValuesRefused, translated
-from app.db.feed_epoch import keep_epoch
+from app.db.feed.epoch import keep_epoch
 from app.db.ingest import Appended
+from app.db.launching import binding
+from app.db.launching.binding import Claim
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined

@@ -9,14 +9,14 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: What is called with the outcome of one item, or with the error that it met instead.
+#: A callback that gets the outcome of one item, or the error that happened instead.
 Done = Callable[[R | BaseException], object]
 
 _UNBOUNDED: Final = sys.maxsize
 
-#: How much of the budget may be spent on waiting, and how much on one flush.
+#: The share of the budget that may be spent on waiting, and the share for one flush.
 _HALF: Final = 0.5
-#: What the newest flush weighs in the time that one is expected to take.
+#: The weight of the newest flush in the time that a flush is expected to take.
 _NEWEST: Final = 0.2
 
 
@@ -25,7 +25,7 @@ class BatcherError(Exception):
 
 
 class Full(BatcherError):
-    """As much is waiting as is allowed or can be flushed in time, or the batcher is closing."""
+    """No more items may wait or can be flushed in time, or the batcher is closing."""
 
 
 class TooLate(BatcherError):
@@ -34,10 +34,10 @@ class TooLate(BatcherError):
 
 class _Shared(asyncio.Future[Sequence[R]]):
     """
-    One future that everybody in a batch awaits, instead of one future each.
+    One future that all submitters of a batch await, instead of one future each.
 
-    A task that is cancelled would cancel what it awaits, and so fail its neighbours. This future
-    declines, so the cancellation reaches that task once the batch has ended.
+    A cancelled task cancels the future that it awaits, which would fail its neighbours. This future
+    ignores cancellation, so the task is cancelled once the batch has ended.
     """
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 (the signature is asyncio's)
@@ -47,38 +47,38 @@ class _Shared(asyncio.Future[Sequence[R]]):
 class _Batch(Generic[T, R]):
     """Items that are flushed together."""
 
-    __slots__ = ("deadline", "items", "loop", "outcome", "outcomes", "told", "weight")
+    __slots__ = ("callbacks", "deadline", "items", "loop", "outcome", "outcomes", "weight")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         self.items: list[T] = []
         self.weight = 0
-        #: What the flush gave or raised, once it has ended.
+        #: What the flush returned or raised, once it has ended.
         self.outcome: Sequence[R] | BaseException | None = None
-        #: The same for those who wait for it, once they are told.
+        #: The same, for the tasks that await it; set by `report`.
         self.outcomes: _Shared[R] = _Shared(loop=loop)
-        #: Who is called, with the place of its item.
-        self.told: list[tuple[int, Done[R]]] = []
+        #: Each with the index of its item.
+        self.callbacks: list[tuple[int, Done[R]]] = []
         self.deadline = deadline
         self.loop = loop
 
-    def tell(self) -> None:
-        """Tell everybody what `outcome` says."""
+    def report(self) -> None:
+        """Give `outcome` to all tasks and callbacks that wait for it."""
         outcome = self.outcome
         if isinstance(outcome, BaseException):
             self.outcomes.set_exception(outcome)
-            self.outcomes.exception()  # nobody may be waiting any more: that is no mistake
+            self.outcomes.exception()  # marked as handled: possibly no task awaits it any more
             self._call(lambda _: outcome)
         elif outcome is not None:
             self.outcomes.set_result(outcome)
             self._call(outcome.__getitem__)
 
     def _call(self, outcome_at: Callable[[int], R | BaseException]) -> None:
-        for place, done in self.told:
+        for index, done in self.callbacks:
             try:
-                done(outcome_at(place))
-            except Exception as error:  # noqa: BLE001 (it must not cost the others their answer)
+                done(outcome_at(index))
+            except Exception as error:  # noqa: BLE001 (the other callbacks must be called all the same)
                 self.loop.call_exception_handler(
-                    {"message": "an item's outcome could not be told", "exception": error}
+                    {"message": "the callback of an item failed", "exception": error}
                 )
 
 
@@ -88,11 +88,11 @@ class Batcher(Generic[T, R]):
 
     There is no linger timer: an item that finds the batcher idle is flushed at once, and under
     load the batches grow by themselves. Every batch ends within `budget_seconds` of its first
-    item, whatever the flush does: a flush that is still busy then is cancelled and left behind.
+    item, whatever the flush does: a flush that is still running then is cancelled and abandoned.
 
-    To have begun what cannot be ended in time would cost those behind it their time as well. So no
-    more batches wait than are expected to be flushed in half of the budget, and one that has less
-    time left than a flush is expected to take is not begun.
+    A flush that cannot end in time would delay all batches behind it as well. So no more batches
+    wait than are expected to be flushed in half of the budget, and a batch that has less time left
+    than a flush is expected to take is not flushed at all.
     """
 
     def __init__(  # noqa: PLR0913 (each bound by its name)
@@ -107,13 +107,13 @@ class Batcher(Generic[T, R]):
     ) -> None:
         """
         Args:
-            flush: makes all items durable and gives one outcome for each, in order. What it
-                raises, everybody in the batch gets.
-            max_batch_items: how many items one flush gets at most.
-            max_pending_items: how many may be waiting or being flushed before `Full`.
-            budget_seconds: after which time `TooLate` is raised.
-            max_batch_weight: a batch that weighs as much takes no more items.
-            max_pending_weight: how much may be waiting or being flushed before `Full`.
+            flush: makes all items durable and gives one outcome for each, in order. An exception
+                that it raises is the outcome of all items of the batch.
+            max_batch_items: the maximum number of items of one flush.
+            max_pending_items: the maximum number of items that wait or are being flushed.
+            budget_seconds: the time after which `TooLate` is raised.
+            max_batch_weight: a batch of this weight takes no more items.
+            max_pending_weight: the maximum weight of all items that wait or are being flushed.
         """
         self._flush = flush
         self._max_batch_items = max_batch_items
@@ -124,7 +124,7 @@ class Batcher(Generic[T, R]):
         self._waiting: deque[_Batch[T, R]] = deque()
         self._pending_items = 0
         self._pending_weight = 0
-        #: As the last ones took it; at most half of the budget.
+        #: A moving average of the last flushes; at most half of the budget.
         self._flush_seconds = 0.0
         self._closing = False
         self._runner: asyncio.Task[None] | None = None
@@ -132,11 +132,11 @@ class Batcher(Generic[T, R]):
 
     @property
     def pending_items(self) -> int:
-        """How many items are waiting or being flushed."""
+        """How many items wait or are being flushed."""
         return self._pending_items
 
     def has_room(self, *, items: int = 1, weight: int = 0) -> bool:
-        """Whether so many more items, of so much weight together, would be taken at the moment."""
+        """Whether *items* more, of *weight* together, would be accepted at the moment."""
         return (
             not self._closing
             and self._pending_items + items <= self._max_pending_items
@@ -146,26 +146,26 @@ class Batcher(Generic[T, R]):
 
     def put(self, item: T, done: Done[R], *, weight: int = 0) -> None:
         """
-        Take *item*, and call *done* with its outcome, or with the error that `submit` would raise.
+        Accept *item*, and call *done* with its outcome or with the error that `submit` would raise.
 
-        This costs a request neither a task nor a future of its own.
+        Unlike `submit`, this needs neither a task nor a future for each item.
 
         Raises:
             Full: as `submit`.
         """
         batch = self._batch_with_room(weight)
-        batch.told.append((len(batch.items), done))
+        batch.callbacks.append((len(batch.items), done))
         batch.items.append(item)
 
     async def submit(self, item: T, *, weight: int = 0) -> R:
         """
         Return the outcome of *item* once the flush that contains it has finished.
 
-        Cancelling the caller does not take the item back.
+        Cancelling the caller does not withdraw the item.
 
         Raises:
-            Full: as much as is allowed is waiting already, or the batcher is closing.
-            TooLate: the flush did not finish within the budget. It may still come to its end.
+            Full: no more items may wait, or the batcher is closing.
+            TooLate: the flush did not finish within the budget. It may still succeed.
         """
         batch = self._batch_with_room(weight)
         index = len(batch.items)
@@ -173,7 +173,7 @@ class Batcher(Generic[T, R]):
         return (await batch.outcomes)[index]
 
     async def close(self) -> None:
-        """Take no more items, and return once all that were taken have ended."""
+        """Accept no more items, and return once all accepted items have ended."""
         self._closing = True
         while self._runner is not None:
             await asyncio.wait({self._runner})
@@ -192,7 +192,7 @@ class Batcher(Generic[T, R]):
         return batch
 
     def _is_in_time(self, items: int) -> bool:
-        """Whether all batches that would wait then are expected to be begun early enough."""
+        """Whether, with *items* more, all waiting batches are expected to begin early enough."""
         beyond = items - (self._room_in(self._waiting[-1]) if self._waiting else 0)
         if beyond <= 0:
             return True
@@ -200,7 +200,7 @@ class Batcher(Generic[T, R]):
         return batches * self._flush_seconds <= _HALF * self._budget_seconds
 
     def _room_in(self, batch: _Batch[T, R]) -> int:
-        """How many more items it takes."""
+        """How many more items *batch* takes."""
         if batch.weight >= self._max_batch_weight:
             return 0
         return self._max_batch_items - len(batch.items)
@@ -215,10 +215,10 @@ class Batcher(Generic[T, R]):
 
     async def _run(self) -> None:
         """
-        Flush one batch after another, until none waits or this task is left behind with a flush.
+        Flush one batch after another, until none waits or this task is abandoned with its flush.
 
-        A flush is awaited here, and not in a task of its own, as every step from task to task takes
-        another turn of the event loop, in which the database has nothing to do.
+        A flush is awaited here and not in a task of its own: each step from task to task takes
+        another tick of the event loop, during which the database would be idle.
         """
         try:
             while self._is_running() and self._waiting:
@@ -230,24 +230,24 @@ class Batcher(Generic[T, R]):
         finally:
             if self._is_running():
                 self._runner = None
-                # Only when this task was cancelled, as at the end of a loop, is anything left.
+                # Batches are left only when this task was cancelled, as at the end of a loop.
                 while self._waiting:
                     self._end(self._waiting.popleft())
 
     def _is_running(self) -> bool:
-        """Whether the task that asks has not been left behind."""
+        """Whether the current task has not been abandoned."""
         return self._runner is asyncio.current_task()
 
     async def _flushed(self, batch: _Batch[T, R]) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        timer = loop.call_at(batch.deadline, self._leave_behind, batch, began)
+        timer = loop.call_at(batch.deadline, self._abandon, batch, began)
         try:
             batch.outcome = await self._flush(batch.items)
-        except Exception as error:  # noqa: BLE001 (everybody in the batch gets it)
+        except Exception as error:  # noqa: BLE001 (it is the outcome of the batch)
             batch.outcome = error
         except BaseException as error:
-            # A flush that has cancelled itself is too late for its batch, and for nobody else.
+            # A flush that has cancelled itself fails its own batch only.
             if not isinstance(error, asyncio.CancelledError) or _is_cancelled():
                 if self._is_running():
                     self._end(batch)
@@ -255,44 +255,43 @@ class Batcher(Generic[T, R]):
         finally:
             timer.cancel()
         if self._is_running():
-            self._note(loop.time() - began)
-            # Behind the beginning of the next flush: while that is under way there is time to tell
-            # everybody, and the flush is what the next ones wait for.
+            self._learn(loop.time() - began)
+            # Callers are answered after the next flush has begun: the database works meanwhile.
             loop.call_soon(self._end, batch)
 
-    def _note(self, seconds: float) -> None:
-        """Learn from a flush how long the next one will take."""
+    def _learn(self, seconds: float) -> None:
+        """Update the time that a flush is expected to take."""
         took = min(seconds, _HALF * self._budget_seconds)
         self._flush_seconds += (took - self._flush_seconds) * _NEWEST
 
     def _end(self, batch: _Batch[T, R]) -> None:
-        """Whoever still waits for *batch* must not wait for ever."""
+        """Report the outcome of *batch*; without one, it is `TooLate`."""
         if batch.outcome is None:
             batch.outcome = TooLate()
-        batch.tell()
+        batch.report()
         self._pending_items -= len(batch.items)
         self._pending_weight -= batch.weight
 
-    def _leave_behind(self, batch: _Batch[T, R], began: float) -> None:
-        """End *batch*, which is still being flushed, and have another task go on with the next."""
+    def _abandon(self, batch: _Batch[T, R], began: float) -> None:
+        """End *batch*, whose flush still runs; another task goes on with the next batch."""
         abandoned = self._runner
-        assert abandoned is not None  # noqa: S101 (it has set the timer that calls this)
+        assert abandoned is not None  # noqa: S101 (that task has set the timer that calls this)
         abandoned.cancel()
         self._abandoned.add(abandoned)
         abandoned.add_done_callback(self._end_abandoned)
         loop = asyncio.get_running_loop()
         self._runner = loop.create_task(self._run()) if self._waiting else None
-        self._note(loop.time() - began)
+        self._learn(loop.time() - began)
         batch.outcome = None
         self._end(batch)
 
     def _end_abandoned(self, abandoned: asyncio.Task[None]) -> None:
         self._abandoned.discard(abandoned)
         if not abandoned.cancelled():
-            abandoned.exception()  # everybody has got `TooLate`: nobody is left to be told
+            abandoned.exception()  # marked as handled: the outcome was `TooLate` already
 
 
 def _is_cancelled() -> bool:
-    """Whether it is the task that is to end, and not what it awaits that has ended so."""
+    """Whether the current task itself is being cancelled, not just an awaited one."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""Opaque places in a list: URL-safe, versioned, and checked when they come back."""
+"""Opaque cursors of lists: URL-safe, versioned, and verified when they come back."""
 
 import base64
 import binascii
@@ -11,14 +11,14 @@ _CHECK_BYTES: Final = 6
 
 
 class CursorInvalid(ValueError):
-    """The text is not a cursor that was made for this list."""
+    """The text is not a cursor of this list."""
 
 
 def encode_cursor(position: list[str | int], *, scope: str) -> str:
     """
     *position*, the sort key of the last item, as a cursor for the list *scope* only.
 
-    *scope* names the list with its filters: going on in another list would skip items unseen.
+    *scope* names the list with its filters: a cursor used in another list would skip items.
     """
     content = json.dumps([_VERSION, *position], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_check(content, scope) + content).decode().rstrip("=")
@@ -29,7 +29,7 @@ def decode_cursor(cursor: str, *, scope: str) -> list[str | int]:
     The position in *cursor*.
 
     Raises:
-        CursorInvalid: it was changed, or made by another version or for another list.
+        CursorInvalid: the cursor was altered, or made by another version or for another list.
     """
     try:
         decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

@@ -1,4 +1,4 @@
-"""Ending with the process that started this one."""
+"""Ending a worker process together with the process that started it."""
 
 import multiprocessing
 import os
@@ -8,10 +8,10 @@ import threading
 
 def end_with_parent() -> None:
     """
-    In a process started by `multiprocessing`: end it, by SIGTERM, when its parent is gone.
+    End this process with SIGTERM when its parent has ended, if `multiprocessing` started it.
 
-    A worker that outlived its supervisor would hold the port against the next one. Does nothing in
-    a process that was started otherwise.
+    A worker that outlived its supervisor would keep the port from the next supervisor. In a process
+    that was started otherwise, this function does nothing.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -21,4 +21,4 @@ def end_with_parent() -> None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=_follow, name="watch of the parent", daemon=True).start()
+    threading.Thread(target=_follow, name="parent watcher", daemon=True).start()

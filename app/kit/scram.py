@@ -1,4 +1,4 @@
-"""Password verifiers, so that the password itself is neither sent nor written to a server's log."""
+"""Password verifiers, so that no password is sent to a server or written to its log."""
 
 import hashlib
 import hmac
@@ -12,9 +12,9 @@ _SALT_BYTES: Final = 16
 
 def make_verifier(password: str) -> str:
     """
-    What PostgreSQL stores of an ASCII *password* (SCRAM-SHA-256, RFC 5803), with a salt of its own.
+    PostgreSQL's verifier of an ASCII *password* (SCRAM-SHA-256, RFC 5803), with a new salt.
 
-    A server takes it in the place of the password.
+    PostgreSQL accepts a verifier wherever it accepts a password to store.
     """
     salt = os.urandom(_SALT_BYTES)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, _ITERATIONS)

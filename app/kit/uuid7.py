@@ -1,4 +1,4 @@
-"""UUIDs that sort by their time of making (RFC 9562, section 5.7)."""
+"""UUIDs that sort by their time of creation (RFC 9562, section 5.7)."""
 
 import secrets
 import time

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from app.kit.traffic import Traffic
+from app.kit.throughput import Throughput
 
 _BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _FLUSH_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5)
@@ -15,8 +15,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        #: What is being stored at the moment, for those who must not get in its way.
-        self.storing = Traffic()
+        #: Of callbacks that are stored now; reads give way to them.
+        self.storing = Throughput()
         self.callbacks = Counter(
             "receiver_callbacks",
             "Requests to the callback URLs, by the answer's HTTP status.",
@@ -71,7 +71,12 @@ class Metrics:
         )
         self.feed_waiting = Gauge(
             "receiver_feed_waiting",
-            "Readers of the feed who wait for the next item.",
+            "Clients that wait for the next item of the feed.",
+            registry=self.registry,
+        )
+        self.feed_pages_delayed = Counter(
+            "receiver_feed_pages_delayed",
+            "Pages for waiting clients that were delayed in favour of callbacks.",
             registry=self.registry,
         )
         self.feed_held_back_seconds = Gauge(

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from app.db.api_keys import add_api_key
 from app.db.database import Database, migrate_database
-from app.db.embedded import EmbeddedPostgres
 from app.domain.api_key import Scope, digest, make_key
+from app.embedded import EmbeddedPostgres
 from app.main import build_app
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.routee import SimulatedRoutee

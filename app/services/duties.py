@@ -14,17 +14,23 @@ log = structlog.get_logger()
 
 
 class Duty(NamedTuple):
-    """Something to do every so often; it sees to it itself that processes do nothing twice."""
+    """Periodic work. It makes sure itself that several processes do not do it twice."""
 
     name: str
     every: timedelta
     do: Callable[[], Awaitable[object]]
+    #: The period while this process stores nothing; None: the same.
+    idle_every: timedelta | None = None
 
 
 @asynccontextmanager
-async def performed(*duties: Duty) -> AsyncIterator[None]:
-    """Perform *duties* while the block runs."""
-    tasks = [asyncio.create_task(_perform(duty), name=duty.name) for duty in duties]
+async def performed(*duties: Duty, stored: Callable[[], int] = lambda: 0) -> AsyncIterator[None]:
+    """
+    Perform *duties* while the block runs.
+
+    *stored* gives how many records this process has stored so far.
+    """
+    tasks = [asyncio.create_task(_perform(duty, stored), name=duty.name) for duty in duties]
     try:
         yield
     finally:
@@ -33,9 +39,11 @@ async def performed(*duties: Duty) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _perform(duty: Duty) -> None:
+async def _perform(duty: Duty, stored: Callable[[], int]) -> None:
+    seen = stored()
     while True:
-        await asyncio.sleep(duty.every.total_seconds())
+        await _until_due(duty, stored, seen)
+        seen = stored()  # before the duty: what is stored meanwhile it may not see
         try:
             await duty.do()
         except asyncio.CancelledError:
@@ -46,6 +54,17 @@ async def _perform(duty: Duty) -> None:
             log.warning("duty postponed", duty=duty.name, error=str(error))
         except Exception:  # a duty that fails once must not be given up for good
             log.exception("duty failed", duty=duty.name)
+
+
+async def _until_due(duty: Duty, stored: Callable[[], int], seen: int) -> None:
+    """Wait for the period, then until more than *seen* is stored or `idle_every` is over."""
+    every = duty.every.total_seconds()
+    longest = (duty.idle_every or duty.every).total_seconds()
+    waited = every
+    await asyncio.sleep(every)
+    while waited < longest and stored() == seen:
+        await asyncio.sleep(every)
+        waited += every
 
 
 def _is_asked_to_end() -> bool:

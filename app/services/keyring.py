@@ -10,7 +10,7 @@ from app.db.api_keys import find_api_key, record_uses
 from app.db.database import Database
 from app.domain.api_key import ApiKey, digest
 from app.errors import Overloaded, Unauthorized
-from app.kit.recent import Recent
+from app.kit.lru_cache import LruCache
 
 #: For so long a key is believed without looking again: a revoked one lives no longer.
 REMEMBERED_SECONDS: Final = 5.0
@@ -34,7 +34,7 @@ class Keyring:
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
-        self._known: Recent[bytes, _Known] = Recent(_MAX_REMEMBERED_KEYS)
+        self._known: LruCache[bytes, _Known] = LruCache(_MAX_REMEMBERED_KEYS)
         self._under_way: dict[bytes, asyncio.Task[_Known]] = {}
         self._used_at: dict[bytes, datetime] = {}
         self._second = 0

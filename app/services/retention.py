@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from app.db.database import Database
-from app.db.feed_places import last_received_before
+from app.db.feed.positions import last_received_before
 from app.db.retention import (
     EVENTS,
     RAW,

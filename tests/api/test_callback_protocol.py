@@ -18,7 +18,7 @@ from app.api.receiver import CallbackReceiver
 from app.domain.callback_token import CallbackTokens
 from app.kit.batcher import Full
 from app.observability.metrics import Metrics
-from app.services.intake import Body, Intake, Receipt
+from app.services.callbacks.intake import Body, Intake, Receipt
 
 SECRET = "s" * 40
 STATUS = f"/callbacks/{SECRET}/status"

@@ -13,7 +13,7 @@ from app.api.message_json import found_json, message_json, message_status_json
 from app.api.routes.events import FeedOut
 from app.api.routes.messages import Found, message_out
 from app.api.routes.status import MessageStatus
-from app.db.feed import FeedEvent, FeedPage, InboundItem, StatusItem
+from app.db.feed.pages import FeedEvent, FeedPage, InboundItem, StatusItem
 from app.db.inbound_messages import Reply
 from app.db.messages import CurrentMessage
 from app.db.tables import InboundMessageRow

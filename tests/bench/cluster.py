@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg
 
 from app.db.database import migrate_database
-from app.db.embedded.pid_file import find_pid_file
+from app.embedded.pid_file import find_pid_file
 from tests.bench.cost import cpu_seconds, cpu_seconds_of
 from tests.promises.stage import Postgres, children_of, eventually
 

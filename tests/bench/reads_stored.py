@@ -13,7 +13,7 @@ from app.db.ingest import append_events
 from app.domain.event import DeliveryEvent
 from app.domain.feed import Position, encode_position
 from tests.bench.reads_wrk import Request
-from tests.db.feed_stage import START, event
+from tests.db.feed.feed_stage import START, event
 
 MESSAGES: Final = 20_000
 _BATCH_ITEMS: Final = 500

@@ -37,7 +37,7 @@ async def fold_all(side: Side, say: Say) -> float:
 
 
 async def measure(setting: Setting, side: Side, *, fold_seconds: float) -> Findings:
-    """Ask each question of the README in each round, and count the messages beside it."""
+    """Ask each question of docs/analysts.md in each round, and count the messages beside it."""
     asked = {
         text: sql.replace(CAMPAIGN_NAME, side.plan.campaign(7).name)
         for text, sql in questions().items()

@@ -15,7 +15,7 @@ from app.db.campaigns import (
     find_campaign,
     page_of_campaigns,
 )
-from app.db.feed import FeedFilter, page_of_feed
+from app.db.feed.pages import FeedFilter, page_of_feed
 from app.db.messages import (
     CampaignKey,
     MessageFilter,

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from tests.db.bi.stage import analyst
-from tests.db.feed_stage import days, event, reply, store
+from tests.db.feed.feed_stage import days, event, reply, store
 
 NUMBER = "+306912345678"
 

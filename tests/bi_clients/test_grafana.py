@@ -11,7 +11,7 @@ import yaml
 
 from tests.bi_clients.grafana import expanded
 from tests.db.bi.stage import connected
-from tests.db.feed_stage import START, days
+from tests.db.feed.feed_stage import START, days
 
 GRAFANA: Final = Path(__file__).parents[2] / "deploy" / "grafana"
 DASHBOARDS: Final = sorted((GRAFANA / "dashboards").glob("*.json"))

@@ -17,7 +17,7 @@ from app.cli import app
 from app.db.bi.address import address
 from app.db.bi.watchdog import Verdict, end_long_sessions
 from app.db.database import Database, migrate_database
-from app.db.embedded import EmbeddedPostgres
+from app.embedded import EmbeddedPostgres
 from tests.conftest import database_url
 
 

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.services import erasure
+from app.services.erasure import erasures
 from tests.database import connect
 
 NUMBER = "+306955512345"
@@ -16,7 +16,7 @@ KEY = "a-key-of-the-tests-0123456789abcdef"
 def _settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECEIVER_DATABASE_URL", url)
     monkeypatch.setenv("RECEIVER_ERASURE_KEYS", KEY)
-    monkeypatch.setattr(erasure, "LEARNT_WITHIN_SECONDS", 0)
+    monkeypatch.setattr(erasures, "LEARNT_WITHIN_SECONDS", 0)
 
 
 def _run(*arguments: str, answer: str | None = None) -> Result:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from app.cli import app
 from app.db.exports import ExportTable
 from tests.database import connect
-from tests.services.export_stage import CAMPAIGN, checksum, fill, read_csv, stored_checksum
+from tests.services.exports.export_stage import CAMPAIGN, checksum, fill, read_csv, stored_checksum
 
 
 def names(folder: Path) -> list[str]:

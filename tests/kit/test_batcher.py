@@ -393,8 +393,8 @@ async def test_who_puts_an_item_is_told_that_it_took_too_long() -> None:
 
 
 async def test_one_that_cannot_be_told_does_not_keep_the_others_from_it() -> None:
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     outcomes: list[str | BaseException] = []
     batcher = batcher_of(Flushes())
 
@@ -405,7 +405,7 @@ async def test_one_that_cannot_be_told_does_not_keep_the_others_from_it() -> Non
     batcher.put(2, outcomes.append)
     await _settled()
     assert outcomes == ["done 2"]
-    assert [type(context["exception"]) for context in told] == [ValueError]
+    assert [type(context["exception"]) for context in reported] == [ValueError]
 
 
 async def test_a_heavy_batch_takes_no_more_items() -> None:

@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from app.db.database import migrate_database
-from app.db.embedded import EmbeddedPostgres
 from app.db.payloads import opened
+from app.embedded import EmbeddedPostgres
 from tests.database import connect
 from tests.promises.load import Callback
 from tests.promises.stage import Postgres, Service

@@ -7,7 +7,7 @@ from uuid import UUID
 from app.db.ingest_session import IngestSession
 from app.observability.metrics import Metrics
 from app.routee.translate import translate
-from app.services.flush import Arrival, Flush, KnownCampaigns
+from app.services.callbacks.flush import Arrival, Flush, KnownCampaigns
 from tests.promises.load import Callback
 
 PATH: Final = "/callbacks/***/status"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from app.db.embedded import EmbeddedPostgres
-from app.db.embedded.pid_file import find_pid_file
+from app.embedded import EmbeddedPostgres
+from app.embedded.pid_file import find_pid_file
 from tests.promises.load import HOST, Callback, Sender
 
 SECRET = "secret-of-all-callbacks-0123456789abcdef"

@@ -8,9 +8,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db import binding
 from app.db.ingest import append_events
 from app.db.ingest_session import IngestSession
+from app.db.launching import binding
 from app.domain.event import DeliveryEvent
 from app.routee.translate import translate
 from tests.promises.load import callback

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from app.db.erasure import messages as stored_messages
-from app.db.feed import StatusItem
-from app.db.feed_places import newest_position
+from app.db.feed.pages import StatusItem
+from app.db.feed.positions import newest_position
 from app.db.payloads import opened
 from app.domain.erasure import ErasureKeys
 from app.domain.retention import retention_of_days
 from app.sandbox.payloads import iso
-from app.services.erasure import Erasing
+from app.services.erasure.erasures import Erasing
 from app.services.retention import Retaining
-from tests.db.feed_stage import Reader, feed_database, names
+from tests.db.feed.feed_stage import Reader, feed_database, names
 from tests.promises.conftest import Look, StartService
 from tests.promises.load import Callback, Sender, callback, changed, endless, reply, stories
 from tests.promises.stage import (
@@ -31,7 +31,7 @@ from tests.promises.stage import (
     eventually,
     posting,
 )
-from tests.services.erased_stage import digits_in, everything, everything_in_a_dump
+from tests.services.erasure.erased_stage import digits_in, everything, everything_in_a_dump
 
 DIGITS = "306912345678"
 NUMBER = f"+{DIGITS}"

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.db.binding import Claim, claim
+from app.db.launching.binding import Claim, claim
 from app.domain.event import DeliveryEvent
 from app.domain.message import Message, project
-from app.services.flush import Arrival
+from app.services.callbacks.flush import Arrival
 from tests.conftest import fresh_database
 from tests.database import connect
 from tests.domain.strategies import deliveries

@@ -19,7 +19,7 @@ from app.sandbox.faults import Endpoint, Fault, denied
 from app.sandbox.routee import SimulatedRoutee
 from app.sandbox.rules import UNKNOWN_CONTACT_ID, UNKNOWN_SENDER_ID
 from app.sandbox.serving import listening_socket, served, url_of
-from app.services.attempts import Attempt
+from app.services.launching.attempts import Attempt
 from tests.routee.rules.requests import (
     ACTION,
     FILE,
@@ -31,7 +31,7 @@ from tests.routee.rules.requests import (
     with_body,
     with_changed,
 )
-from tests.services.launch_stage import API_KEY, QUICK, SECRET, Stage, set_up
+from tests.services.launching.launch_stage import API_KEY, QUICK, SECRET, Stage, set_up
 
 Document = dict[str, Any]
 

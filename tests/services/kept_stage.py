@@ -9,8 +9,8 @@ from app.db.bi.roll_up import roll_up_events
 from app.db.database import Database
 from app.db.ingest_session import IngestSession
 from app.observability.metrics import Metrics
-from app.services.intake import Intake, Receipt
-from app.services.screening import Screen
+from app.services.callbacks.intake import Intake, Receipt
+from app.services.callbacks.screening import Screen
 from tests.promises.load import Callback
 
 PATH = "/callbacks/***/status"

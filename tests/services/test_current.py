@@ -9,7 +9,7 @@ from app.db.messages import CurrentMessage, messages_of
 from app.errors import DatabaseUnavailable, Overloaded
 from app.services import current as module
 from app.services.current import CurrentMessages
-from tests.db.feed_stage import event, store
+from tests.db.feed.feed_stage import event, store
 
 
 class Queries:

@@ -80,3 +80,38 @@ async def test_leaving_the_block_does_not_wait_for_a_duty_that_hangs() -> None:
     async with asyncio.timeout(2):
         async with performed(Duty("hang", OFTEN, _hang)):
             await started.wait()
+
+
+async def test_a_duty_waits_longer_while_nothing_is_stored() -> None:
+    work, stored = Work(), [0]
+    idle = timedelta(hours=1)
+    async with performed(Duty("work", OFTEN, work, idle), stored=lambda: stored[0]):
+        await asyncio.sleep(20 * OFTEN.total_seconds())
+        assert work.times == 0
+        stored[0] += 1
+        await work.is_done_again()
+        assert work.times == 1
+
+
+async def test_what_is_stored_while_a_duty_is_done_is_seen_by_the_next_one() -> None:
+    stored, times = [0], [0]
+    done_twice = asyncio.Event()
+
+    async def _work() -> None:
+        times[0] += 1
+        if times[0] == 1:
+            stored[0] += 1
+        else:
+            done_twice.set()
+
+    duty = Duty("work", OFTEN, _work, timedelta(hours=1))
+    async with performed(duty, stored=lambda: stored[0]):
+        await asyncio.sleep(0)
+        stored[0] += 1
+        await asyncio.wait_for(done_twice.wait(), 5)
+
+
+async def test_an_idle_duty_is_done_all_the_same() -> None:
+    work = Work()
+    async with performed(Duty("work", OFTEN, work, 3 * OFTEN)):
+        await work.is_done_again()

@@ -6,17 +6,17 @@ import asyncpg
 import pytest
 
 from app.db.database import Database
-from app.db.feed_places import floor_of, refuse_expired
+from app.db.feed.positions import floor_of, refuse_expired
 from app.db.retention import add_months, sweeping, walks
 from app.domain.erasure import ErasureKeys
 from app.domain.feed import Position
 from app.domain.retention import retention_of_days
 from app.errors import CursorExpired
 from app.services import retention as service
-from app.services.erased import ErasedRecipients
-from app.services.intake import Receipt
+from app.services.callbacks.intake import Receipt
+from app.services.callbacks.screening import Screen
+from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.retention import Removed, Retaining
-from app.services.screening import Screen
 from tests.database import connect
 from tests.promises.load import Callback, callback, reply, stories
 from tests.services.kept_stage import Kept

@@ -9,9 +9,9 @@ from app.api.document.examples import EXAMPLES
 from app.api.document.walk import operations_in
 from app.api.export_answer import MEDIA_TYPES
 from app.db.exports import ExportTable
-from app.services.export_columns import COLUMNS, Kind
-from app.services.export_text import Cells, CsvEncoder, NdjsonEncoder
-from app.services.exports import Format
+from app.services.exports.columns import COLUMNS, Kind
+from app.services.exports.exports import Format
+from app.services.exports.text import Cells, CsvEncoder, NdjsonEncoder
 
 _EVENT: Final = EXAMPLES["HistoryItem"] | EXAMPLES["Message"]
 _CAMPAIGN: Final = EXAMPLES["Campaign"] | {"recordedAt": EXAMPLES["Campaign"]["createdAt"]}

@@ -47,8 +47,8 @@ from app.errors import DatabaseUnavailable, NotFound
 from app.kit.cursor import encode_cursor
 from app.routee import reading
 from app.routee.campaign_fields import passed_on
-from app.services.launch import under_way
-from app.services.settling import cancel, resolve
+from app.services.launching.launches import under_way
+from app.services.launching.settling import cancel, resolve
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _one = APIRouter(route_class=Revalidated, responses=NOT_MODIFIED)

@@ -1,53 +1,48 @@
-"""The feed of everything that is stored."""
+"""The feed: all status events and replies in one order."""
 
 import asyncio
 import re
 from collections.abc import Coroutine
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import Receive
 
-from app.api.feed_json import feed_json
+from app.api.fast_reads import FastRead
 from app.api.parts import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
-    Limit,
-    Parts,
     PartsDep,
     Reader,
     SafeText,
     json_answer,
+    parts_of,
+    verified_caller,
 )
 from app.api.routes.inbound_messages import InboundMessageOut
 from app.api.wire import Instant, Money, Wire
 from app.db.campaigns import find_campaign
 from app.db.database import Database
-from app.db.feed import CampaignKeys, FeedFilter, FeedPage
+from app.db.feed.pages import CampaignKeys, FeedFilter
+from app.domain.api_key import Scope
 from app.domain.feed import Kind, Position, PositionInvalid, decode_position
 from app.domain.history import Effect
 from app.domain.status import Status
 from app.errors import InvalidCursor
-from app.services.feed import Feed
-
-router = APIRouter(prefix="/v1/events", tags=["events"])
+from app.services.feed.pages import Feed
 
 T = TypeVar("T")
 
 MAX_WAIT_SECONDS: Final = 30
-#: A cursor, then perhaps the other two: any order but this one is rare enough for the long way.
-_PLAIN_QUERY: Final = re.compile(
-    r"after=(?P<after>[\w-]{1,100})(?:&limit=(?P<limit>\d{1,4}))?(?:&wait=(?P<wait>\d{1,2}))?",
-    re.ASCII,
-)
-#: In a query, the plus of an offset reads as a blank.
+#: In a query, an unencoded plus arrives as a blank.
 _OFFSET_WITH_BLANK: Final = re.compile(r" (?=\d\d:\d\d$)")
 
 
 class StatusData(Wire):
-    """What an event tells of its message."""
+    """What an event says about its message."""
 
     #: In our vocabulary.
     status: Status
@@ -57,18 +52,18 @@ class StatusData(Wire):
     description: str | None
     to: str | None
     price: Money | None
-    #: Whether it became the status of the message, by all that stands before it in the feed.
+    #: Whether it became the status of the message, given all earlier items of the feed.
     changed: bool
     reason: Effect
-    #: Where the message stands now; null when it was removed.
+    #: The message's current status; null when the message was removed.
     message_status: Status | None
 
 
 class FeedItem(Wire):
-    """What all items have."""
+    """The members of all items."""
 
     id: str
-    #: The message that the item is about; for a reply the one that it answers.
+    #: The message that the item is about; for a reply, the message that it answers.
     tracking_id: str | None
     campaign_tracking_id: str | None
     #: Null when Routee did not say.
@@ -96,100 +91,84 @@ class FeedOut(Wire):
     """One page of the feed."""
 
     items: list[Annotated[StatusFeedItem | InboundFeedItem, Field(discriminator="type")]]
-    #: For the parameter `after` of the next call; always there.
+    #: For the parameter `after` of the next call; never null.
     next_cursor: str
 
 
+class FeedQuery(BaseModel):
+    """The parameters of a call."""
+
+    model_config = ConfigDict(frozen=True)
+
+    after: str = Field(
+        default="beginning",
+        max_length=100,
+        description="`nextCursor` of the page before, `beginning`, `now`, or a time in ISO "
+        "8601: from a minute before it on, so that nothing received since is missed.",
+    )
+    limit: int = Field(
+        default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many items at most."
+    )
+    wait: float = Field(
+        default=0,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        allow_inf_nan=False,
+        description="For how many seconds to wait for an item if there is none.",
+    )
+    kind: Kind | None = Field(default=None, alias="type")
+    campaign_tracking_id: SafeText | None = Field(
+        default=None,
+        alias="campaignTrackingId",
+        description="Routee's id of a campaign, or ours.",
+    )
+
+
+class _ReadFeed(FastRead):
+    """Answered without FastAPI's dependency injection."""
+
+    async def arguments(self, request: Request) -> tuple[object, ...]:
+        """The key is verified before the parameters, as FastAPI does it."""
+        reader = await verified_caller(request, Scope.READ)
+        try:
+            query = FeedQuery.model_validate(dict(request.query_params))
+        except ValidationError as error:
+            faults = [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors()]
+            raise RequestValidationError(faults) from None
+        return request, await parts_of(request), reader, query
+
+
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=_ReadFeed)
+
+
 @router.get("", summary="Everything that happened, in one order", response_model=FeedOut)
-async def list_events(  # noqa: PLR0913 (the parameters of the call)
-    request: Request,
-    parts: PartsDep,
-    _: Reader,
-    *,
-    after: Annotated[
-        str,
-        Query(
-            max_length=100,
-            description="`nextCursor` of the page before, `beginning`, `now`, or a time in ISO "
-            "8601: from a minute before it on, so that nothing received since is missed.",
-        ),
-    ] = "beginning",
-    limit: Limit = DEFAULT_LIMIT,
-    wait: Annotated[
-        float,
-        Query(
-            ge=0,
-            le=MAX_WAIT_SECONDS,
-            allow_inf_nan=False,
-            description="For how many seconds to wait for an item if there is none.",
-        ),
-    ] = 0,
-    kind: Annotated[Kind | None, Query(alias="type")] = None,
-    campaign_tracking_id: Annotated[
-        SafeText | None,
-        Query(alias="campaignTrackingId", description="Routee's id of a campaign, or ours."),
-    ] = None,
+async def list_events(
+    request: Request, parts: PartsDep, _: Reader, query: Annotated[FeedQuery, Query()]
 ) -> Response:
     """
-    Every status event and every reply, none left out and none twice, the same order for everybody.
+    All status events and replies, each exactly once, in the same order for every caller.
 
     Go on with `nextCursor`, also when the page is empty. It is independent of `type` and
     `campaignTrackingId`. An empty page without `wait` may be followed by others: a campaign's items
     can be far between. 410: items that were not read have been removed; the detail says how to go
     on.
 
-    Whoever applies the items in order, and only those that are `changed`, has the status of each
-    message at the end. `messageStatus` is where it stands now.
+    A caller that applies the items in order, and only those that are `changed`, has the status of
+    each message at the end. `messageStatus` is the status that the message has now.
     """
-    wanted = FeedFilter(kind, await _campaign(parts.database, campaign_tracking_id))
-    asked = Asked(wanted, await _place(parts.feed, after), limit, wait)
-    return json_answer(await feed_body(parts, asked, request.receive))
-
-
-class Asked(NamedTuple):
-    """What a call of `list_events` asks for."""
-
-    wanted: FeedFilter
-    after: Position
-    limit: int
-    wait_seconds: float
-
-
-async def feed_body(parts: Parts, asked: Asked, receive: Receive) -> bytes:
-    """
-    The body of the answer of `list_events`.
-
-    Raises:
-        CursorExpired: something beyond the place has been removed.
-    """
-    wanted, after, limit, wait_seconds = asked
-    reading = parts.feed.page(wanted, after=after, limit=limit, wait_seconds=wait_seconds)
-    page = await (_unless_gone(receive, reading) if wait_seconds else reading)
-    if page is None:  # nobody reads this answer
-        page = FeedPage((), after, is_last=False)
-    return parts.feed.rendered(page, feed_json)
-
-
-def plainly_asked(query: str) -> Asked | None:
-    """
-    What *query* asks for, if it goes on from a cursor and has nothing that needs a closer look.
-
-    It is for the many who follow the feed. None says nothing of whether *query* is valid.
-    """
-    given = _PLAIN_QUERY.fullmatch(query)
-    if given is None:
-        return None
-    limit, wait_seconds = int(given["limit"] or DEFAULT_LIMIT), float(given["wait"] or 0)
-    if not (1 <= limit <= MAX_LIMIT and wait_seconds <= MAX_WAIT_SECONDS):
-        return None
-    try:
-        return Asked(FeedFilter(), decode_position(given["after"]), limit, wait_seconds)
-    except PositionInvalid:
-        return None
+    page = parts.feed.page(
+        FeedFilter(query.kind, await _campaign(parts.database, query.campaign_tracking_id)),
+        after=await _position(parts.feed, query.after),
+        limit=query.limit,
+        wait_seconds=query.wait,
+    )
+    served = await (_unless_gone(request.receive, page) if query.wait else page)
+    # An answer to a client that has hung up is not read.
+    return json_answer(b"" if served is None else served.body)
 
 
 async def _campaign(database: Database, tracking_id: str | None) -> CampaignKeys | None:
-    """By what the campaign's items are known; one that we do not know yet may still come."""
+    """The keys of the campaign's items; a campaign that is unknown so far may still come."""
     if tracking_id is None:
         return None
     row = await find_campaign(database, tracking_id)
@@ -198,7 +177,7 @@ async def _campaign(database: Database, tracking_id: str | None) -> CampaignKeys
     return CampaignKeys(row.tracking_id, row.id)
 
 
-async def _place(feed: Feed, after: str) -> Position:
+async def _position(feed: Feed, after: str) -> Position:
     if after == "beginning":
         return await feed.oldest()
     if after == "now":
@@ -224,7 +203,7 @@ def _instant(text: str) -> datetime | None:
 
 
 async def _unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:
-    """What *doing* gives; None, and it is given up, when the client hangs up meanwhile."""
+    """The result of *doing*; None if the client hangs up first, which cancels *doing*."""
     work, gone = asyncio.create_task(doing), asyncio.create_task(_hang_up(receive))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)

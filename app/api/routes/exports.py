@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from app.api.export_answer import COMPLETE_UNTIL, MEDIA_TYPES, ExportAnswer
 from app.api.parts import Admin, Moment, Parts, PartsDep, SafeText
 from app.db.exports import ExportFilter, ExportTable
-from app.services.export_text import Cells
-from app.services.exports import Format, Wanted, encoder_of
+from app.services.exports.exports import Format, Wanted, encoder_of
+from app.services.exports.text import Cells
 
 log = structlog.get_logger()
 

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, Field, ValidationError
 
 from app.api.caching import NOT_MODIFIED, Revalidated
+from app.api.fast_reads import ReadById
 from app.api.history import Step, told_history
 from app.api.json_body import json_body
 from app.api.message_json import found_json, message_json
@@ -47,7 +48,16 @@ from app.kit.cursor import encode_cursor
 from app.routee import reading
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
-_one = APIRouter(route_class=Revalidated, responses=NOT_MODIFIED)
+
+
+class _ReadMessage(Revalidated, ReadById):
+    """Answered without FastAPI's dependency injection, and revalidated."""
+
+
+#: Behind `router`: one message.
+one = APIRouter(
+    prefix="/v1/messages", tags=["messages"], route_class=_ReadMessage, responses=NOT_MODIFIED
+)
 
 #: How long ago `updatedAfter` may be on its own: all that was updated since is read for each page.
 MAX_UPDATED_AGO: Final = timedelta(hours=24)
@@ -288,23 +298,13 @@ def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
     return datetime.fromisoformat(instant), text_id(tracking_id)
 
 
-@_one.get("/{tracking_id}", summary="The current status of one message", response_model=MessageOut)
+@one.get("/{tracking_id}", summary="The current status of one message", response_model=MessageOut)
 async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Response:
     """The state that all callbacks of this message, in whatever order they came, lead to."""
-    return json_answer(await message_body(parts, tracking_id))
-
-
-async def message_body(parts: Parts, tracking_id: str) -> bytes:
-    """
-    The body of the answer of `get_message`.
-
-    Raises:
-        NotFound: there is no such message.
-    """
     row = await parts.current.find(tracking_id)
     if row is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
-    return message_json(row)
+    return json_answer(message_json(row))
 
 
 @router.get(
@@ -344,6 +344,3 @@ async def get_history(  # noqa: PLR0913 (the parameters of the call)
         items=rest[:limit],
         next_cursor=encode_cursor([int(rest[limit - 1].id)], scope=scope) if more else None,
     )
-
-
-router.include_router(_one)

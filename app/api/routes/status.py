@@ -6,15 +6,21 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from app.api.caching import NOT_MODIFIED, Revalidated
+from app.api.fast_reads import ReadById
 from app.api.message_json import message_status_json
-from app.api.parts import Parts, PartsDep, Reader, TrackingId, json_answer
+from app.api.parts import PartsDep, Reader, TrackingId, json_answer
 from app.api.routes.campaigns import CampaignOut, campaign_out
 from app.api.routes.messages import MessageOut
 from app.db.campaigns import counts_of, find_campaign
 from app.errors import NotFound
 
+
+class _ReadStatus(Revalidated, ReadById):
+    """Answered without FastAPI's dependency injection, and revalidated."""
+
+
 router = APIRouter(
-    prefix="/v1/status", tags=["status"], route_class=Revalidated, responses=NOT_MODIFIED
+    prefix="/v1/status", tags=["status"], route_class=_ReadStatus, responses=NOT_MODIFIED
 )
 
 
@@ -36,21 +42,14 @@ AnyStatus = Annotated[MessageStatus | CampaignStatus, Field(discriminator="kind"
 @router.get(
     "/{tracking_id}", summary="The status of a message or a campaign", response_model=AnyStatus
 )
-async def get_status(
-    tracking_id: TrackingId, parts: PartsDep, _: Reader
-) -> Response | CampaignStatus:
+async def get_status(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Response:
     """For a caller that has a trackingId and need not know of what."""
-    body = await message_status_body(parts, tracking_id)
-    if body is not None:
-        return json_answer(body)
+    row = await parts.current.find(tracking_id)
+    if row is not None:
+        return json_answer(message_status_json(row))
     campaign = await find_campaign(parts.database, tracking_id)
     if campaign is None:
         raise NotFound(f"Neither a message nor a campaign {tracking_id!r} is known.")
     counts = await counts_of(parts.database, campaign.tracking_id or "")
-    return CampaignStatus.model_validate(dict(campaign_out(campaign, counts)))
-
-
-async def message_status_body(parts: Parts, tracking_id: str) -> bytes | None:
-    """The body of the answer of `get_status`, if it is about a message."""
-    row = await parts.current.find(tracking_id)
-    return None if row is None else message_status_json(row)
+    status = CampaignStatus.model_validate(dict(campaign_out(campaign, counts)))
+    return json_answer(status.model_dump_json(by_alias=True).encode())

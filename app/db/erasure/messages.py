@@ -9,7 +9,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
-from app.db.feed_places import horizon_of
+from app.db.feed.positions import horizon_of
 from app.db.payloads import opened
 from app.db.retention.connections import reading_whole_tables
 from app.domain.feed import Position

@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 
 from app.db.exports.statements import ExportFilter
-from app.db.feed_places import TAKEN_BACK
+from app.db.feed.positions import TAKEN_BACK
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
 from app.db.failures import translated
-from app.db.feed_places import raise_floor
+from app.db.feed.positions import raise_floor
 from app.db.retention.connections import reading_whole_tables
 from app.domain.feed import Position
 

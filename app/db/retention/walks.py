@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
-from app.db.feed_places import raise_floor
+from app.db.feed.positions import raise_floor
 from app.domain.feed import BEGINNING, Position
 
 #: So that one transaction takes milliseconds.

@@ -16,9 +16,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.api.caching import NoStore
+from app.api.fast_reads import FastReads
 from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
-from app.api.short_cut import ShortCut
 from app.domain.api_key import Scope
 from app.main import build_app
 from app.routee.preflight import Prober
@@ -475,8 +476,10 @@ def probing(
         settings_for(database_url, routee_api_url=scripted.url, routee_auth_url=scripted.url)
     )
     application = receiver
-    while isinstance(application, CallbackReceiver | RawPath | ShortCut):
+    while isinstance(application, CallbackReceiver | RawPath | NoStore):
         application = application._app
+    assert isinstance(application, FastReads)
+    application = application._api
     assert isinstance(application, FastAPI)
     application.state.parts.launching._prober = media[1]
     with serving(loop, receiver) as url:

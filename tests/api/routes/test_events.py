@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from app.db.api_keys import add_api_key
 from app.db.database import Database
-from app.db.feed_places import raise_floor
+from app.db.feed.positions import raise_floor
 from app.domain.api_key import Scope, digest, make_key
 from app.domain.feed import Position, decode_position
 from app.main import build_app
@@ -26,7 +26,7 @@ from tests.promises.load import callback, reply
 from tests.promises.stage import Service, eventually
 
 SECRET = "secret-of-all-callbacks-0123456789abcdef"
-README = Path(__file__).parents[3] / "README.md"
+FEED_PAGE = Path(__file__).parents[3] / "docs" / "feed.md"
 
 
 async def _new_key(url: str) -> str:
@@ -98,7 +98,7 @@ async def caller(url: str) -> AsyncIterator[Caller]:
         yield caller
 
 
-def _told(items: list[dict[str, Any]]) -> list[str]:
+def _summary(items: list[dict[str, Any]]) -> list[str]:
     return [f"{item['trackingId']} {item['data'].get('status', 'reply')}" for item in items]
 
 
@@ -110,7 +110,7 @@ async def test_everything_that_is_stored_comes_in_order(caller: Caller) -> None:
         callback("m", "SEEN", days=3).body,
     )
     items = await caller.all(limit=3)
-    assert _told(items) == ["m SENT", "m reply", "m QUEUED", "m SEEN"]
+    assert _summary(items) == ["m SENT", "m reply", "m QUEUED", "m SEEN"]
     assert [item["id"] for item in items] == sorted((item["id"] for item in items), key=int)
     status = items[2]
     assert datetime.fromisoformat(status.pop("receivedAt")).tzinfo is not None
@@ -147,7 +147,7 @@ async def test_the_next_cursor_is_always_there_and_leads_on(caller: Caller) -> N
     assert await caller.page(after=empty["nextCursor"]) == empty
     await caller.post(callback("m1").body)
     page = await caller.page(after=empty["nextCursor"])
-    assert _told(page["items"]) == ["m1 DELIVERED"]
+    assert _summary(page["items"]) == ["m1 DELIVERED"]
     end = await caller.page(after=page["nextCursor"])
     assert end == {"items": [], "nextCursor": page["nextCursor"]}
     replies = await caller.page(type="message.inbound")
@@ -159,7 +159,7 @@ async def test_now_begins_after_all_that_is_there(caller: Caller) -> None:
     page = await caller.page(after="now")
     assert page["items"] == []
     await caller.post(callback("m2").body)
-    assert _told((await caller.page(after=page["nextCursor"]))["items"]) == ["m2 DELIVERED"]
+    assert _summary((await caller.page(after=page["nextCursor"]))["items"]) == ["m2 DELIVERED"]
 
 
 # A plus that was not encoded arrives as a blank.
@@ -167,7 +167,7 @@ async def test_now_begins_after_all_that_is_there(caller: Caller) -> None:
 async def test_an_instant_begins_with_what_was_received_then(caller: Caller, offset: str) -> None:
     await caller.post(callback("m1").body)
     received = (await caller.all())[0]["receivedAt"]
-    assert _told(await caller.all(received.replace("Z", offset))) == ["m1 DELIVERED"]
+    assert _summary(await caller.all(received.replace("Z", offset))) == ["m1 DELIVERED"]
     later = datetime.fromisoformat(received) + timedelta(minutes=2)
     assert await caller.all(later.isoformat()) == []
 
@@ -183,13 +183,13 @@ async def test_one_kind_and_one_campaign_can_be_asked_for(
     )
     ours = await connection.fetchval("SELECT id FROM campaigns WHERE tracking_id = 'wanted'")
     for campaign in ("wanted", str(ours)):
-        assert _told(await caller.all(campaignTrackingId=campaign)) == [
+        assert _summary(await caller.all(campaignTrackingId=campaign)) == [
             "m1 DELIVERED",
             "m1 reply",
         ]
-    assert _told(await caller.all(type="message.inbound")) == ["m1 reply", "m2 reply"]
+    assert _summary(await caller.all(type="message.inbound")) == ["m1 reply", "m2 reply"]
     both = await caller.all(type="message.status", campaignTrackingId="wanted")
-    assert _told(both) == ["m1 DELIVERED"]
+    assert _summary(both) == ["m1 DELIVERED"]
     unknown = await caller.page(campaignTrackingId="unknown")
     assert unknown == {"items": [], "nextCursor": (await caller.page(limit=4))["nextCursor"]}
 
@@ -197,7 +197,7 @@ async def test_one_kind_and_one_campaign_can_be_asked_for(
 @pytest.mark.parametrize(
     "after", ["", "nonsense", "f1-1-2-3-00000000", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z"]
 )
-async def test_what_is_no_place_is_refused(caller: Caller, after: str) -> None:
+async def test_what_is_no_cursor_is_refused(caller: Caller, after: str) -> None:
     answer = await caller.get(after=after)
     assert answer.status_code == 400
     assert answer.json()["type"] == "urn:routee-receiver:problem:invalid-cursor"
@@ -241,16 +241,16 @@ async def test_a_cursor_below_the_floor_is_gone_and_the_answer_says_how_to_go_on
     assert answer.json()["type"] == "urn:routee-receiver:problem:cursor-expired"
     assert "after=<instant>" in answer.json()["detail"]
     for after in (first["items"][0]["receivedAt"], "beginning"):
-        assert _told(await caller.all(after)) == ["m3 DELIVERED"]
+        assert _summary(await caller.all(after)) == ["m3 DELIVERED"]
 
 
-async def test_a_reader_who_waits_hears_at_once_what_comes(caller: Caller) -> None:
+async def test_a_client_that_waits_is_answered_when_an_item_comes(caller: Caller) -> None:
     page = await caller.page(after="now")
     waiting = asyncio.create_task(caller.page(after=page["nextCursor"], wait=25))
     await _waiting(caller, 1)
     await caller.post(callback("m").body)
     came = await asyncio.wait_for(waiting, 5)
-    assert _told(came["items"]) == ["m DELIVERED"]
+    assert _summary(came["items"]) == ["m DELIVERED"]
 
 
 async def _waiting(caller: Caller, clients: int) -> None:
@@ -260,7 +260,7 @@ async def _waiting(caller: Caller, clients: int) -> None:
     await eventually(_are)
 
 
-async def test_a_reader_who_hangs_up_is_let_go(caller: Caller) -> None:
+async def test_a_client_that_hangs_up_is_released(caller: Caller) -> None:
     waiting = asyncio.create_task(caller.page(wait=30))
     await _waiting(caller, 1)
     waiting.cancel()
@@ -292,7 +292,7 @@ async def test_500_readers_wait_while_callbacks_come_in(
     await _waiting(caller, 500)
     await caller.post(*(callback(f"m{at}").body for at in range(5)))
     pages = await asyncio.wait_for(asyncio.gather(*readers), 20)
-    assert all("m0 DELIVERED" in _told(page) for page in pages)
+    assert all("m0 DELIVERED" in _summary(page) for page in pages)
     opened = await connection.fetchval(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name LIKE 'routee-receiver%'"
@@ -300,12 +300,12 @@ async def test_500_readers_wait_while_callbacks_come_in(
     assert opened <= 6 + 8 + 1  # the pools of feed and API, and the session of the callbacks
 
 
-async def test_the_query_in_the_readme_goes_on_from_the_same_cursor(
+async def test_the_query_of_the_feed_page_continues_from_the_same_cursor(
     caller: Caller, connection: asyncpg.Connection
 ) -> None:
     await caller.post(*(callback(f"m{at}").body for at in range(5)))
     cursor = (await caller.page(limit=2))["nextCursor"]
-    query = re.search(r"```sql\n(-- The feed.*?)```", README.read_text(), re.DOTALL)
+    query = re.search(r"```sql\n(-- The feed.*?)```", FEED_PAGE.read_text(), re.DOTALL)
     assert query is not None
     rows = await connection.fetch(query[1].replace(":'cursor'", f"'{cursor}'"))
     rest = await caller.all(cursor)
@@ -324,11 +324,11 @@ async def test_how_far_a_long_transaction_holds_the_feed_up_is_a_metric(
         await caller.post(callback("m").body)
         assert await caller.all() == []
         await eventually(_is_held_up, within_seconds=10)
-    assert _told(await caller.all()) == ["m DELIVERED"]
+    assert _summary(await caller.all()) == ["m DELIVERED"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_readers_who_wait_do_not_hold_up_the_end_of_the_service(
+async def test_waiting_clients_do_not_delay_the_shutdown(
     url: str, tmp_path: Path, workers: int
 ) -> None:
     service = Service(url, tmp_path, workers=workers)

@@ -15,7 +15,7 @@ from app.api import export_answer
 from app.domain.api_key import Scope
 from tests.api.conftest import Loop, Service, progress, reply, running, status
 from tests.conftest import fresh_database
-from tests.services.export_stage import read_csv, read_ndjson
+from tests.services.exports.export_stage import read_csv, read_ndjson
 
 _FOR_A_REQUEST = timedelta(seconds=10)
 TABLES = ("messages", "events", "inbound-messages", "campaigns")

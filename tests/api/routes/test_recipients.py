@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.domain.api_key import Scope
-from app.services import erasure
+from app.services.erasure import erasures
 from tests.api.conftest import Loop, Service, new_id, progress, reply, running
 from tests.conftest import fresh_database
 
@@ -13,7 +13,7 @@ NUMBER = "+306955512345"
 @pytest.fixture
 def alone(loop: Loop, server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service whose database nobody else writes to, so that there is nobody to wait for."""
-    monkeypatch.setattr(erasure, "LEARNT_WITHIN_SECONDS", 1.5)
+    monkeypatch.setattr(erasures, "LEARNT_WITHIN_SECONDS", 1.5)
     with fresh_database(server_url) as url, running(loop, url) as alone:
         yield alone
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
-from app.db.binding import learn
 from app.db.database import Database
 from app.db.ingest import append_events
+from app.db.launching.binding import learn
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
 
 START = datetime(2026, 3, 30, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from app.db.bi.roll_up_statement import roll_up
 from app.db.ingest import append_events, append_inbound
 from app.domain.masking import mask_number
 from tests.db.bi.story import make_campaigns, story
-from tests.db.feed_stage import reply
+from tests.db.feed.feed_stage import reply
 
 pytestmark = pytest.mark.usefixtures("roles")
 

@@ -13,11 +13,11 @@ from app.db.bi.access import make_roles, renew_grants
 from app.db.bi.address import address
 from app.db.bi.hardening import Change, find_changes
 from app.db.database import migrate_database
-from app.db.embedded import EmbeddedPostgres
+from app.embedded import EmbeddedPostgres
 from tests.conftest import database_url, fresh_database
 from tests.database import connect
 from tests.db.bi.stage import analyst, asking, connected
-from tests.db.feed_stage import event, reply, store
+from tests.db.feed.feed_stage import event, reply, store
 
 NUMBER = "+306912345678"
 

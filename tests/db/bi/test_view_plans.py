@@ -14,7 +14,7 @@ from app.db.bi.roll_up_statement import roll_up
 from app.db.database import Database
 from tests.conftest import fresh_database
 from tests.database import connect
-from tests.db.feed_stage import event, store
+from tests.db.feed.feed_stage import event, store
 
 MESSAGES = 60_000
 REPLIES = 9_000
@@ -71,7 +71,7 @@ VIEWS = (
     "SELECT * FROM bi_v1.delivery_hourly WHERE campaign_tracking_id = 'c-7'",
     "SELECT * FROM bi_v1.failure_reasons",
 )
-#: What the README says is quick: of 60,000 messages a campaign has 300, and 45 replies.
+#: What docs/analysts.md says uses an index: of 60,000 messages a campaign has 300, and 45 replies.
 OF_ONE_CAMPAIGN = (
     "SELECT * FROM bi_v1.messages WHERE campaign_tracking_id = 'c-7'",
     "SELECT * FROM bi_v1.inbound_messages WHERE campaign_tracking_id = 'c-7'",

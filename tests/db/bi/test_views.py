@@ -23,7 +23,7 @@ from tests.database import connect
 from tests.db.bi import recount
 from tests.db.bi.recount import Counts, known_campaigns, messages_of, stored_events
 from tests.db.bi.story import make_campaigns, store_in_batches, story, teach
-from tests.db.feed_stage import reply
+from tests.db.feed.feed_stage import reply
 from tests.promises.load import reply as answer
 from tests.promises.load import stories
 from tests.services.kept_stage import Kept

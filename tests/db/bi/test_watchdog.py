@@ -11,7 +11,7 @@ from app.db.count_folding import CountFolding
 from app.db.database import Database
 from tests.conftest import database_url
 from tests.db.bi.stage import analyst, connected
-from tests.db.feed_stage import Reader, event, feed_database, names, store
+from tests.db.feed.feed_stage import Reader, event, feed_database, names, store
 
 HOUR = timedelta(hours=1)
 NO_TIME = timedelta(0)

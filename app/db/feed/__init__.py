@@ -1,0 +1,1 @@
+"""The feed in SQL: its pages, its positions, and its epoch."""

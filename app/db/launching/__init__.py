@@ -1,0 +1,1 @@
+"""Launches and what binds callbacks to them, in SQL."""

@@ -1,0 +1,43 @@
+"""Reacting to the signal that ends the process, before its server waits for open requests."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def notified_on_shutdown(notify: Callable[[], object]) -> Iterator[None]:
+    """
+    Call *notify* in the running loop when a signal ends the process, then the former handler.
+
+    A server waits for its open requests before it shuts the application down. Code that makes a
+    request wait has to learn of the shutdown earlier. Python delivers signals to the main thread
+    only; in any other thread this context manager does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    former = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def _on_signal(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(notify)
+        handler = former[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number, handler in former.items():
+        if callable(handler):  # an ignored signal stays ignored, a deadly one deadly
+            signal.signal(number, _on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            if signal.getsignal(number) is _on_signal:
+                signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""From the body of a callback to a committed row."""

@@ -1,0 +1,1 @@
+"""Erasing one recipient, and keeping the recipient erased."""

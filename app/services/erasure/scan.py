@@ -1,0 +1,304 @@
+"""One way through everything that is stored, in search of one number."""
+
+import asyncio
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
+from uuid import UUID
+
+from app.db.database import Database
+from app.db.erasure import messages as stored
+from app.db.erasure import rest
+from app.db.erasure.analysis import (
+    ANALYSES,
+    CHUNK_ITEMS,
+    Analysis,
+    find_analysed,
+    redact_analysed,
+)
+from app.db.erasure.messages import EventKey, Replacement, StoredEvent, opened_or_empty
+from app.domain.erasure import Mark, blinded_key, spellings
+from app.domain.feed import BEGINNING
+from app.errors import DatabaseUnavailable
+from app.services.erasure.redaction import is_in, redacted_json, without_number
+
+T = TypeVar("T")
+
+Say = Callable[[str], object]
+
+#: Rows that callbacks hold at the moment are waited for again and again, never for long.
+_TRIES: Final = 50
+_PAUSE_SECONDS: Final = 0.1
+#: For so long Routee may be asked for a campaign.
+_LAUNCH_SECONDS: Final = 60
+_PROGRESS_ITEMS: Final = 100_000
+_TABLES: Final = (
+    "messages",
+    "events",
+    "inbound_messages",
+    "quarantine",
+    "campaigns",
+    "idempotency_keys",
+)
+
+
+class Wanted(NamedTuple):
+    """Who is looked for."""
+
+    digits: str
+    mark: Mark
+    #: All that may stand for the number since an earlier erasure, the mark's among them.
+    pseudonyms: frozenset[str]
+
+
+class Sweep:
+    """Finds a number wherever it stands and, unless *dry_run*, makes it unknown."""
+
+    def __init__(self, database: Database, wanted: Wanted, *, dry_run: bool, say: Say) -> None:
+        self._database = database
+        self._mark = wanted.mark
+        self._pseudonyms = wanted.pseudonyms
+        self._wanted = Replacement(
+            spellings(wanted.digits), wanted.mark.pseudonym, sorted(wanted.pseudonyms)
+        )
+        self._pattern = re.compile(self._wanted.pattern)
+        self._dry_run = dry_run
+        self._say = say
+        #: How many rows of each table had the number.
+        self.found: Counter[str] = Counter(dict.fromkeys(_TABLES, 0))
+        #: The tables, and partitions of such, that were changed.
+        self.changed: set[str] = set()
+
+    async def run(self) -> None:
+        """
+        Go through all tables.
+
+        Raises:
+            DatabaseUnavailable: it cannot go on. What is done is done; the next time does the rest.
+        """
+        to_them = await stored.messages_to(self._database, self._wanted)
+        owned = {message.id for message in to_them}
+        quoting = await self._events(owned)
+        await self._make_unknown(sorted(owned, key=str.encode))
+        await self._redact(quoting)
+        await self._messages()
+        await self._replies(owned)
+        await self._bodies()
+        await self._campaigns()
+        await self._keys()
+        if not self._dry_run:
+            for analysis in ANALYSES:
+                await self._analysis(analysis)
+
+    def _note(self, rows: Counter[str]) -> None:
+        self.changed |= rows.keys()
+        for table, count in rows.items():
+            self.found["events" if table.startswith("events_") else table] += count
+
+    def _note_one(self, table: str) -> None:
+        self.found[table] += 1
+        self.changed.add(table)
+
+    def _has(self, texts: str, *bodies: bytes | None) -> bool:
+        """For a thread: a large body takes milliseconds."""
+        readable = (body.decode(errors="replace") for body in bodies if body)
+        return any(is_in(one, self._pattern) for one in (texts, *readable))
+
+    async def _events(self, owned: set[str]) -> list[EventKey]:
+        """Adds to *owned* messages of which an event names the recipient; events of others."""
+        quoting: list[EventKey] = []
+        after, end = BEGINNING, await stored.end_of_walk(self._database)
+        seen = 0
+        while events := await stored.walked_events(self._database, after, end):
+            theirs, naming = await asyncio.to_thread(self._searched, events)
+            owned |= theirs
+            quoting += naming
+            after = events[-1].position
+            seen += len(events)
+            if seen % _PROGRESS_ITEMS < len(events):
+                self._say(f"{seen:,} events searched")
+        return [key for key in quoting if key[0] not in owned]
+
+    def _searched(self, events: Iterable[StoredEvent]) -> tuple[set[str], list[EventKey]]:
+        """The messages of *events* that are the recipient's, and the events with the number."""
+        theirs: set[str] = set()
+        naming: list[EventKey] = []
+        for event in events:
+            recipient = event.recipient or ""
+            if recipient in self._pseudonyms or self._has(recipient):
+                theirs.add(event.key[0])
+            elif self._has(event.texts, opened_or_empty(event.payload, event.payload_dictionary)):
+                naming.append(event.key)
+        return theirs, naming
+
+    async def _make_unknown(self, ids: Sequence[str]) -> None:
+        for chunk in _chunks(ids, stored.CHUNK_ITEMS):
+            make = stored.count_known if self._dry_run else stored.make_unknown
+            self._note(await _patiently(partial(make, self._database, chunk, self._wanted)))
+
+    async def _redact(self, keys: Sequence[EventKey]) -> None:
+        for chunk in _chunks(keys, stored.CHUNK_ITEMS):
+            if self._dry_run:
+                self.found["events"] += len(chunk)
+                continue
+            redact = partial(stored.redact_events, self._database, chunk, self._wanted)
+            self._note(await _patiently(redact))
+
+    async def _messages(self) -> None:
+        if self._dry_run:
+            return
+        ids = await stored.messages_quoting(self._database, self._wanted)
+        for chunk in _chunks(ids, stored.CHUNK_ITEMS):
+            redact = partial(stored.redact_messages, self._database, chunk, self._wanted)
+            self._note(await _patiently(redact))
+
+    async def _replies(self, owned: set[str]) -> None:
+        after = 0
+        while replies := await rest.walked_replies(self._database, after):
+            after = replies[-1].id
+            theirs, naming = await asyncio.to_thread(self._searched_replies, replies, owned)
+            for reply in theirs:
+                self._note_one("inbound_messages")
+                await self._reply(reply)
+            for reply in naming:
+                self._note_one("inbound_messages")
+                if not self._dry_run:
+                    redact = partial(rest.redact_reply, self._database, reply, self._wanted)
+                    await _patiently(redact)
+
+    def _searched_replies(
+        self, replies: Iterable[rest.StoredReply], owned: set[str]
+    ) -> tuple[list[rest.StoredReply], list[rest.StoredReply]]:
+        """Those of *replies* that are the recipient's, and those of others with the number."""
+        theirs: list[rest.StoredReply] = []
+        naming: list[rest.StoredReply] = []
+        for reply in replies:
+            is_unsigned = reply.sender is None and reply.reference in owned
+            if self._has(reply.sender or "") or (is_unsigned and reply.has_content):
+                theirs.append(reply)
+            elif self._has(reply.texts, opened_or_empty(reply.payload, reply.payload_dictionary)):
+                naming.append(reply)
+        return theirs, naming
+
+    async def _reply(self, reply: rest.StoredReply) -> None:
+        if self._dry_run:
+            return
+        change = partial(rest.make_reply_unknown, self._database, reply, self._wanted)
+        if reply.sender is None:
+            # A repetition cannot be recognised, and is absorbed as it was.
+            await _patiently(partial(change, identity=reply.identity))
+            return
+        blinded = self._mark.blinded(reply.identity)
+        try:
+            await _patiently(partial(change, identity=blinded))
+        except rest.IdentityTaken:  # it has come again since, or was stored again after a lift
+            await _patiently(partial(change, identity=self._spare(reply)))
+
+    def _spare(self, reply: rest.StoredReply) -> bytes:
+        """An identity for a reply of which another row has the one that it should have."""
+        return self._mark.blinded(hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest())
+
+    async def _bodies(self) -> None:
+        after = 0
+        while bodies := await rest.walked_bodies(self._database, after):
+            after = bodies[-1].id
+            for body in bodies:
+                left = await asyncio.to_thread(self._left_of, body.body)
+                if left != body.body:
+                    self._note_one("quarantine")
+                    await self._replace_body(body, left)
+
+    def _left_of(self, body: bytes) -> bytes:
+        return without_number(body, self._pattern, self._mark.pseudonym)
+
+    async def _replace_body(self, body: rest.StoredBody, left: bytes) -> None:
+        if self._dry_run:
+            return
+        sha256 = self._mark.blinded(body.sha256)
+        replace = partial(rest.replace_body, self._database, body, left=left, sha256=sha256)
+        await _patiently(replace)
+
+    async def _campaigns(self) -> None:
+        """
+        Of a campaign that Routee is being asked for the answer is waited for, as it may quote them.
+
+        The name of a launch that is still open stays, and is left to another erasure.
+        """
+        found: set[UUID] = set()
+        for seconds in range(_LAUNCH_SECONDS):
+            again, named = await self._campaigns_once(found)
+            if not again:
+                break
+            if seconds == 0:
+                self._say("waiting for Routee's answer to a launch")
+            await asyncio.sleep(1)
+        if named:
+            self._say(
+                "the name of a campaign has the number, and its launch is open: erase again "
+                "once it is settled"
+            )
+        self.found["campaigns"] = len(found)
+
+    async def _campaigns_once(self, found: set[UUID]) -> tuple[bool, bool]:
+        """Whether one is to be looked at again, and whether one has to keep its name."""
+        again = named = False
+        with_number: list[rest.StoredCampaign] = []
+        campaigns = await rest.walked_campaigns(self._database)
+        while campaigns:
+            with_number = await asyncio.to_thread(self._searched_campaigns, campaigns)
+            for campaign in with_number:
+                found.add(campaign.id)
+                did = await self._redact_campaign(campaign)
+                again |= did is rest.Redacted.CHANGED_MEANWHILE
+                named |= did is rest.Redacted.BUT_THE_NAME
+            campaigns = await rest.walked_campaigns(self._database, campaigns[-1].id)
+        if self._dry_run or not found:
+            return False, named
+        self.changed.add("campaigns")
+        return again or await rest.are_being_launched(self._database, list(found)), named
+
+    def _searched_campaigns(
+        self, campaigns: Iterable[rest.StoredCampaign]
+    ) -> list[rest.StoredCampaign]:
+        return [one for one in campaigns if self._has(one.texts, one.request, one.answer)]
+
+    async def _redact_campaign(self, campaign: rest.StoredCampaign) -> rest.Redacted:
+        if self._dry_run:
+            return rest.Redacted.ALL
+        change = partial(redacted_json, pattern=self._pattern, pseudonym=self._mark.pseudonym)
+        request = await asyncio.to_thread(change, campaign.request, leave_out=campaign.is_open)
+        answer = await asyncio.to_thread(change, campaign.answer)
+        put = partial(rest.redact_campaign, request=request, answer=answer)
+        return await _patiently(partial(put, self._database, campaign, self._wanted))
+
+    async def _keys(self) -> None:
+        for key in await rest.find_keys(self._database, self._wanted):
+            self._note_one("idempotency_keys")
+            if not self._dry_run:
+                new = blinded_key(self._mark, key.key)
+                await _patiently(partial(rest.rename_key, self._database, key, new))
+
+    async def _analysis(self, analysis: Analysis) -> None:
+        while keys := await find_analysed(self._database, analysis, self._wanted):
+            self.changed.add(analysis.table)
+            for chunk in _chunks(keys, CHUNK_ITEMS):
+                redact = partial(redact_analysed, self._database, analysis, chunk, self._wanted)
+                await _patiently(redact)
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
+
+
+async def _patiently(do: Callable[[], Awaitable[T]]) -> T:
+    """Try again what could not have its locks at once."""
+    for _ in range(_TRIES):
+        try:
+            return await do()
+        except DatabaseUnavailable:
+            await asyncio.sleep(_PAUSE_SECONDS)
+    return await do()

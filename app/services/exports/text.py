@@ -1,0 +1,156 @@
+"""
+Exports as CSV and as NDJSON.
+
+CSV is that of RFC 4180, in UTF-8. Nothing between two commas is null, `""` an empty text.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from app.services.exports.columns import Columns, Kind, Row
+
+#: Not only what RFC 4180 asks for: some programs split at semicolons and tabs as well as commas.
+_MUST_BE_QUOTED: Final = re.compile(r'[",;\t\r\n]|^$|^\s|\s$')
+#: With what spreadsheets begin a formula, the full-width forms included.
+_SIGNS: Final = (
+    "[=+\\-@\N{FULLWIDTH EQUALS SIGN}"
+    "\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]"
+)
+_BEGINS_FORMULA: Final = re.compile(rf"[\t\r\n]|[\s\"]*{_SIGNS}")
+#: Where a list separator is `;`, as in most of Europe, Excel splits a CSV there instead of at its
+#: commas. Hardly any quote is then at the beginning of a cell, so that none protects what it holds:
+#: a tab or a line end inside a text ends a cell, too.
+_ENDS_CELL: Final = re.compile(r"[;\t\r\n]")
+#: What may stand before a formula. The sign is optional so that no stretch is looked at twice.
+_BETWEEN: Final = re.compile(rf"([;\s\"]+)({_SIGNS}?)")
+#: As a formula it is only itself, without its plus; an apostrophe would spoil every comparison.
+_TELEPHONE_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
+#: Nearly all texts, found by one look at each.
+_HARMLESS: Final = re.compile(rf'\+[0-9]{{1,15}}|(?!{_SIGNS})[^\s",;][^",;\t\r\n]*(?<!\s)')
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
+
+
+class Cells(StrEnum):
+    """How the texts of a CSV are written."""
+
+    #: What a spreadsheet would take for a formula gets an apostrophe before it, also inside a text
+    #: where a spreadsheet may begin a new cell.
+    SPREADSHEET = "spreadsheet"
+    #: As they are stored.
+    EXACT = "exact"
+
+
+class CsvEncoder:
+    """Rows as lines of CSV, after a line with the names."""
+
+    def __init__(self, columns: Columns, cells: Cells) -> None:
+        write = _harmless if cells is Cells.SPREADSHEET else _quoted
+        self._names = columns.names
+        self._writers = [_writer(column.kind, write) for column in columns.columns]
+        if cells is Cells.SPREADSHEET:
+            self._writers[0] = _writer(columns.columns[0].kind, _harmless_at_first)
+
+    def begin(self) -> bytes:
+        """The names of the columns."""
+        return f"{','.join(self._names)}\r\n".encode()
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        """Lines for *rows*."""
+        return "".join(map(self._line, rows)).encode()
+
+    def end(self) -> bytes:
+        """Nothing more."""
+        return b""
+
+    def _line(self, row: Row) -> str:
+        cells = (
+            "" if cell is None else write(cell)
+            for write, cell in zip(self._writers, row, strict=True)
+        )
+        return ",".join(cells) + "\r\n"
+
+
+class NdjsonEncoder:
+    """Rows as objects in JSON, one a line."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._names = columns.names
+        self._money = [at for at, column in enumerate(columns.columns) if column.kind is Kind.MONEY]
+
+    def begin(self) -> bytes:
+        """Nothing yet."""
+        return b""
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        """Lines for *rows*."""
+        return _ENCODER.encode_lines([self._object(row) for row in rows])
+
+    def end(self) -> bytes:
+        """Nothing more."""
+        return b""
+
+    def _object(self, row: Row) -> dict[str, Any]:
+        told = dict(zip(self._names, row, strict=True))
+        for at in self._money:
+            if row[at] is not None:
+                told[self._names[at]] = _plain(row[at])
+        return told
+
+
+def open_text(value: object) -> str:
+    """What Routee says, as text: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _writer(kind: Kind, write_text: Callable[[str], str]) -> Callable[[Any], str]:
+    if kind is Kind.OPEN:
+        return lambda value: write_text(open_text(value))
+    return _WRITERS.get(kind, write_text)
+
+
+def _harmless(text: str) -> str:
+    if _HARMLESS.fullmatch(text):
+        return text
+    if _ENDS_CELL.search(text):
+        text = _BETWEEN.sub(_disarmed, text)
+    return _quoted(f"'{text}" if _BEGINS_FORMULA.match(text) else text)
+
+
+def _harmless_at_first(text: str) -> str:
+    """Where no comma ends a cell, the line is one, of which a number is only the beginning."""
+    return f"'{text}" if _TELEPHONE_NUMBER.fullmatch(text) else _harmless(text)
+
+
+def _disarmed(found: re.Match[str]) -> str:
+    between, sign = found.groups()
+    return f"{between}'{sign}" if sign and _ENDS_CELL.search(between) else found[0]
+
+
+def _quoted(text: str) -> str:
+    if not _MUST_BE_QUOTED.search(text):
+        return text
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _instant(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(amount: Decimal) -> str:
+    return format(amount, "f")
+
+
+_WRITERS: Final[dict[Kind, Callable[[Any], str]]] = {
+    Kind.INSTANT: _instant,
+    Kind.MONEY: _plain,
+    Kind.COUNT: str,
+    Kind.FLAG: json.dumps,
+}

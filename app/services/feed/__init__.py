@@ -1,0 +1,1 @@
+"""Serving the feed to clients that poll it or wait for its next item."""

@@ -1,0 +1,1 @@
+"""Launching campaigns, and settling launches whose outcome is not known."""

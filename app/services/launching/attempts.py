@@ -1,0 +1,169 @@
+"""One attempt to have a campaign launched, and what it settles."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from app.db.database import Database
+from app.db.launching.launches import OpenLaunch, Outcome, settle_launched, settle_open
+from app.domain.callback_token import CallbackTokens
+from app.domain.campaign import Submission
+from app.domain.settlement import Reply, Settlement, pause_before, settlement_of
+from app.errors import RouteeError, RouteeRefused, RouteeUnavailable
+from app.routee.client import RouteeClient
+from app.routee.launch_answer import LaunchAnswer
+from app.routee.refusals import Meaning
+from app.routee.rules import sendable
+from app.routee.wire import parse
+from app.services.erasure.erased_recipients import ErasedRecipients
+
+log = structlog.get_logger()
+
+#: Longer than `RouteeClient` lets a launch take, so that a living owner is never taken for a dead
+#: one; and short enough for an orphan to be taken up within a minute.
+LEASE: Final = timedelta(seconds=50)
+
+#: Longer waits that Routee asks for are taken for nonsense.
+_MAX_PAUSE: Final = timedelta(hours=1)
+
+
+class Attempt(NamedTuple):
+    """What Routee is asked for."""
+
+    campaign_id: UUID
+    name: str
+    name_generated: bool
+    #: How often Routee was asked, this time included.
+    number: int
+
+
+class Attempts:
+    """Asks Routee through *client*, whose callbacks come back to *public_url*."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: RouteeClient,
+        tokens: CallbackTokens,
+        *,
+        public_url: str,
+        erased: ErasedRecipients | None = None,
+    ) -> None:
+        self._erased = erased
+        self._database = database
+        self._client = client
+        self._tokens = tokens
+        self._public_url = public_url
+
+    async def make(self, attempt: Attempt, request: Mapping[str, Any]) -> RouteeError | None:
+        """
+        Ask once and settle what can be settled.
+
+        Returns what Routee said against it, if that has made it rejected.
+        """
+        reply, error, answer = await self._ask(self._body(attempt, request))
+        settlement = settlement_of(
+            reply, repeated=attempt.number > 1, name_generated=attempt.name_generated
+        )
+        settled = await self._settle(attempt, settlement, error, answer)
+        return error if settled and settlement.submission is Submission.REJECTED else None
+
+    async def make_again(self, launch: OpenLaunch) -> None:
+        """Ask once more for what may or may not have been accepted."""
+        attempt = Attempt(launch.campaign_id, launch.name, launch.name_generated, launch.attempts)
+        await self.make(attempt, parse(launch.request))
+
+    def _body(self, attempt: Attempt, request: Mapping[str, Any]) -> Mapping[str, object]:
+        token = self._tokens.for_campaign(attempt.campaign_id)
+        base = f"{self._public_url}/callbacks/{token}"
+        return sendable(
+            request,
+            name=attempt.name,
+            callback_url=f"{base}/status",
+            inbound_url=f"{base}/inbound",
+        )
+
+    async def _ask(
+        self, body: Mapping[str, object]
+    ) -> tuple[Reply, RouteeError | None, LaunchAnswer | None]:
+        try:
+            return Reply.ACCEPTED, None, await self._client.launch_campaign(body)
+        except RouteeRefused as refusal:
+            in_use = refusal.meaning == Meaning.CAMPAIGN_NAME_IN_USE
+            return Reply.NAME_IN_USE if in_use else Reply.REFUSED, refusal, None
+        except RouteeUnavailable as silence:
+            accepted = silence.may_have_been_accepted
+            return Reply.UNANSWERED if accepted else Reply.NOT_SENT, silence, None
+
+    async def _settle(
+        self,
+        attempt: Attempt,
+        settlement: Settlement,
+        error: RouteeError | None,
+        answer: LaunchAnswer | None,
+    ) -> bool:
+        """False when something else has settled it before, or a later attempt is to."""
+        submission, ask_again = settlement
+        log.info(
+            "attempt to launch a campaign",
+            campaign_id=str(attempt.campaign_id),
+            attempt=attempt.number,
+            submission=submission.value,
+            reason=None if error is None else str(error),
+        )
+        if self._erased is not None:
+            await self._erased.refresh(self._database)
+        if answer is not None:
+            outcome = await self._screened(_outcome(answer))
+            if not await settle_launched(self._database, attempt.campaign_id, outcome):
+                log.warning(
+                    "the trackingId answered belongs to another campaign, or is a second one",
+                    campaign_id=str(attempt.campaign_id),
+                    tracking_id=answer.tracking_id,
+                )
+            return True
+        return await settle_open(
+            self._database,
+            attempt.campaign_id,
+            submission,
+            attempt=attempt.number,
+            reason=None if submission is Submission.LAUNCHED else self._reason(error),
+            next_attempt_in=_pause(attempt, error) if ask_again else None,
+            # It was not sent, so repeating the request is not doing it twice.
+            forget_key=isinstance(error, RouteeUnavailable) and submission is Submission.REJECTED,
+        )
+
+    async def _screened(self, outcome: Outcome) -> Outcome:
+        """
+        *outcome* without whoever is erased.
+
+        Of contacts and groups it is in Routee's answer that the numbers are seen first.
+        """
+        if not self._erased:
+            return outcome
+        answer = await asyncio.to_thread(self._erased.without_erased, outcome.answer)
+        return outcome._replace(answer=answer)
+
+    def _reason(self, error: RouteeError | None) -> str:
+        return self._erased.text_without_erased(str(error)) if self._erased else str(error)
+
+
+def _pause(attempt: Attempt, error: RouteeError | None) -> timedelta | None:
+    """Until the next attempt, by our clock or by Routee's, if that is slower; None: none."""
+    ours = pause_before(attempt.number)
+    asked_for = timedelta(seconds=(error and error.retry_after_seconds) or 0)
+    return None if ours is None else max(ours, min(asked_for, _MAX_PAUSE))
+
+
+def _outcome(answer: LaunchAnswer) -> Outcome:
+    total = answer.total_messages
+    return Outcome(
+        answer=answer.body,
+        tracking_id=answer.tracking_id,
+        expected_messages=answer.number_of_recipients if total is None else total,
+        cost=answer.cost,
+    )

@@ -1,0 +1,239 @@
+"""Launching a campaign: checked before money is spent, paid for once, never forgotten."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from app.db.campaigns import get_campaign
+from app.db.database import Database
+from app.db.launching.launches import (
+    Earlier,
+    IdempotencyKey,
+    Intent,
+    NameTaken,
+    add_intent,
+    begin,
+    drop_never_asked,
+    find_earlier,
+    forget_idempotency_keys,
+    take_up,
+)
+from app.domain.campaign import Submission
+from app.errors import (
+    CampaignNameInUse,
+    DatabaseUnavailable,
+    Fault,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    LaunchingNotConfigured,
+    LaunchInProgress,
+    LaunchRejected,
+    RouteeRefused,
+)
+from app.kit.uuid7 import uuid7
+from app.routee.preflight import Prober, preflight
+from app.routee.refusals import Meaning
+from app.routee.rules import Caution, examine, generated_name
+from app.routee.wire import canonical, serialise
+from app.services.erasure.erased_recipients import ErasedRecipients
+from app.services.launching.attempts import LEASE, Attempt, Attempts
+
+log = structlog.get_logger()
+
+#: For so long a repeated `Idempotency-Key` does nothing twice.
+IDEMPOTENCY_KEYS_KEPT: Final = timedelta(days=7)
+_RETRY_AFTER_SECONDS: Final = 2
+#: When Routee is silent each takes up to 45 seconds; one whose owner died waits for few of them.
+_RELAUNCHES_AT_ONCE: Final = 4
+
+
+class Launched(NamedTuple):
+    """A launch that was asked for, now or under the same key before."""
+
+    campaign_id: UUID
+    replayed: bool
+
+
+class Launching:
+    """The story of a launch, from the caller's request to what Routee made of it."""
+
+    def __init__(
+        self,
+        database: Database,
+        attempts: Attempts,
+        prober: Prober,
+        *,
+        missing_settings: tuple[str, ...],
+        erased: ErasedRecipients | None = None,
+    ) -> None:
+        self._erased = erased
+        self._database = database
+        self._attempts = attempts
+        self._prober = prober
+        self._missing_settings = missing_settings
+
+    async def launch(
+        self,
+        request: object,
+        *,
+        api_key_id: UUID,
+        idempotency_key: str | None = None,
+        check_media: bool = False,
+    ) -> Launched:
+        """
+        Ask Routee for the campaign that *request*, parsed JSON in Routee's words, describes.
+
+        The campaign is launched then or, when the call went unanswered, unconfirmed. With
+        *check_media* the hosts of its media are asked before.
+
+        Raises:
+            LaunchingNotConfigured: settings are missing.
+            InvalidRequest: Routee would refuse it; nothing was sent.
+            CampaignNameInUse: the name is taken, here or at Routee.
+            IdempotencyKeyReused: the key stands for another request.
+            LaunchInProgress: the same launch is under way at this moment, or the database went
+                away when this one was.
+            LaunchRejected: the key stands for a launch that was refused.
+            RouteeRefused: Routee refused it.
+            RouteeUnavailable: it was not sent.
+        """
+        self._require_configured()
+        if self._erased is not None:
+            await self._erased.refresh(self._database)
+        names = self._names_of(idempotency_key)
+        # What was launched then may break a rule of now: a date has passed, somebody was erased.
+        if names and (earlier := await find_earlier(self._database, api_key_id, names)) is not None:
+            return await self._replayed(earlier, request)
+        intent, campaign_id, body = await self._examined(request, check_media=check_media)
+        self._refuse_erased(body)
+        key = IdempotencyKey(api_key_id, names[-1], _fingerprint(body)) if names else None
+        earlier = await self._commit_to(campaign_id, intent, key)
+        if earlier is not None:
+            return await self._replayed(earlier, body)
+        attempt = Attempt(campaign_id, intent.name, intent.name_generated, number=1)
+        try:
+            if not await begin(self._database, campaign_id):
+                raise LaunchRejected("It took too long to begin; nothing was sent.")
+            refusal = await self._attempts.make(attempt, body)
+        except DatabaseUnavailable:
+            raise under_way(campaign_id) from None
+        if refusal is None:
+            return Launched(campaign_id, replayed=False)
+        if isinstance(refusal, RouteeRefused) and refusal.meaning == Meaning.CAMPAIGN_NAME_IN_USE:
+            raise _name_in_use(intent.name) from refusal
+        raise refusal
+
+    async def relaunch_due(self) -> None:
+        """Take up, a few at a time, launches whose owner died or that are due to be repeated."""
+        await drop_never_asked(self._database)
+        if self._missing_settings:
+            return
+        ends = await asyncio.gather(
+            *(self._relaunch_in_turn() for _ in range(_RELAUNCHES_AT_ONCE)), return_exceptions=True
+        )
+        for error in filter(None, ends):
+            raise error
+
+    async def forget_old_keys(self) -> None:
+        """Let go of idempotency keys that have served their time."""
+        await forget_idempotency_keys(self._database, older_than=IDEMPOTENCY_KEYS_KEPT)
+
+    async def _relaunch_in_turn(self) -> None:
+        while (launch := await take_up(self._database, lease=LEASE)) is not None:
+            await self._attempts.make_again(launch)
+
+    def _require_configured(self) -> None:
+        if self._missing_settings:
+            raise LaunchingNotConfigured(f"Not set: {', '.join(self._missing_settings)}.")
+
+    def _names_of(self, idempotency_key: str | None) -> list[str]:
+        """See `ErasedRecipients.names_of_key`; none without a key."""
+        if idempotency_key is None:
+            return []
+        if self._erased is None:
+            return [idempotency_key]
+        return self._erased.names_of_key(idempotency_key)
+
+    def _refuse_erased(self, request: Mapping[str, Any]) -> None:
+        """Contacts and groups cannot be looked into: who is in them is known to Routee alone."""
+        if self._erased is None:
+            return
+        faults = tuple(
+            Fault(f"to[{place}]", "was erased at the recipient's request: remove it")
+            for place, number in enumerate(request.get("to") or ())
+            if self._erased.mark_of(number) is not None
+        )
+        if faults:
+            raise InvalidRequest(faults=faults)
+
+    async def _examined(
+        self, request: object, *, check_media: bool
+    ) -> tuple[Intent, UUID, Mapping[str, Any]]:
+        # Reading a thousand numbers takes long enough to delay callbacks.
+        found = await asyncio.to_thread(examine, request, now=datetime.now(UTC))
+        if found.faults or not isinstance(request, dict):
+            raise InvalidRequest(faults=found.faults)
+        warnings: tuple[Caution, ...] = found.warnings
+        if check_media:
+            media = await preflight(request, prober=self._prober)
+            if media.faults:
+                raise InvalidRequest(faults=media.faults)
+            warnings += media.warnings
+        campaign_id = uuid7()
+        given_name = request.get("campaignName")
+        intent = Intent(
+            name=given_name or generated_name(campaign_id),
+            name_generated=given_name is None,
+            label=request.get("label"),
+            billing=found.billing,
+            request=serialise(request),
+            warnings=[asdict(warning) for warning in warnings],
+        )
+        return intent, campaign_id, request
+
+    async def _commit_to(
+        self, campaign_id: UUID, intent: Intent, key: IdempotencyKey | None
+    ) -> Earlier | None:
+        """From here on the campaign is known, whatever happens to this process."""
+        try:
+            return await add_intent(
+                self._database, campaign_id, intent, lease=LEASE, idempotency_key=key
+            )
+        except NameTaken:
+            raise _name_in_use(intent.name) from None
+
+    async def _replayed(self, earlier: Earlier, request: object) -> Launched:
+        if earlier.fingerprint != _fingerprint(request):
+            raise IdempotencyKeyReused
+        campaign = await get_campaign(self._database, earlier.campaign_id)
+        if campaign.submission == Submission.LAUNCHING:
+            raise LaunchInProgress(retry_after_seconds=_RETRY_AFTER_SECONDS)
+        if campaign.submission == Submission.REJECTED:
+            raise LaunchRejected(campaign.submission_reason)
+        return Launched(earlier.campaign_id, replayed=True)
+
+
+def under_way(campaign_id: UUID) -> LaunchInProgress:
+    """What is said of a launch that was asked for, when the database cannot say how it ended."""
+    return LaunchInProgress(
+        "The launch has begun, and the database does not answer. Do not launch it again: "
+        f"/v1/campaigns/{campaign_id} will tell what has become of it."
+    )
+
+
+def _fingerprint(request: object) -> bytes:
+    """Equal for requests that say the same, however their members are ordered and spaced."""
+    try:
+        return hashlib.sha256(canonical(request)).digest()
+    except (UnicodeEncodeError, RecursionError):  # nothing that was launched is like that
+        return b""
+
+
+def _name_in_use(name: str) -> CampaignNameInUse:
+    return CampaignNameInUse(f"A campaign named {name!r} exists already. Choose another name.")

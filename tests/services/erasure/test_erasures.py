@@ -1,0 +1,571 @@
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.db.database import Database
+from app.db.erasure import rest
+from app.db.erasure.analysis import Analysis, redact_analysed
+from app.db.erasure.recipients import Erased, add_erased
+from app.db.ingest_session import IngestSession
+from app.domain.erasure import ErasureKeys, spellings
+from app.domain.retention import Retention, retention_of_days
+from app.errors import ErasureInProgress, ErasureNotConfigured, InvalidRequest
+from app.kit.uuid7 import uuid7
+from app.observability.metrics import Metrics
+from app.services.callbacks.intake import Intake, Receipt
+from app.services.callbacks.screening import Screen
+from app.services.erasure import erasures, scan
+from app.services.erasure.erased_recipients import ErasedRecipients
+from app.services.erasure.erasures import Erasing
+from tests.database import connect
+from tests.promises.load import Callback, callback, reply, stories
+from tests.services.erasure.erased_stage import digits_in, everything, everything_in_a_dump, samples
+from tests.services.kept_stage import PATH, Kept
+
+DIGITS = "306912345678"
+NUMBER = f"+{DIGITS}"
+OTHER = "+306987654321"
+KEYS = ErasureKeys(["a-key-of-the-tests-0123456789abcdef"])
+STATISTICS = (
+    "SELECT status, count(*) FROM messages GROUP BY 1 ORDER BY 1",
+    "SELECT status_key, count(*), count(DISTINCT recipient) FROM events GROUP BY 1 ORDER BY 1",
+    "SELECT count(*), count(DISTINCT sender) FROM inbound_messages",
+    "SELECT hour, identity, events FROM bi_rollup_hourly WHERE label = 'spring' ORDER BY 1, 2",
+    "SELECT sum(events) FROM bi_rollup_hourly",
+    "SELECT feed_epoch, xid, id FROM events ORDER BY 1, 2, 3",
+    "SELECT feed_epoch, xid, id FROM inbound_messages ORDER BY 1, 2, 3",
+)
+
+
+@pytest.fixture
+def kept(url: str, connection: asyncpg.Connection) -> Kept:
+    return Kept(url, connection)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasures, "LEARNT_WITHIN_SECONDS", 0)
+
+
+def _changed(one: Callback, **changes: Any) -> Callback:  # noqa: ANN401 (any JSON)
+    return one._replace(body=json.dumps(json.loads(one.body) | changes).encode())
+
+
+def _failed(message: str, to: str, description: str) -> Callback:
+    reason = {"detailedStatus": "Absent", "description": description}
+    status = {"name": "FAILED", "reason": reason, "updatedDate": "2026-03-01T00:00:00Z"}
+    return _changed(callback(message, "FAILED"), to=to, status=status)
+
+
+EVERYTHING = [
+    *stories("m", 3, campaigns=2),
+    _changed(callback("bare"), to=DIGITS),
+    _changed(callback("spaced"), to="+30 691 234 5678"),
+    _changed(callback("calling"), to=f"00{DIGITS}"),
+    _changed(callback("labelled"), label=f"to {NUMBER}"),
+    _changed(callback("text"), body={"text": "hello"}),
+    _failed("failed", NUMBER, f"no answer from {NUMBER}"),
+    _failed("quoting", OTHER, f"forwarded from {DIGITS}"),
+    _changed(callback("other"), to=OTHER),
+    _changed(callback("payload only"), to=OTHER, sessionId=DIGITS),
+    reply("m-0", "call me at +30 691 234 5678"),
+    _changed(reply("m-1", "no sender"), **{"from": None}),
+    _changed(reply("other", f"ask {DIGITS}"), **{"from": OTHER}),
+    Callback(("q", "q"), f"to={DIGITS}&status=x".encode()),
+    Callback(("q", "r"), b"nothing of anybody"),
+]
+
+
+async def _launch(kept: Kept, submission: str) -> None:
+    request = {"to": [NUMBER, OTHER], "body": {"text": f"from {NUMBER}"}, "label": "x"}
+    answer = {"to": [NUMBER, OTHER], "viberAnalysis": {"recipientCountries": {NUMBER: "GR"}}}
+    await kept.connection.execute(
+        "INSERT INTO campaigns (id, name, submission, request, answer, warnings)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        uuid7(),
+        f"campaign {submission}",
+        submission,
+        json.dumps(request).encode(),
+        json.dumps(answer).encode(),
+        json.dumps([{"field": "to[0]", "message": f"look at {NUMBER}"}]),
+    )
+    await kept.connection.execute(
+        "INSERT INTO idempotency_keys (api_key_id, key, fingerprint, campaign_id)"
+        " VALUES ($1, $2, '', $1)",
+        uuid7(),
+        f"order-{DIGITS}",
+    )
+
+
+async def _erase(kept: Kept, number: str = NUMBER, **options: bool) -> dict[str, int]:
+    done = await Erasing(kept.url, KEYS).erase(number, asked_by="the tests", **options)
+    return {table: rows for table, rows in done.rows.items() if rows}
+
+
+async def _statistics(kept: Kept) -> list[list[tuple[Any, ...]]]:
+    return [[tuple(row) for row in await kept.connection.fetch(query)] for query in STATISTICS]
+
+
+def _screen() -> Screen:
+    return Screen(ErasedRecipients(KEYS), Retention())
+
+
+async def test_nothing_of_an_erased_recipient_is_found_in_any_table_or_dump(
+    kept: Kept, tmp_path: Path
+) -> None:
+    await kept.store(EVERYTHING)
+    await _launch(kept, "launched")
+    await _launch(kept, "unconfirmed")
+    await kept.connection.execute("ANALYZE")
+    assert digits_in(await everything(kept.connection))
+    found = await _erase(kept)
+    assert found.keys() == {
+        "messages",
+        "events",
+        "inbound_messages",
+        "quarantine",
+        "campaigns",
+        "idempotency_keys",
+    }
+    stored = await everything(kept.connection)
+    assert digits_in(stored) == []
+    assert digits_in(await everything_in_a_dump(kept.url, tmp_path / "dump")) == []
+    assert "hello" not in stored
+    assert "call me" not in stored
+    assert OTHER in stored
+    assert "nothing of anybody" in stored
+
+
+async def test_statistics_and_the_feed_stay_what_they_were(kept: Kept) -> None:
+    # Spellings that Routee does not use would be told apart before, and are one recipient after.
+    await kept.store([one for one in EVERYTHING if one.identity[0] not in {"spaced", "calling"}])
+    before = await _statistics(kept)
+    failures = await kept.number("SELECT sum(messages) FROM bi_failure_reasons")
+    await _erase(kept)
+    assert await _statistics(kept) == before
+    await kept.store([])
+    assert await kept.number("SELECT sum(messages) FROM bi_failure_reasons") == failures
+    assert await kept.number("SELECT count(*) FROM bi_failure_reasons WHERE messages < 0") == 0
+
+
+async def test_a_second_erasure_finds_nothing(kept: Kept) -> None:
+    await kept.store(EVERYTHING)
+    await _launch(kept, "launched")
+    assert await _erase(kept)
+    assert await _erase(kept) == {}
+    again = await Erasing(kept.url, KEYS).erase(DIGITS, asked_by="the tests")
+    assert again.is_repeated
+
+
+async def test_what_comes_late_is_made_unknown_and_counted_as_it_would_have_been(
+    kept: Kept,
+) -> None:
+    await kept.store(EVERYTHING)
+    await _erase(kept)
+    before = await _statistics(kept)
+    screen = _screen()
+    assert Receipt.STORED in await kept.store(EVERYTHING, screen=screen)
+    assert await _statistics(kept) == before
+    assert await kept.store([callback("late", "SEEN")], screen=screen) == {Receipt.STORED}
+    row = await kept.connection.fetchrow(
+        "SELECT recipient, payload FROM events WHERE message_tracking_id = 'late'"
+    )
+    assert row is not None
+    assert row["recipient"].startswith("erased:")
+    assert row["payload"] is None
+    known = await kept.connection.fetchval(
+        "SELECT recipient FROM messages WHERE message_tracking_id = 'm-0'"
+    )
+    assert row["recipient"] == known
+
+
+async def test_a_dry_run_changes_nothing(kept: Kept) -> None:
+    await kept.store(EVERYTHING)
+    before = await everything(kept.connection)
+    assert await _erase(kept, dry_run=True)
+    assert await everything(kept.connection) == before
+
+
+async def test_who_asked_is_on_record_and_the_number_is_not(kept: Kept) -> None:
+    await kept.store(EVERYTHING)
+    counts = await _erase(kept)
+    row = await kept.connection.fetchrow("SELECT * FROM erasures")
+    assert row is not None
+    assert (row["kind"], row["asked_by"]) == ("erase", "the tests")
+    assert row["ended_at"] is not None
+    assert {name: rows for name, rows in json.loads(row["counts"]).items() if rows} == counts
+
+
+async def test_an_erasure_is_lifted(kept: Kept) -> None:
+    await _erase(kept)
+    erasing = Erasing(kept.url, KEYS)
+    assert await erasing.lift(NUMBER, asked_by="the tests")
+    assert not await erasing.lift(NUMBER, asked_by="the tests")
+    await kept.store([callback("m")], screen=_screen())
+    assert await kept.texts("SELECT recipient FROM messages") == [NUMBER]
+
+
+async def test_a_key_that_came_later_still_finds_whom_an_older_one_erased(kept: Kept) -> None:
+    await _erase(kept)
+    rotated = ErasureKeys(["a-new-key-of-the-tests-0123456789abc", *_KEY_TEXTS])
+    screen = Screen(ErasedRecipients(rotated), Retention())
+    await kept.store([callback("m")], screen=screen)
+    (recipient,) = await kept.texts("SELECT recipient FROM messages")
+    assert recipient is not None
+    assert recipient.startswith("erased:")
+
+
+_KEY_TEXTS = ["a-key-of-the-tests-0123456789abcdef"]
+
+
+async def test_a_process_looks_itself_when_what_it_knows_is_old(kept: Kept) -> None:
+    erased = ErasedRecipients(KEYS)
+    database = Database(kept.url, name="tests")
+    await erased.refresh(database)
+    assert not erased.is_stale
+    await _erase(kept)
+    await kept.store([callback("before")], screen=Screen(erased, Retention()))
+    erased._learnt_at -= 10
+    await kept.store([callback("after")], screen=Screen(erased, Retention()))
+    rows = await kept.connection.fetch("SELECT message_tracking_id, recipient FROM messages")
+    found = {row[0]: row[1] for row in rows}
+    assert found["before"] == NUMBER
+    assert found["after"] != NUMBER
+    await database.close()
+
+
+async def test_an_open_launch_goes_on_without_the_recipient(kept: Kept) -> None:
+    await _launch(kept, "unconfirmed")
+    await _erase(kept)
+    request = await kept.connection.fetchval("SELECT request FROM campaigns")
+    assert json.loads(request)["to"] == [OTHER]
+
+
+async def test_without_a_key_nobody_is_erased_and_it_is_said_how_to_make_one(kept: Kept) -> None:
+    with pytest.raises(ErasureNotConfigured, match="RECEIVER_ERASURE_KEYS"):
+        await Erasing(kept.url, ErasureKeys([])).erase(NUMBER, asked_by="the tests")
+
+
+@pytest.mark.parametrize("number", ["", "12345", "+3069x12345678", "1" * 16])
+async def test_what_is_no_number_is_refused(kept: Kept, number: str) -> None:
+    with pytest.raises(InvalidRequest):
+        await Erasing(kept.url, KEYS).erase(number, asked_by="the tests")
+
+
+async def test_every_spelling_is_found_by_the_sweep_and_by_the_screen(kept: Kept) -> None:
+    bodies = [f"{number:>03}: {spelt}" for number, spelt in enumerate(SPELLINGS)]
+    bodies += [f"{number:>03}! {spelt}" for number, spelt in enumerate(SPELLINGS)]
+    callbacks = [Callback(("q", body), body.encode()) for body in bodies]
+    await kept.store(callbacks[: len(SPELLINGS)])
+    assert (await _erase(kept))["quarantine"] == len(SPELLINGS)
+    await kept.store(callbacks[len(SPELLINGS) :], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM quarantine") == 2 * len(SPELLINGS)
+    assert await kept.number("SELECT count(*) FROM quarantine WHERE body LIKE '%erased:%'") == (
+        2 * len(SPELLINGS)
+    )
+
+
+async def test_postgresql_finds_what_python_finds(kept: Kept) -> None:
+    pattern = spellings(DIGITS)
+    for spelt in SPELLINGS:
+        assert re.search(pattern, spelt), spelt
+        assert await kept.connection.fetchval("SELECT $1 ~ $2", spelt, pattern), spelt
+    for other in OTHERS:
+        assert not re.search(pattern, other), other
+        assert not await kept.connection.fetchval("SELECT $1 ~ $2", other, pattern), other
+
+
+SPELLINGS = [
+    f"%22{DIGITS}%22",
+    f"to=%20{DIGITS}",
+    f'"\\u00a0{DIGITS}"',
+    "+30\u00a0691\u00a0234\u00a05678",
+    "+30\u2009691\u2013234\u20115678",
+    f"2026-03-01 {DIGITS} FAILED",
+    f"5 {DIGITS}",
+    f"12.50 {DIGITS}",
+    "%2B30%20691%20234%205678",
+    "30%C2%A0691%C2%A02345678",
+    "\\u0033\\u0030\\u0036912345678",
+]
+OTHERS = [f"9{DIGITS}", f"{DIGITS}9", "306%34912345678", f"{DIGITS}%30", f"{DIGITS}\\u0030"]
+
+
+async def test_of_what_cannot_be_read_only_the_number_goes_and_nothing_of_others(
+    kept: Kept,
+) -> None:
+    theirs, of_others = json.loads(callback("theirs").body), {"to": OTHER, "n": 1.50}
+    array = json.dumps([theirs, of_others, "no object", {"of": [NUMBER, OTHER]}]).encode()
+    latin = f"to={NUMBER}&from=".encode() + b"\xe9\xff " + OTHER.encode()
+    one = json.dumps({"of": "nothing that we know", "to": NUMBER, "text": "secret"}).encode()
+    bodies = [Callback(("q", str(at)), body) for at, body in enumerate((array, latin, one))]
+    for screen in (None, _screen()):
+        await kept.connection.execute("TRUNCATE quarantine")
+        await kept.store(bodies, screen=screen)
+        if screen is None:
+            await _erase(kept)
+        rows = await kept.connection.fetch("SELECT body FROM quarantine ORDER BY id")
+        left = [row[0] for row in rows]
+        assert json.loads(left[0]) == [of_others, "no object", {"of": [OTHER]}]
+        assert left[1] == latin.replace(
+            NUMBER.encode(), KEYS.marks_of(DIGITS)[0].pseudonym.encode()
+        )
+        assert left[2] == b""
+
+
+async def test_a_reply_that_came_again_while_an_erasure_was_broken_off_does_not_stop_it(
+    kept: Kept,
+) -> None:
+    answer = reply("m", "thanks")
+    await kept.store([callback("m"), answer])
+    await _know(kept)
+    await kept.store([answer], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM inbound_messages") == 1
+    # As if it had been stored between the two: under the identity that the erasure is to give.
+    await kept.connection.execute(
+        "INSERT INTO inbound_messages (identity, sender) SELECT $1, $2",
+        KEYS.marks_of(DIGITS)[0].blinded(
+            await kept.connection.fetchval("SELECT identity FROM inbound_messages")
+        ),
+        KEYS.marks_of(DIGITS)[0].pseudonym,
+    )
+    assert (await _erase(kept))["inbound_messages"] == 1
+    await kept.store([answer], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM inbound_messages") == 2
+    assert digits_in(await everything(kept.connection)) == []
+
+
+async def test_a_recipient_is_erased_again_after_a_lift(kept: Kept) -> None:
+    answer = reply("m", "thanks")
+    await kept.store([answer])
+    await _erase(kept)
+    await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
+    await kept.store([answer], screen=_screen())
+    assert (await _erase(kept))["inbound_messages"] == 1
+    assert digits_in(await everything(kept.connection)) == []
+    assert await kept.number("SELECT count(message) FROM inbound_messages") == 0
+
+
+async def test_an_erasure_that_was_broken_off_is_taken_up_where_nothing_names_them_any_more(
+    kept: Kept,
+) -> None:
+    await kept.store(
+        [callback("m"), _changed(reply("m", "it is me, of Elm Street"), **{"from": None})]
+    )
+    mark = KEYS.marks_of(DIGITS)[0]
+    # What is left when the process dies after the messages and before the events and replies.
+    await kept.connection.execute("UPDATE messages SET recipient = $1", mark.pseudonym)
+    await kept.connection.execute(
+        "UPDATE events SET recipient = $1, payload = $2, payload_dictionary = 0",
+        mark.pseudonym,
+        b"of Elm Street",
+    )
+    assert (await _erase(kept)).keys() == {"events", "inbound_messages"}
+    assert "Elm Street" not in await everything(kept.connection)
+    assert await _erase(kept) == {}
+
+
+async def test_bodies_of_erased_recipients_that_are_set_aside_stay_apart(kept: Kept) -> None:
+    await _erase(kept)
+    screen = Screen(
+        ErasedRecipients(KEYS), retention_of_days(raw=1, events=1, messages=1, inbound=1)
+    )
+    old = [callback("a"), callback("b"), reply("a", "thanks")]
+    assert await kept.store(old, screen=screen) == {Receipt.QUARANTINED}
+    await kept.store(old[:1], screen=screen)
+    rows = await kept.connection.fetch("SELECT body, times FROM quarantine ORDER BY id")
+    assert [tuple(row) for row in rows] == [(b"", 2), (b"", 1), (b"", 1)]
+
+
+async def test_no_sample_of_a_payload_keeps_the_number(kept: Kept) -> None:
+    await kept.store(EVERYTHING)
+    await _launch(kept, "launched")
+    await kept.connection.execute(
+        "UPDATE events SET payload_dictionary = 0, payload = 'x 306912345678'"
+    )
+    await kept.connection.execute("ANALYZE")
+    assert digits_in(await samples(kept.connection))
+    async with _holding(kept, "SHARE UPDATE EXCLUSIVE"):
+        await _erase(kept)
+    assert digits_in(await samples(kept.connection)) == []
+    assert await kept.number("SELECT count(*) FROM erasures WHERE sampled_at IS NULL") == 0
+
+
+async def test_after_a_crash_every_table_is_sampled_anew(kept: Kept) -> None:
+    await kept.store(EVERYTHING)
+    await kept.connection.execute("ANALYZE")
+    await _erase(kept)
+    await kept.connection.execute("UPDATE erasures SET sampled_at = NULL")
+    await kept.connection.execute(
+        "INSERT INTO quarantine (sha256, reason, path, body)"
+        " VALUES ('x', '', '', 'of 306912345678')"
+    )
+    await kept.connection.execute("ANALYZE")
+    await kept.connection.execute("DELETE FROM quarantine WHERE sha256 = 'x'")
+    assert digits_in(await samples(kept.connection))
+    assert await _erase(kept) == {}
+    assert digits_in(await samples(kept.connection)) == []
+
+
+@asynccontextmanager
+async def _holding(kept: Kept, mode: str) -> AsyncIterator[None]:
+    """As an autovacuum does, for longer than a moment."""
+    connection = await connect(kept.url)
+
+    async def _hold() -> None:
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE quarantine IN {mode} MODE")
+            await asyncio.sleep(3)
+
+    held = asyncio.create_task(_hold())
+    await asyncio.sleep(0.1)
+    yield
+    await held
+    await connection.close()
+
+
+async def _know(kept: Kept) -> None:
+    """As an erasure that died after it had told all processes."""
+    database = Database(kept.url, name="tests")
+    await add_erased(database, KEYS.marks_of(DIGITS)[0])
+    await database.close()
+
+
+async def test_a_campaign_that_is_open_keeps_its_name_and_others_stay_apart(kept: Kept) -> None:
+    named = {f"to {DIGITS}": "launched", f"to {NUMBER}": "launched", f"for {DIGITS}": "unconfirmed"}
+    for name, submission in named.items():
+        await kept.connection.execute(
+            "INSERT INTO campaigns (name, submission) VALUES ($1, $2)", name, submission
+        )
+    await _erase(kept)
+    names = await kept.texts("SELECT name FROM campaigns WHERE submission = 'launched'")
+    assert len(set(names)) == 2
+    assert all(name and name.startswith("to erased:") for name in names)
+    is_open = "SELECT count(*) FROM campaigns WHERE name = $1"
+    assert await kept.number(is_open, f"for {DIGITS}") == 1
+    await kept.connection.execute("UPDATE campaigns SET submission = 'launched'")
+    await _erase(kept)
+    assert await kept.number(is_open, f"for {DIGITS}") == 0
+
+
+async def test_status_words_with_the_number_are_redacted_also_when_they_come_again(
+    kept: Kept,
+) -> None:
+    odd = _changed(callback("odd"), status={"name": f"failed {DIGITS}"})
+    await kept.store([odd])
+    await _know(kept)
+    await kept.store([odd], screen=_screen())
+    await _erase(kept)
+    assert digits_in(await everything(kept.connection)) == []
+    await kept.store([odd], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM events") == 2
+
+
+async def test_a_large_page_is_read_in_pieces_and_holds_up_nothing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "_BODIES", rest._page("quarantine", "id, sha256, body", "5000000"))
+    await kept.store([Callback(("q", str(at)), f"{at} {NUMBER}".encode()) for at in range(3)])
+    database = Database(kept.url, name="tests")
+    assert len(await rest.walked_bodies(database, 0)) == 1
+    await database.close()
+    assert (await _erase(kept))["quarantine"] == 3
+
+
+async def test_the_event_loop_goes_on_while_large_bodies_are_searched(kept: Kept) -> None:
+    filling = b'{"a":"' + b"no number 12 345 " * 50_000 + b'"'
+    await kept.store([Callback(("q", str(at)), filling + str(at).encode()) for at in range(8)])
+    longest, erasing = 0.0, asyncio.create_task(_erase(kept))
+    while not erasing.done():
+        began = time.monotonic()
+        await asyncio.sleep(0.005)
+        longest = max(longest, time.monotonic() - began)
+    await erasing
+    assert longest < 0.4
+
+
+async def test_a_key_that_is_missing_is_said_loudly(
+    kept: Kept, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await _erase(kept)
+    others = ErasureKeys(["another-key-of-the-tests-0123456789"])
+    erased, said = ErasedRecipients(others), list[str]()
+    database = Database(kept.url, name="tests")
+    await erased.refresh(database)
+    await database.close()
+    assert "erased recipients are not recognised" in capsys.readouterr().out
+    erasing = Erasing(kept.url, others, say=said.append)
+    await erasing.erase(OTHER, asked_by="the tests", dry_run=True)
+    assert any("missing" in line for line in said)
+
+
+def test_what_was_read_earlier_is_not_taken_over_later() -> None:
+    erased = ErasedRecipients(KEYS)
+    mark = KEYS.marks_of(DIGITS)[0]
+    erased.learn(Erased(2, frozenset({mark.hash}), frozenset({mark.key_id})), asked_at=0)
+    erased.learn(Erased(1, frozenset(), frozenset()), asked_at=0)
+    assert erased.mark_of(NUMBER) == mark
+
+
+async def test_a_lift_is_on_record_and_waits_for_no_erasure(kept: Kept) -> None:
+    await _erase(kept)
+    held = await connect(kept.url)
+    await held.execute("SELECT pg_advisory_lock($1)", erasures._ERASURE_LOCK)
+    with pytest.raises(ErasureInProgress):
+        await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
+    await held.close()
+    assert await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="somebody")
+    assert await kept.texts("SELECT asked_by FROM erasures WHERE kind = 'lift'") == ["somebody"]
+
+
+async def test_what_came_through_the_token_of_another_campaign_stays_apart_too(kept: Kept) -> None:
+    await _erase(kept)
+    ours, theirs = uuid7(), uuid7()
+    for campaign, tracking_id in ((ours, "ours"), (theirs, "theirs")):
+        await kept.connection.execute(
+            "INSERT INTO campaigns (id, tracking_id, submission) VALUES ($1, $2, 'launched')",
+            campaign,
+            tracking_id,
+        )
+    session = IngestSession(kept.url, statement_timeout_seconds=5)
+    intake = Intake(session, Metrics(), ack_budget_seconds=5, screen=_screen())
+    for message in ("a", "b", "a"):
+        body = callback(message, campaign="theirs").body
+        assert await intake.receive(body, path=PATH, campaign_id=ours) is Receipt.QUARANTINED
+    await intake.close()
+    rows = await kept.connection.fetch("SELECT reason, body, times FROM quarantine ORDER BY id")
+    assert [tuple(row) for row in rows] == [
+        ("campaign-mismatch", b"", 2),
+        ("campaign-mismatch", b"", 1),
+    ]
+
+
+async def test_roll_ups_are_changed_in_short_steps_between_which_others_fold(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "CHUNK_ITEMS", 1)
+    failures = [_failed(f"f-{at}", NUMBER, f"no answer from {NUMBER}, {at}") for at in range(6)]
+    await kept.store(failures)
+    steps = list[str]()
+
+    async def _with_a_fold(database: Database, analysis: Analysis, *others: Any) -> None:  # noqa: ANN401
+        await redact_analysed(database, analysis, *others)
+        steps.append(analysis.table)
+        await kept.store([])
+
+    monkeypatch.setattr(scan, "redact_analysed", _with_a_fold)
+    await _erase(kept)
+    assert steps.count("bi_failure_reasons") == 6
+    assert digits_in(await everything(kept.connection)) == []
+    reasons = (
+        "SELECT count(*), sum(messages), min(messages) FROM bi_failure_reasons WHERE messages <> 0"
+    )
+    assert tuple(await kept.connection.fetchrow(reasons) or ()) == (6, 6, 1)

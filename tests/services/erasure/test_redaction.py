@@ -1,0 +1,58 @@
+import json
+import re
+
+import pytest
+
+from app.domain.erasure import spellings
+from app.services.erasure.redaction import _PIECE_CHARACTERS, is_in, redacted_json, without_number
+
+DIGITS = "306912345678"
+OTHER = "306987654321"
+PATTERN = re.compile(spellings(DIGITS))
+PSEUDONYM = "erased:0123456789abcdef"
+
+
+@pytest.mark.parametrize("before", range(_PIECE_CHARACTERS - 14, _PIECE_CHARACTERS + 3))
+def test_a_number_is_found_wherever_a_large_text_is_cut(before: int) -> None:
+    filling = "x" * before
+    assert is_in(f"{filling}{DIGITS}{filling}", PATTERN)
+    assert not is_in(f"{filling}{DIGITS}9{filling}", PATTERN)
+    assert not is_in(f"{filling}9{DIGITS}{filling}", PATTERN)
+    assert is_in(f"{filling}{DIGITS}9 {DIGITS}", PATTERN)
+
+
+def test_a_number_in_json_is_redacted_however_it_is_spelt() -> None:
+    body = b'{"\\u0033\\u003069\\u0031\\u00a02345678":[306912345678,"+30 691 234 5678",1.50]}'
+    redacted = redacted_json(body, PATTERN, PSEUDONYM)
+    assert redacted == f'{{"{PSEUDONYM}":["{PSEUDONYM}","{PSEUDONYM}",1.50]}}'.encode()
+    assert redacted_json(body, PATTERN, PSEUDONYM, leave_out=True) == (
+        f'{{"{PSEUDONYM}":["{PSEUDONYM}",1.50]}}'.encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ({"to": DIGITS, "text": "secret"}, None),
+        ({"to": int(DIGITS)}, None),
+        ({DIGITS: "secret"}, None),
+        ([{"to": DIGITS}, {"to": OTHER}, 1], [{"to": OTHER}, 1]),
+        ([{"of": {"to": DIGITS}}], None),
+        ({"messages": [{"to": DIGITS}, {"to": OTHER}]}, {"messages": [{"to": OTHER}]}),
+        ({"to": [DIGITS], "text": "secret"}, None),
+        ({"to": OTHER, "of": []}, {"to": OTHER, "of": []}),
+    ],
+)
+def test_what_is_of_others_stays(value: object, left: object) -> None:
+    body = json.dumps(value).encode()
+    expected = b"" if left is None else json.dumps(left).encode()
+    found = without_number(body, PATTERN, PSEUDONYM)
+    assert found == expected or json.loads(found) == left
+
+
+def test_of_what_is_no_json_only_the_number_goes() -> None:
+    body = f'{{"to":"{DIGITS}","from":"{OTHER}'.encode() + b"\xff\x00"
+    assert without_number(body, PATTERN, PSEUDONYM) == body.replace(
+        DIGITS.encode(), PSEUDONYM.encode()
+    )
+    assert without_number(b"to=" + OTHER.encode(), PATTERN, PSEUDONYM) == b"to=306987654321"
