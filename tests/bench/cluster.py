@@ -5,14 +5,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
-
 from app.db.database import migrate_database
 from app.embedded.pid_file import find_pid_file
 from tests.bench.cost import cpu_seconds, cpu_seconds_of
+from tests.database import connect
 from tests.promises.stage import Postgres, children_of, eventually
 
-#: Makes `plain.events` and `plain.messages`, for those that pack nothing.
+#: Makes `plain.events` and `plain.messages`, the tables of contenders that bring none.
 PLAIN_TABLES: Final = Path(__file__).with_name("plain_tables.sql")
 
 
@@ -49,7 +48,7 @@ class Cluster:
 
     async def value(self, query: str) -> Any:  # noqa: ANN401 (whatever the query gives)
         """The first column of the first row of *query*."""
-        connection = await asyncpg.connect(self.url)
+        connection = await connect(self.url)
         try:
             return await connection.fetchval(query)
         finally:
@@ -57,7 +56,7 @@ class Cluster:
 
     async def run(self, script: str) -> None:
         """Run the statements of *script*, in one transaction if there are several."""
-        connection = await asyncpg.connect(self.url)
+        connection = await connect(self.url)
         try:
             await connection.execute(script)
         finally:
@@ -71,7 +70,7 @@ class Cluster:
 
 @asynccontextmanager
 async def clustered(folder: Path, *, plain: bool = False) -> AsyncIterator[Cluster]:
-    """A PostgreSQL in *folder*, ended with the block; if *plain*, events go to plain tables."""
+    """A PostgreSQL in *folder*, ended with the block; *plain* adds the contenders' own tables."""
     data_dir = folder / "data"
     data_dir.mkdir(parents=True)
     postgres = Postgres(data_dir)

@@ -1,7 +1,6 @@
--- Events and messages as one would keep them who need not save room: a row has all that was told,
--- under the id as it is. Columns, indexes and partitions are otherwise those that the service has,
--- which reads what they serve. What analysts need is left out: it costs something here, and nothing
--- there. Ids of the feed and the counts are the service's own tables.
+-- The contenders' own tables of events and messages, in the database of the service. Columns, indexes and
+-- partitions are those of the service; an event has its rank as well, which one who has no table of ranks
+-- would store. The ids of the feed and the counts are the service's own.
 
 CREATE SCHEMA plain;
 
@@ -42,7 +41,7 @@ BEGIN
     FOR part IN
         SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) AS bounds
         FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'packed_events'::regclass
+        WHERE i.inhparent = 'events'::regclass
     LOOP
         EXECUTE format(
             'CREATE TABLE plain.%I PARTITION OF plain.events %s', part.relname, part.bounds

@@ -1,8 +1,7 @@
 """
-How fast what is stored is read: the service beside PostgREST on plain tables with the same facts.
+How fast what is stored is read: the service beside PostgREST on tables with the same facts.
 
-The service has packed its events and must unpack them, which is no burden of PostgREST's. That
-verifies no key, makes no entity tag, and does not tell what an event did to its message.
+PostgREST verifies no key and makes no entity tag.
 """
 
 import os
@@ -11,7 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import asyncpg
 import httpx
 
 from app.domain.feed import Position
@@ -24,6 +22,7 @@ from tests.bench.group import Findings, Group, Setting
 from tests.bench.processes import running
 from tests.bench.reads_wrk import Load, asked, written
 from tests.bench.stage import Stage, staged
+from tests.database import connect
 from tests.promises.load import HOST
 from tests.promises.stage import eventually, free_port
 
@@ -127,7 +126,7 @@ async def _opened(setting: Setting) -> AsyncIterator[Mapping[str, _Server]]:
 
 
 async def _stored(cluster: Cluster) -> list[Position]:
-    connection = await asyncpg.connect(cluster.url)
+    connection = await connect(cluster.url)
     try:
         await reads_stored.store(connection)
         await connection.execute(PLAIN_TABLES.read_text())

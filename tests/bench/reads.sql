@@ -1,5 +1,5 @@
--- What the API tells of messages and of events, as PostgREST serves it: views, and no Python. They are
--- of the plain tables that one would have for it, with the very facts that the service has packed.
+-- What the API shows of messages and of events, as PostgREST serves it: views, and no Python. The views
+-- are of the contenders' own tables, with the facts that the service has stored.
 
 INSERT INTO plain.events (
     id, xid, occurred_at, received_at, created_at, campaign_id, feed_epoch, source, status_rank,
@@ -8,11 +8,11 @@ INSERT INTO plain.events (
     payload
 )
 SELECT
-    id, xid, occurred_at, received_at, created_at, campaign_id, feed_epoch, source, status_rank,
+    id, xid, occurred_at, received_at, created_at, campaign_id, feed_epoch, source, coalesce(rank, 0),
     payload_dictionary, payload_reserialised, message_tracking_id, status_key, provider_status,
     detailed_status, description, campaign_tracking_id, recipient, sender, country, label, price,
     payload
-FROM events ORDER BY id;
+FROM events LEFT JOIN statuses ON status = status_key ORDER BY id;
 
 INSERT INTO plain.messages (
     status_at, created_at, queued_at, sent_at, delivered_at, seen_at, failed_at, first_occurred_at,

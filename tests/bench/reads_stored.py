@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Final
 
 import asyncpg
-from app.db.forms import Forms
 
 from app.db.ingest import append_events
 from app.domain.event import DeliveryEvent
@@ -33,12 +32,11 @@ ORDER BY feed_epoch, xid LIMIT $1
 
 async def store(connection: asyncpg.Connection) -> None:
     """Three events for each message, batch by batch as the service stores them."""
-    forms = Forms()
     for first in range(0, MESSAGES, _BATCH_ITEMS):
         for step, status in enumerate(_STATUSES):
             numbers = range(first, first + _BATCH_ITEMS)
             events = [_event(number, step, status) for number in numbers]
-            await append_events(connection, events, forms)
+            await append_events(connection, events)
 
 
 async def places(connection: asyncpg.Connection) -> list[Position]:

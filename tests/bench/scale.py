@@ -9,8 +9,6 @@ import time
 from random import Random
 from typing import Final
 
-import asyncpg
-
 from tests.bench import scale_analysts
 from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Group, Setting
@@ -19,6 +17,7 @@ from tests.bench.scale_ingest import rates, warm_up
 from tests.bench.scale_reads import READS, latencies
 from tests.bench.scale_sides import Side, loaded
 from tests.bench.scale_sizes import sizes_of
+from tests.database import connect
 
 _INGEST: Final = "scale_ingest"
 _BYTES: Final = "scale_bytes"
@@ -56,7 +55,7 @@ async def measured(setting: Setting, big: Side, small: Side) -> Findings:
 
 
 async def _bytes(side: Side) -> Findings:
-    connection = await asyncpg.connect(side.url, timeout=60)
+    connection = await connect(side.url, timeout=60)
     sizes = await sizes_of(connection)
     await connection.close()
     says = "bytes stored for an event ÷ bytes of its payload"

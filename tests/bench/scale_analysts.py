@@ -11,6 +11,7 @@ from app.db.database import Database
 from tests.bench.figure import Figure
 from tests.bench.group import Findings, Say, Setting
 from tests.bench.scale_sides import Side
+from tests.database import connect
 from tests.db.bi.questions import CAMPAIGN_NAME, questions
 
 ANALYSTS: Final = "scale_analysts"
@@ -29,7 +30,7 @@ async def fold_all(side: Side, say: Say) -> float:
         folded += chunk
         say(f"{folded} events folded into the roll-ups")
     await database.close()
-    connection = await asyncpg.connect(side.url, timeout=60)
+    connection = await connect(side.url, timeout=60)
     assert await connection.fetchval(_PENDING) == 0
     await connection.execute("VACUUM (ANALYZE)")
     await connection.close()
@@ -42,7 +43,7 @@ async def measure(setting: Setting, side: Side, *, fold_seconds: float) -> Findi
         text: sql.replace(CAMPAIGN_NAME, side.plan.campaign(7).name)
         for text, sql in questions().items()
     }
-    connection = await asyncpg.connect(side.url, timeout=60)
+    connection = await connect(side.url, timeout=60)
     ratios: dict[str, list[float]] = {text: [] for text in asked}
     counts: list[float] = []
     for number in range(setting.rounds):

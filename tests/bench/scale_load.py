@@ -16,15 +16,14 @@ from itertools import chain
 from typing import Any, Final
 
 import asyncpg
-from app.db.forms import Forms
-from app.db.message_keys import message_key, plain_id
 
-from app.db.ingest import EVENT_COLUMNS, MESSAGE_COLUMNS, rows_of
 from app.domain.campaign import Submission
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
+from app.domain.message import Message
 from tests.bench.scale_payloads import stored_payload
 from tests.bench.scale_story import EVENTS_PER_MESSAGE, Plan, Teller, replies_of
+from tests.database import connect
 
 _EVENTS_PER_TRANSACTION: Final = 20_000
 #: Only while rows are copied in: a crash meanwhile would leave nothing that can be used.
@@ -49,8 +48,8 @@ SELECT campaign_tracking_id, status, count(*) FROM messages
 WHERE campaign_tracking_id IS NOT NULL GROUP BY campaign_tracking_id, status
 """
 
-_EVENT_COLUMNS: Final = (*EVENT_COLUMNS, "form_id", "received_at")
-_MESSAGE_COLUMNS: Final = (*MESSAGE_COLUMNS, "updated_at")
+_EVENT_COLUMNS: Final = (*DeliveryEvent._fields, "received_at")
+_MESSAGE_COLUMNS: Final = (*Message._fields, "status", "updated_at")
 _INBOUND_COLUMNS: Final = (*InboundMessage._fields, "received_at")
 
 #: From its status to our door.
@@ -81,33 +80,20 @@ def _copy_share(url: str, plan: Plan, worker: int, workers: int) -> None:
 
 async def _copy(url: str, plan: Plan, worker: int, workers: int) -> None:
     """Every chunk of messages whose turn it is."""
-    connection = await asyncpg.connect(url)
-    forms = Forms()
+    connection = await connect(url)
     teller, messages = Teller(plan), _EVENTS_PER_TRANSACTION // EVENTS_PER_MESSAGE
     for first in range(worker * messages, plan.messages, workers * messages):
         numbers = range(first, min(first + messages, plan.messages))
-        await _copy_chunk(connection, forms, *_made(teller, numbers))
+        await _copy_chunk(connection, *_made(teller, numbers))
     await connection.close()
 
 
 async def _copy_chunk(
-    connection: asyncpg.Connection,
-    forms: Forms,
-    messages: Sequence[Row],
-    steps: Sequence[Sequence[DeliveryEvent]],
+    connection: asyncpg.Connection, messages: Sequence[Row], steps: Sequence[Sequence[Row]]
 ) -> None:
-    events = list(chain.from_iterable(steps))
-    packed = rows_of(events, await forms.ids_of(connection, events))
-    rows = [_row_of(event, row) for event, row in zip(events, packed, strict=True)]
     async with connection.transaction():
         await _into(connection, "messages", _MESSAGE_COLUMNS, messages)
-        await _into(connection, "packed_events", _EVENT_COLUMNS, rows)
-
-
-def _row_of(event: DeliveryEvent, given: Sequence[object]) -> Sequence[object]:
-    """As the statement makes it of what it is given; a form's id comes last."""
-    *values, _, form = given
-    return (*values, form, event.occurred_at + _UNDER_WAY)
+        await _into(connection, "events", _EVENT_COLUMNS, list(chain.from_iterable(steps)))
 
 
 async def _into(
@@ -116,35 +102,28 @@ async def _into(
     await connection.copy_records_to_table(table, records=rows, columns=list(columns))
 
 
-def _made(teller: Teller, numbers: Sequence[int]) -> tuple[list[Row], list[list[DeliveryEvent]]]:
+def _made(teller: Teller, numbers: Sequence[int]) -> tuple[list[Row], list[list[Row]]]:
     """Messages, and their events as they arrive: the first ones of all, the second ones, …"""
     messages: list[Row] = []
-    steps: list[list[DeliveryEvent]] = [[] for _ in range(EVENTS_PER_MESSAGE)]
+    steps: list[list[Row]] = [[] for _ in range(EVENTS_PER_MESSAGE)]
     for number in numbers:
         story = teller.story(number)
         for step, event in zip(steps, story, strict=True):
-            step.append(event)
-        messages.append(_message(teller.message(number, story), story[-1].occurred_at))
+            step.append(_row(event, event.occurred_at + _UNDER_WAY))
+        messages.append([*teller.message(number, story), story[-1].occurred_at + _UNDER_WAY])
     return messages, steps
 
 
-def _message(told: Sequence[Any], at: datetime) -> Row:
-    """Of a `Message` and its status, which the table makes itself."""
-    tracking_id, *rest, _ = told
-    key = message_key(tracking_id)
-    return [key, *rest, plain_id(tracking_id, key), at + _UNDER_WAY]
-
-
-def _reply(record: InboundMessage, received_at: datetime) -> Row:
-    """The last three values are the payload's."""
+def _row(record: DeliveryEvent | InboundMessage, received_at: datetime) -> Row:
+    """The last three values of either kind are the payload's."""
     return [*record[:-3], *stored_payload(record.payload), record[-1], received_at]
 
 
 async def _complete(url: str, plan: Plan) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     campaigns = [plan.campaign(number) for number in range(plan.campaigns)]
     await connection.execute(_CAMPAIGN, *zip(*campaigns, strict=True), Submission.LAUNCHED)
-    replies = [_reply(*reply) for reply in replies_of(plan)]
+    replies = [_row(*reply) for reply in replies_of(plan)]
     await _into(connection, "inbound_messages", _INBOUND_COLUMNS, replies)
     await connection.execute(_COUNTS)
     await connection.close()
@@ -152,7 +131,7 @@ async def _complete(url: str, plan: Plan) -> None:
 
 async def _settle(url: str) -> None:
     """As autovacuum and the checkpointer leave it when they have come round."""
-    connection = await asyncpg.connect(url, timeout=60)
+    connection = await connect(url, timeout=60)
     for index in await _brin_indexes(connection):
         await connection.execute("SELECT brin_summarize_new_values($1::text::regclass)", index)
     await connection.execute("VACUUM (ANALYZE)")
@@ -171,7 +150,7 @@ async def _brin_indexes(connection: asyncpg.Connection) -> list[str]:
 @asynccontextmanager
 async def _unsynced(url: str) -> AsyncIterator[None]:
     """Settings of the whole server that make it quick and forgetful, for the block."""
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         for name, value in _WHILE_LOADING.items():
             await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")

@@ -34,7 +34,7 @@ _LATENCY: Final = Bound(1.3, aim=1.1, is_ceiling=True)
 _UNFILTERED: Final = CampaignFilter()
 _STATUSES: Final = FeedFilter(kind=Kind.STATUS)
 _PLACE_OF: Final = text("""
-SELECT feed_epoch, xid, id FROM events WHERE message_key = message_key(:message)
+SELECT feed_epoch, xid, id FROM events WHERE message_tracking_id = :message
 ORDER BY occurred_at LIMIT 1
 """)
 _PLACE_BEFORE_END: Final = text("""

@@ -10,7 +10,7 @@ _SIZES: Final = """
 WITH named AS (
     SELECT c.oid, c.relkind, coalesce(pg_partition_root(c.oid), c.oid)::regclass::text AS root
     FROM pg_class c
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'i')
+    WHERE c.relnamespace = 'receiver'::regnamespace AND c.relkind IN ('r', 'i')
 ),
 owned AS (
     SELECT n.*,
@@ -37,17 +37,13 @@ ORDER BY owner, part = 'heap' DESC, bytes DESC
 """
 _TOTAL: Final = """
 SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+WHERE relnamespace = 'receiver'::regnamespace AND relkind = 'r'
 """
-
-
 _EVENTS: Final = "SELECT count(*) FROM events"
 _SAMPLE_ITEMS: Final = 10_000
 _SAMPLE: Final = """
-SELECT e.payload, e.payload_dictionary
-FROM packed_events AS s TABLESAMPLE SYSTEM ($1)
-JOIN events AS e USING (message_key, status_key, occurred_at)
-WHERE e.payload IS NOT NULL
+SELECT payload, payload_dictionary FROM events TABLESAMPLE SYSTEM ($1)
+WHERE payload IS NOT NULL
 """
 
 

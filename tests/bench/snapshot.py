@@ -5,12 +5,11 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
-
 from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Group, Setting
 from tests.bench.run import Run, run
 from tests.bench.stage import Stage, staged
+from tests.database import connect
 
 _WARM_UP_SECONDS: Final = 1
 _THIRDS: Final = 3
@@ -71,7 +70,7 @@ async def _stretch(stage: Stage, setting: Setting, number: int, *, is_held: bool
 
 @asynccontextmanager
 async def _held(stage: Stage) -> AsyncIterator[None]:
-    connection = await asyncpg.connect(stage.cluster.url)
+    connection = await connect(stage.cluster.url)
     try:
         async with connection.transaction(isolation="repeatable_read"):
             await connection.fetchval("SELECT 1 FROM messages LIMIT 1")

@@ -27,7 +27,7 @@ def test_three_statuses_a_message_and_one_repetition_in_twenty() -> None:
     assert set(statuses) == {Status.SENT, Status.DELIVERED, Status.SEEN}
 
 
-def test_ids_are_those_of_routee_in_form() -> None:
+def test_ids_look_like_those_of_routee() -> None:
     event = _event(next(Callbacks(mark())))
     assert event.message_tracking_id == str(UUID(event.message_tracking_id))
 

@@ -1,8 +1,7 @@
 """
 `python -m tests.bench.contenders.idiomatic_app PORT DATABASE_URL`: callbacks, the usual way.
 
-What is stored means what it means to the service, in the plain tables that one would write, since
-packing is neither this one's gain nor its burden. Counts are deltas here as well, which spares it a
+What is stored means what it means to the service. Counts are deltas here as well, which spares it a
 hot row for each campaign.
 """
 
@@ -24,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 from app.db.tables import CampaignCountDeltaRow
 from tests.bench.contenders.idiomatic_tables import EventRow, MessageRow
+from tests.database import connect
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RANKS: Final = {
@@ -124,7 +124,7 @@ _sessions: Final[async_sessionmaker[AsyncSession]] = async_sessionmaker(expire_o
 @asynccontextmanager
 async def connected(database_url: str) -> AsyncIterator[None]:
     async def _connect() -> asyncpg.Connection:
-        return await asyncpg.connect(database_url)
+        return await connect(database_url)
 
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=_connect, pool_size=20, max_overflow=0

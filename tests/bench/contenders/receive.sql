@@ -1,7 +1,6 @@
 -- One callback, stored as app/db/ingest stores it: what a message is merges in any order, an event
--- is stored once, counts are deltas. Not packed, but in the plain tables that one would write who has
--- no Python: packing is neither this one's gain nor its burden. Without what tokens of single
--- campaigns need, and without the quarantine: what cannot be read is an error here.
+-- is stored once, counts are deltas. Without what tokens of single campaigns need, and without the
+-- quarantine: what cannot be read is an error here.
 
 CREATE SCHEMA bench;
 
@@ -142,7 +141,7 @@ BEGIN
     INTO old_campaign, old_status, new_campaign, new_status;
 
     IF FOUND AND (old_campaign, old_status) IS DISTINCT FROM (new_campaign, new_status) THEN
-        INSERT INTO campaign_count_deltas (campaign_tracking_id, status, messages)
+        INSERT INTO receiver.campaign_count_deltas (campaign_tracking_id, status, messages)
         SELECT c, s, n
         FROM (VALUES (old_campaign, old_status, -1), (new_campaign, new_status, 1)) AS t (c, s, n)
         WHERE c IS NOT NULL;

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-from app.db.forms import Forms
 
 from app.db.ingest import append_events
 from app.db.payloads import opened
@@ -17,13 +16,14 @@ from tests.bench.callbacks import Callbacks
 from tests.bench.cluster import PLAIN_TABLES
 from tests.bench.contenders import idiomatic_app
 from tests.bench.contenders.postgrest import FUNCTION
+from tests.database import connect
 
 ITEMS: Final = 400
 
 #: Everything but when and as what a row was written.
 STORED: Final = {
     "messages": f"SELECT {', '.join(Message._fields)}, status FROM messages ORDER BY 1",  # noqa: S608
-    "events": "SELECT message_tracking_id, status_key, occurred_at, status_rank, provider_status,"
+    "events": "SELECT message_tracking_id, status_key, occurred_at, provider_status,"
     " detailed_status, description, campaign_tracking_id, recipient, sender, country, label, price,"
     " created_at, source FROM events ORDER BY 1, 2, 3",
     "counts": "SELECT campaign_tracking_id, status, sum(messages) FROM campaign_count_deltas"
@@ -32,7 +32,6 @@ STORED: Final = {
 _PAYLOADS: Final = """
 SELECT message_tracking_id, status_key, payload, payload_dictionary FROM events ORDER BY 1, 2
 """
-_PACKED: Final = "SELECT count(*) FROM packed_events WHERE form_id IS NOT NULL"
 _FORGET_COUNTS: Final = "TRUNCATE campaign_count_deltas"
 
 Tables = Mapping[str, list[Any]]
@@ -47,7 +46,7 @@ def _bodies() -> list[bytes]:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         yield connection
     finally:
@@ -57,10 +56,7 @@ async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
 async def _by_ours(url: str, bodies: list[bytes]) -> None:
     events = [record for body in bodies for record in translate(body).records]
     async with _connected(url) as connection:
-        await append_events(
-            connection, [e for e in events if isinstance(e, DeliveryEvent)], Forms()
-        )
-        assert await connection.fetchval(_PACKED) > 0
+        await append_events(connection, [e for e in events if isinstance(e, DeliveryEvent)])
 
 
 async def _by_function(url: str, bodies: list[bytes]) -> None:
@@ -76,9 +72,9 @@ async def _by_orm(url: str, bodies: list[bytes]) -> None:
             await idiomatic_app.store(idiomatic_app.Callback.model_validate_json(body), body)
 
 
-async def _tables(url: str, *, schema: str = "public") -> Tables:
+async def _tables(url: str, *, schema: str = "receiver") -> Tables:
     async with _connected(url) as connection:
-        await connection.execute(f"SET search_path = {schema}, public")
+        await connection.execute(f"SET search_path = {schema}, receiver")
         tables = {name: await connection.fetch(query) for name, query in STORED.items()}
         payloads = [
             (message, status, opened(payload, dictionary))
