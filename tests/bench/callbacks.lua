@@ -1,9 +1,10 @@
--- Callbacks as Routee posts them, about 700 bytes each, for wrk: `wrk -s callbacks.lua URL -- MARK [own]`.
+-- Callbacks as Routee posts them, about 700 bytes each, for wrk: `wrk -s callbacks.lua URL -- MARK TEXTS`.
 --
 -- Three statuses a message, messages interleaved, several campaigns. Of every 20 messages one is
--- told out of order; every 20th request repeats an earlier one. The number of a request says all of
--- it, so nothing is remembered and nothing is random. MARK begins every id, as a UUID's first two parts do:
--- each run has its own. With `own` each message has a text of its own, of the same length.
+-- reported out of order; every 20th request repeats an earlier one. All of a request follows from its number,
+-- so nothing is kept and nothing is random. MARK begins every id, as a UUID's first two parts do: each
+-- run has its own. TEXTS says which messages have a personal text, of the same length as the common one:
+-- none of them (`same`), all (`personal`), or those of every other campaign (`half`).
 
 local statuses = { "SENT", "DELIVERED", "SEEN" }
 local seconds = { "02", "04", "06" }
@@ -30,7 +31,7 @@ end
 
 function init(args)
   mark, sent, distinct = args[1], 0, 0
-  text = args[2] == "own" and "This is a test for %010d!" or "This is a test, please ignore!"
+  texts = args[2]
   tried = number > 0 -- wrk asks the first thread for one request that it does not send
   headers = { ["Content-Type"] = "application/json" }
 end
@@ -44,6 +45,11 @@ local function story(at)
   end
   local order = message % 20 == 7 and out_of_order or in_order
   return message, order[step + 1]
+end
+
+local function text_of(message)
+  local is_personal = texts == "personal" or texts == "half" and message % campaigns % 2 == 1
+  return is_personal and string.format("This is a test for %010d!", message) or "This is a test, please ignore!"
 end
 
 function request()
@@ -61,7 +67,7 @@ function request()
   local message, status = story(at)
   local body = string.format(
     template, mark, number, message, mark, message % campaigns, message,
-    statuses[status], statuses[status], seconds[status], string.format(text, message))
+    statuses[status], statuses[status], seconds[status], text_of(message))
   return wrk.format("POST", nil, headers, body)
 end
 

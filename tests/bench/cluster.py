@@ -11,12 +11,12 @@ from tests.bench.cost import cpu_seconds, cpu_seconds_of
 from tests.database import connect
 from tests.promises.stage import Postgres, children_of, eventually
 
-#: Makes `plain.events` and `plain.messages`, the tables of contenders that bring none.
+#: Makes `plain.events` and `plain.messages`, the tables of contenders.
 PLAIN_TABLES: Final = Path(__file__).with_name("plain_tables.sql")
 
 
 class Cluster:
-    """A running server with the current schema."""
+    """A running server; its events are the rows of the table *events*."""
 
     def __init__(self, url: str, folder: Path, *, events: str = "events") -> None:
         self.url = url
@@ -69,19 +69,16 @@ class Cluster:
 
 
 @asynccontextmanager
-async def clustered(folder: Path, *, plain: bool = False) -> AsyncIterator[Cluster]:
-    """A PostgreSQL in *folder*, ended with the block; *plain* adds the contenders' own tables."""
+async def clustered(folder: Path, *, events: str = "events") -> AsyncIterator[Cluster]:
+    """A PostgreSQL in *folder* with the tables of the service, ended with the block."""
     data_dir = folder / "data"
     data_dir.mkdir(parents=True)
     postgres = Postgres(data_dir)
     try:
         await postgres.start()
         await migrate_database(postgres.url)
-        events = "plain.events" if plain else "events"
         cluster = Cluster(postgres.url, data_dir / "postgres", events=events)
         await cluster.require_durable()
-        if plain:
-            await cluster.run(PLAIN_TABLES.read_text())
         yield cluster
     finally:
         await postgres.stop()

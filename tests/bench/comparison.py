@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
 
-from tests.bench.contenders import bare, idiomatic, ours, postgrest, statement
+from tests.bench.contenders import bare, idiomatic, ours, postgrest, revision, statement
+from tests.bench.contenders.bento import house as bento
 from tests.bench.contenders.contender import House, Runner, Unavailable
 from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Group, Setting
@@ -15,11 +16,11 @@ Round = Mapping[str, Run]
 _HOUSES: Final[Sequence[House]] = (
     bare.HOUSE,
     ours.HOUSE,
+    bento.HOUSE,
     postgrest.HOUSE,
     idiomatic.HOUSE,
     statement.HOUSE,
 )
-_SAYS: Final = {name: says for house in _HOUSES for name, says in house.says.items()}
 _WARM_UP_SECONDS: Final = 1
 _CLIENTS: Final = ours.CLIENTS
 
@@ -32,12 +33,26 @@ class _Ratio(NamedTuple):
     bound: Bound | None = None
 
 
+#: All bodies are of one length, so the bare server has one run for all texts.
+_CEILING: Final = Bound(0.35, 0.5)
 _RATIOS: Final = (
-    _Ratio("ours_to_bare", "ours ÷ bare server", "ours", "bare", Bound(0.35, 0.5)),
-    _Ratio("ours_to_postgrest", "ours ÷ PostgREST", "ours", "postgrest", Bound(5, 8)),
-    _Ratio("ours_to_idiomatic", "ours ÷ idiomatic", "ours", "idiomatic", Bound(10, 15)),
+    _Ratio("ours_to_bare", "ours ÷ bare server", "ours", "bare", _CEILING),
+    _Ratio("same_to_bare", "ours ÷ bare server, same texts", "same", "bare", _CEILING),
+    _Ratio("personal_to_bare", "ours ÷ bare server, personal texts", "personal", "bare", _CEILING),
+    _Ratio("personal_to_same", "personal texts ÷ same texts", "personal", "same", Bound(0.95)),
+    _Ratio("ours_to_bento", "ours ÷ Bento", "ours", "bento", Bound(1.2, 1.5)),
+    _Ratio("ours_to_postgrest", "ours ÷ PostgREST", "ours", "postgrest", Bound(6, 8)),
+    _Ratio("ours_to_idiomatic", "ours ÷ idiomatic", "ours", "idiomatic", Bound(25)),
     _Ratio("ours_to_statement", "ours ÷ the statement alone", "ours", "statement"),
-    _Ratio("personal_to_ours", "each message with its own text ÷ one text", "personal", "ours"),
+    _Ratio("ours_to_before", "now ÷ the other revision", "ours", "before"),
+    _Ratio("same_to_before", "now ÷ the other revision, same texts", "same", "before_same"),
+    _Ratio(
+        "personal_to_before",
+        "now ÷ the other revision, personal texts",
+        "personal",
+        "before_personal",
+        Bound(1),
+    ),
     _Ratio("followed_to_ours", "with long polls ÷ without", "followed", "ours", Bound(0.9)),
 )
 
@@ -63,7 +78,7 @@ async def measure(setting: Setting) -> Findings:
         runners = await _opened(setting, stack, findings)
         await _warm_up(runners, setting)
         rounds = [await _round(number, runners, setting) for number in range(setting.rounds)]
-    findings.figures += _figures_of(rounds)
+    findings.figures += _figures_of(rounds, _says(setting))
     findings.faults += [
         f"{name}: {fault}" for each in rounds for name, run in each.items() for fault in run.faults
     ]
@@ -77,13 +92,13 @@ async def _opened(
     setting: Setting, stack: AsyncExitStack, findings: Findings
 ) -> Mapping[str, Runner]:
     runners: dict[str, Runner] = {}
-    for house in _HOUSES:
+    for house in _houses(setting):
         if not any(map(setting.wants, house.names)):
             continue
         setting.say(f"starting {house.names[0]}")
         try:
             runners |= await stack.enter_async_context(
-                house.opened(setting.folder / house.names[0])
+                house.opened(setting.folder / house.names[0], setting.say)
             )
         except Unavailable as error:
             findings.skipped.append(f"{house.names[0]}: {error}")
@@ -99,9 +114,9 @@ async def _warm_up(runners: Mapping[str, Runner], setting: Setting) -> None:
 
 
 async def _round(number: int, runners: Mapping[str, Runner], setting: Setting) -> Round:
-    runs = {}
+    runs, says = {}, _says(setting)
     for name in _in_turn(list(runners), number):
-        setting.say(f"round {number + 1}: {_SAYS[name]}")
+        setting.say(f"round {number + 1}: {says[name]}")
         runs[name] = await runners[name].run(setting.seconds)
     return runs
 
@@ -113,7 +128,7 @@ def _in_turn(names: Sequence[str], number: int) -> Sequence[str]:
     return turned[::-1] if number % 2 else turned
 
 
-def _figures_of(rounds: Sequence[Round]) -> list[Figure]:
+def _figures_of(rounds: Sequence[Round], says: Mapping[str, str]) -> list[Figure]:
     measured = rounds[0].keys()
     figures = [
         Figure(ratio.name, ratio.says, [_rate(each, ratio) for each in rounds], ratio.bound)
@@ -121,13 +136,13 @@ def _figures_of(rounds: Sequence[Round]) -> list[Figure]:
         if {ratio.over, ratio.under} <= measured
     ]
     for name in measured:
-        figures += _own_figures(name, [each[name] for each in rounds])
+        figures += _own_figures(name, says[name], [each[name] for each in rounds])
     return figures
 
 
-def _own_figures(name: str, runs: Sequence[Run]) -> list[Figure]:
+def _own_figures(name: str, is_what: str, runs: Sequence[Run]) -> list[Figure]:
     figures = [
-        Figure(f"{name}_{what}", f"{_SAYS[name]}: {says}", [of(run) for run in runs])
+        Figure(f"{name}_{what}", f"{is_what}: {says}", [of(run) for run in runs])
         for what, says, of in _OF_ALL
     ]
     if runs[0].told is not None:
@@ -136,7 +151,9 @@ def _own_figures(name: str, runs: Sequence[Run]) -> list[Figure]:
 
 
 def _rate(each: Round, ratio: _Ratio) -> float:
-    return each[ratio.over].load.per_second / each[ratio.under].load.per_second
+    over, under = (each[name].load for name in (ratio.over, ratio.under))
+    # One that answered nothing is a fault already.
+    return over.per_second / max(under.per_second, 1 / under.seconds)
 
 
 def _told(run: Run, what: str) -> float:
@@ -144,4 +161,17 @@ def _told(run: Run, what: str) -> float:
     return float(run.told[what])
 
 
-GROUP: Final = Group(tuple(_SAYS), measure)
+def _houses(setting: Setting) -> Sequence[House]:
+    return [*_HOUSES, revision.house_of(setting.against)] if setting.against else _HOUSES
+
+
+def _says(setting: Setting) -> Mapping[str, str]:
+    return {name: says for house in _houses(setting) for name, says in house.says.items()}
+
+
+GROUP: Final = Group(
+    "contenders",
+    "callbacks a second, beside others on the same machine",
+    measure,
+    parts=[*(name for house in _HOUSES for name in house.names), *revision.BEFORE.values()],
+)

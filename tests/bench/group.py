@@ -45,6 +45,8 @@ class Setting(NamedTuple):
     #: The names to measure; empty: all.
     only: frozenset[str]
     say: Say
+    #: A revision of the service to compare with; empty: none.
+    against: str = ""
 
     def wants(self, name: str) -> bool:
         """Whether *name* is to be measured."""
@@ -54,9 +56,17 @@ class Setting(NamedTuple):
 class Group(NamedTuple):
     """Figures that are measured together."""
 
-    #: What `--only` may name to have this group measured.
-    names: Sequence[str]
+    name: str
+    #: What it measures, in one line.
+    says: str
     measure: Callable[[Setting], Awaitable[Findings]]
+    #: The names of what can be measured alone.
+    parts: Sequence[str] = ()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What may be named to have all of this group measured, or a part."""
+        return (self.name, *self.parts)
 
     def is_wanted(self, only: Iterable[str]) -> bool:
         """Whether any of it is."""

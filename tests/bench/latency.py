@@ -49,4 +49,4 @@ def _figures_of(rounds: Sequence[_Round]) -> list[Figure]:
     ]
 
 
-GROUP: Final = Group(("latency",), measure)
+GROUP: Final = Group("latency", "how long an answer takes, with 1 to 512 connections", measure)

@@ -54,4 +54,4 @@ def _figures_of(loaded: list[Memory]) -> list[Figure]:
     ]
 
 
-GROUP: Final = Group(("memory",), measure)
+GROUP: Final = Group("memory", "megabytes at full load; how they grow (--minutes)", measure)

@@ -90,4 +90,4 @@ def _figures_of(floods: Sequence[_Flood]) -> list[Figure]:
     return figures
 
 
-GROUP: Final = Group(("overload",), measure)
+GROUP: Final = Group("overload", "whether everybody is answered in time at twice the load", measure)

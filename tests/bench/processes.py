@@ -5,17 +5,21 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
 from tests.promises.stage import eventually
 
 PIPE = asyncio.subprocess.PIPE
+STDOUT = asyncio.subprocess.STDOUT
 
 
 @asynccontextmanager
 async def running(
-    *command: object, environment: Mapping[str, str] | None = None, log: Path | None = None
+    *command: object,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A program with its input and output, killed with the block; its errors go to *log*."""
     with ExitStack() as stack:
@@ -29,6 +33,38 @@ async def running(
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+class Output(NamedTuple):
+    """What a program has printed, errors as well, and its exit code."""
+
+    text: str
+    code: int | None
+
+
+async def output_of(
+    *command: object,
+    patience_seconds: float,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Output:
+    """
+    Run a program in *folder* to its end.
+
+    Raises:
+        TimeoutError: it took longer than *patience_seconds*, and was killed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command), stdout=PIPE, stderr=STDOUT, env=environment, cwd=folder
+    )
+    try:
+        async with asyncio.timeout(patience_seconds):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Output(output.decode(errors="replace"), process.returncode)
 
 
 def module(name: str, *arguments: object) -> tuple[object, ...]:

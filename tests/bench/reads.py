@@ -167,4 +167,4 @@ async def _answers(url: str) -> bool:
             return False
 
 
-GROUP: Final = Group(("reads",), measure)
+GROUP: Final = Group("reads", "how fast what is stored is read, beside PostgREST", measure)

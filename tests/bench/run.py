@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tests.bench.callbacks import Texts
 from tests.bench.cost import Cost
 from tests.bench.wrk import CONNECTIONS, Load, posted
 
@@ -43,12 +44,12 @@ class Run:
     @property
     def service_ms(self) -> float:
         """CPU milliseconds of the service for a callback."""
-        return 1000 * self.cost.service / self.load.answered
+        return 1000 * self.cost.service / max(1, self.load.answered)
 
     @property
     def postgres_ms(self) -> float:
         """CPU milliseconds of PostgreSQL for a callback."""
-        return 1000 * self.cost.postgres / self.load.answered
+        return 1000 * self.cost.postgres / max(1, self.load.answered)
 
     def document(self) -> dict[str, Any]:
         """It, for a file."""
@@ -63,7 +64,7 @@ class Run:
 
 
 async def run(
-    target: Target, seconds: int, *, connections: int = CONNECTIONS, own_texts: bool = False
+    target: Target, seconds: int, *, connections: int = CONNECTIONS, texts: Texts = Texts.HALF
 ) -> Run:
     """Post to *target* for so long, and compare."""
     stored, cost = await target.counts(), target.cost()
@@ -72,7 +73,7 @@ async def run(
         mark=mark(),
         seconds=seconds,
         connections=connections,
-        own_texts=own_texts,
+        texts=texts,
     )
     spent = target.cost().since(cost)
     added = difference(stored, await target.counts())
@@ -91,6 +92,8 @@ def difference(earlier: Counts, later: Counts) -> Counts:
 
 def refusals(load: Load) -> Iterator[str]:
     """What the client did not get."""
+    if not load.acknowledged:
+        yield "nothing was acknowledged"
     if load.refused or load.lost:
         yield f"{load.refused} answers were no 2xx, {load.lost} connections failed"
 

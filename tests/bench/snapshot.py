@@ -106,4 +106,4 @@ def _figures_of(rounds: Sequence[_Round]) -> list[Figure]:
     ]
 
 
-GROUP: Final = Group(("snapshot",), measure)
+GROUP: Final = Group("snapshot", "what a long snapshot of a reader costs", measure)

@@ -21,7 +21,7 @@ def test_everyone_is_measured_once_a_round_and_begins_and_follows_in_turn() -> N
 async def test_whoever_cannot_be_had_is_skipped_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def _refused(_folder: Path) -> None:
+    def _refused(_folder: Path, _say: object) -> None:
         raise Unavailable("not here")
 
     house = House({"absent": "nobody"}, _refused)  # type: ignore[arg-type]

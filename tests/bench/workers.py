@@ -45,4 +45,4 @@ async def _round(stages: Mapping[int, Stage], setting: Setting, number: int) -> 
     return runs
 
 
-GROUP: Final = Group(("workers",), measure)
+GROUP: Final = Group("workers", "what a second worker adds", measure)

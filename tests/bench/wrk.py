@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.bench.callbacks import Texts
+
 CONNECTIONS: Final = 64
 #: What wrk may need beyond its time before it is ended.
 _GRACE_SECONDS: Final = 20.0
@@ -33,7 +35,7 @@ class Load(NamedTuple):
     lost: int
     #: Requests that were written; up to one for each connection went unanswered at the end.
     sent: int
-    #: How many different events these requests tell.
+    #: How many different events these requests report.
     distinct: int
     seconds: float
     connections: int
@@ -63,12 +65,10 @@ async def posted(
     mark: str,
     seconds: int,
     connections: int = CONNECTIONS,
-    own_texts: bool = False,
+    texts: Texts = Texts.HALF,
 ) -> Load:
     """
     Post callbacks to *url* for so long, with ids that begin with *mark*.
-
-    With *own_texts* each message has a text of its own.
 
     Raises:
         WrkFailed: it did not run to its end.
@@ -82,7 +82,7 @@ async def posted(
         url,
         "--",
         mark,
-        *(["own"] if own_texts else []),
+        texts,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.bench.callbacks import Callbacks
 from tests.bench.contenders.contender import House, Posted, Runner, Server
+from tests.bench.group import Say
 from tests.bench.processes import answers, module, running
 from tests.bench.run import mark
 from tests.promises.load import HOST
@@ -14,7 +15,7 @@ from tests.promises.stage import SECRET, free_port
 
 
 @asynccontextmanager
-async def _opened(_folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
+async def _opened(_folder: Path, _say: Say) -> AsyncIterator[Mapping[str, Runner]]:
     port = free_port()
     url = f"http://{HOST}:{port}/callbacks/{SECRET}/status"
     async with running(*module("tests.bench.contenders.bare_server", port)) as process:

@@ -5,8 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from tests.bench.callbacks import Texts
 from tests.bench.cluster import Cluster
 from tests.bench.cost import Cost, cpu_seconds
+from tests.bench.group import Say
 from tests.bench.run import Counts, Run, Target, run
 
 
@@ -26,8 +28,8 @@ class House(NamedTuple):
 
     #: What each is, by its name.
     says: Mapping[str, str]
-    #: Raises `Unavailable`.
-    opened: Callable[[Path], AbstractAsyncContextManager[Mapping[str, Runner]]]
+    #: Starts them in an empty folder of their own. Raises `Unavailable`.
+    opened: Callable[[Path, Say], AbstractAsyncContextManager[Mapping[str, Runner]]]
 
     @property
     def names(self) -> Sequence[str]:
@@ -36,15 +38,15 @@ class House(NamedTuple):
 
 
 class Posted:
-    """A contender that wrk posts to, with one text for all messages or with one for each."""
+    """A contender that wrk posts to."""
 
-    def __init__(self, target: Target, *, own_texts: bool = False) -> None:
+    def __init__(self, target: Target, *, texts: Texts = Texts.HALF) -> None:
         self._target = target
-        self._own_texts = own_texts
+        self._texts = texts
 
     async def run(self, seconds: int) -> Run:
         """See `Runner`."""
-        return await run(self._target, seconds, own_texts=self._own_texts)
+        return await run(self._target, seconds, texts=self._texts)
 
 
 class Server:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.callbacks import Callbacks
-from tests.bench.cluster import clustered
+from tests.bench.cluster import PLAIN_TABLES, clustered
 from tests.bench.contenders.contender import House, Posted, Runner, Server
+from tests.bench.group import Say
 from tests.bench.processes import answers, module, running
 from tests.bench.run import mark
 from tests.promises.load import HOST
@@ -15,10 +16,11 @@ from tests.promises.stage import free_port
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
+async def _opened(folder: Path, _say: Say) -> AsyncIterator[Mapping[str, Runner]]:
     port = free_port()
     url = f"http://{HOST}:{port}/callbacks/status"
-    async with clustered(folder, plain=True) as cluster:
+    async with clustered(folder, events="plain.events") as cluster:
+        await cluster.run(PLAIN_TABLES.read_text())
         command = module("tests.bench.contenders.idiomatic_app", port, cluster.url)
         async with running(*command) as process:
             await answers(url, next(Callbacks(mark())))

@@ -1,4 +1,4 @@
-"""The service: by itself, with 500 clients who long-poll its feed, and with personal messages."""
+"""The service: by itself, with 500 clients that long-poll its feed, and with other texts."""
 
 import json
 from asyncio import timeout
@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from tests.bench.callbacks import Texts
 from tests.bench.contenders.contender import House, Posted, Runner
+from tests.bench.group import Say
 from tests.bench.processes import module, running
 from tests.bench.run import Run, run
 from tests.bench.stage import SETTLING_SECONDS, Stage, staged
@@ -79,18 +81,20 @@ def _faults_of(told: dict[str, Any]) -> list[str]:
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
+async def _opened(folder: Path, _say: Say) -> AsyncIterator[Mapping[str, Runner]]:
     async with staged(folder) as stage:
         yield {
             "ours": Posted(stage),
+            "same": Posted(stage, texts=Texts.SAME),
+            "personal": Posted(stage, texts=Texts.PERSONAL),
             "followed": _Followed(stage),
-            "personal": Posted(stage, own_texts=True),
         }
 
 
 _SAYS: Final = {
     "ours": "the service",
+    "same": "the service, when all messages of a campaign have the same text",
+    "personal": "the service, when each message has a personal text",
     "followed": f"the service, while {CLIENTS} clients long-poll the feed",
-    "personal": "the service, when each message has a text of its own",
 }
 HOUSE: Final = House(_SAYS, _opened)

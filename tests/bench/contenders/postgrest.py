@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.callbacks import Callbacks
-from tests.bench.cluster import Cluster, clustered
+from tests.bench.cluster import PLAIN_TABLES, Cluster, clustered
 from tests.bench.contenders.contender import House, Posted, Runner, Server
 from tests.bench.contenders.postgrest_binary import postgrest
+from tests.bench.group import Say
 from tests.bench.processes import answers, running
 from tests.bench.run import mark
 from tests.promises.load import HOST
@@ -35,11 +36,11 @@ def _environment(cluster: Cluster, role: str, port: int) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
+async def _opened(folder: Path, _say: Say) -> AsyncIterator[Mapping[str, Runner]]:
     binary, port = await postgrest(), free_port()
     url = f"http://{HOST}:{port}/rpc/bench_receive"
-    async with clustered(folder, plain=True) as cluster:
-        await cluster.run(FUNCTION.read_text())
+    async with clustered(folder, events="plain.events") as cluster:
+        await cluster.run(PLAIN_TABLES.read_text() + FUNCTION.read_text())
         environment = _environment(cluster, await cluster.value("SELECT current_user"), port)
         log = folder / "postgrest.log"
         async with running(binary, environment=environment, log=log) as process:

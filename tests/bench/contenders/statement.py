@@ -9,6 +9,7 @@ from typing import Final
 from tests.bench.cluster import Cluster, clustered
 from tests.bench.contenders.contender import House, Runner
 from tests.bench.cost import Cost
+from tests.bench.group import Say
 from tests.bench.processes import module, running
 from tests.bench.run import Run, losses, mark
 from tests.bench.wrk import Load
@@ -31,7 +32,7 @@ class _Statement:
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[Mapping[str, Runner]]:
+async def _opened(folder: Path, _say: Say) -> AsyncIterator[Mapping[str, Runner]]:
     async with clustered(folder) as cluster:
         yield {"statement": _Statement(cluster)}
 
