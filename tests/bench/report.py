@@ -2,8 +2,8 @@
 What all groups found, for people as one table and for programs as one file.
 
 To have more measured: write a coroutine `measure(setting: Setting) -> Findings` in a module of your
-own, give it names as a `Group` (both in `group`; `Figure` and `Bound` in `figure`), and add that
-to `GROUPS` in `__main__`. A figure with a bound stands in the table, the others in the file only.
+own, name it as a `Group` (both in `group`; `Figure` and `Bound` in `figure`), and add that to
+`GROUPS` in `__main__`. A figure with a bound stands in the table, the others in the file only.
 """
 
 import json

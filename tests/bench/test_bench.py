@@ -6,21 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import comparison, wrk
+from tests.bench import wrk
+from tests.bench.__main__ import GROUPS
 
 ROOT = Path(__file__).parents[2]
 #: Without those of PostgREST, which may not be had everywhere.
 FIGURES = {
     "ours_to_bare",
+    "same_to_bare",
+    "personal_to_bare",
+    "personal_to_same",
+    "personal_to_before",
     "ours_to_idiomatic",
     "ours_to_statement",
     "followed_to_ours",
     "answered_at_twice_the_load",
     "latency_512_p999_ms",
     "memory_peak_mb",
+    "statistics_postgres_cpu",
     "two_workers_to_one",
     "snapshot_to_free",
 }
+
+#: Without Bento, which may have to be built first.
+CONTENDERS = ("bare", "ours", "same", "personal", "followed", "postgrest", "idiomatic", "statement")
 
 
 async def _benched(*arguments: str, **environment: str) -> tuple[int | None, str]:
@@ -43,9 +52,9 @@ async def _benched(*arguments: str, **environment: str) -> tuple[int | None, str
 @pytest.mark.skipif(not wrk.is_installed(), reason="wrk is not installed")
 async def test_one_short_round_loses_nothing_and_writes_its_figures(tmp_path: Path) -> None:
     output = tmp_path / "bench.json"
-    names = (*comparison.GROUP.names, "latency", "overload", "memory", "workers", "snapshot")
-    only = [f"--only={name}" for name in names]
-    code, said = await _benched("--rounds=1", "--seconds=1", f"--output={output}", *only)
+    groups = ("latency", "overload", "memory", "statistics", "workers", "snapshot")
+    names = (*CONTENDERS, *groups, "--against=HEAD")
+    code, said = await _benched("--rounds=1", "--seconds=1", f"--output={output}", *names)
     assert code == 0, said
     document = json.loads(output.read_text())
     assert document["faults"] == []
@@ -65,3 +74,15 @@ async def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
     assert code == 2
     assert "nobody" in said
     assert "postgrest" in said
+
+
+async def test_another_revision_has_to_be_named() -> None:
+    code, said = await _benched("before")
+    assert code == 2
+    assert "--against" in said
+
+
+async def test_help_names_each_group() -> None:
+    code, said = await _benched("--help")
+    assert code == 0
+    assert all(group.name in said and group.says in said for group in GROUPS)

@@ -1,11 +1,14 @@
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from itertools import islice
 from uuid import UUID
+
+import pytest
 
 from app.domain.event import DeliveryEvent
 from app.domain.status import Status
 from app.routee.translate import translate
-from tests.bench.callbacks import Callbacks
+from tests.bench.callbacks import Callbacks, Texts
 from tests.bench.run import mark
 
 ITEMS = 20_000
@@ -34,3 +37,30 @@ def test_ids_look_like_those_of_routee() -> None:
 
 def test_a_callback_is_as_long_as_those_of_routee() -> None:
     assert 650 < len(next(Callbacks(mark()))) < 850
+
+
+def _texts_of_campaigns(texts: Texts) -> list[int]:
+    """How many different texts each campaign has."""
+    found = defaultdict(set)
+    for body in islice(Callbacks(mark(), texts), 3_000):
+        document = json.loads(body)
+        found[document["campaignTrackingId"]].add(document["body"]["text"])
+    return sorted(map(len, found.values()))
+
+
+@pytest.mark.parametrize(
+    ("texts", "common", "personal"),
+    [(Texts.SAME, 8, 0), (Texts.HALF, 4, 4), (Texts.PERSONAL, 0, 8)],
+)
+def test_so_many_campaigns_have_personal_texts(texts: Texts, common: int, personal: int) -> None:
+    counts = _texts_of_campaigns(texts)
+    assert counts[:common] == [1] * common
+    assert len(counts[common:]) == personal
+    assert all(count > 100 for count in counts[common:])
+
+
+def test_a_personal_text_is_as_long_as_the_common_one() -> None:
+    lengths = {
+        len(body) for texts in Texts for body in islice(Callbacks("0123abcd-4567", texts), 190)
+    }
+    assert len(lengths) == len({"SENT", "DELIVERED"})  # words of 4 and of 9 letters

@@ -25,7 +25,8 @@ _SCRIPT: Final = Path(__file__).with_name("revision_postgres.py")
 _PATIENCE_SECONDS: Final = 60
 #: The schema of the tables was another one once.
 _EVENTS: Final = """
-SELECT CASE WHEN to_regclass('receiver.events') IS NULL THEN 'public' ELSE 'receiver' END || '.events'
+SELECT CASE WHEN to_regclass('receiver.events') IS NULL THEN 'public.events'
+    ELSE 'receiver.events' END
 """
 
 
