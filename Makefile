@@ -46,7 +46,7 @@ lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements-service.lock
 
-bench: .venv/dev.stamp ## Measure the callback path, as ratios (needs wrk)
+bench: .venv/dev.stamp ## Measure the callback path, as ratios (needs wrk; ARGS=--help says more)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 drill: ## Rehearse failures (not yet)

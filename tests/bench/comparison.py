@@ -130,10 +130,18 @@ def _in_turn(names: Sequence[str], number: int) -> Sequence[str]:
 
 def _figures_of(rounds: Sequence[Round], says: Mapping[str, str]) -> list[Figure]:
     measured = rounds[0].keys()
+    ratios = [ratio for ratio in _RATIOS if {ratio.over, ratio.under} <= measured]
     figures = [
         Figure(ratio.name, ratio.says, [_rate(each, ratio) for each in rounds], ratio.bound)
-        for ratio in _RATIOS
-        if {ratio.over, ratio.under} <= measured
+        for ratio in ratios
+    ]
+    figures += [
+        Figure(
+            f"{ratio.name}_by_cpu",
+            f"{ratio.says}, callbacks for a second of CPU",
+            [_rate_by_cpu(each, ratio) for each in rounds],
+        )
+        for ratio in ratios
     ]
     for name in measured:
         figures += _own_figures(name, says[name], [each[name] for each in rounds])
@@ -154,6 +162,12 @@ def _rate(each: Round, ratio: _Ratio) -> float:
     over, under = (each[name].load for name in (ratio.over, ratio.under))
     # One that answered nothing is a fault already.
     return over.per_second / max(under.per_second, 1 / under.seconds)
+
+
+def _rate_by_cpu(each: Round, ratio: _Ratio) -> float:
+    """The same without what other programs on the machine take; wrk's share is left out as well."""
+    over, under = (each[name] for name in (ratio.over, ratio.under))
+    return (under.service_ms + under.postgres_ms) / (over.service_ms + over.postgres_ms or 1)
 
 
 def _told(run: Run, what: str) -> float:
