@@ -36,12 +36,12 @@ function init(args)
   headers = { ["Content-Type"] = "application/json" }
 end
 
--- The message and the status of the callback in place `at`, of those that are no repetition.
+-- The message and the status of callback number `at`, of those that are no repetition.
 local function story(at)
   local step, message = at % 3, math.floor(at / 3)
   message = message - step * apart
   if message < 0 then
-    message = at + 100000000 / 2 -- before the first ones come round: somebody else's
+    message = at + 100000000 / 2 -- no other message has these numbers
   end
   local order = message % 20 == 7 and out_of_order or in_order
   return message, order[step + 1]

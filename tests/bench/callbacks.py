@@ -72,7 +72,7 @@ class Callbacks(Iterator[bytes]):
 
 
 def _story(at: int) -> tuple[int, int]:
-    """The message and the status of the callback in place *at*, of those that repeat nothing."""
+    """The message and the status of callback number *at*, of those that repeat nothing."""
     message, step = divmod(at, 3)
     message -= step * _APART
     if message < 0:

@@ -64,10 +64,14 @@ _OF_ALL: Final[Sequence[tuple[str, str, _Value]]] = (
     ("postgres_cpu_ms", "CPU ms of PostgreSQL for a callback", lambda run: run.postgres_ms),
 )
 #: Of the feed's clients.
-_TOLD: Final[Sequence[tuple[str, str, _Value]]] = (
-    ("pages_per_client", "pages that a client got", lambda run: _told(run, "pages") / _CLIENTS),
-    ("items_per_client", "items that a client got", lambda run: _told(run, "items") / _CLIENTS),
-    ("clients_woken", "clients that were told", lambda run: _told(run, "woken_at_last")),
+_OF_FEED: Final[Sequence[tuple[str, str, _Value]]] = (
+    ("pages_per_client", "pages that a client got", lambda run: _of_feed(run, "pages") / _CLIENTS),
+    ("items_per_client", "items that a client got", lambda run: _of_feed(run, "items") / _CLIENTS),
+    (
+        "clients_woken",
+        "clients that received something",
+        lambda run: _of_feed(run, "woken_at_last"),
+    ),
 )
 
 
@@ -107,7 +111,7 @@ async def _opened(
 
 
 async def _warm_up(runners: Mapping[str, Runner], setting: Setting) -> None:
-    """Have plans made and code paths walked before it counts."""
+    """Have plans made and code paths taken before it counts."""
     setting.say("warming up")
     for runner in runners.values():
         await runner.run(_WARM_UP_SECONDS)
@@ -153,8 +157,10 @@ def _own_figures(name: str, is_what: str, runs: Sequence[Run]) -> list[Figure]:
         Figure(f"{name}_{what}", f"{is_what}: {says}", [of(run) for run in runs])
         for what, says, of in _OF_ALL
     ]
-    if runs[0].told is not None:
-        figures += [Figure(f"feed_{what}", says, list(map(of, runs))) for what, says, of in _TOLD]
+    if runs[0].feed is not None:
+        figures += [
+            Figure(f"feed_{what}", says, list(map(of, runs))) for what, says, of in _OF_FEED
+        ]
     return figures
 
 
@@ -170,9 +176,9 @@ def _rate_by_cpu(each: Round, ratio: _Ratio) -> float:
     return (under.service_ms + under.postgres_ms) / (over.service_ms + over.postgres_ms or 1)
 
 
-def _told(run: Run, what: str) -> float:
-    assert run.told is not None
-    return float(run.told[what])
+def _of_feed(run: Run, what: str) -> float:
+    assert run.feed is not None
+    return float(run.feed[what])
 
 
 def _houses(setting: Setting) -> Sequence[House]:

@@ -1,4 +1,4 @@
-"""What processes have used, as /proc tells it."""
+"""What processes have used, as /proc shows it."""
 
 import os
 import re

@@ -23,25 +23,25 @@ _CONNECTED_AT_ONCE: Final = 50
 
 
 @dataclass
-class Story:
-    """What the clients were told."""
+class Received:
+    """What the clients have received."""
 
     #: Pages with items.
     pages: int = 0
     items: int = 0
     #: Pages without any.
     empty_pages: int = 0
-    #: Clients that were told something.
+    #: Clients that received something.
     woken: int = 0
     #: Answers other than 200 and broken connections; each ends its client.
     failures: list[str] = field(default_factory=list)
 
 
 class _Client:
-    def __init__(self, port: int, key: str, story: Story) -> None:
+    def __init__(self, port: int, key: str, received: Received) -> None:
         self._port = port
         self._headers = f"Host: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n\r\n"
-        self._story = story
+        self._received = received
         self._is_woken = False
 
     async def follow(self, gate: asyncio.Semaphore) -> None:
@@ -52,7 +52,7 @@ class _Client:
             while True:
                 cursor = await self._asked(reader, writer, cursor, wait_seconds=30)
         except (OSError, EOFError, RuntimeError) as error:
-            self._story.failures.append(f"{type(error).__name__}: {error}"[:200])
+            self._received.failures.append(f"{type(error).__name__}: {error}"[:200])
 
     async def _asked(
         self,
@@ -76,21 +76,21 @@ class _Client:
 
     def _count(self, items: int) -> None:
         if not items:
-            self._story.empty_pages += 1
+            self._received.empty_pages += 1
             return
-        self._story.pages += 1
-        self._story.items += items
-        self._story.woken += not self._is_woken
+        self._received.pages += 1
+        self._received.items += items
+        self._received.woken += not self._is_woken
         self._is_woken = True
 
 
 async def _follow(port: int, key: str, clients: int) -> None:
-    story, gate = Story(), asyncio.Semaphore(_CONNECTED_AT_ONCE)
+    received, gate = Received(), asyncio.Semaphore(_CONNECTED_AT_ONCE)
     following = [
-        asyncio.create_task(_Client(port, key, story).follow(gate)) for _ in range(clients)
+        asyncio.create_task(_Client(port, key, received).follow(gate)) for _ in range(clients)
     ]
     while await asyncio.to_thread(sys.stdin.readline):
-        sys.stdout.write(json.dumps(asdict(story)) + "\n")
+        sys.stdout.write(json.dumps(asdict(received)) + "\n")
         sys.stdout.flush()
     for task in following:
         task.cancel()

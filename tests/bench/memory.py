@@ -10,8 +10,8 @@ from tests.bench.run import run
 from tests.bench.stage import Stage, staged
 
 _CONNECTIONS: Final = 512
-#: How long it is loaded between two looks.
-_LOOK_SECONDS: Final = 20
+#: How long it is loaded between two samples.
+_SAMPLE_SECONDS: Final = 20
 _GROWTH: Final = Bound(1.05, 1, is_ceiling=True)
 _BOUND: Final = Bound(250, 150, is_ceiling=True, in_every_round=True)
 
@@ -36,14 +36,14 @@ async def _load(stage: Stage, seconds: int, findings: Findings) -> None:
 
 
 async def _watch(stage: Stage, setting: Setting, findings: Findings) -> None:
-    end, looks = time.monotonic() + 60 * setting.minutes, [stage.memory().now]
+    end, samples = time.monotonic() + 60 * setting.minutes, [stage.memory().now]
     while time.monotonic() < end:
-        setting.say(f"memory: {looks[-1]:.0f} MB, {end - time.monotonic():.0f} s to go")
-        await _load(stage, _LOOK_SECONDS, findings)
-        looks.append(stage.memory().now)
+        setting.say(f"memory: {samples[-1]:.0f} MB, {end - time.monotonic():.0f} s to go")
+        await _load(stage, _SAMPLE_SECONDS, findings)
+        samples.append(stage.memory().now)
     says = f"memory after {setting.minutes} minutes of load ÷ before"
-    findings.figures.append(Figure("memory_growth", says, [looks[-1] / looks[0]], _GROWTH))
-    findings.details["memory"] = looks
+    findings.figures.append(Figure("memory_growth", says, [samples[-1] / samples[0]], _GROWTH))
+    findings.details["memory"] = samples
 
 
 def _figures_of(loaded: list[Memory]) -> list[Figure]:

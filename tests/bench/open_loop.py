@@ -5,7 +5,7 @@ A sender that does not wait for answers before it goes on, as Routee does not.
 becomes of them, each over one of 8192 connections as soon as one is idle: twice as many as the
 service lets wait. The time of a request
 runs from when it is sent, as Routee's does; how late this sender was, which shares the cores with
-what it measures, is told beside it. It prints a `Told` as one line of JSON.
+what it measures, is reported beside it. It prints an `Outcome` as one line of JSON.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class _Request(NamedTuple):
 
 
 @dataclass
-class Told:
+class Outcome:
     """What became of all requests."""
 
     due: int = 0
@@ -69,7 +69,7 @@ class _Crowd:
     """All connections, those that are idle, and what waits for one of them."""
 
     port: int
-    told: Told
+    outcome: Outcome
     clock: _Clock
     idle: deque["_Connection"] = field(default_factory=deque)
     waiting: deque[_Request] = field(default_factory=deque)
@@ -83,12 +83,12 @@ class _Crowd:
             self.waiting.append(request)
 
     async def connect(self) -> None:
-        self.told.connections += 1
+        self.outcome.connections += 1
         try:
             loop = asyncio.get_running_loop()
             await loop.create_connection(lambda: _Connection(self), HOST, self.port)
         except OSError:
-            self.told.connections -= 1
+            self.outcome.connections -= 1
 
     def is_free(self, connection: "_Connection") -> None:
         if self.waiting:
@@ -99,14 +99,14 @@ class _Crowd:
     def is_answered(self, status: int, sent_at: float) -> None:
         seconds = self.clock() - sent_at
         self.seconds.append(seconds)
-        self.told.stored += status == 200
-        self.told.refused += status == 503
+        self.outcome.stored += status == 200
+        self.outcome.refused += status == 503
         if status not in (200, 503):
-            self.told.other_statuses += 1
+            self.outcome.other_statuses += 1
         elif seconds < PATIENCE_SECONDS:
-            self.told.in_time += 1
+            self.outcome.in_time += 1
         else:
-            self.told.late += 1
+            self.outcome.late += 1
 
 
 class _Connection(asyncio.Protocol):
@@ -124,8 +124,8 @@ class _Connection(asyncio.Protocol):
     def send(self, request: _Request) -> None:
         assert self._transport is not None
         self._request = request
-        told, self._sent_at = self._crowd.told, self._crowd.clock()
-        told.sender_delay_ms = max(told.sender_delay_ms, 1000 * (self._sent_at - request.due))
+        outcome, self._sent_at = self._crowd.outcome, self._crowd.clock()
+        outcome.sender_delay_ms = max(outcome.sender_delay_ms, 1000 * (self._sent_at - request.due))
         self._transport.write(request.content)
 
     def data_received(self, data: bytes) -> None:
@@ -140,9 +140,9 @@ class _Connection(asyncio.Protocol):
         self._crowd.is_free(self)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._crowd.told.connections -= 1
+        self._crowd.outcome.connections -= 1
         if self._request is not None:
-            self._crowd.told.lost += 1
+            self._crowd.outcome.lost += 1
         elif self in self._crowd.idle:
             self._crowd.idle.remove(self)
 
@@ -171,33 +171,33 @@ async def _post_all(crowd: _Crowd, contents: list[bytes], rate: float) -> None:
 
 async def _ended(crowd: _Crowd) -> None:
     async def _is_complete() -> bool:
-        return len(crowd.seconds) + crowd.told.lost == crowd.told.due
+        return len(crowd.seconds) + crowd.outcome.lost == crowd.outcome.due
 
     with suppress(TimeoutError):
         await eventually(_is_complete, within_seconds=_GRACE_SECONDS)
-    crowd.told.unanswered = crowd.told.due - len(crowd.seconds) - crowd.told.lost
+    crowd.outcome.unanswered = crowd.outcome.due - len(crowd.seconds) - crowd.outcome.lost
 
 
 def _tell_times(crowd: _Crowd) -> None:
     if len(crowd.seconds) > 1:
         hundredths = quantiles(crowd.seconds, n=100)
-        crowd.told.p50_ms, crowd.told.p99_ms = 1000 * hundredths[49], 1000 * hundredths[98]
-        crowd.told.slowest_ms = 1000 * max(crowd.seconds)
+        crowd.outcome.p50_ms, crowd.outcome.p99_ms = 1000 * hundredths[49], 1000 * hundredths[98]
+        crowd.outcome.slowest_ms = 1000 * max(crowd.seconds)
 
 
-async def _run(port: int, path: str, rate: float, seconds: float, mark: str) -> Told:
+async def _run(port: int, path: str, rate: float, seconds: float, mark: str) -> Outcome:
     callbacks = Callbacks(mark)
     contents = _requests(path, callbacks, int(rate * seconds))
-    told = Told(due=len(contents), distinct=callbacks.distinct)
-    crowd = _Crowd(port, told, asyncio.get_running_loop().time)
+    outcome = Outcome(due=len(contents), distinct=callbacks.distinct)
+    crowd = _Crowd(port, outcome, asyncio.get_running_loop().time)
     await _connect(crowd)
     await _post_all(crowd, contents, rate)
     await _ended(crowd)
     _tell_times(crowd)
-    return told
+    return outcome
 
 
 if __name__ == "__main__":
     _port, _path, _rate, _seconds, _mark = sys.argv[1:]
-    _told = uvloop.run(_run(int(_port), _path, float(_rate), float(_seconds), _mark))
-    sys.stdout.write(json.dumps(asdict(_told)))
+    _outcome = uvloop.run(_run(int(_port), _path, float(_rate), float(_seconds), _mark))
+    sys.stdout.write(json.dumps(asdict(_outcome)))

@@ -1,4 +1,4 @@
-"""Whether everybody is answered in time when twice as much comes as can be stored."""
+"""Whether each caller is answered in time when twice as much comes as can be stored."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,23 +19,23 @@ _WARM_UP_SECONDS: Final = 1
 class _Flood:
     sustained_per_second: float
     seconds: int
-    told: dict[str, Any]
+    outcome: dict[str, Any]
     added: Counts
 
     @property
     def in_time(self) -> float:
-        return float(self.told["in_time"] / self.told["due"])
+        return float(self.outcome["in_time"] / self.outcome["due"])
 
     @property
     def stored_to_sustained(self) -> float:
-        return float(self.told["stored"] / self.seconds / self.sustained_per_second)
+        return float(self.outcome["stored"] / self.seconds / self.sustained_per_second)
 
     def faults(self) -> Iterator[str]:
         """What was acknowledged is stored; being late is judged by the bound."""
         stored = self.added["fresh"] + self.added["duplicate"]
-        if not self.told["stored"] <= stored <= self.told["due"]:
-            yield f"overload: {self.told['stored']} were acknowledged, {stored} are stored"
-        # A flush that was left behind may have come to its end: that is in nobody's count.
+        if not self.outcome["stored"] <= stored <= self.outcome["due"]:
+            yield f"overload: {self.outcome['stored']} were acknowledged, {stored} are stored"
+        # A flush that was left behind may have come to its end: no count has that one.
         if self.added["fresh"] > self.added["rows"]:
             yield f"overload: what is new is not a row: {self.added}"
 
@@ -48,7 +48,7 @@ async def measure(setting: Setting) -> Findings:
     return Findings(
         figures=_figures_of(floods),
         faults=[fault for flood in floods for fault in flood.faults()],
-        details={"overload": [flood.told for flood in floods]},
+        details={"overload": [flood.outcome for flood in floods]},
     )
 
 
@@ -56,17 +56,17 @@ async def _flood(stage: Stage, setting: Setting, number: int) -> _Flood:
     setting.say(f"round {number + 1}: twice as many callbacks as can be stored")
     sustained = (await run(stage, setting.seconds)).load.per_second
     stored = await stage.counts()
-    told = await _posted(stage, _TIMES * sustained, setting.seconds)
+    outcome = await _posted(stage, _TIMES * sustained, setting.seconds)
     added = difference(stored, await stage.counts())
-    return _Flood(sustained, setting.seconds, told, added)
+    return _Flood(sustained, setting.seconds, outcome, added)
 
 
 async def _posted(stage: Stage, rate: float, seconds: int) -> dict[str, Any]:
     command = module("tests.bench.open_loop", stage.port, stage.path, rate, seconds, mark())
     async with running(*command) as process:
         output, _ = await process.communicate()
-    told: dict[str, Any] = json.loads(output)
-    return told
+    outcome: dict[str, Any] = json.loads(output)
+    return outcome
 
 
 def _figures_of(floods: Sequence[_Flood]) -> list[Figure]:
@@ -85,9 +85,9 @@ def _figures_of(floods: Sequence[_Flood]) -> list[Figure]:
         ),
     ]
     for name in ("p50_ms", "p99_ms", "slowest_ms", "sender_delay_ms"):
-        values = [float(flood.told[name]) for flood in floods]
+        values = [float(flood.outcome[name]) for flood in floods]
         figures.append(Figure(f"overload_{name}", f"{name} at twice the load", values))
     return figures
 
 
-GROUP: Final = Group("overload", "whether everybody is answered in time at twice the load", measure)
+GROUP: Final = Group("overload", "whether callers are answered in time at twice the load", measure)

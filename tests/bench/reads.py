@@ -32,8 +32,8 @@ _SAYS: Final = {
     "message": "one message",
     "status": "the status of one message",
     "lookup": "100 messages at once",
-    "feed": "pages of 1000 items of the feed, from 100 places",
-    "feed_shared": "pages of 1000 items of the feed, from one place",
+    "feed": "pages of 1000 items of the feed, from 100 positions",
+    "feed_shared": "pages of 1000 items of the feed, from one position",
 }
 _BOUNDS: Final = {
     "message": Bound(1.5, 3),
@@ -108,14 +108,14 @@ async def _opened(setting: Setting) -> AsyncIterator[Mapping[str, _Server]]:
     binary = await postgrest()
     setting.say(f"starting the service and PostgREST, storing {reads_stored.MESSAGES} messages")
     async with staged(setting.folder) as stage:
-        places = await _stored(stage.cluster)
+        positions = await _stored(stage.cluster)
         ours = {
             name: written(setting.folder / f"ours-{name}.txt", requests)
-            for name, requests in reads_stored.of_ours(places).items()
+            for name, requests in reads_stored.of_ours(positions).items()
         }
         theirs = {
             name: written(setting.folder / f"postgrest-{name}.txt", requests)
-            for name, requests in reads_stored.of_postgrest(places).items()
+            for name, requests in reads_stored.of_postgrest(positions).items()
         }
         key = {"Authorization": f"Bearer {stage.key}", "Content-Type": "application/json"}
         async with _serving(binary, stage, setting.folder) as url:
@@ -132,7 +132,7 @@ async def _stored(cluster: Cluster) -> list[Position]:
         await connection.execute(PLAIN_TABLES.read_text())
         await connection.execute(_VIEWS.read_text())
         await connection.execute("VACUUM ANALYZE")
-        return await reads_stored.places(connection)
+        return await reads_stored.positions(connection)
     finally:
         await connection.close()
 

@@ -24,7 +24,7 @@ _PAGE_ITEMS: Final = 1000
 _STRIDE: Final = 7919
 _PAGES: Final = 100
 
-_PLACES: Final = """
+_POSITIONS: Final = """
 SELECT feed_epoch, xid, max(id) AS id FROM events GROUP BY feed_epoch, xid
 ORDER BY feed_epoch, xid LIMIT $1
 """
@@ -39,12 +39,12 @@ async def store(connection: asyncpg.Connection) -> None:
             await append_events(connection, events)
 
 
-async def places(connection: asyncpg.Connection) -> list[Position]:
+async def positions(connection: asyncpg.Connection) -> list[Position]:
     """Where batches end, each with at least a page behind it."""
-    return [Position(*row) for row in await connection.fetch(_PLACES, _PAGES)]
+    return [Position(*row) for row in await connection.fetch(_POSITIONS, _PAGES)]
 
 
-def of_ours(places: Sequence[Position]) -> Mapping[str, Sequence[Request]]:
+def of_ours(positions: Sequence[Position]) -> Mapping[str, Sequence[Request]]:
     """What our service is asked, by what is measured."""
     follow = f"/v1/events?after={{}}&limit={_PAGE_ITEMS}"
     return {
@@ -54,16 +54,16 @@ def of_ours(places: Sequence[Position]) -> Mapping[str, Sequence[Request]]:
             Request("/v1/messages/lookup", "POST", json.dumps({"trackingIds": ids}))
             for ids in _hundreds()
         ],
-        "feed": [Request(follow.format(encode_position(place))) for place in places],
-        "feed_shared": [Request(follow.format(encode_position(places[0])))],
+        "feed": [Request(follow.format(encode_position(position))) for position in positions],
+        "feed_shared": [Request(follow.format(encode_position(positions[0])))],
     }
 
 
-def of_postgrest(places: Sequence[Position]) -> Mapping[str, Sequence[Request]]:
+def of_postgrest(positions: Sequence[Position]) -> Mapping[str, Sequence[Request]]:
     """The same, as PostgREST is asked for it."""
     one = [Request(f"/messages?trackingId=eq.{one}") for one in _spread()]
     follow = f"/events?feed_epoch=eq.{{}}&xid=gt.{{}}&order=feed_epoch,xid,id&limit={_PAGE_ITEMS}"
-    pages = [Request(follow.format(place.feed_epoch, place.xid)) for place in places]
+    pages = [Request(follow.format(position.feed_epoch, position.xid)) for position in positions]
     return {
         "message": one,
         "status": one,

@@ -77,5 +77,5 @@ def _load_in(output: str, code: int | None) -> Load:
     lines = [line for line in output.splitlines() if line.startswith('{"answered"')]
     if code != 0 or len(lines) != 1:
         raise WrkFailed(f"wrk ended with {code}:\n{output}")
-    told = json.loads(lines[0])
-    return Load(seconds=told.pop("microseconds") / 1e6, **told)
+    printed = json.loads(lines[0])
+    return Load(seconds=printed.pop("microseconds") / 1e6, **printed)

@@ -15,7 +15,7 @@ Counts = Mapping[str, int]
 
 
 class Target(Protocol):
-    """Somebody callbacks are posted to."""
+    """What callbacks are posted to."""
 
     @property
     def url(self) -> str:
@@ -36,8 +36,8 @@ class Run:
     cost: Cost
     #: What was added.
     counts: Counts
-    #: What the clients of the feed were told while callbacks came.
-    told: dict[str, Any] | None = None
+    #: What the clients of the feed received while callbacks came.
+    feed: dict[str, Any] | None = None
     #: What is not as it must be.
     faults: list[str] = field(default_factory=list)
 
@@ -58,7 +58,7 @@ class Run:
             "load": self.load._asdict(),
             "cpu_seconds": self.cost._asdict(),
             "stored": dict(self.counts),
-            "feed": self.told,
+            "feed": self.feed,
             "faults": self.faults,
         }
 

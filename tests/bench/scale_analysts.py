@@ -55,8 +55,8 @@ async def measure(setting: Setting, side: Side, *, fold_seconds: float) -> Findi
     adds_up = await connection.fetchval(_ADDED_UP) == await connection.fetchval(_RECOUNT)
     await connection.close()
     figures = [
-        Figure(f"{ANALYSTS}_{place}", f"{text} ÷ counting the messages", found)
-        for place, (text, found) in enumerate(ratios.items(), 1)
+        Figure(f"{ANALYSTS}_{number}", f"{text} ÷ counting the messages", found)
+        for number, (text, found) in enumerate(ratios.items(), 1)
     ]
     figures.append(Figure("scale_fold_us", "µs to fold an event", [fold_us(side, fold_seconds)]))
     return Findings(

@@ -68,12 +68,12 @@ async def _turn(side: Side, batches: Iterator[Batch]) -> float:
 
 
 def _batches(mark: str) -> Iterator[Batch]:
-    events = chain.from_iterable(_told(f"{mark} {number}") for number in count())
+    events = chain.from_iterable(_events(f"{mark} {number}") for number in count())
     while True:
         yield [next(events) for _ in range(_BATCH_ITEMS)]
 
 
-def _told(mark: str) -> Iterator[DeliveryEvent]:
+def _events(mark: str) -> Iterator[DeliveryEvent]:
     """One campaign after the other, messages interleaved."""
     plan = right_now(mark, _CAMPAIGNS * _MESSAGES_APART * EVENTS_PER_MESSAGE, _CAMPAIGNS)
     teller = Teller(plan)

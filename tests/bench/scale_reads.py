@@ -33,11 +33,11 @@ _WARM_UP_CALLS: Final = 5
 _LATENCY: Final = Bound(1.3, aim=1.1, is_ceiling=True)
 _UNFILTERED: Final = CampaignFilter()
 _STATUSES: Final = FeedFilter(kind=Kind.STATUS)
-_PLACE_OF: Final = text("""
+_POSITION_OF: Final = text("""
 SELECT feed_epoch, xid, id FROM events WHERE message_tracking_id = :message
 ORDER BY occurred_at LIMIT 1
 """)
-_PLACE_BEFORE_END: Final = text("""
+_POSITION_BEFORE_END: Final = text("""
 SELECT feed_epoch, xid, id FROM events
 ORDER BY feed_epoch DESC, xid DESC, id DESC OFFSET :items LIMIT 1
 """)
@@ -68,12 +68,12 @@ async def _timeline(side: Side, rng: Random) -> Ask:
 
 async def _feed_middle(side: Side, rng: Random) -> Ask:
     message = side.plan.message_id(rng.randrange(side.plan.messages // 2))
-    return await _feed_page(side, _PLACE_OF, message=message)
+    return await _feed_page(side, _POSITION_OF, message=message)
 
 
 async def _feed_end(side: Side, rng: Random) -> Ask:
     del rng
-    return await _feed_page(side, _PLACE_BEFORE_END, items=_FEED_ITEMS)
+    return await _feed_page(side, _POSITION_BEFORE_END, items=_FEED_ITEMS)
 
 
 async def _feed_page(side: Side, query: TextClause, **parameters: object) -> Ask:

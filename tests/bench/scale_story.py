@@ -1,5 +1,5 @@
 """
-Very many messages that nobody sent: what Routee would have posted about them, and when.
+Very many messages that were never sent: what Routee would have posted about them, and when.
 
 The number of a message says all about it, so that many processes can make their shares, and a
 reader can ask for any of them.
@@ -73,7 +73,7 @@ class Plan(NamedTuple):
 
     @property
     def messages(self) -> int:
-        """How many messages they are about; a few events fewer may be told."""
+        """How many messages they are about; there may be a few events fewer."""
         return max(1, self.events // EVENTS_PER_MESSAGE)
 
     @property
@@ -140,8 +140,8 @@ class Mould:
     def __init__(self, row: Sequence[object], values: Sequence[object]) -> None:
         self._row = list(row)
         self._slots = [
-            (place, which)
-            for place, value in enumerate(row)
+            (position, which)
+            for position, value in enumerate(row)
             for which, varying in enumerate(values)
             if type(value) is type(varying) and value == varying
         ]
@@ -149,8 +149,8 @@ class Mould:
     def cast(self, values: Sequence[object]) -> list[Any]:
         """A row with *values* where those of the first one were."""
         row = self._row.copy()
-        for place, which in self._slots:
-            row[place] = values[which]
+        for position, which in self._slots:
+            row[position] = values[which]
         return row
 
 

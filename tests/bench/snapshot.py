@@ -16,7 +16,7 @@ _THIRDS: Final = 3
 
 
 @dataclass
-class _Stretch:
+class _Series:
     """Three runs, one right after the other."""
 
     runs: Sequence[Run]
@@ -35,8 +35,8 @@ class _Stretch:
 
 @dataclass
 class _Round:
-    free: _Stretch
-    held: _Stretch
+    free: _Series
+    held: _Series
 
 
 async def measure(setting: Setting) -> Findings:
@@ -44,8 +44,8 @@ async def measure(setting: Setting) -> Findings:
     async with staged(setting.folder) as stage:
         await run(stage, _WARM_UP_SECONDS)
         rounds = [await _round(stage, setting, number) for number in range(setting.rounds)]
-    stretches = [stretch for each in rounds for stretch in (each.free, each.held)]
-    runs = [each for stretch in stretches for each in stretch.runs]
+    all_series = [series for each in rounds for series in (each.free, each.held)]
+    runs = [each for series in all_series for each in series.runs]
     return Findings(
         figures=_figures_of(rounds),
         faults=[f"snapshot: {fault}" for each in runs for fault in each.faults],
@@ -55,17 +55,17 @@ async def measure(setting: Setting) -> Findings:
 
 async def _round(stage: Stage, setting: Setting, number: int) -> _Round:
     if number % 2:
-        held = await _stretch(stage, setting, number, is_held=True)
-        return _Round(await _stretch(stage, setting, number, is_held=False), held)
-    free = await _stretch(stage, setting, number, is_held=False)
-    return _Round(free, await _stretch(stage, setting, number, is_held=True))
+        held = await _series(stage, setting, number, is_held=True)
+        return _Round(await _series(stage, setting, number, is_held=False), held)
+    free = await _series(stage, setting, number, is_held=False)
+    return _Round(free, await _series(stage, setting, number, is_held=True))
 
 
-async def _stretch(stage: Stage, setting: Setting, number: int, *, is_held: bool) -> _Stretch:
+async def _series(stage: Stage, setting: Setting, number: int, *, is_held: bool) -> _Series:
     setting.say(f"round {number + 1}: {'with' if is_held else 'without'} a snapshot held open")
     await stage.cluster.run("VACUUM")
     async with _held(stage) if is_held else nullcontext():
-        return _Stretch([await run(stage, setting.seconds) for _ in range(_THIRDS)])
+        return _Series([await run(stage, setting.seconds) for _ in range(_THIRDS)])
 
 
 @asynccontextmanager

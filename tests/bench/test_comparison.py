@@ -10,7 +10,7 @@ from tests.bench.group import Setting
 NAMES = ("a", "b", "c", "d")
 
 
-def test_everyone_is_measured_once_a_round_and_begins_and_follows_in_turn() -> None:
+def test_each_contender_is_measured_once_a_round_and_begins_and_follows_in_turn() -> None:
     turns = [_in_turn(NAMES, number) for number in range(8)]
     assert all(sorted(turn) == sorted(NAMES) for turn in turns)
     assert {turn[0] for turn in turns} == set(NAMES)
@@ -18,13 +18,13 @@ def test_everyone_is_measured_once_a_round_and_begins_and_follows_in_turn() -> N
     assert 2 <= sum(before) <= 6
 
 
-async def test_whoever_cannot_be_had_is_skipped_and_said(
+async def test_a_contender_that_cannot_be_had_is_skipped_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def _refused(_folder: Path, _say: object) -> None:
         raise Unavailable("not here")
 
-    house = House({"absent": "nobody"}, _refused)  # type: ignore[arg-type]
+    house = House({"absent": "not to be had"}, _refused)  # type: ignore[arg-type]
     monkeypatch.setattr(comparison, "_HOUSES", [house])
     said: list[str] = []
     setting = Setting(tmp_path, 1, 1, 0, 30_000, frozenset(), said.append)

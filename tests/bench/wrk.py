@@ -102,6 +102,6 @@ def _load_in(output: str, code: int | None, connections: int) -> Load:
     lines = [line for line in output.splitlines() if line.startswith('{"answered"')]
     if code != 0 or len(lines) != 1:
         raise WrkFailed(f"wrk ended with {code}:\n{output}")
-    told = json.loads(lines[0])
-    seconds = told.pop("microseconds") / 1e6
-    return Load(**told, seconds=seconds, connections=connections)
+    printed = json.loads(lines[0])
+    seconds = printed.pop("microseconds") / 1e6
+    return Load(**printed, seconds=seconds, connections=connections)

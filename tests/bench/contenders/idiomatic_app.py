@@ -176,17 +176,17 @@ def _values(message: MessageRow, names: tuple[str, ...]) -> dict[str, object]:
 
 
 def _message_of(callback: Callback) -> MessageRow:
-    told, key = callback.status, callback.status.name.upper()
-    rank, at = _RANKS.get(key, 0), told.updated_date if told.updated_date != _EPOCH else None
+    given, key = callback.status, callback.status.name.upper()
+    rank, at = _RANKS.get(key, 0), given.updated_date if given.updated_date != _EPOCH else None
     return MessageRow(
         message_tracking_id=callback.tracking_id,
         status=key if rank else "UNKNOWN",
         status_rank=rank,
-        status_at=told.updated_date,
+        status_at=given.updated_date,
         status_key=key,
-        provider_status=told.name,
-        detailed_status=told.reason.detailed_status,
-        description=told.reason.description,
+        provider_status=given.name,
+        detailed_status=given.reason.detailed_status,
+        description=given.reason.description,
         campaign_tracking_id=callback.campaign_tracking_id,
         recipient=callback.to,
         sender=callback.sender,
@@ -204,13 +204,13 @@ def _message_of(callback: Callback) -> MessageRow:
     )
 
 
-def _merge(known: MessageRow, told: MessageRow) -> MessageRow:
-    if _standing(told) > _standing(known):
+def _merge(known: MessageRow, given: MessageRow) -> MessageRow:
+    if _standing(given) > _standing(known):
         for name in ("status", *_LEADING):
-            setattr(known, name, getattr(told, name))
+            setattr(known, name, getattr(given, name))
     for names, choose in ((_EARLIEST, min), (_LATEST, max)):
         for name in names:
-            values = [getattr(row, name) for row in (known, told)]
+            values = [getattr(row, name) for row in (known, given)]
             setattr(known, name, choose((v for v in values if v is not None), default=None))
     return known
 
@@ -225,18 +225,18 @@ def _count(
 ) -> None:
     if before == after:
         return
-    for place, messages in ((before, -1), (after, 1)):
-        if place is not None and place[0] is not None:
+    for side, messages in ((before, -1), (after, 1)):
+        if side is not None and side[0] is not None:
             row = CampaignCountDeltaRow(
-                campaign_tracking_id=place[0], status=place[1], messages=messages
+                campaign_tracking_id=side[0], status=side[1], messages=messages
             )
             session.add(row)
 
 
 async def _insert_event(session: AsyncSession, message: MessageRow, payload: bytes) -> None:
     values = _values(message, _OF_EVENT)
-    told = {"occurred_at": message.status_at, "source": 0, "payload": payload}
-    await session.execute(_INSERT_EVENT, values | told)
+    given = {"occurred_at": message.status_at, "source": 0, "payload": payload}
+    await session.execute(_INSERT_EVENT, values | given)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from app.db.tables import Row
 
 
 class PlainRow(DeclarativeBase):
-    """What both tell."""
+    """The columns that both tables have."""
 
     metadata = MetaData(schema="plain")
     type_annotation_map = Row.type_annotation_map

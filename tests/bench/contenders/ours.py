@@ -23,26 +23,26 @@ class _Followers:
     def __init__(self, process: Process) -> None:
         self._process = process
 
-    async def told(self) -> dict[str, Any]:
-        """What they have been told so far."""
+    async def received(self) -> dict[str, Any]:
+        """What they have received so far."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
         async with timeout(SETTLING_SECONDS):
             stdin.write(b"\n")
             await stdin.drain()
-            told: dict[str, Any] = json.loads(await stdout.readline())
-        return told
+            received: dict[str, Any] = json.loads(await stdout.readline())
+        return received
 
     async def woken(self) -> int:
-        """How many have been told something, once all have or it takes too long."""
+        """How many have received something, once all have or it takes too long."""
 
         async def _all() -> bool:
-            return int((await self.told())["woken"]) == CLIENTS
+            return int((await self.received())["woken"]) == CLIENTS
 
         with suppress(TimeoutError):
             await eventually(_all, within_seconds=SETTLING_SECONDS)
-        return int((await self.told())["woken"])
+        return int((await self.received())["woken"])
 
 
 class _Followed:
@@ -52,9 +52,9 @@ class _Followed:
     async def run(self, seconds: int) -> Run:
         async with _following(self._stage) as followers:
             measured = await run(self._stage, seconds)
-            measured.told = await followers.told()
-            measured.told["woken_at_last"] = await followers.woken()
-        measured.faults += _faults_of(measured.told)
+            measured.feed = await followers.received()
+            measured.feed["woken_at_last"] = await followers.woken()
+        measured.faults += _faults_of(measured.feed)
         return measured
 
 
@@ -71,12 +71,12 @@ async def _following(stage: Stage) -> AsyncIterator[_Followers]:
         yield _Followers(process)
 
 
-def _faults_of(told: dict[str, Any]) -> list[str]:
+def _faults_of(received: dict[str, Any]) -> list[str]:
     faults = []
-    if told["woken_at_last"] != CLIENTS:
-        faults.append(f"only {told['woken_at_last']} of {CLIENTS} clients were told")
-    if told["failures"]:
-        faults.append(f"clients of the feed failed: {told['failures'][:3]}")
+    if received["woken_at_last"] != CLIENTS:
+        faults.append(f"only {received['woken_at_last']} of {CLIENTS} clients received something")
+    if received["failures"]:
+        faults.append(f"clients of the feed failed: {received['failures'][:3]}")
     return faults
 
 

@@ -21,13 +21,13 @@ CREATE FUNCTION bench.bench_receive(json) RETURNS json LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     given constant jsonb := $1;
-    told constant jsonb := given -> 'status';
+    reported constant jsonb := given -> 'status';
     id constant text := given ->> 'trackingId';
-    word constant text := coalesce(told ->> 'name', '');
+    word constant text := coalesce(reported ->> 'name', '');
     key constant text := upper(word);
     rank constant smallint := bench.rank_of(key);
-    in_detail constant text := told -> 'reason' ->> 'detailedStatus';
-    described constant text := told -> 'reason' ->> 'description';
+    in_detail constant text := reported -> 'reason' ->> 'detailedStatus';
+    described constant text := reported -> 'reason' ->> 'description';
     campaign constant text := given ->> 'campaignTrackingId';
     phone constant text := given ->> 'to';
     shop constant text := given ->> 'from';
@@ -35,7 +35,7 @@ DECLARE
     tag constant text := given ->> 'label';
     amount constant numeric := given ->> 'price';
     created constant timestamptz := given ->> 'createdAt';
-    at constant timestamptz := told ->> 'updatedDate';
+    at constant timestamptz := reported ->> 'updatedDate';
     since constant timestamptz := coalesce(at, 'epoch');
     old_campaign text;
     old_status text;

@@ -25,9 +25,9 @@ class _Statement:
         rows, cost = await self._cluster.rows(), self._cluster.cpu_seconds()
         async with running(*module(_MODULE, self._cluster.url, mark(), seconds)) as process:
             output, _ = await process.communicate()
-        told = json.loads(output)
-        spent = Cost(told.pop("cpu_seconds"), self._cluster.cpu_seconds() - cost)
-        load, added = Load(**told), {"rows": await self._cluster.rows() - rows}
+        printed = json.loads(output)
+        spent = Cost(printed.pop("cpu_seconds"), self._cluster.cpu_seconds() - cost)
+        load, added = Load(**printed), {"rows": await self._cluster.rows() - rows}
         return Run(load, spent, added, faults=[*losses(load, added)])
 
 

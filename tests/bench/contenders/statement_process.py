@@ -75,10 +75,10 @@ async def _run(url: str, mark: str, seconds: int) -> None:
         await _append_all(sessions, _made(callbacks), done)
     for session in sessions:
         await session.close()
-    sys.stdout.write(json.dumps(_told(callbacks, done)))
+    sys.stdout.write(json.dumps(_load_of(callbacks, done)))
 
 
-def _told(callbacks: Callbacks, done: _Done) -> dict[str, float]:
+def _load_of(callbacks: Callbacks, done: _Done) -> dict[str, float]:
     thousandths = quantiles(done.milliseconds, n=1000)
     return {
         "answered": callbacks.sent,
