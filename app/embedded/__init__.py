@@ -1,14 +1,14 @@
 """
 A real PostgreSQL in the data directory, run by the processes that use it.
 
-`EmbeddedPostgres` is all that others need. The first process to come starts the server, the last
-to leave stops it, and what was killed is found again or recovered by the next start.
+`EmbeddedPostgres` is all that other packages need. The first process that uses the server starts
+it, and the last one stops it. After a crash, the next start finds the server or recovers it.
 
-Three lock files, each freed by the kernel when its holder dies, carry what must be known:
+Three lock files coordinate the processes. The kernel frees each of them when its holder dies.
 
-    postgres.startup.lock   exclusive: whoever looks, starts, joins or stops at the moment
-    postgres.users.lock     shared: each user, for as long as it lives
-    postgres.server.lock    shared: every process of the server itself, by an inherited descriptor
+    postgres.startup.lock   exclusive: a process that starts, joins or stops the server
+    postgres.users.lock     shared: each user of the server, for as long as it lives
+    postgres.server.lock    shared: every process of the server, which inherits its descriptor
 """
 
 from app.embedded.server import EmbeddedPostgres

@@ -1,27 +1,83 @@
-"""The only file that starts processes of PostgreSQL."""
+"""Child processes of PostgreSQL: starting them, logging their output, and waiting for them."""
 
 import asyncio
+import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from app.embedded.account import Account
-from app.embedded.log_file import LogFile
-from app.embedded.progress import POLL_SECONDS
+from app.embedded.account import Account, open_private
 
-#: Nothing of ours: no setting with a secret in it, no PGPORT or PGDATA that would be obeyed.
+#: Checked when the server starts. The log of a quiet server grows by about 100 kB a day.
+MAX_LOG_BYTES = 10_000_000
+
+#: Shorter than a person notices, longer than a load for a server that is starting.
+_POLL_SECONDS = 0.05
+_FIRST_REPORT_SECONDS = 2.0
+_REPORT_EVERY_SECONDS = 5.0
+
+_QUOTED_LINES = 15
+_QUOTED_BYTES = 4_000
+
+#: Nothing of our own environment: it may hold secrets, and PostgreSQL would obey PGPORT or PGDATA.
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
-#: The way to a working directory that was entered before the change of account.
+#: A name for a working directory that the child entered before it changed its account.
 _WORKING_DIRECTORY = Path("/proc/self/cwd")
 
 
-def seen_from_within(folder: Path, account: Account) -> Path:
-    """
-    How a child that works in *folder* can name it.
+class WaitReporter:
+    """Reports one wait after two seconds and then every five, with its duration so far."""
 
-    Its path, unless the account may not pass a folder above it. Those are not ours to open, but
-    the kernel lets every process through the link to its own working directory.
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._started = time.monotonic()
+        self._due_seconds = _FIRST_REPORT_SECONDS
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """How long this wait has lasted."""
+        return time.monotonic() - self._started
+
+    async def pause(self, reason: str) -> None:
+        """Wait a moment, and report *reason* if a report is due."""
+        elapsed = self.elapsed_seconds
+        if elapsed >= self._due_seconds:
+            self._say(f"{reason} ({elapsed:.0f} s)")
+            self._due_seconds = elapsed + _REPORT_EVERY_SECONDS
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+class LogFile:
+    """PostgreSQL's log. Only lines that were written after this object was made are quoted."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+            path.replace(path.with_suffix(".log.old"))
+        self.descriptor = open_private(path, os.O_WRONLY | os.O_APPEND)
+        self._beginning_bytes = os.fstat(self.descriptor).st_size
+
+    def close(self) -> None:
+        """Close our descriptor; processes that inherited it keep theirs."""
+        os.close(self.descriptor)
+
+    def end(self) -> str:
+        """The file's name and the last lines since the beginning, each on a line of its own."""
+        with self._path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(self._beginning_bytes, size - _QUOTED_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+        return "\n".join((f"The end of {self._path}:", *lines[-_QUOTED_LINES:]))
+
+
+def name_for_child(folder: Path, account: Account) -> Path:
+    """
+    The name of *folder* for a child that works in it.
+
+    It is the path, unless the account cannot pass a folder above it. The modes of those folders
+    are not changed; the kernel lets every process through the link to its working directory.
     """
     return folder if account.reaches(folder, "rwx") else _WORKING_DIRECTORY
 
@@ -36,9 +92,10 @@ def spawn(  # noqa: PLR0913 (all that differs between two children)
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """
-    A child in *folder*, under *account*, that holds the lock for as long as it or a child lives.
+    Start a child in *folder*, under *account*.
 
-    It has a session of its own, so that Ctrl-C in the terminal reaches us and not the database.
+    The child and its own children hold the lock for as long as they live. The child has a session
+    of its own, so that Ctrl-C in the terminal ends this process and not the database.
     """
     return subprocess.Popen(  # noqa: S603 (our own binaries)
         command,
@@ -54,16 +111,16 @@ def spawn(  # noqa: PLR0913 (all that differs between two children)
     )
 
 
-async def run_to_end(child: subprocess.Popen[bytes]) -> int:
+async def wait_for(child: subprocess.Popen[bytes]) -> int:
     """
     The exit code of *child*, which ends by itself within seconds.
 
-    Polled for: the event loop may be uvloop, whose own children cannot change their account. When
-    we are cancelled it is waited for all the same, as a killed initdb leaves shared memory behind.
+    The child is polled, because uvloop cannot change the account of children of its own. A
+    cancelled caller waits for the end all the same: a killed initdb leaves shared memory behind.
     """
     try:
-        while child.poll() is None:  # noqa: ASYNC110 (no event tells of a child's end)
-            await asyncio.sleep(POLL_SECONDS)
+        while child.poll() is None:  # noqa: ASYNC110 (no event announces the end of a child)
+            await asyncio.sleep(_POLL_SECONDS)
     finally:
         exit_code = child.wait()
     return exit_code

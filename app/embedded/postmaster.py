@@ -1,37 +1,39 @@
-"""The only file that starts and stops the server process."""
+"""Starting and stopping the server process."""
 
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from app.embedded.child import run_to_end, seen_from_within, spawn
-from app.embedded.locks import FileLock, is_held
-from app.embedded.log_file import LogFile
-from app.embedded.pid_file import find_pid_file, find_recorded_pid, works_in
-from app.embedded.progress import Progress
-from app.embedded.site import Site
-from app.embedded.sockets import make_socket_folder, remove_socket_folder
+from app.embedded.child import LogFile, WaitReporter, name_for_child, spawn, wait_for
+from app.embedded.process_files import (
+    FileLock,
+    find_pid_file,
+    find_recorded_pid,
+    is_held,
+    works_in,
+)
+from app.embedded.site import Site, make_socket_folder, remove_socket_folder
 from app.errors import ConfigurationError
-
-DEFAULT_PORT = 5432
 
 LOCALHOST = "127.0.0.1"
 
-#: Where the system tells about processes, if it does.
-_PROCESSES = Path("/proc/self")
+_DEFAULT_PORT = 5432
 
-#: Leaves the server behind without a parent: it belongs to all its users, not to the first one,
-#: and whoever it is, nobody must wait for its end or be told of it.
+#: Exists on a system that gives information about its processes.
+_PROC = Path("/proc/self")
+
+#: The shell ends at once and leaves the server without a parent. The server belongs to all its
+#: users, so that the first one must not have to wait for its end.
 _DETACHED = ("/bin/sh", "-c", '"$@" &', "sh")
 
 
-async def launch(site: Site, port: int | None, log: LogFile) -> None:
+async def start_server(site: Site, port: int | None, log: LogFile) -> None:
     """
-    Start a server; whether it comes up remains to be seen. Only while none runs.
+    Start a server, without waiting until it answers. Only while none runs.
 
     Raises:
-        ConfigurationError: somebody else runs a server on these files.
+        ConfigurationError: another program runs a server on these files.
     """
     stale_pid = _find_stale_pid(site)
     make_socket_folder(site.sockets, site.account)
@@ -44,33 +46,33 @@ async def launch(site: Site, port: int | None, log: LogFile) -> None:
             account=site.account,
             log=log,
             lock_descriptor=lock.descriptor,
-            # PostgreSQL takes a living process of that pid, whatever it is, for a server on its
-            # files; unless it is its grandparent, which is how pg_ctl passes itself off. We know
-            # better from the lock, and it still looks at the shared memory for survivors.
+            # PostgreSQL takes any living process of that pid for a server on its files, except for
+            # its grandparent, which is how pg_ctl passes. The lock proves that no server runs, and
+            # PostgreSQL still checks the shared memory for survivors.
             environment={"PG_GRANDPARENT_PID": str(stale_pid)} if stale_pid else None,
         )
     finally:
         lock.close()
-    await run_to_end(child)
+    await wait_for(child)
 
 
-async def stop(site: Site, say: Callable[[str], None]) -> None:
+async def stop_server(site: Site, say: Callable[[str], None]) -> None:
     """
-    Have the server finish what it does, write all to its files and end; return when it has.
+    Have the server finish its work, write everything to its files and end; return when it has.
 
-    Only for whoever holds the startup lock and is the last user.
+    Only for a holder of the startup lock that is the last user.
     """
-    progress = Progress(say)
+    reporter = WaitReporter(say)
     while is_held(site.paths.server_lock):
+        # Repeated, because the server may not have written its pid yet.
         _ask_to_stop(site)
-        await progress.pause("PostgreSQL is stopping")
+        await reporter.pause("PostgreSQL is stopping")
     remove_socket_folder(site.sockets, site.account)
 
 
 def _ask_to_stop(site: Site) -> None:
-    """Repeated until it has stopped, as it may not have written its pid yet."""
     found = find_pid_file(site.paths.cluster)
-    if found and (works_in(found.pid, site.paths.cluster) or not _PROCESSES.exists()):
+    if found and (works_in(found.pid, site.paths.cluster) or not _PROC.exists()):
         os.kill(found.pid, signal.SIGINT)
 
 
@@ -87,13 +89,13 @@ def _find_stale_pid(site: Site) -> int | None:
 def _command(site: Site, port: int | None) -> list[str]:
     settings = {
         "listen_addresses": LOCALHOST if port else "",
-        "port": str(port or DEFAULT_PORT),
+        "port": str(port or _DEFAULT_PORT),
         "unix_socket_directories": str(site.sockets),
         "logging_collector": "off",
         # Statements and details quote rows, and rows hold phone numbers.
         "log_error_verbosity": "terse",
         "log_min_error_statement": "panic",
     }
-    folder = seen_from_within(site.paths.cluster, site.account)
+    folder = name_for_child(site.paths.cluster, site.account)
     options = [f"--{name}={value}" for name, value in settings.items()]
     return [str(site.binaries.postgres), "-D", str(folder), *options]

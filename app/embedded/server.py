@@ -1,22 +1,20 @@
-"""The only file that knows when a user comes and when the last one has gone."""
+"""One user of the embedded server: the first one starts the server, the last one stops it."""
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from app.embedded.arrival import Arrival
-from app.embedded.conversation import url_of
-from app.embedded.locks import FileLock, alone, is_held
-from app.embedded.paths import Paths
-from app.embedded.postmaster import stop
-from app.embedded.progress import Progress
-from app.embedded.site import Site, survey
+from app.embedded.child import WaitReporter
+from app.embedded.postmaster import stop_server
+from app.embedded.process_files import FileLock, is_held, locked_exclusively
+from app.embedded.site import Paths, Site, find_site
+from app.embedded.startup import Startup, url_of
 from app.errors import ConfigurationError
 
 
 def _say_nothing(_message: str) -> None:
-    """For callers that do not care what is waited for."""
+    """For callers that do not show why a start takes long."""
 
 
 class EmbeddedPostgres:
@@ -26,9 +24,9 @@ class EmbeddedPostgres:
     Also an asynchronous context manager that gives the URL.
 
     Args:
-        data_dir: Where the cluster, its password, log and locks are. Made if it does not exist.
+        data_dir: Holds the cluster, its password, log and locks. Made if it does not exist.
         port: TCP port on 127.0.0.1; without it there is a socket only.
-        on_progress: Told, in a sentence, what is waited for when that takes long.
+        on_progress: Gets a sentence about a long wait.
     """
 
     def __init__(
@@ -45,24 +43,24 @@ class EmbeddedPostgres:
 
     async def acquire(self) -> str:
         """
-        Start the server or join it; the URL of the database `receiver`, as its superuser.
+        Start or join the server; return the URL of the database `receiver`, for its superuser.
 
-        It is `postgresql://receiver:{password}@/receiver?host={socket folder}&port={port}`.
+        The URL is `postgresql://receiver:{password}@/receiver?host={socket folder}&port={port}`.
 
         Raises:
-            ConfigurationError: it can never work like this; the message says what to mend.
-            DatabaseUnavailable: the server ended, with the end of its log, or others use one that
-                we cannot.
+            ConfigurationError: this can never work; the message says what to correct.
+            DatabaseUnavailable: the server ended, or others use a server that does not suit. The
+                message has the end of the server's log.
         """
         if self._use:
             raise RuntimeError("acquired already")
         paths = _make_paths(self._data_dir)
-        async with alone(paths.startup_lock, Progress(self._say)):
-            site = await asyncio.to_thread(survey, paths)
+        async with locked_exclusively(paths.startup_lock, WaitReporter(self._say)):
+            site = await asyncio.to_thread(find_site, paths)
             users = FileLock(paths.users_lock)
             users.try_shared()
             try:
-                port = await Arrival(site, users, self._port, self._say).run()
+                port = await Startup(site, users, self._port, self._say).run()
                 url = url_of(site, port)
             except BaseException:
                 await self._leave(site, users)
@@ -72,19 +70,15 @@ class EmbeddedPostgres:
 
     async def revive(self) -> bool:
         """
-        Start the server again if it has ended; whether that was needed. Cheap while it lives.
+        Start the server again if it has ended, and return whether it had. Cheap while it runs.
 
-        The URL stays as it was.
-
-        Raises:
-            ConfigurationError: as for `acquire`.
-            DatabaseUnavailable: as for `acquire`.
+        The URL stays the same. Raises the errors of `acquire`.
         """
         if self._use is None or is_held(self._use[0].paths.server_lock):
             return False
         site, users = self._use
-        async with alone(site.paths.startup_lock, Progress(self._say)):
-            await Arrival(site, users, self._port, self._say).run()
+        async with locked_exclusively(site.paths.startup_lock, WaitReporter(self._say)):
+            await Startup(site, users, self._port, self._say).run()
         return True
 
     async def release(self) -> None:
@@ -93,13 +87,13 @@ class EmbeddedPostgres:
             return
         site, users = self._use
         self._use = None
-        async with alone(site.paths.startup_lock, Progress(self._say)):
+        async with locked_exclusively(site.paths.startup_lock, WaitReporter(self._say)):
             await self._leave(site, users)
 
     async def _leave(self, site: Site, users: FileLock) -> None:
         try:
             if users.try_exclusive():
-                await stop(site, self._say)
+                await stop_server(site, self._say)
         finally:
             users.close()
 

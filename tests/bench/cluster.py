@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.db.database import migrate_database
-from app.embedded.pid_file import find_pid_file
+from app.embedded.process_files import find_pid_file
 from tests.bench.cost import cpu_seconds, cpu_seconds_of
 from tests.database import connect
 from tests.promises.stage import Postgres, children_of, eventually

@@ -1,4 +1,4 @@
-"""Data directories that are gone after each test, with whatever runs in them."""
+"""Data directories that are removed after each test, with the servers that run in them."""
 
 import asyncio
 import os
@@ -13,11 +13,8 @@ from pathlib import Path
 import pytest
 
 from app.embedded import EmbeddedPostgres
-from app.embedded.locks import is_held
-from app.embedded.paths import Paths
-from app.embedded.pid_file import find_pid_file, works_in
-from app.embedded.site import survey
-from app.embedded.sockets import remove_socket_folder
+from app.embedded.process_files import find_pid_file, is_held, works_in
+from app.embedded.site import Paths, find_site, remove_socket_folder
 from tests.embedded.user import User
 
 StartUser = Callable[[], User]
@@ -40,7 +37,7 @@ async def _make_template(folder: Path) -> None:
 
 
 def _end_server(data_dir: Path) -> None:
-    """End what a failed test has left in *data_dir*, and wait until all of it has ended."""
+    """End the server that a failed test has left in *data_dir*, and wait for its end."""
     paths = Paths(data_dir.resolve())
     while paths.server_lock.exists() and is_held(paths.server_lock):
         found = find_pid_file(paths.cluster)
@@ -49,7 +46,7 @@ def _end_server(data_dir: Path) -> None:
         time.sleep(0.05)
     if not paths.root.exists():
         return
-    site = survey(paths)
+    site = find_site(paths)
     remove_socket_folder(site.sockets, site.account)
 
 
@@ -110,7 +107,7 @@ def start_user(empty_dir: Path) -> Iterator[StartUser]:
 
 @pytest.fixture
 def as_root() -> None:
-    """For what only root can do."""
+    """Skips a test that only root can run."""
     if os.geteuid() != 0:
         pytest.skip("only root can change to another account")
 

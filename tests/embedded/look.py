@@ -7,8 +7,7 @@ from pathlib import Path
 import asyncpg
 
 from app.embedded.account import Account, Identity
-from app.embedded.locks import is_held
-from app.embedded.pid_file import find_pid_file
+from app.embedded.process_files import find_pid_file, is_held
 
 
 async def ask(url: str, query: str) -> object:

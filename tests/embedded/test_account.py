@@ -12,7 +12,6 @@ import pytest
 import app
 from app.embedded import EmbeddedPostgres
 from app.embedded.account import Identity, choose_account
-from app.embedded.paths import Paths
 from tests.embedded.look import ask, children_of, names_in, pid_of, runs
 from tests.embedded.user import SCRIPT
 
@@ -95,11 +94,11 @@ def test_a_new_cluster_goes_to_the_owner_of_the_data_directory(empty_dir: Path) 
     nobody = pwd.getpwnam("nobody")
     os.chown(empty_dir, nobody.pw_uid, nobody.pw_gid)
 
-    assert choose_account(Paths(empty_dir)).uid == nobody.pw_uid
+    assert choose_account(empty_dir / "postgres").uid == nobody.pw_uid
 
 
 def test_an_account_reaches_what_the_kernel_lets_it_reach(reachable_dir: Path) -> None:
-    account = choose_account(Paths(reachable_dir))
+    account = choose_account(reachable_dir / "postgres")
     (reachable_dir / "closed").mkdir(mode=0o700)
 
     assert account.reaches(reachable_dir, "rx")
@@ -152,7 +151,7 @@ def test_without_root_the_server_runs_under_the_account_of_its_users(reachable_d
         user.communicate()
 
 
-async def test_root_can_join_what_a_service_account_has_begun(reachable_dir: Path) -> None:
+async def test_root_makes_a_cluster_that_a_service_account_can_use(reachable_dir: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     os.chown(reachable_dir, nobody.pw_uid, nobody.pw_gid)
 

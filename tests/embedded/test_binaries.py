@@ -12,16 +12,14 @@ import pytest
 
 import app
 from app.embedded.account import Account, choose_account
-from app.embedded.binaries import Binaries, find_binaries
-from app.embedded.paths import Paths
-from app.embedded.reachable_binaries import reachable_binaries
+from app.embedded.binaries import Binaries, find_binaries, reachable_binaries
 from app.errors import ConfigurationError
 from tests.embedded.look import names_in
 
 
 @pytest.fixture
 def account(empty_dir: Path) -> Account:
-    return choose_account(Paths(empty_dir))
+    return choose_account(empty_dir / "postgres")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.embedded import EmbeddedPostgres
-from app.embedded.pid_file import find_pid_file
+from app.embedded.process_files import find_pid_file
 from app.errors import DatabaseUnavailable
 from tests.embedded.look import (
     ask,
@@ -84,7 +84,7 @@ async def test_a_released_server_leaves_nothing_in_the_folder_for_sockets(data_d
     assert not is_there(sockets)
 
 
-async def test_releasing_twice_harms_nobody(data_dir: Path) -> None:
+async def test_a_second_release_changes_nothing(data_dir: Path) -> None:
     leaver = EmbeddedPostgres(data_dir)
     await leaver.acquire()
     async with EmbeddedPostgres(data_dir) as url:
@@ -94,7 +94,7 @@ async def test_releasing_twice_harms_nobody(data_dir: Path) -> None:
         assert await ask(url, "SELECT 1") == 1
 
 
-async def test_acquiring_twice_is_a_mistake(data_dir: Path) -> None:
+async def test_a_second_acquire_is_an_error(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
     async with server:
         with pytest.raises(RuntimeError, match="acquired already"):
@@ -205,7 +205,7 @@ async def test_nothing_is_listening_on_tcp_unless_a_port_is_given(
         assert await ask(over_tcp, "SELECT 1") == 1
 
 
-async def test_a_port_is_had_from_a_server_that_nobody_else_uses(
+async def test_a_server_without_other_users_is_restarted_with_the_port(
     data_dir: Path, unused_tcp_port: int, start_user: StartUser
 ) -> None:
     user = start_user()
@@ -216,9 +216,7 @@ async def test_a_port_is_had_from_a_server_that_nobody_else_uses(
         assert await ask(url, "SHOW port") == str(unused_tcp_port)
 
 
-async def test_without_a_wish_for_a_port_any_server_will_do(
-    data_dir: Path, unused_tcp_port: int
-) -> None:
+async def test_a_user_without_a_port_joins_any_server(data_dir: Path, unused_tcp_port: int) -> None:
     with_port = EmbeddedPostgres(data_dir, port=unused_tcp_port)
 
     async with with_port as first, EmbeddedPostgres(data_dir) as second:

@@ -19,7 +19,7 @@ asyncio.run(use())
 
 
 class User:
-    """A process that acquires the server in *data_dir* and releases it when it is told to leave."""
+    """A process that acquires the server in *data_dir* and releases it on `leave`."""
 
     def __init__(self, data_dir: Path) -> None:
         self._process = subprocess.Popen(  # noqa: S603 (ours)

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from app.embedded import EmbeddedPostgres
-from app.embedded.pid_file import find_pid_file
+from app.embedded.process_files import find_pid_file
 from tests.promises.load import HOST, Callback, Sender
 
 SECRET = "secret-of-all-callbacks-0123456789abcdef"

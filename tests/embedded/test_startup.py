@@ -11,7 +11,6 @@ import pytest
 
 from app.embedded import EmbeddedPostgres
 from app.embedded.account import choose_account
-from app.embedded.paths import Paths
 from app.errors import ConfigurationError, DatabaseUnavailable
 from tests.embedded.look import (
     ask,
@@ -107,28 +106,28 @@ async def test_a_server_that_does_not_answer_yet_is_waited_for_with_messages(
         await late.release()
 
 
-async def test_a_stale_pid_of_a_living_stranger_hinders_nobody_and_harms_nobody(
+async def test_a_stale_pid_of_a_foreign_process_does_not_prevent_a_start_or_harm_it(
     data_dir: Path, cluster: Path, start_user: StartUser
 ) -> None:
     user = start_user()
     user.url()
     kill_and_wait(data_dir, {pid_of(cluster), *children_of(pid_of(cluster))})
     user.kill()
-    stranger = sleeper(choose_account(Paths(data_dir)))
+    foreign = sleeper(choose_account(cluster))
     stale = cluster / "postmaster.pid"
     lines = stale.read_text().splitlines(keepends=True)
-    stale.write_text("".join((f"{stranger.pid}\n", *lines[1:])))
+    stale.write_text("".join((f"{foreign.pid}\n", *lines[1:])))
 
     try:
         async with EmbeddedPostgres(data_dir) as url:
             assert await ask(url, "SELECT 1") == 1
-        assert stranger.poll() is None
+        assert foreign.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        foreign.kill()
+        foreign.wait()
 
 
-async def test_a_server_started_by_somebody_else_is_not_doubled(
+async def test_no_second_server_is_started_on_the_files_of_a_foreign_one(
     data_dir: Path, cluster: Path
 ) -> None:
     with sleeper(folder=cluster) as foreign:
@@ -169,7 +168,7 @@ async def test_a_lost_password_file_is_named(data_dir: Path) -> None:
     assert not runs(data_dir)
 
 
-async def test_nobody_gets_in_without_the_password(data_dir: Path) -> None:
+async def test_a_connection_needs_the_password(data_dir: Path) -> None:
     async with EmbeddedPostgres(data_dir) as url:
         password = (data_dir / "postgres.password").read_text().strip()
         for other in ("", "guessed"):
