@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="Larger callbacks are answered 413."
     )
+    fast_protocol: bool = Field(
+        default=True,
+        description="Answer callbacks without ASGI where possible, at half the CPU time. false: "
+        "uvicorn's own protocol answers all requests.",
+    )
     feed_pages_per_second: int = Field(
         default=20,
         ge=0,

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the whole run, and a database of its own for each test that asks."""
+"""A real PostgreSQL for the whole run, and a database of its own for each test that needs one."""
 
 import asyncio
 import logging
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+import structlog
 
 from app.db.engine import make_engine
 from app.db.schema import migrate
@@ -41,7 +42,7 @@ async def _make_template(server_url: str) -> None:
     await engine.dispose()
 
 
-#: What must stand in no log line of the whole run, whatever test provoked it.
+#: What must not appear in any log line of the whole run.
 _SECRETS = {
     "an API key": re.compile(r"\brr_[A-Za-z0-9_-]{43}\b"),
     "a callback token": re.compile(r"callbacks/(?!\*\*\*)[A-Za-z0-9_~.-]{32,}/"),
@@ -57,7 +58,19 @@ _leaks: list[str] = []
 
 
 def pytest_configure() -> None:
-    """The tests' own clients and servers log each URL; the service's are told not to."""
+    """Log as the service does, whose tracebacks show no locals and whose clients log no URLs."""
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.StackInfoRenderer(),
+            structlog.dev.set_exc_info,
+            renderer,
+        ]
+    )
     for chatty in ("httpx", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
@@ -81,14 +94,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which tests logged what."""
+    """List the leaks."""
     for leak in _leaks:
         terminalreporter.write_line(f"LEAK {leak}")
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the person who runs the tests has configured, the tests have their own."""
+    """Remove the settings of the person who runs the tests."""
     for name in os.environ:
         if name.startswith("RECEIVER_"):
             monkeypatch.delenv(name)

@@ -12,6 +12,7 @@ from app.cli.openapi import openapi
 from app.cli.retain import retain
 from app.cli.serve import serve
 from app.cli.simulate import simulate
+from app.observability.logs import configure_logs
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(api_key.app, name="api-key")
@@ -39,5 +40,6 @@ def _root() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. `serve` and `demo` configure the logs again, by their settings."""
+    configure_logs(log_format="console", level="WARNING")
     app()

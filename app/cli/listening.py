@@ -7,6 +7,8 @@ from typing import Final
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
+from app.settings import Settings
+
 #: uvloop takes one new connection from each listening socket in a turn of the event loop. When very
 #: many come at once to a busy process, the last of them would wait for seconds before anything of
 #: theirs is read: with one socket 0.2 % of 8192 connections at twice the load waited for 4 s.
@@ -15,6 +17,13 @@ CONNECTIONS_A_TURN: Final = 16
 BACKLOG: Final = 4096
 #: As uvicorn itself ends.
 _STARTUP_FAILURE: Final = 3
+#: Classes that uvicorn imports, by RECEIVER_FAST_PROTOCOL.
+_PROTOCOLS: Final = {True: "app.api.callback_protocol:CallbackProtocol", False: "httptools"}
+
+
+def http_protocol(settings: Settings) -> str:
+    """The protocol with which uvicorn serves HTTP under *settings*."""
+    return _PROTOCOLS[settings.fast_protocol]
 
 
 def listen(config: Config) -> None:

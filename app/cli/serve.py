@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 from uvicorn import Config
 
-from app.cli.listening import BACKLOG, listen
+from app.cli.listening import BACKLOG, http_protocol, listen
 from app.cli.running import embedded_for, end_on_sigterm, foreseen, loaded_settings, say
 from app.db.database import Database, migrate_database
 from app.embedded import EmbeddedPostgres
@@ -52,7 +52,7 @@ def serve(
         settings.require_callback_secrets()
         if settings.database_url:
             asyncio.run(_require_current_schema(settings.database_url))
-            _listen(host, port, workers, surface, settings.database_url)
+            _listen(settings, settings.database_url, host, port, workers, surface)
         else:
             _serve_embedded(settings, host, port, workers, surface)
 
@@ -65,7 +65,7 @@ def _serve_embedded(
     try:
         asyncio.run(migrate_database(url))
         with _kept_running(embedded):
-            _listen(host, port, workers, surface, url)
+            _listen(settings, url, host, port, workers, surface)
     finally:
         asyncio.run(embedded.release())
 
@@ -94,7 +94,9 @@ def _kept_running(embedded: EmbeddedPostgres) -> Iterator[None]:
         keeper.join(_REVIVE_EVERY_SECONDS)
 
 
-def _listen(host: str, port: int, workers: int, surface: Surface, url: str) -> None:
+def _listen(  # noqa: PLR0913, PLR0917
+    settings: Settings, url: str, host: str, port: int, workers: int, surface: Surface
+) -> None:
     # Workers are processes of their own and read the environment again.
     os.environ["RECEIVER_DATABASE_URL"] = url
     os.environ["RECEIVER_SURFACE"] = surface
@@ -108,7 +110,7 @@ def _listen(host: str, port: int, workers: int, surface: Surface, url: str) -> N
             workers=workers,
             backlog=BACKLOG,
             loop="uvloop",
-            http="app.api.callback_protocol:CallbackProtocol",
+            http=http_protocol(settings),
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -1,4 +1,4 @@
-"""How the process logs: one line an event, and never a secret or a whole telephone number."""
+"""Logs: one line for each event, without secrets and whole telephone numbers."""
 
 import logging
 import re
@@ -11,29 +11,40 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from app.domain.masking import mask_callback_urls, mask_number
 
 _NUMBER: Final = re.compile(r"\+\d{7,15}\b")
+_CREDENTIALS: Final = re.compile(
+    r"\brr_[A-Za-z0-9_-]{43}"  # an API key
+    r"|(?<=bearer )[^\s'\"]+"
+    r"|(?<=basic )[A-Za-z0-9+/=]{16,}",
+    re.IGNORECASE,
+)
 
 
 def configure_logs(*, log_format: Literal["console", "json"], level: str = "INFO") -> None:
-    """Send everything, the libraries' logs included, through the same masking to stderr."""
+    """
+    Send all logs, also those of libraries, through the same masking to stderr.
+
+    Tracebacks show no local variables: these hold API keys, tokens and whole requests.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
-        structlog.processors.format_exc_info,
-        _without_colours,
+        structlog.processors.format_exc_info,  # the plain traceback, as text that can be masked
+        _drop_coloured_message,
         mask_secrets,
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -43,23 +54,24 @@ def configure_logs(*, log_format: Literal["console", "json"], level: str = "INFO
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # The one logs each request with its URL, the other each look at the schema's version.
+    # httpx logs each request with its URL, alembic each check of the schema's version.
     for chatty in ("httpx", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def _without_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Drop uvicorn's second version of each message, which is for terminals."""
+def _drop_coloured_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Drop the second version of each message, which uvicorn adds for terminals."""
     event.pop("color_message", None)
     return event
 
 
 def mask_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Mask the tokens of callback URLs, and telephone numbers, in every text of an event."""
+    """Mask callback tokens, API keys, HTTP credentials and telephone numbers in all texts."""
     return {name: _masked(value) for name, value in event.items()}
 
 
 def _masked(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return _NUMBER.sub(lambda match: mask_number(match[0]), mask_callback_urls(value))
+    without_credentials = _CREDENTIALS.sub("***", mask_callback_urls(value))
+    return _NUMBER.sub(lambda match: mask_number(match[0]), without_credentials)

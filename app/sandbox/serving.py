@@ -51,16 +51,18 @@ def url_of(listening: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
+async def served(
+    app: ASGIApp, listening: socket.socket, *, http: str = "httptools"
+) -> AsyncIterator[None]:
     """
-    Serve *app* while the block runs.
+    Serve *app* with uvicorn's protocol *http* while the block runs.
 
     Raises:
         RuntimeError: the application did not start.
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=http,
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -23,6 +23,7 @@ import uvloop
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
+from app.cli.listening import http_protocol
 from app.db.api_keys import add_api_key
 from app.db.database import Database
 from app.domain.api_key import Scope, digest, make_key
@@ -278,10 +279,10 @@ def settings_for(database_url: str, **changes: Any) -> Settings:  # noqa: ANN401
 
 
 @contextmanager
-def serving(loop: Loop, app: ASGIApp) -> Iterator[str]:
-    """Serve *app* on *loop*; gives its address."""
+def serving(loop: Loop, app: ASGIApp, *, http: str = "httptools") -> Iterator[str]:
+    """Serve *app* on *loop* with uvicorn's protocol *http*; gives its address."""
     listening = listening_socket()
-    serving = served(app, listening)
+    serving = served(app, listening, http=http)
     loop.run(serving.__aenter__())
     try:
         yield url_of(listening)
@@ -292,7 +293,8 @@ def serving(loop: Loop, app: ASGIApp) -> Iterator[str]:
 @contextmanager
 def running(loop: Loop, database_url: str, **changes: Any) -> Iterator[Service]:  # noqa: ANN401
     """The service with the settings of the tests, but for *changes*."""
-    with serving(loop, build_app(settings_for(database_url, **changes))) as url:
+    settings = settings_for(database_url, **changes)
+    with serving(loop, build_app(settings), http=http_protocol(settings)) as url:
         service = Service(url, database_url, loop)
         try:
             yield service
@@ -315,13 +317,43 @@ def routee(loop: Loop) -> SimulatedRoutee:
 
 
 @pytest.fixture(scope="session")
-def service(loop: Loop, server_url: str, routee: SimulatedRoutee) -> Iterator[Service]:
-    """One service for all tests that keep to ids of their own."""
+def shared_url(server_url: str) -> Iterator[str]:
+    """One database for all tests that keep to ids of their own."""
+    with fresh_database(server_url) as database_url:
+        yield database_url
+
+
+@pytest.fixture(scope="session")
+def fast_service(loop: Loop, shared_url: str, routee: SimulatedRoutee) -> Iterator[Service]:
+    """A service as it is by default."""
     with (
-        fresh_database(server_url) as database_url,
-        serving(loop, routee.app) as routee_url,
-        running(
-            loop, database_url, routee_api_url=routee_url, routee_auth_url=routee_url
-        ) as service,
+        serving(loop, routee.app) as url,
+        running(loop, shared_url, routee_api_url=url, routee_auth_url=url) as service,
     ):
         yield service
+
+
+@pytest.fixture(scope="session")
+def plain_service(loop: Loop, shared_url: str) -> Iterator[Service]:
+    """A service on the same database with RECEIVER_FAST_PROTOCOL=false; it cannot launch."""
+    with running(loop, shared_url, fast_protocol=False) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def service(fast_service: Service) -> Service:
+    """One service for all tests that keep to ids of their own."""
+    return fast_service
+
+
+@pytest.fixture(params=["fast_service", "plain_service"])
+def each_service(request: pytest.FixtureRequest) -> Service:
+    """That service with either protocol, for tests that post callbacks."""
+    service: Service = request.getfixturevalue(request.param)
+    return service
+
+
+@pytest.fixture(params=[True, False], ids=["fast", "plain"])
+def fast_protocol(request: pytest.FixtureRequest) -> bool:
+    """RECEIVER_FAST_PROTOCOL of a service of a test's own."""
+    return bool(request.param)

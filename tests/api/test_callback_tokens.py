@@ -19,6 +19,11 @@ from tests.api.conftest import (
 )
 
 
+@pytest.fixture
+def service(each_service: Service) -> Service:
+    return each_service
+
+
 def _counts(service: Service, tracking_id: object) -> dict[str, int]:
     counts: dict[str, int] = service.read(f"/v1/campaigns/{tracking_id}")["counts"]
     return {name: count for name, count in counts.items() if count}

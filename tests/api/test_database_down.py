@@ -15,9 +15,9 @@ from tests.conftest import database_url
 
 
 @pytest.fixture
-def fresh(loop: Loop, url: str) -> Iterator[Service]:
-    """A service with a database that nobody else uses."""
-    with running(loop, url) as service:
+def fresh(loop: Loop, url: str, fast_protocol: bool) -> Iterator[Service]:  # noqa: FBT001
+    """A service with a database of its own."""
+    with running(loop, url, fast_protocol=fast_protocol) as service:
         service.bearer(Scope.ADMIN)
         yield service
 
@@ -109,8 +109,12 @@ def test_a_connection_that_was_cut_is_replaced_unnoticed(
     assert read(fresh).status_code == expected
 
 
-def test_a_server_that_is_not_there_is_503(loop: Loop) -> None:
-    with running(loop, "postgresql://nobody@127.0.0.1:9/nothing") as service:
+def test_a_server_that_is_not_there_is_503(
+    loop: Loop,
+    fast_protocol: bool,  # noqa: FBT001
+) -> None:
+    nowhere = "postgresql://receiver@127.0.0.1:9/nothing"
+    with running(loop, nowhere, fast_protocol=fast_protocol) as service:
         service.keys[Scope.ADMIN] = "rr_" + "x" * 43
         for read in READS.values():
             _is_unavailable(read(service))

@@ -43,8 +43,17 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
+@pytest.fixture(params=[("json", "true"), ("console", "false")], ids="-".join)
+def variant(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """RECEIVER_LOG_FORMAT and RECEIVER_FAST_PROTOCOL."""
+    log_format, fast_protocol = request.param
+    return log_format, fast_protocol
+
+
 @pytest.fixture
-def operated(loop: Loop, url: str, routee: SimulatedRoutee, log: Path) -> Iterator[Service]:
+def operated(
+    loop: Loop, url: str, routee: SimulatedRoutee, log: Path, variant: tuple[str, str]
+) -> Iterator[Service]:
     """The service as a process of its own that writes to *log*."""
     with closing(listening_socket()) as free:
         port = free.getsockname()[1]
@@ -62,7 +71,8 @@ def operated(loop: Loop, url: str, routee: SimulatedRoutee, log: Path) -> Iterat
                 "RECEIVER_ROUTEE_APPLICATION_SECRET": ROUTEE_SECRET,
                 "RECEIVER_ROUTEE_API_URL": routee_url,
                 "RECEIVER_ROUTEE_AUTH_URL": routee_url,
-                "RECEIVER_LOG_FORMAT": "json",
+                "RECEIVER_LOG_FORMAT": variant[0],
+                "RECEIVER_FAST_PROTOCOL": variant[1],
             },
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -137,7 +147,9 @@ def _provoked(service: Service, routee: SimulatedRoutee) -> Iterator[httpx.Respo
         yield service.client.get(path)
 
 
-def test_no_secret_leaves(operated: Service, routee: SimulatedRoutee, log: Path) -> None:
+def test_no_secret_leaves(
+    operated: Service, routee: SimulatedRoutee, log: Path, variant: tuple[str, str]
+) -> None:
     answers = [
         answer if isinstance(answer, str) else f"{answer.headers} {answer.text}"
         for answer in _provoked(operated, routee)
@@ -166,7 +178,8 @@ def test_no_secret_leaves(operated: Service, routee: SimulatedRoutee, log: Path)
         assert secret not in written
         for answer_text in answers:
             assert secret not in answer_text
-    assert json.loads(written.splitlines()[-1])["event"]
+    if variant[0] == "json":
+        assert json.loads(written.splitlines()[-1])["event"]
     digits = NUMBER.removeprefix("+")
     assert digits not in written
     assert json.loads(payload("progress"))["to"].removeprefix("+") not in written

@@ -44,9 +44,14 @@ def _chunked(body: bytes, *, size: int = 65536) -> bytes:
 
 
 @pytest.fixture
-def fresh(loop: Loop, url: str) -> Iterator[Service]:
+def service(each_service: Service) -> Service:
+    return each_service
+
+
+@pytest.fixture
+def fresh(loop: Loop, url: str, fast_protocol: bool) -> Iterator[Service]:  # noqa: FBT001
     """A service that nothing else was posted to."""
-    with running(loop, url) as service:
+    with running(loop, url, fast_protocol=fast_protocol) as service:
         yield service
 
 

@@ -1,0 +1,55 @@
+"""No secret leaves in a log line, and above all in no traceback."""
+
+import subprocess
+import sys
+
+import pytest
+
+API_KEY = "rr_" + "k" * 43
+TOKEN = "t" * 40
+
+_FAILING = f"""
+import logging, structlog
+
+def fail(key):
+    authorization = "Bearer " + key
+    raise RuntimeError("refused: authorization=" + repr(authorization)
+        + ", 'https://x/callbacks/{TOKEN}/status', +306912345678")
+
+def log_failures():
+    for log in (structlog.get_logger(), logging.getLogger("library")):
+        try:
+            fail("{API_KEY}")
+        except RuntimeError:
+            log.exception("a request failed")
+"""
+_CONFIGURED = """
+from app.observability.logs import configure_logs
+configure_logs(log_format="{log_format}")
+log_failures()
+"""
+#: A command that logs, run as the console script runs it.
+_COMMAND = """
+import app.cli, sys
+app.cli.app.command("fail")(log_failures)
+sys.argv = ["routee-receiver", "fail"]
+app.cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [_CONFIGURED.format(log_format="json"), _CONFIGURED.format(log_format="console"), _COMMAND],
+    ids=["json", "console", "command"],
+)
+def test_a_traceback_shows_no_local_and_no_secret(program: str) -> None:
+    ended = subprocess.run(  # noqa: S603 (our own interpreter and program)
+        [sys.executable, "-c", _FAILING + program], check=True, capture_output=True, text=True
+    )
+    assert ended.stdout == ""
+    assert ended.stderr.count("Traceback") == 2
+    assert ended.stderr.count("RuntimeError: refused") == 2
+    for secret in (API_KEY, TOKEN, "6912345678"):
+        assert secret not in ended.stderr
+    assert "***678" in ended.stderr
+    assert "authorization =" not in ended.stderr
