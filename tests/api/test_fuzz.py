@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -53,11 +52,6 @@ ANY_JSON = st.recursive(
 )
 
 
-@pytest.fixture
-def service(each_service: Service) -> Service:
-    return each_service
-
-
 def _answered(service: Service, body: bytes) -> bool:
     """Whether *body* was stored; else it is in the quarantine, byte for byte."""
     answer = service.post(body)
@@ -69,11 +63,11 @@ def _answered(service: Service, body: bytes) -> bool:
     return False
 
 
-def test_arbitrary_bytes_are_durable(service: Service) -> None:
+def test_arbitrary_bytes_are_durable(each_service: Service) -> None:
     @fuzz
     @given(st.binary(max_size=300))
     def _holds(body: bytes) -> None:
-        _answered(service, body)
+        _answered(each_service, body)
 
     _holds()
 
