@@ -5,7 +5,7 @@ The only file that knows every way in which a request can fail.
     ├── ConfigurationError            a setting is missing or unusable; the process does not start
     ├── DatabaseUnavailable           the database cannot answer now; trying again later helps
     ├── SchemaOutdated                the database has another schema version than this code
-    ├── PayloadUnreadable             what is stored for a payload cannot be opened
+    ├── PayloadUnreadable             a stored payload cannot be decoded
     └── ApiError                      has an HTTP status and is answered as problem+json
         ├── NotFound                  404
         ├── Unauthorized              401
@@ -37,15 +37,15 @@ from typing import ClassVar
 
 
 class ReceiverError(Exception):
-    """Something the service itself has foreseen."""
+    """A failure that the service expects and reports itself."""
 
 
 class ConfigurationError(ReceiverError):
-    """A setting is missing or unusable; the message says how to mend it."""
+    """A setting is missing or unusable; the message says how to correct it."""
 
 
 class DatabaseUnavailable(ReceiverError):
-    """The database cannot make anything durable, or answer, at the moment."""
+    """The database cannot store or answer at the moment."""
 
 
 class SchemaOutdated(ReceiverError):
@@ -53,12 +53,12 @@ class SchemaOutdated(ReceiverError):
 
 
 class PayloadUnreadable(ReceiverError):
-    """What is stored for a payload cannot be opened; the message says why, and quotes nothing."""
+    """A stored payload cannot be decoded; the message says why, and quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a request: where, what to do, and Routee's codes, if any."""
+    """One fault of a request: the field, how to correct it, and Routee's codes, if any."""
 
     field: str
     message: str
@@ -87,7 +87,7 @@ class ApiError(ReceiverError):
 
 
 class NotFound(ApiError):
-    """There is nothing of that id."""
+    """No object has that id."""
 
     status = HTTPStatus.NOT_FOUND
     slug = "not-found"
@@ -119,15 +119,15 @@ class InvalidCursor(ApiError):
 
 
 class CursorExpired(ApiError):
-    """Something beyond the cursor was removed before it was read."""
+    """Items beyond the cursor were removed before they were read."""
 
     status = HTTPStatus.GONE
     slug = "cursor-expired"
-    title = "What lies beyond the cursor was removed in part"
+    title = "Items beyond the cursor were removed"
 
 
 class InvalidRequest(ApiError):
-    """The request breaks a rule; `faults` names every one found."""
+    """The request breaks rules; `faults` has an entry for each breach found."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "invalid-request"
@@ -143,7 +143,7 @@ class CampaignNameInUse(ApiError):
 
 
 class CampaignNotUnconfirmed(ApiError):
-    """Only a launch of which nobody knows what became of it can be resolved."""
+    """Only a launch whose outcome is unknown can be resolved."""
 
     status = HTTPStatus.CONFLICT
     slug = "campaign-not-unconfirmed"
@@ -151,7 +151,7 @@ class CampaignNotUnconfirmed(ApiError):
 
 
 class CampaignNotCancellable(ApiError):
-    """Only a campaign that Routee has accepted can be deleted there."""
+    """Only a campaign that Routee has accepted can be cancelled."""
 
     status = HTTPStatus.CONFLICT
     slug = "campaign-not-cancellable"
@@ -167,7 +167,7 @@ class LaunchInProgress(ApiError):
 
 
 class LaunchRejected(ApiError):
-    """The idempotency key stands for a launch that was refused; the detail says why."""
+    """The idempotency key belongs to a launch that was refused; the detail says why."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "launch-rejected"
@@ -175,11 +175,11 @@ class LaunchRejected(ApiError):
 
 
 class IdempotencyKeyReused(ApiError):
-    """The idempotency key stands for another request."""
+    """The idempotency key belongs to another request."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "idempotency-key-reused"
-    title = "The Idempotency-Key stands for another request"
+    title = "The Idempotency-Key belongs to another request"
 
 
 class LaunchingNotConfigured(ApiError):
@@ -199,7 +199,7 @@ class ErasureInProgress(ApiError):
 
 
 class ErasureNotConfigured(ApiError):
-    """There is no key for the hashes by which erased recipients are known."""
+    """There is no key for the hashes that recognise erased recipients."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "erasure-not-configured"
@@ -207,7 +207,7 @@ class ErasureNotConfigured(ApiError):
 
 
 class Overloaded(ApiError):
-    """More work is waiting than can be done in time; the caller should come back later."""
+    """More work is waiting than can be done in time; the caller should try again later."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "overloaded"
@@ -215,7 +215,7 @@ class Overloaded(ApiError):
 
 
 class TooManyExports(ApiError):
-    """As many exports as may be are under way in this process."""
+    """This process already runs the maximum number of exports."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "too-many-exports"
@@ -234,9 +234,9 @@ class RouteeRefused(RouteeError):
     """
     Routee answered with a definite refusal: nothing was done.
 
-    `meaning` is a stable slug of `app.routee.refusals.Meaning`, and the detail says what to do
-    about it. What Routee said itself, which may quote telephone numbers, is in `developer_message`,
-    `properties` and the faults, and never in the text of the exception.
+    `meaning` is a stable slug of `app.routee.refusals.Meaning`, and the detail says how to react.
+    Routee's own words may quote telephone numbers. They are in `developer_message`, `properties`
+    and the faults, and never in the text of the exception.
     """
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -266,10 +266,10 @@ class RouteeRefused(RouteeError):
 
 class RouteeUnavailable(RouteeError):
     """
-    Routee gave no connection, or no answer that says whether it did what it was asked.
+    Routee could not be reached, or its answer does not say whether it did what it was asked.
 
-    `may_have_been_accepted` is False only where it is certain that nothing was done: a campaign
-    must not simply be launched again while it is True. `temporary` says that trying later may help.
+    `may_have_been_accepted` is False only if it is certain that nothing was done. While it is
+    True, a campaign must not simply be launched again. `temporary`: trying later may help.
     """
 
     slug = "routee-unavailable"

@@ -1,4 +1,4 @@
-"""The composition root: builds everything, once. Importing it does nothing."""
+"""The composition root: builds every object, once. Importing it does nothing."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -25,8 +25,7 @@ from app.domain.callback_token import CallbackTokens
 from app.domain.erasure import ErasureKeys
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable
-from app.kit.parent import end_with_parent
-from app.kit.shutdown import notified_on_shutdown
+from app.kit.shutdown import end_with_parent, notified_on_shutdown
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
@@ -47,7 +46,7 @@ from app.services.retention import Retaining
 from app.settings import Settings, load_settings
 
 _FOLD_EVERY: Final = timedelta(seconds=1)
-#: What other processes left behind, or what was moved to another server, waits no longer.
+#: While this process stores nothing: the longest delay for what other processes have stored.
 _IDLE_EVERY: Final = timedelta(seconds=15)
 _ROLL_UP_EVERY: Final = timedelta(seconds=2)
 _RELAUNCH_EVERY: Final = timedelta(seconds=5)
@@ -55,16 +54,16 @@ _FEED_EVERY: Final = timedelta(seconds=1)
 _ANALYST_WATCH_EVERY: Final = timedelta(seconds=10)
 _FORGET_EVERY: Final = timedelta(hours=1)
 _LEARN_EVERY: Final = timedelta(seconds=LEARNT_EVERY_SECONDS)
-#: How soon after a start it begins, and how often it is looked whether it is a day ago.
-_RETAIN_EVERY: Final = timedelta(minutes=10)
+#: How often it is checked whether the last run was a day ago.
+_PURGE_EVERY: Final = timedelta(minutes=10)
 _ADD_MONTHS_EVERY: Final = timedelta(hours=6)
-#: Of the three generations; Python's own are 700, 10 and 10.
+#: For the three generations; Python's defaults are 700, 10 and 10.
 _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 
 
 def create_app() -> ASGIApp:
     """
-    The service, by the environment of this process.
+    The service with the settings of this process's environment.
 
     Raises:
         SettingsInvalid: a setting is unusable.
@@ -87,8 +86,8 @@ def build_app(settings: Settings) -> ASGIApp:
     """
     if not settings.database_url:
         raise ConfigurationError(
-            "RECEIVER_DATABASE_URL is not set. `routee-receiver serve` runs a PostgreSQL of its "
-            "own then; this way of starting does not."
+            "RECEIVER_DATABASE_URL is not set. Without it, only `routee-receiver serve` runs a "
+            "PostgreSQL of its own."
         )
     settings.require_callback_secrets()
     parts = _parts(settings)
@@ -115,16 +114,16 @@ def build_app(settings: Settings) -> ASGIApp:
 
 
 def _reads(api: ASGIApp) -> ASGIApp:
-    """*api* with the raw path, and with answers that caches do not store unless they may."""
+    """*api* with the raw path, and with `no-store` on each answer that says nothing of caches."""
     return RawPath(NoStore(api))
 
 
 def _collect_garbage_rarely() -> None:
     """
-    Leave what lives as long as the process alone, and look at the rest less often.
+    Exempt the objects that live as long as the process, and examine the others less often.
 
-    A full collection walks over every request that waits for the feed. With 500 of them, Python's
-    own thresholds took a tenth of the time of a busy process.
+    A full collection visits every request that waits for the feed. With 500 of them and Python's
+    default thresholds, collections took a tenth of the time of a busy process.
     """
     gc.collect()
     gc.freeze()
@@ -132,7 +131,7 @@ def _collect_garbage_rarely() -> None:
 
 
 def retention_of(settings: Settings) -> Retention:
-    """What *settings* say of how long everything is kept."""
+    """The retention periods of *settings*."""
     return retention_of_days(
         raw=settings.retention_raw_days,
         events=settings.retention_events_days,
@@ -144,7 +143,7 @@ def retention_of(settings: Settings) -> Retention:
 def _parts(settings: Settings) -> Parts:
     database = Database(settings.database_url)
     erasure_keys = ErasureKeys(settings.keys_for_erasure())
-    # Without keys nobody is recognised; that somebody should be is said all the same.
+    # Without keys no erased recipient is recognised, but a warning says that there are some.
     erased = ErasedRecipients(erasure_keys)
     read_url = settings.database_read_url or settings.database_url
     metrics = Metrics()
@@ -215,14 +214,14 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
         ),
         Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
         Duty(
-            "learn who was erased",
+            "learn erased recipients",
             _LEARN_EVERY,
             partial(parts.erased.refresh, parts.database),
             _IDLE_EVERY,
         ),
     ]
     if not retention_of(settings).is_unlimited:
-        duties.append(Duty("remove what is too old", _RETAIN_EVERY, retaining.run_daily))
+        duties.append(Duty("purge", _PURGE_EVERY, retaining.run_daily))
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:

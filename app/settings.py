@@ -1,4 +1,4 @@
-"""The only file that knows the environment variables of the service."""
+"""The settings: the environment variables of the service, and their checks."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-#: A shorter secret can be guessed; the advice for making one gives 43 characters.
+#: A shorter secret can be guessed; the command below makes one of 43 characters.
 MIN_SECRET_CHARACTERS = 32
 
 _HOW_TO_MAKE_ONE = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
@@ -21,12 +21,12 @@ MIN_RETENTION_DAYS = 30
 
 
 class SettingsInvalid(ValueError):
-    """A setting is missing or unusable; the message says how to mend it, and shows no value."""
+    """A setting is missing or unusable; the message says how to correct it, and has no value."""
 
 
 class Settings(BaseSettings):
     """
-    Everything an operator can set, read from `RECEIVER_*` environment variables.
+    All settings of an operator, read from `RECEIVER_*` environment variables.
 
     Secrets are `SecretStr`, so that printing the settings shows none.
     """
@@ -40,8 +40,8 @@ class Settings(BaseSettings):
     database_read_url: str = Field(
         default="",
         description="postgresql://… of a replica for lists, messages, replies, the feed and "
-        "exports. Empty: DATABASE_URL, where keys, launches and a campaign by its id are always "
-        "read.",
+        "exports. Empty: DATABASE_URL, which always answers for keys, launches and a campaign by "
+        "its id.",
     )
     data_dir: Path = Field(
         default=Path("./var"), description="Where the embedded PostgreSQL keeps its data."
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     )
     erasure_keys: Secrets = Field(
         default=(),
-        description="Comma-separated keys of the hashes by which erased recipients are known: the "
+        description="Comma-separated keys of the hashes that recognise erased recipients: the "
         "first makes them, all verify. Empty: SIGNING_KEYS.",
     )
     retention_raw_days: int | None = Field(
@@ -183,8 +183,8 @@ class Settings(BaseSettings):
         raw = info.data.get("retention_raw_days")
         if days is not None and raw is not None and raw > days:
             raise ValueError(
-                f"must be at least RECEIVER_RETENTION_RAW_DAYS, {raw}: a payload goes with its "
-                "event at the latest"
+                f"must be at least RECEIVER_RETENTION_RAW_DAYS, {raw}: a payload is removed with "
+                "its event at the latest"
             )
         return days
 
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
         if not url:
             return url
         if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-            raise ValueError("must start with postgresql://; PostgreSQL 18 is the one database")
+            raise ValueError("must start with postgresql://; no other database is supported")
         return f"postgresql://{rest}"
 
     @field_validator("public_url", "routee_api_url", "routee_auth_url")
@@ -222,19 +222,19 @@ class Settings(BaseSettings):
 
     def require_callback_secrets(self) -> None:
         """
-        Refuse to go on without a callback token.
+        Check that there is a callback token.
 
         Raises:
             SettingsInvalid: none is set.
         """
         if not self.callback_secrets:
             raise SettingsInvalid(
-                "RECEIVER_CALLBACK_SECRETS is not set, so nobody could post a callback. "
+                "RECEIVER_CALLBACK_SECRETS is not set, so every callback would be refused. "
                 f"Make a secret with: {_HOW_TO_MAKE_ONE}"
             )
 
     def keys_for_erasure(self) -> list[str]:
-        """The keys by which erased recipients are known; none: nobody can be erased."""
+        """The keys that recognise erased recipients. Without any, no recipient can be erased."""
         keys = self.erasure_keys or self.signing_keys
         return [key.get_secret_value() for key in keys]
 
@@ -256,8 +256,7 @@ def load_settings() -> Settings:
     The settings of this process's environment.
 
     Raises:
-        SettingsInvalid: one of them is unusable; the message names the variable, never its
-            value.
+        SettingsInvalid: settings are unusable; the message names the variables, not the values.
     """
     try:
         return Settings()

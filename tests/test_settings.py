@@ -13,7 +13,7 @@ def _load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> object:
     return load_settings()
 
 
-def test_everything_has_a_sensible_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECEIVER_DATA_DIR", raising=False)
     settings = load_settings()
     assert settings.data_dir == Path("var")
@@ -54,7 +54,7 @@ def test_printing_the_settings_shows_no_secret(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("url", ["mysql://x", "sqlite:///x", "localhost:5432"])
-def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_the_url_of_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     with pytest.raises(SettingsInvalid, match="postgresql://"):
         _load(monkeypatch, DATABASE_URL=url)
 
@@ -64,7 +64,7 @@ def test_a_url_for_sqlalchemy_is_understood(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().database_url == "postgresql://u@h/d"
 
 
-def test_what_launching_needs_is_named() -> None:
+def test_the_missing_settings_for_launching_are_named() -> None:
     assert load_settings().missing_for_launching() == (
         "RECEIVER_PUBLIC_URL",
         "RECEIVER_SIGNING_KEYS",

@@ -32,7 +32,7 @@ app.command()(config)
 @app.callback()
 def _root() -> None:
     """
-    Take Routee's Viber callbacks durably, in any order, and answer for them.
+    Store Routee's Viber callbacks durably, in any order, and answer questions about them.
 
     Settings are environment variables named RECEIVER_*; `routee-receiver config` lists them. To see
     the whole product work on one machine, run: routee-receiver demo

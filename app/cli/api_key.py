@@ -1,4 +1,4 @@
-"""`routee-receiver api-key`: the keys with which backends ask."""
+"""`routee-receiver api-key`: the API keys of backends."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -18,17 +18,17 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Option(help="Whose key it is, for people to read.")],
+    name: Annotated[str, typer.Option(help="Who uses the key, for people to read.")],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="What it may be used for; repeatable. read when not given."),
+        typer.Option(help="What the key allows; repeatable. Without it: read."),
     ] = None,
     expires_in_days: Annotated[
-        int | None, typer.Option(min=1, help="After how many days it ends; never when not given.")
+        int | None, typer.Option(min=1, help="After how many days it expires. Without it: never.")
     ] = None,
 ) -> None:
     """
-    Make a key. It is the last line of the output, and is not stored: keep it.
+    Make a key. It is the last line of the output, and only its digest is stored.
 
     Example: routee-receiver api-key create --name billing --scope read --scope campaigns
     """
@@ -36,7 +36,7 @@ def create(
     scopes = frozenset(scope or [Scope.READ])
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
     key_id = run(_create(loaded_settings(), name, key, scopes, expires_at))
-    say(f"Key {key_id} for {name!r} with scope {', '.join(sorted(scopes))}. It is shown only now:")
+    say(f"Key {key_id} for {name!r} with scope {', '.join(sorted(scopes))}. It is shown only once:")
     typer.echo(key)
 
 
@@ -61,7 +61,7 @@ def list_keys() -> None:
 
 @app.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="Its id, or its name if no other key has that.")],
+    key: Annotated[str, typer.Argument(help="Its id, or its name if no other key has that name.")],
 ) -> None:
     """Revoke a key. It stops working within seconds."""
     found = run(_revoke(loaded_settings(), key))
@@ -69,7 +69,7 @@ def revoke(
         say(f"There is no key {key!r}. See: routee-receiver api-key list")
         raise typer.Exit(1)
     if len(found) > 1:
-        say(f"{len(found)} keys have the name {key!r}. Say which by its id:")
+        say(f"{len(found)} keys have the name {key!r}. Name one by its id:")
         for one in found:
             say(str(one))
         raise typer.Exit(1)
@@ -105,13 +105,13 @@ async def _list(settings: Settings) -> list[ApiKey]:
 
 
 async def _revoke(settings: Settings, key: str) -> list[UUID]:
-    """The ids of the keys that *key* stands for; revoked if there is one only."""
+    """The ids of the keys whose id or name is *key*; a single one is revoked."""
     async with current_database(settings) as database:
-        found = await _meant(database, key)
+        found = await _ids_of(database, key)
         return found if len(found) != 1 or await revoke_api_key(database, found[0]) else []
 
 
-async def _meant(database: Database, key: str) -> list[UUID]:
+async def _ids_of(database: Database, key: str) -> list[UUID]:
     try:
         return [UUID(key)]
     except ValueError:

@@ -1,4 +1,4 @@
-"""`routee-receiver campaign`: what only a person can settle."""
+"""`routee-receiver campaign`: launches that only a person can settle."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -11,11 +11,11 @@ from app.domain.campaign import Submission
 from app.services.launching.settling import resolve as resolve_campaign
 from app.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Settle what only a person can settle.")
+app = typer.Typer(no_args_is_help=True, help="Settle launches that only a person can settle.")
 
 
-class Verdict(StrEnum):
-    """What a person may find out."""
+class LaunchOutcome(StrEnum):
+    """The outcome of a launch, as a person finds it in Routee's console."""
 
     LAUNCHED = Submission.LAUNCHED.value
     REJECTED = Submission.REJECTED.value
@@ -24,26 +24,26 @@ class Verdict(StrEnum):
 @app.command()
 def resolve(
     campaign: Annotated[str, typer.Argument(help="Our id of the campaign.")],
-    verdict: Annotated[Verdict, typer.Argument(help="What Routee's console says of it.")],
+    outcome: Annotated[LaunchOutcome, typer.Argument(help="What Routee's console shows.")],
     tracking_id: Annotated[
-        str | None, typer.Option(help="Routee's trackingId of it, if it was launched.")
+        str | None, typer.Option(help="Routee's trackingId of the campaign, if it was launched.")
     ] = None,
 ) -> None:
     """
-    Say what became of an unconfirmed launch.
+    Record the outcome of an unconfirmed launch.
 
-    Look it up by its name in Routee's console first: a launch that is called rejected here may be
-    launched again, and would be paid for twice.
+    Look it up by its name in Routee's console first: a launch that is recorded as rejected may be
+    repeated, and would be paid for twice if Routee had accepted it.
 
     Example: routee-receiver campaign resolve 019… launched --tracking-id ef03cac2-…
     """
-    campaign_id = run(_resolve(loaded_settings(), campaign, Submission(verdict.value), tracking_id))
-    say(f"Campaign {campaign_id} is {verdict.value}.")
+    campaign_id = run(_resolve(loaded_settings(), campaign, Submission(outcome.value), tracking_id))
+    say(f"Campaign {campaign_id} is {outcome.value}.")
 
 
 @app.callback()
 def _group() -> None:
-    """Keep `resolve` a command of a group that will have more."""
+    """Keep `resolve` a command of a group: typer would make a single command the group itself."""
 
 
 async def _resolve(

@@ -1,4 +1,4 @@
-"""`routee-receiver config`: which settings there are, and what they are set to."""
+"""`routee-receiver config`: the settings and their values; docs/configuration.md."""
 
 from typing import Annotated, Final
 
@@ -9,7 +9,7 @@ from app.cli.running import loaded_settings
 from app.settings import Settings
 
 _PREFIX: Final = "RECEIVER_"
-_SECRET: Final = "***"  # noqa: S105 (stands in the place of one)
+_SECRET: Final = "***"  # noqa: S105 (replaces one)
 
 _HEAD: Final = """\
 # Configuration
@@ -91,7 +91,7 @@ def _is_masked(name: str, field: FieldInfo) -> bool:
 
 
 def _shown(value: object) -> str:
-    """*value* as the environment would have it; empty for one that is not set."""
+    """*value* as it is written in the environment; empty if it is not set."""
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None or value == () else str(value)

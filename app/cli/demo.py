@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.running import end_on_sigterm, foreseen, loaded_settings
+from app.cli.running import end_on_sigterm, errors_in_one_line, loaded_settings
 from app.observability.logs import configure_logs
 from app.sandbox.demo import demonstrate
 
@@ -15,7 +15,7 @@ from app.sandbox.demo import demonstrate
 def demo(
     *,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave everything running, to try the API.")
+        bool, typer.Option("--keep", help="Keep everything running, to try the API.")
     ] = False,
 ) -> None:
     """
@@ -23,11 +23,11 @@ def demo(
 
     Starts a PostgreSQL 18 in RECEIVER_DATA_DIR/demo, the service, and a simulated Routee; launches
     a campaign of 500 recipients, whose callbacks and replies come back doubled and shuffled; and
-    compares what is stored with what was sent. Ends with 0 only if they are equal.
+    compares the stored data with the data that was sent. The exit code is 0 only if they are equal.
     """
     settings = loaded_settings()
     configure_logs(log_format=settings.log_format, level="WARNING")
     end_on_sigterm()
-    with foreseen(), suppress(KeyboardInterrupt):
+    with errors_in_one_line(), suppress(KeyboardInterrupt):
         held = asyncio.run(demonstrate(settings.data_dir / "demo", Console(), keep=keep))
         raise typer.Exit(0 if held else 1)

@@ -1,4 +1,4 @@
-"""`routee-receiver erase`: makes one recipient unknown."""
+"""`routee-receiver erase`: pseudonymises one recipient."""
 
 import getpass
 from typing import Annotated
@@ -15,36 +15,34 @@ from app.settings import Settings
 def erase(
     number: Annotated[str, typer.Argument(help="The recipient's number with its country code.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count the rows that would change.")
+    ] = False,
     lift: Annotated[
-        bool, typer.Option("--lift", help="Let an erased recipient be known again from now on.")
+        bool, typer.Option("--lift", help="Store new callbacks of an erased recipient again.")
     ] = False,
 ) -> None:
     """
     Erase a recipient: number, texts and payloads, wherever they are stored.
 
-    The rows stay, under a pseudonym, so that counts stay what they are. Callbacks that still come
-    are made unknown before they are stored, and campaigns to the number are refused, until
-    the erasure is lifted. Everything that is stored is searched, which takes its time; broken off,
-    it is to be repeated. Needs RECEIVER_ERASURE_KEYS or RECEIVER_SIGNING_KEYS, the same as `serve`.
+    The rows stay, under a pseudonym, so that counts do not change. Until the erasure is lifted,
+    later callbacks are pseudonymised before they are stored, and campaigns to the number are
+    refused. All stored data is searched, which takes a while; an interrupted search must be
+    repeated. Needs RECEIVER_ERASURE_KEYS or RECEIVER_SIGNING_KEYS, with the values of `serve`.
 
     Example: routee-receiver erase +306912345678
     """
     settings = loaded_settings()
     if lift:
-        _say_lifted(lifted=run(_lift(settings, number)))
+        if not run(_lift(settings, number)):
+            say("The recipient was not erased.")
+            raise typer.Exit(1)
+        say("Lifted: new callbacks of the recipient are stored unchanged again.")
         return
     if not dry_run and not yes:
-        typer.confirm("What is erased cannot be brought back. Erase it?", abort=True, err=True)
+        typer.confirm("An erasure cannot be undone. Erase the recipient?", abort=True, err=True)
     _show(run(_erase(settings, number, dry_run=dry_run)), dry_run=dry_run)
-
-
-def _say_lifted(*, lifted: bool) -> None:
-    if not lifted:
-        say("The recipient was not erased.")
-        raise typer.Exit(1)
-    say("Lifted: callbacks of the recipient are stored again as they come.")
 
 
 def _show(erasure: Erasure, *, dry_run: bool) -> None:

@@ -1,4 +1,4 @@
-"""`routee-receiver export`: tables as files."""
+"""`routee-receiver export`: writes tables to files."""
 
 import signal
 import sys
@@ -11,9 +11,15 @@ from typing import Annotated, BinaryIO, Final, NamedTuple, NoReturn
 
 import typer
 
-from app.cli.export_progress import Counter, shown_on
-from app.cli.running import console, database_url, loaded_settings, run, say
-from app.db.database import Database
+from app.cli.export_progress import ProgressDisplay, shown_on
+from app.cli.running import (
+    console,
+    database_url,
+    loaded_settings,
+    require_current_schema,
+    run,
+    say,
+)
 from app.db.exports import ExportFilter, ExportTable, Reading
 from app.services.exports.columns import COLUMNS, Row
 from app.services.exports.exports import Encoder, Format, Wanted, encoder_of, exported
@@ -25,10 +31,10 @@ from app.settings import Settings
 Write = Callable[[Sequence[Row]], None]
 
 _STANDARD_OUTPUT: Final = "-"
-#: The latter comes when a terminal or a connection is closed; Windows has none.
-_ENDING: Final = (signal.SIGTERM, getattr(signal, "SIGHUP", None))
-#: An export until midnight may be started at midnight: what was stored a moment ago is complete
-#: after a minute, and then some for whoever is still writing.
+#: SIGHUP comes when a terminal or a connection is closed; Windows has none.
+_ENDING_SIGNALS: Final = (signal.SIGTERM, getattr(signal, "SIGHUP", None))
+#: An export until midnight may be started at midnight. Its rows are complete after a minute, and
+#: some more for transactions that are still writing.
 _PATIENCE: Final = timedelta(seconds=75)
 
 
@@ -41,7 +47,7 @@ def _as_instant(text: str) -> datetime:
 
 
 class Target(NamedTuple):
-    """Where an export goes, and as what."""
+    """The file or folder of an export, and its format."""
 
     output: str
     format: Format
@@ -49,7 +55,7 @@ class Target(NamedTuple):
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a file for each day."""
+        """Whether *output* is a folder with a file for each day."""
         return self.format is Format.PARQUET
 
 
@@ -62,12 +68,12 @@ def export(  # noqa: PLR0913 (the options of the command)
             "--output",
             "-o",
             metavar="FILE|-",
-            help="Where to; - is standard output. For parquet a folder that does not exist yet.",
+            help="The file, - for standard output. For parquet a folder that does not exist yet.",
         ),
     ],
-    format_: Annotated[Format, typer.Option("--format", "-f", help="As what.")] = Format.CSV,
+    format_: Annotated[Format, typer.Option("--format", "-f", help="The format.")] = Format.CSV,
     campaign: Annotated[
-        str | None, typer.Option(help="Only this campaign: its trackingId, or our id of it.")
+        str | None, typer.Option(help="Only this campaign, by its trackingId or our id.")
     ] = None,
     since: Annotated[
         datetime | None,
@@ -79,7 +85,7 @@ def export(  # noqa: PLR0913 (the options of the command)
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(parser=_as_instant, metavar="TIME", help="Only rows of before this time."),
+        typer.Option(parser=_as_instant, metavar="TIME", help="Only rows before this time."),
     ] = None,
     mask_numbers: Annotated[
         bool,
@@ -90,29 +96,29 @@ def export(  # noqa: PLR0913 (the options of the command)
     cells: Annotated[
         Cells,
         typer.Option(
-            help="Of CSV. spreadsheet: what a spreadsheet could take for a formula, at the start "
-            "of a text or after ; or a line end in it, gets an apostrophe before it, telephone "
-            "numbers excepted. exact: texts as they are, for programs."
+            help="For CSV. spreadsheet: an apostrophe is put before everything but telephone "
+            "numbers that a spreadsheet could take for a formula, at the start of a text or after "
+            "; or a line end in it. exact: unchanged texts, for programs."
         ),
     ] = Cells.SPREADSHEET,
 ) -> None:
     r"""
     Write messages, events, replies or campaigns to a file, with the fields of the API.
 
-    All rows are of one moment, whatever is stored meanwhile, and are read
-    from RECEIVER_DATABASE_READ_URL if that is set. Payloads and tokens are
-    not exported.
+    All rows are from one snapshot, and are read from
+    RECEIVER_DATABASE_READ_URL if that is set. Payloads and tokens are not
+    exported.
 
     The time of a row, for --since and --until, is updatedAt of a message,
     receivedAt of an event or a reply, and recordedAt of a campaign: when it
-    was first known here. Of the last minute not all may be there yet, so the
+    was first stored. Rows of the last minute may still be missing, so the
     last line says up to when the export is complete: that is the --since of
-    the next one. For an --until of just now the command waits.
+    the next one. If --until is less than a minute ago, the command waits.
 
     The file is FILE.partial until it is complete, and only its owner may
     read it. parquet needs pip install 'routee-receiver\[parquet]' and makes
     a folder with day=YYYY-MM-DD/part-0.parquet. The day is that of the same
-    times in UTC, but of events that of occurredAt, as in the views of bi_v1.
+    times in UTC, but for events that of occurredAt, as in the views of bi_v1.
 
     Exit codes: 0 the export is complete; 1 it is not, and there is no file;
     2 the command is wrong; 130 ended by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
@@ -126,48 +132,48 @@ def export(  # noqa: PLR0913 (the options of the command)
         raise typer.BadParameter("must be later than --since", param_hint="--until")
     wanted = Wanted(table, ExportFilter(campaign, since, until), mask_numbers)
     with _ended_by_signals():
-        done = run(_export(loaded_settings(), wanted, target))
-    say(f"Exported {done.rows:,} rows of {table}.")
-    say(_told_of_completeness(done.complete_until, until))
+        summary = run(_export(loaded_settings(), wanted, target))
+    say(f"Exported {summary.rows:,} rows of {table}.")
+    say(_completeness_line(summary.complete_until, until))
 
 
-class Done(NamedTuple):
-    """What was exported."""
+class ExportSummary(NamedTuple):
+    """The size and the completeness of an export."""
 
     rows: int
     complete_until: datetime | None
 
 
-async def _export(settings: Settings, wanted: Wanted, target: Target) -> Done:
+async def _export(settings: Settings, wanted: Wanted, target: Target) -> ExportSummary:
     async with _read_url(settings) as url:
-        # The file first: what is wrong with it should not be found after a sort.
-        with _opened(wanted, target) as write, shown_on(console) as counter:
+        # The file is opened first, so that its faults are found before a long sort.
+        with _opened(wanted, target) as write, shown_on(console) as display:
             reading = Reading(
-                in_order_of_days=target.is_folder, patience=_PATIENCE, on_wait=counter.wait
+                in_order_of_days=target.is_folder, patience=_PATIENCE, on_wait=display.wait
             )
-            complete_until = await _written_to(write, url, wanted, reading, counter)
-        return Done(counter.rows, complete_until)
+            complete_until = await _written_to(write, url, wanted, reading, display)
+        return ExportSummary(display.rows, complete_until)
 
 
 async def _written_to(
-    write: Write, url: str, wanted: Wanted, reading: Reading, counter: Counter
+    write: Write, url: str, wanted: Wanted, reading: Reading, display: ProgressDisplay
 ) -> datetime | None:
     async with exported(url, wanted, reading) as export:
-        counter.expect(export.expected_rows)
+        display.expect(export.expected_rows)
         async for rows in export.chunks:
             write(rows)
-            counter.add(len(rows))
+            display.add(len(rows))
     return export.complete_until
 
 
-def _told_of_completeness(complete_until: datetime | None, until: datetime | None) -> str:
+def _completeness_line(complete_until: datetime | None, until: datetime | None) -> str:
     if complete_until is None:
         return (
-            "Up to when it is complete is not known: the replica has replayed nothing since it was "
-            "started."
+            "It is unknown up to when the export is complete: the replica has replayed nothing "
+            "since it was started."
         )
     at = complete_until.isoformat().replace("+00:00", "Z")
-    later = "" if complete_until == until else " Rows after that, if any, come again then."
+    later = "" if complete_until == until else " Rows after that, if any, are exported again then."
     return f"Complete until {at}: that is the --since of the next export.{later}"
 
 
@@ -175,17 +181,13 @@ def _told_of_completeness(complete_until: datetime | None, until: datetime | Non
 async def _read_url(settings: Settings) -> AsyncIterator[str]:
     async with database_url(settings) as primary_url:
         url = settings.database_read_url or primary_url
-        database = Database(url, name="cli", pool_items=1)
-        try:
-            await database.require_current_schema()
-        finally:
-            await database.close()
+        await require_current_schema(url)
         yield url
 
 
 @contextmanager
 def _opened(wanted: Wanted, target: Target) -> Iterator[Write]:
-    """Something to write rows with; what it writes has its name when the block has ended well."""
+    """A function that writes rows. The output gets its name only if the block succeeds."""
     table = wanted.table
     if target.is_folder:
         with (
@@ -222,13 +224,15 @@ def _put(file: BinaryIO, encoded: bytes) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let what ends a program unwind it, and never look like success."""
+    """Let ending signals raise SystemExit, with exit codes that are no success."""
 
     def _end(number: int, _frame: FrameType | None) -> NoReturn:
         sys.exit(128 + number)
 
-    # nohup has a signal ignored, and means it.
-    handled = [one for one in _ENDING if one and signal.getsignal(one) is not signal.SIG_IGN]
+    # A signal that nohup ignores stays ignored.
+    handled = [
+        one for one in _ENDING_SIGNALS if one and signal.getsignal(one) is not signal.SIG_IGN
+    ]
     former = {one: signal.signal(one, _end) for one in handled}
     try:
         yield

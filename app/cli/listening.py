@@ -9,11 +9,11 @@ from uvicorn.supervisors import Multiprocess
 
 from app.settings import Settings
 
-#: uvloop takes one new connection from each listening socket in a turn of the event loop. When very
-#: many come at once to a busy process, the last of them would wait for seconds before anything of
-#: theirs is read: with one socket 0.2 % of 8192 connections at twice the load waited for 4 s.
-CONNECTIONS_A_TURN: Final = 16
-#: How many may wait for that; the system may have a lower limit (`net.core.somaxconn`).
+#: Each tick of the event loop, uvloop accepts one connection from each listening socket. When very
+#: many clients connect at once to a busy process, the last of them would wait for seconds: with one
+#: socket, 0.2 % of 8192 connections at twice the load waited for 4 s.
+CONNECTIONS_PER_TICK: Final = 16
+#: How many connections may wait for that. The limit of the system (`net.core.somaxconn`) holds too.
 BACKLOG: Final = 4096
 #: As uvicorn itself ends.
 _STARTUP_FAILURE: Final = 3
@@ -28,13 +28,13 @@ def http_protocol(settings: Settings) -> str:
 
 def listen(config: Config) -> None:
     """
-    Serve until a signal ends it.
+    Serve until a signal ends the process.
 
     Raises:
-        SystemExit: the port cannot be had, or the application does not start.
+        SystemExit: the port is not available, or the application does not start.
     """
     first = config.bind_socket()
-    sockets = [first, *(first.dup() for _ in range(CONNECTIONS_A_TURN - 1))]
+    sockets = [first, *(first.dup() for _ in range(CONNECTIONS_PER_TICK - 1))]
     if config.workers > 1:
         Multiprocess(config, sockets).run()
         return

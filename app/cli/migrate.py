@@ -9,7 +9,7 @@ def migrate() -> None:
     """
     Bring the database schema to the version that this program needs.
 
-    Safe to run at any time and from several places at once: one works, the others wait.
+    Safe to run at any time and several times at once: one process works, the others wait.
     """
     version = run(_migrated(loaded_settings()))
     say(f"The schema is at version {version}.")

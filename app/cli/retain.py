@@ -1,4 +1,4 @@
-"""`routee-receiver retain`: removes what is kept for longer than is set."""
+"""`routee-receiver retain`: purges data that is older than its retention period."""
 
 from typing import Annotated
 
@@ -15,16 +15,17 @@ from app.settings import Settings
 def retain(
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only count what would go. Reads the whole tables.")
+        bool,
+        typer.Option("--dry-run", help="Only count what would be removed. Reads whole tables."),
     ] = False,
 ) -> None:
     """
     Remove payloads, events, messages and replies that are older than the settings allow.
 
     RECEIVER_RETENTION_RAW_DAYS, RECEIVER_RETENTION_EVENTS_DAYS, RECEIVER_RETENTION_MESSAGES_DAYS
-    and RECEIVER_RETENTION_INBOUND_DAYS say for how many days they are kept; what is not set is kept
-    for ever. `serve` does this once a day by itself. It works in small steps, so that callbacks are
-    stored meanwhile; broken off, it goes on where it was.
+    and RECEIVER_RETENTION_INBOUND_DAYS say for how many days they are kept; without one, its data
+    is kept for ever. `serve` does this once a day by itself. It works in small steps, so that
+    callbacks are stored meanwhile; after an interruption, the next run continues.
 
     Example: RECEIVER_RETENTION_EVENTS_DAYS=400 routee-receiver retain --dry-run
     """
@@ -35,9 +36,9 @@ def retain(
         return
     removed = run(_retain(settings, retention, dry_run=dry_run))
     if removed is None:
-        say("Another process is removing at this moment.")
+        say("Another process is purging at the moment.")
         raise typer.Exit(1)
-    _show(removed, "would go" if dry_run else "removed")
+    _show(removed, "to remove" if dry_run else "removed")
 
 
 def _show(removed: Removed, what: str) -> None:

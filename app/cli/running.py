@@ -1,4 +1,4 @@
-"""What the commands share: settings, the database they work on, and how their errors look."""
+"""What the commands share: settings, the database, and messages for a person."""
 
 import asyncio
 import signal
@@ -18,18 +18,18 @@ from app.settings import Settings, SettingsInvalid, load_settings
 
 T = TypeVar("T")
 
-#: What a person reads; standard output is for what a program reads.
+#: For messages to a person; standard output is for results that a program may read.
 console = Console(stderr=True, highlight=False)
 
 
 def say(message: str) -> None:
-    """Tell a person what is going on."""
+    """Print *message* for a person."""
     console.print(message, markup=False, soft_wrap=True)
 
 
 @contextmanager
-def foreseen() -> Iterator[None]:
-    """End with one line instead of a traceback when something foreseen happens."""
+def errors_in_one_line() -> Iterator[None]:
+    """End the program with one line instead of a traceback when it fails in an expected way."""
     try:
         yield
     except (ReceiverError, SettingsInvalid) as error:
@@ -52,13 +52,27 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
         yield url
 
 
+async def require_current_schema(url: str) -> None:
+    """
+    Check the database at *url*.
+
+    Raises:
+        SchemaOutdated: its schema is not the one that this program needs.
+    """
+    database = Database(url, name="cli", pool_items=1)
+    try:
+        await database.require_current_schema()
+    finally:
+        await database.close()
+
+
 @asynccontextmanager
 async def current_database(settings: Settings) -> AsyncIterator[Database]:
     """
-    The database, if its schema is the one this program needs.
+    The database.
 
     Raises:
-        SchemaOutdated: it is not.
+        SchemaOutdated: its schema is not the one that this program needs.
     """
     async with database_url(settings) as url:
         database = Database(url, name="cli", pool_items=2)
@@ -71,18 +85,18 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
 
 def run(command: Coroutine[None, None, T]) -> T:
     """Run *command* to its end."""
-    with foreseen():
+    with errors_in_one_line():
         return asyncio.run(command)
 
 
 def loaded_settings() -> Settings:
-    """The settings; a fault in them ends the program with one line."""
-    with foreseen():
+    """The settings; an unusable one ends the program with one line."""
+    with errors_in_one_line():
         return load_settings()
 
 
 def end_on_sigterm() -> None:
-    """Let SIGTERM unwind the program, so that whoever holds something gives it back."""
+    """Let SIGTERM raise SystemExit, so that every context manager releases what it holds."""
 
     def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
         sys.exit(0)

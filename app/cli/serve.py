@@ -1,4 +1,4 @@
-"""`routee-receiver serve`: callbacks in, answers out."""
+"""`routee-receiver serve`: receives callbacks and serves the API."""
 
 import asyncio
 import os
@@ -12,8 +12,15 @@ import typer
 from uvicorn import Config
 
 from app.cli.listening import BACKLOG, http_protocol, listen
-from app.cli.running import embedded_for, end_on_sigterm, foreseen, loaded_settings, say
-from app.db.database import Database, migrate_database
+from app.cli.running import (
+    embedded_for,
+    end_on_sigterm,
+    errors_in_one_line,
+    loaded_settings,
+    require_current_schema,
+    say,
+)
+from app.db.database import migrate_database
 from app.embedded import EmbeddedPostgres
 from app.errors import ReceiverError
 from app.settings import Settings
@@ -40,51 +47,73 @@ def serve(
     ] = Surface.ALL,
 ) -> None:
     """
-    Receive callbacks and answer for them.
+    Receive callbacks and serve the API.
 
     Needs RECEIVER_CALLBACK_SECRETS. Without RECEIVER_DATABASE_URL a PostgreSQL 18 runs in
-    RECEIVER_DATA_DIR (./var) and its schema is kept up to date; another database must have been
-    brought up to date with `routee-receiver migrate`.
+    RECEIVER_DATA_DIR (./var), and its schema is kept up to date. The schema of another database is
+    brought up to date by `routee-receiver migrate`.
     """
     settings = loaded_settings()
     end_on_sigterm()
-    with foreseen():
+    config = Config(
+        "app.main:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        backlog=BACKLOG,
+        loop="uvloop",
+        http=http_protocol(settings),
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+    with errors_in_one_line():
         settings.require_callback_secrets()
-        if settings.database_url:
-            asyncio.run(_require_current_schema(settings.database_url))
-            _listen(settings, settings.database_url, host, port, workers, surface)
-        else:
-            _serve_embedded(settings, host, port, workers, surface)
+        with _ready_database(settings) as url:
+            # The application reads its settings from the environment, in workers too.
+            os.environ["RECEIVER_DATABASE_URL"] = url
+            os.environ["RECEIVER_SURFACE"] = surface
+            say(f"Listening on http://{host}:{port} with {workers} worker(s)")
+            listen(config)
 
 
-def _serve_embedded(
-    settings: Settings, host: str, port: int, workers: int, surface: Surface
-) -> None:
+@contextmanager
+def _ready_database(settings: Settings) -> Iterator[str]:
+    """The URL of a database with the current schema; an embedded server is kept running."""
+    if settings.database_url:
+        asyncio.run(require_current_schema(settings.database_url))
+        yield settings.database_url
+        return
     embedded = embedded_for(settings)
     url = asyncio.run(embedded.acquire())
     try:
         asyncio.run(migrate_database(url))
         with _kept_running(embedded):
-            _listen(settings, url, host, port, workers, surface)
+            yield url
     finally:
         asyncio.run(embedded.release())
 
 
 @contextmanager
 def _kept_running(embedded: EmbeddedPostgres) -> Iterator[None]:
-    """Start the embedded server again should it end while the block runs."""
+    """While the block runs, start the embedded server again if it ends."""
     leaving = threading.Event()
 
     def _keep() -> None:
-        with asyncio.Runner() as runner:  # one: a loop of its own for each look costs a millisecond
+        with asyncio.Runner() as runner:  # making a loop for each check takes a millisecond
             while not leaving.wait(_REVIVE_EVERY_SECONDS):
                 try:
                     if runner.run(embedded.revive()):
-                        say("PostgreSQL had ended, and was started again.")
+                        say("PostgreSQL had ended and was started again.")
                 except ReceiverError as error:
                     say(f"PostgreSQL has ended: {error}")
 
-    # A daemon: the program must be able to end while this waits for a server that hangs.
+    # A daemon thread, so that the program can end while the thread waits for a server that hangs.
     keeper = threading.Thread(target=_keep, name="embedded PostgreSQL", daemon=True)
     keeper.start()
     try:
@@ -92,39 +121,3 @@ def _kept_running(embedded: EmbeddedPostgres) -> Iterator[None]:
     finally:
         leaving.set()
         keeper.join(_REVIVE_EVERY_SECONDS)
-
-
-def _listen(  # noqa: PLR0913, PLR0917
-    settings: Settings, url: str, host: str, port: int, workers: int, surface: Surface
-) -> None:
-    # Workers are processes of their own and read the environment again.
-    os.environ["RECEIVER_DATABASE_URL"] = url
-    os.environ["RECEIVER_SURFACE"] = surface
-    say(f"Listening on http://{host}:{port} with {workers} worker(s)")
-    listen(
-        Config(
-            "app.main:create_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            backlog=BACKLOG,
-            loop="uvloop",
-            http=http_protocol(settings),
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
-    )
-
-
-async def _require_current_schema(url: str) -> None:
-    database = Database(url, name="serve", pool_items=1)
-    try:
-        await database.require_current_schema()
-    finally:
-        await database.close()

@@ -1,4 +1,4 @@
-"""The command that runs the simulated Routee for a receiver to talk to."""
+"""`routee-receiver simulate`: runs a simulated Routee."""
 
 import asyncio
 import math
@@ -21,7 +21,7 @@ from app.sandbox.routee import SimulatedRoutee
 
 _PROGRESS_EVERY_SECONDS = 2.0
 
-#: How long open requests may take when the simulator is told to stop.
+#: How long open requests may take on shutdown.
 _GRACE_SECONDS = 3
 
 _FAULT_FORM: Final = "ENDPOINT:FAULT:PROBABILITY"
@@ -29,7 +29,7 @@ _FAULT_HELP: Final = (
     "Let requests fail with a probability, e.g. campaign:cut-after:0.1; may be given many times. "
     f"Endpoints: {', '.join(Endpoint)}. "
     f"Faults: {', '.join(named_faults(slow_seconds=0, retry_after=None))}; "
-    "those named after happen when Routee has done what was asked."
+    "a fault named after happens after Routee has handled the request."
 )
 
 _console = Console(highlight=False, soft_wrap=True)
@@ -43,7 +43,7 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
         str, typer.Option(help="Application id that may fetch a token.")
     ] = "demo-application",
     application_secret: Annotated[
-        str, typer.Option(help="Secret of that application; it is shown on the screen.")
+        str, typer.Option(help="Secret of that application; it is printed.")
     ] = "demo-secret",  # noqa: S107 (it opens the simulator only)
     callbacks_per_second: Annotated[
         float, typer.Option(min=0, help="Callbacks per second; 0 is as fast as possible.")
@@ -66,27 +66,27 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
         typer.Option("--before-answer", help="Send some callbacks before answering the launch."),
     ] = False,
     connections: Annotated[
-        int, typer.Option(min=1, help="How many callbacks are under way at the same time.")
+        int, typer.Option(min=1, help="How many callbacks are posted at the same time.")
     ] = 16,
     time_scale: Annotated[
         float,
-        typer.Option(min=0, help="Factor on the waits between repeats; 1 is Routee's own clock."),
+        typer.Option(min=0, help="Factor for the time between repeats; 1 is Routee's own."),
     ] = 1.0,
     seed: Annotated[
-        int, typer.Option(help="The same seed tells the same stories and makes the same faults.")
+        int, typer.Option(help="The same seed gives the same callbacks and the same faults.")
     ] = 1,
     fault: Annotated[list[str] | None, typer.Option(metavar=_FAULT_FORM, help=_FAULT_HELP)] = None,
     slow_seconds: Annotated[
-        float, typer.Option(min=0, help="How long the faults slow-before and slow-after take.")
+        float, typer.Option(min=0, help="Duration of the faults slow-before and slow-after.")
     ] = 5.0,
     retry_after: Annotated[
         str, typer.Option(help="The Retry-After of the fault 429: seconds or an HTTP date.")
     ] = "1",
     balance: Annotated[
-        float, typer.Option(min=0, help="What the account can spend; a message costs 0.035.")
+        float, typer.Option(min=0, help="Balance of the account; a message costs 0.035.")
     ] = math.inf,
     token_lifetime_seconds: Annotated[
-        float, typer.Option(min=1, help="How long an access token lives.")
+        float, typer.Option(min=1, help="How long an access token is valid.")
     ] = 3600.0,
     viber: Annotated[
         bool, typer.Option(help="Whether Viber is activated for the account; otherwise 403.")
@@ -95,9 +95,8 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
     """
     Run a simulated Routee that takes campaigns and posts their callbacks.
 
-    It refuses what Routee refuses. For what it cannot find out by itself there are made-up values:
-    the sender id unknown-sender, the contact id unknown-contact, and any file URL with
-    larger-than-600-kb in it.
+    It refuses the requests that Routee refuses. Some refusals need special values: the sender id
+    unknown-sender, the contact id unknown-contact, and any file URL with larger-than-600-kb in it.
     """
     faults = named_faults(slow_seconds=slow_seconds, retry_after=retry_after)
     shares = _read_faults(fault or [], faults)
@@ -143,7 +142,7 @@ def _read_faults(
     The probability of each fault by endpoint.
 
     Raises:
-        typer.BadParameter: one of them is not of the form of the option.
+        typer.BadParameter: one of them does not have the form of the option.
     """
     shares: dict[Endpoint, dict[Fault, float]] = {}
     for one in written:
@@ -174,10 +173,10 @@ async def _serve(routee: SimulatedRoutee, server: uvicorn.Server, introduction: 
 @contextmanager
 def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
     """
-    Make SIGINT and SIGTERM a request to stop, and nothing else.
+    Let SIGINT and SIGTERM ask the server to stop, and nothing else.
 
-    The server raises the signal again after its clean end; without this it would kill the process
-    before the last line is printed.
+    After a clean stop the server raises the signal again. Without this context manager, the signal
+    would kill the process before the last line is printed.
     """
 
     def stop(*_: object) -> None:
@@ -192,7 +191,7 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
 
 
 async def _show(routee: SimulatedRoutee, server: uvicorn.Server, introduction: str) -> None:
-    """Print the introduction once the server listens, and then the progress whenever it changes."""
+    """Print the introduction when the server listens, and then the progress when it changes."""
     while not server.started:  # noqa: ASYNC110 (uvicorn has a flag for it, and no event)
         await asyncio.sleep(0.05)
     _console.print(introduction, markup=False)

@@ -1,6 +1,8 @@
-"""Reacting to the signal that ends the process, before its server waits for open requests."""
+"""The end of a process: on a signal, before its server waits for requests, or with its parent."""
 
 import asyncio
+import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -41,3 +43,21 @@ def notified_on_shutdown(notify: Callable[[], object]) -> Iterator[None]:
         for number, handler in former.items():
             if signal.getsignal(number) is _on_signal:
                 signal.signal(number, handler)
+
+
+def end_with_parent() -> None:
+    """
+    End this process with SIGTERM when its parent has ended, if `multiprocessing` started it.
+
+    A worker that outlived its supervisor would keep the port from the next supervisor. In a process
+    that was started otherwise, this function does nothing.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def _follow() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=_follow, name="parent watcher", daemon=True).start()

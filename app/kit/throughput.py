@@ -16,7 +16,7 @@ class Throughput:
         self._since = clock()
         self._items = 0
         self._previous = 0.0
-        #: How many items have passed since the start.
+        #: The number of items that have passed since the start.
         self.total = 0
 
     def add(self, items: int) -> None:

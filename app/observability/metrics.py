@@ -1,4 +1,4 @@
-"""The only file that knows what is counted and measured, and under which names."""
+"""The metrics: what is counted and measured, and under which names."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        #: Of callbacks that are stored now; reads give way to them.
+        #: The rate at which callbacks are stored; reads give way to it.
         self.storing = Throughput()
         self.callbacks = Counter(
             "receiver_callbacks",
@@ -31,7 +31,7 @@ class Metrics:
         )
         self.quarantined = Counter(
             "receiver_quarantined",
-            "Bodies set aside, by reason.",
+            "Bodies in the quarantine, by reason.",
             ["reason"],
             registry=self.registry,
         )
@@ -43,18 +43,18 @@ class Metrics:
         )
         self.campaign_copies = Counter(
             "receiver_campaign_copies",
-            "Campaigns that use the URLs of another one: copied in Routee's console.",
+            "Campaigns with the callback URLs of another one: copied in Routee's console.",
             registry=self.registry,
         )
         self.batch_items = Histogram(
             "receiver_batch_items",
-            "Items made durable by one flush.",
+            "Items that one flush stored.",
             buckets=_BATCH_SIZES,
             registry=self.registry,
         )
         self.flush_seconds = Histogram(
             "receiver_flush_seconds",
-            "Time of one flush.",
+            "Duration of one flush.",
             buckets=_FLUSH_SECONDS,
             registry=self.registry,
         )
@@ -81,7 +81,7 @@ class Metrics:
         )
         self.feed_held_back_seconds = Gauge(
             "receiver_feed_held_back_seconds",
-            "For how long the oldest writing transaction of the cluster has held the feed up.",
+            "Age of the oldest writing transaction of the cluster, which holds the feed back.",
             registry=self.registry,
         )
         self.feed_held_back_transactions = Gauge(
@@ -91,11 +91,11 @@ class Metrics:
         )
         self.bi_sessions_ended = Counter(
             "receiver_bi_sessions_ended",
-            "Analysts' sessions that overdid it, by what was done (cancelled, terminated).",
+            "Analysts' sessions that exceeded their limits, by how they ended.",
             ["how"],
             registry=self.registry,
         )
 
     def exposition(self) -> bytes:
-        """Everything, in the text format of Prometheus."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -48,7 +48,7 @@ def test_a_key_is_revoked_by_its_name() -> None:
     assert _states() == ["revoked", "good"]
 
 
-def test_a_name_that_several_have_revokes_none_and_names_them() -> None:
+def test_a_name_of_several_keys_revokes_none_and_lists_them() -> None:
     ids = [_made("billing") for _ in range(2)]
     result = _run("revoke", "billing")
     assert result.exit_code == 1
@@ -59,8 +59,8 @@ def test_a_name_that_several_have_revokes_none_and_names_them() -> None:
     assert _states() == ["revoked", "revoked"]
 
 
-@pytest.mark.parametrize("key", ["nobody", str(uuid4())])
-def test_what_is_no_key_is_said_to_be_none(key: str) -> None:
+@pytest.mark.parametrize("key", ["unknown", str(uuid4())])
+def test_an_unknown_key_is_an_error(key: str) -> None:
     _made("billing")
     result = _run("revoke", key)
     assert result.exit_code == 1

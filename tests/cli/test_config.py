@@ -3,7 +3,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 
-SECRET = "a-secret-that-nobody-may-see-0123456789"
+SECRET = "a-secret-that-must-not-be-shown-0123456"
 
 
 def _run(*arguments: str) -> str:
@@ -23,7 +23,7 @@ def test_secrets_and_passwords_are_masked(monkeypatch: pytest.MonkeyPatch) -> No
     assert "RECEIVER_MAX_BODY_BYTES=2048\n" in shown
 
 
-def test_the_page_tells_nothing_of_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     page = _run("--markdown")
     monkeypatch.setenv("RECEIVER_MAX_BODY_BYTES", "2048")
     monkeypatch.setenv("RECEIVER_CALLBACK_SECRETS", SECRET)

@@ -118,14 +118,14 @@ def test_parquet_without_pyarrow_says_what_to_install(
         ("messages", "-o", "-", "--since", "2026-07-02", "--until", "2026-07-01"),
     ],
 )
-def test_a_wrong_command_is_2(arguments: tuple[str, ...]) -> None:
+def test_a_wrong_command_has_exit_code_2(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-def test_a_database_that_is_away_is_1_and_leaves_no_file(
+def test_an_unreachable_database_is_1_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RECEIVER_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/nothing")
+    monkeypatch.setenv("RECEIVER_DATABASE_URL", "postgresql://receiver@127.0.0.1:9/nothing")
     result = run("messages", "-o", tmp_path / "messages.csv")
     assert result.exit_code == 1
     assert "routee-receiver: The database does not answer" in result.stderr
@@ -141,7 +141,7 @@ def test_a_query_that_fails_half_way_leaves_no_file(filled: str, tmp_path: Path)
 
 
 async def _break(url: str) -> None:
-    """Let the last row fail."""
+    """Make reading the last row fail."""
     connection = await connect(url)
     await connection.execute("""
         INSERT INTO inbound_messages (identity)
@@ -181,7 +181,7 @@ async def _slow(url: str) -> None:
     await connection.close()
 
 
-#: As a terminal starts it: who runs the tests in the background may have some signals ignored.
+#: With the signals of a terminal: a test run in the background may ignore some of them.
 _PROGRAM = """
 import signal
 from app.cli import main
@@ -209,13 +209,13 @@ def test_ctrl_c_leaves_nothing(filled: str, tmp_path: Path, format_: str) -> Non
         assert names(tmp_path) == ["replies.partial"]
         time.sleep(0.5)  # so that it waits for the first row
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
+        _, written = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert b"Traceback" not in told
+    assert b"Traceback" not in written
     assert names(tmp_path) == []
 
 
-def test_a_reader_that_has_had_enough_is_no_mishap(filled: str) -> None:
+def test_a_reader_that_closes_the_pipe_causes_no_message(filled: str) -> None:
     asyncio.run(_many(filled))
     with exporting("inbound-messages", "-o", "-", stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -236,15 +236,17 @@ async def _many(url: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
-def test_a_full_disk_is_told_in_a_line(filled: str) -> None:
+def test_a_full_disk_is_an_error_of_one_line(filled: str) -> None:
     del filled
     with (
         Path("/dev/full").open("wb") as full,
         exporting("events", "-o", "-", stdout=full) as process,
     ):
-        _, told = process.communicate(timeout=20)
+        _, written = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert told == b"routee-receiver: Standard output cannot be written: No space left on device.\n"
+    assert (
+        written == b"routee-receiver: Standard output cannot be written: No space left on device.\n"
+    )
 
 
 def test_the_last_line_is_where_the_next_export_begins(url: str) -> None:
@@ -254,14 +256,14 @@ def test_the_last_line_is_where_the_next_export_begins(url: str) -> None:
     last = first.stderr.splitlines()[-1]
     match = re.match(r"Complete until (\S+Z): that is the --since of the next export\.", last)
     assert match
-    assert last.endswith("Rows after that, if any, come again then.")
+    assert last.endswith("Rows after that, if any, are exported again then.")
     second = run("inbound-messages", "--since", match[1], "-o", "-")
     assert "Exported 4,001 rows" in second.stderr
     whole = run("inbound-messages", "--until", "2026-07-01", "-o", "-").stderr.splitlines()[-1]
     assert whole == ("Complete until 2026-07-01T00:00:00Z: that is the --since of the next export.")
 
 
-def test_no_rows_are_a_folder_that_can_be_read(url: str, tmp_path: Path) -> None:
+def test_an_export_without_rows_is_a_readable_folder(url: str, tmp_path: Path) -> None:
     del url
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
     folder = tmp_path / "events"
@@ -271,7 +273,7 @@ def test_no_rows_are_a_folder_that_can_be_read(url: str, tmp_path: Path) -> None
     assert parquet.read_table(folder / "day=2026-07-02" / "part-0.parquet").num_rows == 0
 
 
-def test_the_help_teaches() -> None:
+def test_the_help_explains_times_files_and_exit_codes() -> None:
     shown = " ".join(CliRunner().invoke(app, ["export", "--help"]).output.split())
     for word in (
         "occurredAt",

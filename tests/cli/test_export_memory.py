@@ -1,4 +1,4 @@
-"""An export takes as much memory for many rows as for few, also where each of them is long."""
+"""An export takes no more memory for many rows than for few, also if each row is long."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ CASES = (
             LATERAL (VALUES (timestamptz '2026-07-01Z' + n * interval '1 second')) AS v (at)
         """,
     ),
-    # A row has a thousand recipients twice: their numbers, and what is said of each.
+    # A row has a thousand recipients twice: in `to` and in `contacts`.
     Case(
         "campaigns",
         100,
@@ -59,7 +59,7 @@ CASES = (
         FROM generate_series(1, $1::int) AS n
         """,
     ),
-    # As long as a text of Viber can be.
+    # The longest text that Viber allows.
     Case(
         "inbound-messages",
         1_000,
@@ -72,7 +72,7 @@ CASES = (
         """,
     ),
 )
-#: What a larger export may take more: chunks under way, and what the allocator keeps.
+#: By how much a larger export may exceed a smaller one: buffered chunks, and freed memory.
 _MORE_KIB = 40_000
 _MEASURED = """
 import json, pathlib, re, resource, sys
@@ -81,7 +81,7 @@ from tests.database import connect
 
 def peak_kib():
     status = pathlib.Path("/proc/self/status")
-    if status.exists():  # Linux lets ru_maxrss begin with that of who started the process
+    if status.exists():  # on Linux ru_maxrss begins with that of the parent
         return int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // 1024 if sys.platform == "darwin" else peak

@@ -7,14 +7,14 @@ from app.cli.export_progress import shown_on
 
 
 def shown(expected: int, *added: int, terminal: bool, line_seconds: float = 0) -> str:
-    """What is written for so many rows at a time."""
+    """The output while rows are added, *added* at a time."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=80)
-    with shown_on(console, line_seconds=line_seconds) as counter:
-        counter.expect(expected)
+    with shown_on(console, line_seconds=line_seconds) as display:
+        display.expect(expected)
         for rows in added:
-            counter.add(rows)
-        assert counter.rows == sum(added)
+            display.add(rows)
+        assert display.rows == sum(added)
     return file.getvalue()
 
 
@@ -38,15 +38,15 @@ def test_a_log_gets_plain_lines() -> None:
     assert second.endswith(" rows/s")
 
 
-def test_a_log_gets_them_only_now_and_then() -> None:
+def test_a_log_gets_a_line_only_now_and_then() -> None:
     assert shown(2_000, 500, 1_000, terminal=False, line_seconds=30) == ""
 
 
-def test_waiting_is_told() -> None:
+def test_a_wait_is_reported() -> None:
     for terminal in (True, False):
         file = io.StringIO()
-        with shown_on(Console(file=file, force_terminal=terminal, width=100)) as counter:
-            counter.wait(timedelta(seconds=41.7))
+        with shown_on(Console(file=file, force_terminal=terminal, width=100)) as display:
+            display.wait(timedelta(seconds=41.7))
         assert "Waiting about 42 s for what may still be committed before --until." in (
             file.getvalue().replace("\x1b[1;36m", "").replace("\x1b[0m", "")
         )

@@ -1,4 +1,4 @@
-"""Whoever connects is taken in, however many come at once to a busy process."""
+"""A busy process accepts many connections at once."""
 
 import socket
 import subprocess
@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack, closing
 
 CROWD = 400
-#: For so long each turn of the event loop is held up.
+#: The duration of each tick of the event loop.
 BUSY_SECONDS = 0.005
 SERVER = f"""
 import asyncio, sys, time
@@ -47,7 +47,7 @@ def _connected(port: int) -> socket.socket:
             return socket.create_connection(("127.0.0.1", port), timeout=30)
         except OSError:
             time.sleep(0.05)
-    raise TimeoutError("nobody listens")
+    raise TimeoutError("no process listens")
 
 
 def _is_answered(connection: socket.socket) -> bool:
@@ -55,7 +55,7 @@ def _is_answered(connection: socket.socket) -> bool:
     return connection.recv(12) == b"HTTP/1.1 200"
 
 
-def test_many_that_connect_at_once_are_taken_in_together() -> None:
+def test_many_connections_are_accepted_in_one_tick() -> None:
     port = _free_port()
     with subprocess.Popen(_command(port)) as process, ExitStack() as stack:  # noqa: S603
         stack.callback(process.terminate)
@@ -63,11 +63,11 @@ def test_many_that_connect_at_once_are_taken_in_together() -> None:
         crowd = [stack.enter_context(_connected(port)) for _ in range(CROWD)]
         began = time.monotonic()
         assert _is_answered(crowd[-1])
-        # Taken in one by one, the last would have waited for as many turns as there are others.
+        # One per tick, the last one would have waited for as many ticks as there are others.
         assert time.monotonic() - began < CROWD * BUSY_SECONDS / 2
 
 
-def test_a_port_in_use_is_said_and_ends_it() -> None:
+def test_a_port_in_use_ends_the_program_with_a_message() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         command = _command(taken.getsockname()[1])
         ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603

@@ -20,7 +20,7 @@ def test_without_settings_everything_is_kept() -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
-def test_it_says_of_each_kind_how_much_went(
+def test_the_removed_rows_of_each_table_are_shown(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("RECEIVER_RETENTION_EVENTS_DAYS", "400")
@@ -32,7 +32,7 @@ def test_it_says_of_each_kind_how_much_went(
 
 
 @pytest.mark.parametrize(
-    ("days", "told"),
+    ("days", "message"),
     [
         ({"RAW": "29"}, "RECEIVER_RETENTION_RAW_DAYS: must be at least 30"),
         ({"RAW": "90", "EVENTS": "60"}, "RECEIVER_RETENTION_EVENTS_DAYS: must be at least"),
@@ -40,11 +40,11 @@ def test_it_says_of_each_kind_how_much_went(
         ({"MESSAGES": "60"}, "RECEIVER_RETENTION_MESSAGES_DAYS: needs"),
     ],
 )
-def test_nonsense_is_refused_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, days: dict[str, str], told: str
+def test_a_contradictory_retention_is_refused_with_advice(
+    monkeypatch: pytest.MonkeyPatch, days: dict[str, str], message: str
 ) -> None:
     for kind, value in days.items():
         monkeypatch.setenv(f"RECEIVER_RETENTION_{kind}_DAYS", value)
     result = _run()
     assert result.exit_code == 1
-    assert told in " ".join(result.output.split())
+    assert message in " ".join(result.output.split())

@@ -15,7 +15,7 @@ BUDGET_SECONDS = 0.2
 
 
 class Flushes:
-    """Remembers each batch, and holds it until it is let through."""
+    """A flush that records each batch, and waits until its gate is open."""
 
     def __init__(self, *, held: bool = False) -> None:
         self.batches: list[list[int]] = []
@@ -69,7 +69,7 @@ async def test_an_item_that_finds_the_batcher_idle_is_flushed_at_once() -> None:
     assert flushes.batches == [[item] for item in range(50)]
 
 
-async def test_what_arrives_during_a_flush_is_the_next_batch() -> None:
+async def test_items_that_arrive_during_a_flush_are_the_next_batch() -> None:
     flushes = Flushes(held=True)
     batcher = batcher_of(flushes)
     tasks = await _submitted(batcher, 1)
@@ -90,7 +90,7 @@ async def test_no_batch_is_larger_than_allowed() -> None:
     assert flushes.batches == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
-async def test_more_than_may_wait_is_refused_at_once_and_taken_again_later() -> None:
+async def test_items_over_the_limit_are_refused_at_once_and_accepted_later() -> None:
     flushes = Flushes(held=True)
     batcher = batcher_of(flushes, max_pending_items=3, max_batch_items=1)
     tasks = await _submitted(batcher, 1, 2, 3)
@@ -104,7 +104,7 @@ async def test_more_than_may_wait_is_refused_at_once_and_taken_again_later() -> 
     assert flushes.batches == [[1], [2], [3], [5]]
 
 
-async def test_a_stuck_flush_is_left_behind_and_the_next_batch_goes_on_at_once() -> None:
+async def test_a_stuck_flush_is_abandoned_and_the_next_batch_is_flushed_at_once() -> None:
     stuck = asyncio.Event()
 
     async def _flush(items: Sequence[int]) -> Sequence[str]:
@@ -122,7 +122,7 @@ async def test_a_stuck_flush_is_left_behind_and_the_next_batch_goes_on_at_once()
     assert BUDGET_SECONDS <= time.monotonic() - started < BUDGET_SECONDS * 1.3
 
 
-async def test_a_flush_that_declines_to_be_cancelled_is_left_behind_all_the_same() -> None:
+async def test_a_flush_that_ignores_its_cancellation_is_abandoned_too() -> None:
     release = asyncio.Event()
 
     async def _flush(items: Sequence[int]) -> Sequence[str]:
@@ -141,7 +141,7 @@ async def test_a_flush_that_declines_to_be_cancelled_is_left_behind_all_the_same
     await batcher.close()
 
 
-async def test_what_waited_too_long_behind_others_is_not_flushed_any_more() -> None:
+async def test_an_item_that_waited_too_long_is_not_flushed() -> None:
     flushes = Flushes(held=True)
     batcher = batcher_of(flushes, max_batch_items=1)
     tasks = await _submitted(batcher, 1, 2, 3)
@@ -149,7 +149,7 @@ async def test_what_waited_too_long_behind_others_is_not_flushed_any_more() -> N
     assert flushes.batches == [[1]]
 
 
-async def test_a_cancelled_caller_takes_neither_its_neighbours_nor_its_item_down() -> None:
+async def test_a_cancelled_caller_cancels_neither_its_neighbours_nor_its_item() -> None:
     flushes = Flushes(held=True)
     batcher = batcher_of(flushes)
     tasks = await _submitted(batcher, 0, 1, 2, 3)
@@ -178,7 +178,7 @@ async def test_a_caller_that_is_cancelled_before_its_flush_leaves_its_item() -> 
     assert flushes.batches == [[1], [2, 3]]
 
 
-async def test_what_a_flush_raises_everybody_in_the_batch_gets_and_nobody_else() -> None:
+async def test_an_error_of_a_flush_reaches_all_callers_of_its_batch_and_no_others() -> None:
     async def _flush(items: Sequence[int]) -> Sequence[str]:
         await asyncio.sleep(0)
         if 1 in items:
@@ -216,7 +216,7 @@ async def test_a_flush_that_cancels_itself_is_too_late_for_its_batch_only() -> N
     assert [type(end) for end in ends] == [TooLate, str]
 
 
-async def test_close_ends_what_was_taken_and_takes_nothing_more() -> None:
+async def test_close_flushes_accepted_items_and_accepts_no_more() -> None:
     flushes = Flushes(held=True)
     batcher = batcher_of(flushes, max_batch_items=1)
     tasks = await _submitted(batcher, 1, 2)
@@ -232,7 +232,7 @@ async def test_close_ends_what_was_taken_and_takes_nothing_more() -> None:
         await batcher.submit(4)
 
 
-async def test_close_waits_for_a_flush_that_was_left_behind_but_not_for_ever() -> None:
+async def test_close_waits_for_an_abandoned_flush_but_not_for_ever() -> None:
     async def _flush(_items: Sequence[int]) -> Sequence[str]:
         while True:
             try:
@@ -256,11 +256,11 @@ async def test_an_idle_batcher_closes_at_once() -> None:
 
 
 async def test_no_exception_is_reported_as_unretrieved() -> None:
-    """Neither of callers that left, nor of flushes that fail after they were left behind."""
+    """Neither for callers that left, nor for flushes that fail after they were abandoned."""
 
     async def _flush(items: Sequence[int]) -> Sequence[str]:
         if 1 in items:
-            raise ValueError("nobody waits for this one any more")
+            raise ValueError("its caller was cancelled")
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -268,7 +268,7 @@ async def test_no_exception_is_reported_as_unretrieved() -> None:
         raise AssertionError
 
     reported: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, said: reported.append(said))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     batcher = batcher_of(_flush, max_batch_items=1)
     tasks = await _submitted(batcher, 1, 2)
     tasks[0].cancel()
@@ -318,7 +318,7 @@ async def test_every_batch_ends_within_the_budget_whatever_the_flush_does() -> N
     assert batcher.pending_items == 0
 
 
-async def test_a_batcher_whose_runner_was_cancelled_leaves_nobody_waiting_and_goes_on() -> None:
+async def test_a_cancelled_runner_leaves_no_caller_waiting_and_is_replaced() -> None:
     flushes = Flushes(held=True)
     batcher = batcher_of(flushes, max_batch_items=1, budget_seconds=60)
     tasks = await _submitted(batcher, 1, 2)
@@ -356,13 +356,13 @@ async def _never(_items: Sequence[int]) -> Never:
     raise AssertionError
 
 
-async def test_what_is_not_submitted_is_not_flushed() -> None:
+async def test_without_items_nothing_is_flushed() -> None:
     batcher = batcher_of(_never)
     await _settled()
     assert batcher.pending_items == 0
 
 
-async def test_who_puts_an_item_is_told_of_its_outcome() -> None:
+async def test_put_reports_the_outcome() -> None:
     flushes = Flushes(held=True)
     batcher = batcher_of(flushes)
     outcomes: list[str | BaseException] = []
@@ -375,7 +375,7 @@ async def test_who_puts_an_item_is_told_of_its_outcome() -> None:
     assert outcomes == ["done 1", "done 2"]
 
 
-async def test_who_puts_an_item_is_told_of_an_error() -> None:
+async def test_put_reports_an_error() -> None:
     async def fails(_: Sequence[int]) -> Sequence[str]:
         raise ValueError
 
@@ -385,14 +385,14 @@ async def test_who_puts_an_item_is_told_of_an_error() -> None:
     assert [type(outcome) for outcome in outcomes] == [ValueError]
 
 
-async def test_who_puts_an_item_is_told_that_it_took_too_long() -> None:
+async def test_put_reports_that_a_flush_took_too_long() -> None:
     outcomes: list[str | BaseException] = []
     batcher_of(Flushes(held=True), budget_seconds=0.02).put(1, outcomes.append)
     await asyncio.sleep(0.1)
     assert [type(outcome) for outcome in outcomes] == [TooLate]
 
 
-async def test_one_that_cannot_be_told_does_not_keep_the_others_from_it() -> None:
+async def test_a_failing_callback_does_not_keep_the_others_from_being_called() -> None:
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     outcomes: list[str | BaseException] = []
@@ -436,7 +436,7 @@ async def _slow(items: Sequence[int]) -> Sequence[str]:
     return [f"done {item}" for item in items]
 
 
-async def test_no_more_wait_than_can_be_flushed_in_half_of_the_budget() -> None:
+async def test_no_more_items_wait_than_can_be_flushed_in_half_of_the_budget() -> None:
     batcher = batcher_of(_slow, max_batch_items=1, budget_seconds=0.4)
     for item in range(10):
         await batcher.submit(item)
@@ -453,7 +453,7 @@ async def test_no_more_wait_than_can_be_flushed_in_half_of_the_budget() -> None:
     assert await batcher.submit(1) == "done 1"
 
 
-async def test_there_is_room_for_what_would_be_taken_and_for_no_more() -> None:
+async def test_has_room_says_whether_items_would_be_accepted() -> None:
     flushes = Flushes(held=True)
     batcher = Batcher(
         flushes,

@@ -8,9 +8,7 @@ positions = st.lists(st.integers() | st.text(), max_size=3)
 
 
 @given(positions, st.text())
-def test_a_cursor_comes_back_as_the_position_it_was_made_of(
-    position: list[str | int], scope: str
-) -> None:
+def test_a_cursor_is_decoded_to_its_position(position: list[str | int], scope: str) -> None:
     cursor = encode_cursor(position, scope=scope)
     assert decode_cursor(cursor, scope=scope) == position
 
@@ -34,7 +32,7 @@ def test_a_cursor_that_was_changed_is_refused(
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "====", "é", "a b", "AAAA", "A" * 4000])
-def test_what_never_was_a_cursor_is_refused(cursor: str) -> None:
+def test_a_text_that_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(CursorInvalid):
         decode_cursor(cursor, scope="list")
 

@@ -14,7 +14,7 @@ def test_the_verifier_is_that_of_the_standards_example(monkeypatch: pytest.Monke
     )
 
 
-def test_no_two_verifiers_are_alike() -> None:
+def test_each_verifier_has_a_salt_of_its_own() -> None:
     made = {make_verifier("pencil") for _ in range(3)}
     assert len(made) == 3
     assert all(

@@ -71,7 +71,7 @@ async def test_a_fresh_caller_gets_no_kept_result_and_replaces_it() -> None:
     await asyncio.sleep(0.1)
     assert await flight.fresh("a") == 2
     await asyncio.sleep(0.15)
-    assert await flight.recent("a") == 2  # the end of the first one's time removes not the second
+    assert await flight.recent("a") == 2  # the first result's expiry does not remove the second
 
 
 async def test_a_failure_reaches_its_callers_and_no_later_ones() -> None:
@@ -88,7 +88,7 @@ async def test_a_failure_reaches_its_callers_and_no_later_ones() -> None:
     assert await flight.recent("a") == 3
 
 
-async def test_a_call_after_a_failed_one_is_made_all_the_same() -> None:
+async def test_a_failed_call_does_not_prevent_the_next_one() -> None:
     source = Source()
     flight = _flight(source)
     source.failures = [RuntimeError("away")]
@@ -113,7 +113,7 @@ async def test_a_caller_that_is_cancelled_costs_the_others_nothing() -> None:
     assert impatient.cancelled()
 
 
-async def test_nothing_is_held_once_it_is_not_kept() -> None:
+async def test_expired_results_are_released() -> None:
     source = Source()
     source.gate.set()
     flight = _flight(source, keep_seconds=0.01)

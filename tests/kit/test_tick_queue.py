@@ -16,7 +16,7 @@ async def test_items_put_in_one_tick_are_handled_together_in_the_next() -> None:
     assert len(queue) == 0
 
 
-async def test_more_than_fits_is_handled_in_order_in_ticks_of_its_own() -> None:
+async def test_items_over_the_limit_are_handled_in_order_in_later_ticks() -> None:
     handled: list[Sequence[int]] = []
     queue = TickQueue(handled.append, max_items=2)
     for item in range(3):

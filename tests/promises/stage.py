@@ -1,4 +1,4 @@
-"""What a promise is tried on: the service as an operator runs it, and a PostgreSQL to torment."""
+"""The service as an operator runs it, and a PostgreSQL that tests can break."""
 
 import asyncio
 import os
@@ -22,8 +22,8 @@ SIGNING_KEY = "key-that-signs-the-tokens-0123456789abcdef"
 #: What the server logs in each worker.
 _STARTED = "Application startup complete"
 _PATIENCE_SECONDS = 30.0
-#: So many callbacks are acknowledged before something is done to the service: a load in full flow,
-#: on any machine.
+#: How many callbacks are acknowledged before a test breaks something: the load is in full flow
+#: then, on any machine.
 FLOWING_ITEMS = 100
 
 
@@ -47,15 +47,15 @@ class Postgres:
         await self._server.release()
 
     def kill(self) -> None:
-        """SIGKILL the postmaster; the backends see it and end as well."""
+        """SIGKILL the postmaster; its backends end by themselves."""
         os.kill(self._pid(), signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Nothing in it goes on, but its sockets stay open."""
+        """SIGSTOP all its processes; their sockets stay open."""
         self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """All of it goes on."""
+        """SIGCONT all its processes."""
         self._signal_all(signal.SIGCONT)
 
     def _signal_all(self, number: signal.Signals) -> None:
@@ -107,11 +107,11 @@ class Service:
         return f"http://{HOST}:{self.port}"
 
     def workers(self) -> list[int]:
-        """The processes that answer, when there are several."""
+        """The pids of the worker processes, if there are several."""
         return [pid for pid in children_of(self.process.pid) if b"spawn_main" in _command_of(pid)]
 
     def sender(self, *, connections: int = 32, kind: str = "status", token: str = SECRET) -> Sender:
-        """Somebody who posts callbacks to it."""
+        """A sender that posts callbacks to the service."""
         return Sender(self.port, f"/callbacks/{token}/{kind}", connections)
 
     async def start(self) -> None:
@@ -154,14 +154,14 @@ class Service:
         self.process.wait()
 
     async def end(self) -> tuple[int, float]:
-        """SIGTERM it: its exit code, and after how many seconds it came."""
+        """SIGTERM it; return its exit code and how many seconds it took."""
         started = time.monotonic()
         self.process.terminate()
         code = await asyncio.to_thread(self.process.wait, _PATIENCE_SECONDS)
         return code, time.monotonic() - started
 
     def clear(self) -> None:
-        """Leave nothing of it behind."""
+        """Kill all of its processes, if any are left."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):
@@ -174,7 +174,7 @@ async def eventually(
 ) -> None:
     """Return once *holds* gives True."""
     async with asyncio.timeout(within_seconds):
-        while not await holds():  # noqa: ASYNC110 (what it looks at tells nobody)
+        while not await holds():  # noqa: ASYNC110 (no event announces it)
             await asyncio.sleep(0.05)
 
 
@@ -185,7 +185,7 @@ async def answers(
     items: int = 1,
     within_seconds: float = _PATIENCE_SECONDS,
 ) -> None:
-    """Return once so many more of its callbacks are answered *status*."""
+    """Return once *items* more callbacks are answered *status*."""
     seen = len(sender.answers)
 
     async def _are() -> bool:
@@ -196,7 +196,7 @@ async def answers(
 
 @asynccontextmanager
 async def posting(sender: Sender, callbacks: Iterable[Callback]) -> AsyncIterator[None]:
-    """Post *callbacks* from before the block until its end; it begins when they flow."""
+    """Post *callbacks* until the block ends; it begins when FLOWING_ITEMS are acknowledged."""
     enough = asyncio.Event()
     task = asyncio.create_task(sender.send(callbacks, until=enough.is_set))
     try:
@@ -208,7 +208,7 @@ async def posting(sender: Sender, callbacks: Iterable[Callback]) -> AsyncIterato
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """A TCP port that no process listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -216,7 +216,7 @@ def free_port() -> int:
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that *pid* has started and that live."""
+    """The pids of the living children of process *pid*."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
