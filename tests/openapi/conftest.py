@@ -4,9 +4,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.api.conftest import Service, loop, progress, reply, routee, service, status
+from tests.api.conftest import (
+    Service,
+    fast_service,
+    loop,
+    progress,
+    reply,
+    routee,
+    service,
+    shared_url,
+    status,
+)
 
-__all__ = ["loop", "routee", "service"]
+__all__ = ["fast_service", "loop", "routee", "service", "shared_url"]
 
 
 @dataclass(frozen=True)
