@@ -37,7 +37,7 @@ openapi: .venv/dev.stamp ## Write the API's document, openapi/openapi.json, anew
 docs: .venv/dev.stamp ## Write the pages that are made from the code, docs/configuration.md
 	$(BIN)/routee-receiver config --markdown > docs/configuration.md
 
-# The widest first: what runs is what was tested, at the same versions.
+# The first lock constrains the others, so that the tested versions are the ones that run.
 lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --extra embedded --extra parquet --group build --group dev pyproject.toml $(ARGS) -o requirements-dev.lock

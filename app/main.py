@@ -45,18 +45,8 @@ from app.services.launching.launches import Launching
 from app.services.retention import Retaining
 from app.settings import Settings, load_settings
 
-_FOLD_EVERY: Final = timedelta(seconds=1)
 #: While this process stores nothing: the longest delay for what other processes have stored.
 _IDLE_EVERY: Final = timedelta(seconds=15)
-_ROLL_UP_EVERY: Final = timedelta(seconds=2)
-_RELAUNCH_EVERY: Final = timedelta(seconds=5)
-_FEED_EVERY: Final = timedelta(seconds=1)
-_ANALYST_WATCH_EVERY: Final = timedelta(seconds=10)
-_FORGET_EVERY: Final = timedelta(hours=1)
-_LEARN_EVERY: Final = timedelta(seconds=LEARNT_EVERY_SECONDS)
-#: How often it is checked whether the last run was a day ago.
-_PURGE_EVERY: Final = timedelta(minutes=10)
-_ADD_MONTHS_EVERY: Final = timedelta(hours=6)
 #: For the three generations; Python's defaults are 700, 10 and 10.
 _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 
@@ -192,36 +182,32 @@ def _analyst_watch(settings: Settings, parts: Parts) -> AnalystWatch:
     return AnalystWatch(*databases, metrics=parts.metrics, longest=longest)
 
 
-def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
+def _duties(settings: Settings, parts: Parts) -> list[Duty]:
+    database, second = parts.database, timedelta(seconds=1)
     retaining = Retaining(settings.database_url, retention_of(settings))
+    roll_up = partial(roll_up_events, database)
+    learn_erased = partial(parts.erased.refresh, database)
+    watch = _analyst_watch(settings, parts)
     duties = [
-        Duty("add partitions", _ADD_MONTHS_EVERY, retaining.add_months),
-        Duty("fold counts", _FOLD_EVERY, CountFolding(parts.database).fold, _IDLE_EVERY),
-        Duty(
-            "roll up events for BI",
-            _ROLL_UP_EVERY,
-            partial(roll_up_events, parts.database),
-            _IDLE_EVERY,
-        ),
-        Duty("repeat launches", _RELAUNCH_EVERY, parts.launching.relaunch_due),
-        Duty("keep the feed's epoch", _FEED_EVERY, parts.database.keep_epoch, _IDLE_EVERY),
-        Duty("measure the feed", _FEED_EVERY, parts.feed.measure, _IDLE_EVERY),
+        Duty("fold counts", second, CountFolding(database).fold, _IDLE_EVERY),
+        Duty("roll up events for BI", 2 * second, roll_up, _IDLE_EVERY),
+        Duty("keep the feed's epoch", second, database.keep_epoch, _IDLE_EVERY),
+        Duty("measure the feed", second, parts.feed.measure, _IDLE_EVERY),
+        Duty("learn erased recipients", LEARNT_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
+        Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
+        Duty("end long queries of analysts", 10 * second, watch.poll),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
-        Duty(
-            "end long queries of analysts",
-            _ANALYST_WATCH_EVERY,
-            _analyst_watch(settings, parts).poll,
-        ),
-        Duty("forget idempotency keys", _FORGET_EVERY, parts.launching.forget_old_keys),
-        Duty(
-            "learn erased recipients",
-            _LEARN_EVERY,
-            partial(parts.erased.refresh, parts.database),
-            _IDLE_EVERY,
-        ),
+        Duty("forget idempotency keys", timedelta(hours=1), parts.launching.forget_old_keys),
+        Duty("add partitions", timedelta(hours=6), retaining.add_months),
     ]
     if not retention_of(settings).is_unlimited:
-        duties.append(Duty("purge", _PURGE_EVERY, retaining.run_daily))
+        # How often it is checked whether the last run was a day ago.
+        duties.append(Duty("purge", timedelta(minutes=10), retaining.run_daily))
+    return duties
+
+
+def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
+    duties = _duties(settings, parts)
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:

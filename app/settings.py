@@ -19,6 +19,9 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 #: Routee repeats a callback for 40 hours, and a message may live for 14 days.
 MIN_RETENTION_DAYS = 30
 
+_SECRETS = ("callback_secrets", "signing_keys", "erasure_keys")
+_RETENTION = tuple(f"retention_{kind}_days" for kind in ("raw", "events", "messages", "inbound"))
+
 
 class SettingsInvalid(ValueError):
     """A setting is missing or unusable; the message says how to correct it, and has no value."""
@@ -127,14 +130,14 @@ class Settings(BaseSettings):
         default="console", description="`json` for log collectors."
     )
 
-    @field_validator("callback_secrets", "signing_keys", "erasure_keys", mode="before")
+    @field_validator(*_SECRETS, mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("callback_secrets", "signing_keys", "erasure_keys")
+    @field_validator(*_SECRETS)
     @classmethod
     def _strong(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for secret in secrets:
@@ -151,23 +154,12 @@ class Settings(BaseSettings):
                 )
         return secrets
 
-    @field_validator(
-        "retention_raw_days",
-        "retention_events_days",
-        "retention_messages_days",
-        "retention_inbound_days",
-        mode="before",
-    )
+    @field_validator(*_RETENTION, mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
 
-    @field_validator(
-        "retention_raw_days",
-        "retention_events_days",
-        "retention_messages_days",
-        "retention_inbound_days",
-    )
+    @field_validator(*_RETENTION)
     @classmethod
     def _not_too_short(cls, days: int | None) -> int | None:
         if days is not None and days < MIN_RETENTION_DAYS:

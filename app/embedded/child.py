@@ -1,21 +1,17 @@
-"""Child processes of PostgreSQL: starting them, logging their output, and waiting for them."""
+"""Child processes of PostgreSQL: running them, and the log of their output."""
 
 import asyncio
 import os
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.embedded.account import Account, open_private
+from app.embedded.process_files import POLL_SECONDS, FileLock
+from app.embedded.site import Site
 
 #: Checked when the server starts. The log of a quiet server grows by about 100 kB a day.
 MAX_LOG_BYTES = 10_000_000
-
-#: Shorter than a person notices, longer than a load for a server that is starting.
-_POLL_SECONDS = 0.05
-_FIRST_REPORT_SECONDS = 2.0
-_REPORT_EVERY_SECONDS = 5.0
 
 _QUOTED_LINES = 15
 _QUOTED_BYTES = 4_000
@@ -25,28 +21,6 @@ _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 #: A name for a working directory that the child entered before it changed its account.
 _WORKING_DIRECTORY = Path("/proc/self/cwd")
-
-
-class WaitReporter:
-    """Reports one wait after two seconds and then every five, with its duration so far."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._started = time.monotonic()
-        self._due_seconds = _FIRST_REPORT_SECONDS
-
-    @property
-    def elapsed_seconds(self) -> float:
-        """How long this wait has lasted."""
-        return time.monotonic() - self._started
-
-    async def pause(self, reason: str) -> None:
-        """Wait a moment, and report *reason* if a report is due."""
-        elapsed = self.elapsed_seconds
-        if elapsed >= self._due_seconds:
-            self._say(f"{reason} ({elapsed:.0f} s)")
-            self._due_seconds = elapsed + _REPORT_EVERY_SECONDS
-        await asyncio.sleep(_POLL_SECONDS)
 
 
 class LogFile:
@@ -82,45 +56,44 @@ def name_for_child(folder: Path, account: Account) -> Path:
     return folder if account.reaches(folder, "rwx") else _WORKING_DIRECTORY
 
 
-def spawn(  # noqa: PLR0913 (all that differs between two children)
+async def run_child(
+    site: Site,
     command: Sequence[str | Path],
     *,
     folder: Path,
-    account: Account,
     log: LogFile,
-    lock_descriptor: int,
     environment: Mapping[str, str] | None = None,
-) -> subprocess.Popen[bytes]:
+) -> int:
     """
-    Start a child in *folder*, under *account*.
+    Run a child in *folder*, under the account of *site*; return its exit code.
 
-    The child and its own children hold the lock for as long as they live. The child has a session
-    of its own, so that Ctrl-C in the terminal ends this process and not the database.
+    The child and its own children hold the server lock for as long as they live. The child has a
+    session of its own, so that Ctrl-C in the terminal ends this process and not the database.
+
+    It ends by itself within seconds. It is polled, because uvloop cannot change the account of
+    children of its own. A cancelled caller waits for the end all the same: a killed initdb leaves
+    shared memory behind.
     """
-    return subprocess.Popen(  # noqa: S603 (our own binaries)
-        command,
-        cwd=folder,
-        env={**_ENVIRONMENT, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=log.descriptor,
-        stderr=subprocess.STDOUT,
-        pass_fds=(lock_descriptor,),
-        start_new_session=True,
-        umask=0o077,
-        **account.identity,
-    )
-
-
-async def wait_for(child: subprocess.Popen[bytes]) -> int:
-    """
-    The exit code of *child*, which ends by itself within seconds.
-
-    The child is polled, because uvloop cannot change the account of children of its own. A
-    cancelled caller waits for the end all the same: a killed initdb leaves shared memory behind.
-    """
+    lock = FileLock(site.paths.server_lock)
+    try:
+        lock.try_shared()
+        child = subprocess.Popen(  # noqa: ASYNC220, S603 (see above; our own binaries)
+            command,
+            cwd=folder,
+            env={**_ENVIRONMENT, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=log.descriptor,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lock.descriptor,),
+            start_new_session=True,
+            umask=0o077,
+            **site.account.identity,
+        )
+    finally:
+        lock.close()
     try:
         while child.poll() is None:  # noqa: ASYNC110 (no event announces the end of a child)
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
     finally:
         exit_code = child.wait()
     return exit_code

@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.embedded.account import ensure_password, hand_over, password_file, sync_folder
-from app.embedded.child import LogFile, name_for_child, spawn, wait_for
-from app.embedded.process_files import FileLock
+from app.embedded.child import LogFile, name_for_child, run_child
 from app.embedded.site import Paths, Site, make_socket_folder
 from app.errors import ConfigurationError, DatabaseUnavailable
 
@@ -116,19 +115,7 @@ async def _run_initdb(site: Site, folder: Path, password_path: Path, log: LogFil
         f"--pwfile={password_path}",
         *_INITDB_OPTIONS,
     ]
-    lock = FileLock(site.paths.server_lock)
-    try:
-        lock.try_shared()
-        child = spawn(
-            command,
-            folder=folder,
-            account=site.account,
-            log=log,
-            lock_descriptor=lock.descriptor,
-        )
-    finally:
-        lock.close()
-    return await wait_for(child)
+    return await run_child(site, command, folder=folder, log=log)
 
 
 def _clear_unfinished(site: Site) -> None:

@@ -5,9 +5,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from app.embedded.child import LogFile, WaitReporter, name_for_child, spawn, wait_for
+from app.embedded.child import LogFile, name_for_child, run_child
 from app.embedded.process_files import (
-    FileLock,
+    WaitReporter,
     find_pid_file,
     find_recorded_pid,
     is_held,
@@ -37,23 +37,16 @@ async def start_server(site: Site, port: int | None, log: LogFile) -> None:
     """
     stale_pid = _find_stale_pid(site)
     make_socket_folder(site.sockets, site.account)
-    lock = FileLock(site.paths.server_lock)
-    try:
-        lock.try_shared()
-        child = spawn(
-            [*_DETACHED, *_command(site, port)],
-            folder=site.paths.cluster,
-            account=site.account,
-            log=log,
-            lock_descriptor=lock.descriptor,
-            # PostgreSQL takes any living process of that pid for a server on its files, except for
-            # its grandparent, which is how pg_ctl passes. The lock proves that no server runs, and
-            # PostgreSQL still checks the shared memory for survivors.
-            environment={"PG_GRANDPARENT_PID": str(stale_pid)} if stale_pid else None,
-        )
-    finally:
-        lock.close()
-    await wait_for(child)
+    await run_child(
+        site,
+        [*_DETACHED, *_command(site, port)],
+        folder=site.paths.cluster,
+        log=log,
+        # PostgreSQL takes any living process of that pid for a server on its files, except for its
+        # grandparent, which is how pg_ctl passes. The lock proves that no server runs, and
+        # PostgreSQL still checks the shared memory for survivors.
+        environment={"PG_GRANDPARENT_PID": str(stale_pid)} if stale_pid else None,
+    )
 
 
 async def stop_server(site: Site, say: Callable[[str], None]) -> None:

@@ -1,19 +1,47 @@
-"""The files by which processes know of each other: locks by `flock`, and `postmaster.pid`."""
+"""How processes know of each other and wait: lock files by `flock`, and `postmaster.pid`."""
 
+import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.embedded.account import open_private
-from app.embedded.child import WaitReporter
 from app.errors import ConfigurationError
+
+#: Shorter than a person notices, longer than a load for a server that is starting.
+POLL_SECONDS = 0.05
+_FIRST_REPORT_SECONDS = 2.0
+_REPORT_EVERY_SECONDS = 5.0
 
 _PID_FILE = "postmaster.pid"
 #: pid, data directory, start time, port, socket folder, TCP address, shared memory, status.
 _PID_FILE_LINES = 8
+
+
+class WaitReporter:
+    """Reports one wait after two seconds and then every five, with its duration so far."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._started = time.monotonic()
+        self._due_seconds = _FIRST_REPORT_SECONDS
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """How long this wait has lasted."""
+        return time.monotonic() - self._started
+
+    async def pause(self, reason: str) -> None:
+        """Wait a moment, and report *reason* if a report is due."""
+        elapsed = self.elapsed_seconds
+        if elapsed >= self._due_seconds:
+            self._say(f"{reason} ({elapsed:.0f} s)")
+            self._due_seconds = elapsed + _REPORT_EVERY_SECONDS
+        await asyncio.sleep(POLL_SECONDS)
 
 
 class FileLock:

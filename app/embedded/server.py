@@ -5,9 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from app.embedded.child import WaitReporter
 from app.embedded.postmaster import stop_server
-from app.embedded.process_files import FileLock, is_held, locked_exclusively
+from app.embedded.process_files import FileLock, WaitReporter, is_held, locked_exclusively
 from app.embedded.site import Paths, Site, find_site
 from app.embedded.startup import Startup, url_of
 from app.errors import ConfigurationError

@@ -7,10 +7,17 @@ from urllib.parse import quote
 import asyncpg
 
 from app.embedded.account import read_password
-from app.embedded.child import LogFile, WaitReporter
+from app.embedded.child import LogFile
 from app.embedded.cluster import SUPERUSER, ensure_cluster
 from app.embedded.postmaster import LOCALHOST, start_server, stop_server
-from app.embedded.process_files import FileLock, PidFile, find_pid_file, is_held, parse_pid_file
+from app.embedded.process_files import (
+    FileLock,
+    PidFile,
+    WaitReporter,
+    find_pid_file,
+    is_held,
+    parse_pid_file,
+)
 from app.embedded.site import Site, check_socket_folder
 from app.errors import ConfigurationError, DatabaseUnavailable
 

@@ -1,5 +1,6 @@
 """The metrics: what is counted and measured, and under which names."""
 
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,83 +18,58 @@ class Metrics:
         self.registry = CollectorRegistry()
         #: The rate at which callbacks are stored; reads give way to it.
         self.storing = Throughput()
-        self.callbacks = Counter(
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.callbacks = counter(
             "receiver_callbacks",
             "Requests to the callback URLs, by the answer's HTTP status.",
             ["status"],
-            registry=self.registry,
         )
-        self.records = Counter(
+        self.records = counter(
             "receiver_records",
             "Events and inbound messages, by kind and outcome (fresh, duplicate).",
             ["kind", "outcome"],
-            registry=self.registry,
         )
-        self.quarantined = Counter(
-            "receiver_quarantined",
-            "Bodies in the quarantine, by reason.",
-            ["reason"],
-            registry=self.registry,
+        self.quarantined = counter(
+            "receiver_quarantined", "Bodies in the quarantine, by reason.", ["reason"]
         )
-        self.oddities = Counter(
-            "receiver_oddities",
-            "Stored callbacks with something unusual, by what it is.",
-            ["kind"],
-            registry=self.registry,
+        self.oddities = counter(
+            "receiver_oddities", "Stored callbacks with something unusual, by what it is.", ["kind"]
         )
-        self.campaign_copies = Counter(
+        self.campaign_copies = counter(
             "receiver_campaign_copies",
             "Campaigns with the callback URLs of another one: copied in Routee's console.",
-            registry=self.registry,
         )
-        self.batch_items = Histogram(
-            "receiver_batch_items",
-            "Items that one flush stored.",
-            buckets=_BATCH_SIZES,
-            registry=self.registry,
+        self.batch_items = histogram(
+            "receiver_batch_items", "Items that one flush stored.", buckets=_BATCH_SIZES
         )
-        self.flush_seconds = Histogram(
-            "receiver_flush_seconds",
-            "Duration of one flush.",
-            buckets=_FLUSH_SECONDS,
-            registry=self.registry,
+        self.flush_seconds = histogram(
+            "receiver_flush_seconds", "Duration of one flush.", buckets=_FLUSH_SECONDS
         )
-        self.flush_failures = Counter(
-            "receiver_flush_failures",
-            "Flushes that stored nothing, by the error.",
-            ["error"],
-            registry=self.registry,
+        self.flush_failures = counter(
+            "receiver_flush_failures", "Flushes that stored nothing, by the error.", ["error"]
         )
-        self.pending_items = Gauge(
-            "receiver_pending_items",
-            "Items waiting for their commit.",
-            registry=self.registry,
+        self.pending_items = gauge("receiver_pending_items", "Items waiting for their commit.")
+        self.feed_waiting = gauge(
+            "receiver_feed_waiting", "Clients that wait for the next item of the feed."
         )
-        self.feed_waiting = Gauge(
-            "receiver_feed_waiting",
-            "Clients that wait for the next item of the feed.",
-            registry=self.registry,
-        )
-        self.feed_pages_delayed = Counter(
+        self.feed_pages_delayed = counter(
             "receiver_feed_pages_delayed",
             "Pages for waiting clients that were delayed in favour of callbacks.",
-            registry=self.registry,
         )
-        self.feed_held_back_seconds = Gauge(
+        self.feed_held_back_seconds = gauge(
             "receiver_feed_held_back_seconds",
             "Age of the oldest writing transaction of the cluster, which holds the feed back.",
-            registry=self.registry,
         )
-        self.feed_held_back_transactions = Gauge(
+        self.feed_held_back_transactions = gauge(
             "receiver_feed_held_back_transactions",
             "Transactions begun since the oldest writing one that still runs: the age of xmin.",
-            registry=self.registry,
         )
-        self.bi_sessions_ended = Counter(
+        self.bi_sessions_ended = counter(
             "receiver_bi_sessions_ended",
             "Analysts' sessions that exceeded their limits, by how they ended.",
             ["how"],
-            registry=self.registry,
         )
 
     def exposition(self) -> bytes:

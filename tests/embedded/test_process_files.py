@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded.child import WaitReporter
 from app.embedded.process_files import (
     FileLock,
     PidFile,
+    WaitReporter,
     find_pid_file,
     find_recorded_pid,
     is_held,
