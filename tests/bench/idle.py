@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from app.embedded.pid_file import find_pid_file
+from app.embedded.process_files import find_pid_file
 from tests.bench.cost import cpu_seconds, cpu_seconds_of
 from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Group, Setting
