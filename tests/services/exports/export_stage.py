@@ -82,7 +82,7 @@ async def _add_message(connection: asyncpg.Connection, at: int, text: str | None
     await _insert(connection, "messages", _MESSAGE_COLUMNS, of_message)
     of_event = (
         *(name, None if at % 4 == 0 else campaign, NUMBER, "Acme", None, text, status, status),
-        *(text, text, known or datetime(1970, 1, 1, tzinfo=UTC), 4, price, when, when, at % 2),
+        *(text, text, known or datetime(1970, 1, 1, tzinfo=UTC), price, when, when, at % 2),
         b"never exported",
     )
     await _insert(connection, "events", _EVENT_COLUMNS, of_event)
