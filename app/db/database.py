@@ -1,4 +1,4 @@
-"""How everything but the callback path reaches the database, and what its failures mean."""
+"""Pools of connections for everything but the callback path, and what their failures mean."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -6,6 +6,7 @@ from typing import Final, cast
 
 import asyncpg
 import structlog
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -21,9 +22,13 @@ log = structlog.get_logger()
 _API_POOL_ITEMS: Final = 8
 _API_TIMEOUT_SECONDS: Final = 5.0
 _MIGRATION_TIMEOUT_SECONDS: Final = 3600.0
-#: For lists and lookups. A plan that was made while a table was small stays with the connection,
-#: and must not scan that table when it has grown.
-READ_SETTINGS: Final = {"enable_seqscan": "off"}
+#: Plans each read for the tables as they are. A cached plan stays with its connection, and one that
+#: was made for a small table scans it when it has grown.
+READ_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan"}
+_SET_LOCAL: Final = text("""
+SELECT set_config(name, value, true)
+FROM unnest(CAST(:names AS text[]), CAST(:values AS text[])) AS given(name, value)
+""")
 
 
 class Database:
@@ -48,30 +53,41 @@ class Database:
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
+    async def reading(
+        self, *, planner: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncSession]:
         """
         A session in which each statement is a transaction of its own.
 
+        With settings of the *planner* all statements share one, to which these are confined.
+
         Raises:
-            DatabaseUnavailable: whatever the database or the way to it has.
+            DatabaseUnavailable: the database failed, or cannot be reached.
         """
+        engine = self._engine if planner else self._reading
         try:
-            async with AsyncSession(self._reading, expire_on_commit=False) as session:
+            async with AsyncSession(engine, expire_on_commit=False) as session:
+                await _set_planner(session, planner)
                 yield session
         except (SQLAlchemyError, OSError) as error:
             raise _unavailable(error) from error
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
+    async def writing(
+        self, *, planner: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncSession]:
         """
         A session in a transaction that commits at the end of the block.
 
+        Settings of the *planner* are confined to the transaction.
+
         Raises:
             IntegrityError: the rows contradict others; the caller knows what that means.
-            DatabaseUnavailable: whatever the database or the way to it has.
+            DatabaseUnavailable: the database failed, or cannot be reached.
         """
         try:
             async with AsyncSession(self._engine) as session, session.begin():
+                await _set_planner(session, planner)
                 yield session
         except IntegrityError:
             raise
@@ -81,10 +97,10 @@ class Database:
     @asynccontextmanager
     async def driver(self) -> AsyncIterator[asyncpg.Connection]:
         """
-        The driver's own connection, for what the callback path has in statements of its own.
+        The driver's own connection, for statements that the callback path has as well.
 
         Raises:
-            DatabaseUnavailable: whatever the database or the way to it has.
+            DatabaseUnavailable: the database failed, or cannot be reached.
         """
         try:
             async with self._reading.connect() as connection:
@@ -109,7 +125,7 @@ class Database:
 
     async def keep_epoch(self) -> int:
         """
-        See `feed_epoch.keep_epoch`.
+        See `db.feed.epoch.keep_epoch`.
 
         Raises:
             DatabaseUnavailable: it could not be read or raised.
@@ -118,7 +134,7 @@ class Database:
             return await keep_epoch(connection)
 
     async def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         await self._engine.dispose()
 
 
@@ -137,7 +153,7 @@ async def migrate_database(url: str) -> str:
     )
     try:
         version = await migrate(engine)
-        await _keep_what_dumps_lack(url)
+        await _renew_what_dumps_lack(url)
     except (SQLAlchemyError, OSError) as error:
         raise _unavailable(error) from error
     else:
@@ -146,15 +162,21 @@ async def migrate_database(url: str) -> str:
         await engine.dispose()
 
 
-async def _keep_what_dumps_lack(url: str) -> None:
+async def _renew_what_dumps_lack(url: str) -> None:
     database = Database(url, name="migrate", pool_items=1)
     try:
         await database.keep_epoch()
         async with database.driver() as connection:
-            if lacking := await renew_grants(connection):
-                log.warning("rights of analysts are incomplete", statements=lacking)
+            if incomplete := await renew_grants(connection):
+                log.warning("rights of analysts are incomplete", statements=incomplete)
     finally:
         await database.close()
+
+
+async def _set_planner(session: AsyncSession, planner: Mapping[str, str] | None) -> None:
+    if planner:
+        given = {"names": list(planner), "values": list(planner.values())}
+        await session.execute(_SET_LOCAL, given)
 
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:

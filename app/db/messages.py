@@ -33,6 +33,10 @@ MAX_HISTORY_ITEMS: Final = 10_000
 #: How many messages one page looks at when only some of them are wanted.
 MAX_SCANNED_ITEMS: Final = 10_000
 
+#: For lists: as long as the table has no statistics, the planner takes every value for a frequent one
+#: and would scan the whole table.
+LIST_PLANNER: Final = {"enable_seqscan": "off"}
+
 
 class CampaignKey(NamedTuple):
     """By what the messages of one campaign are known."""
@@ -145,7 +149,7 @@ async def page_of_messages(
     beyond = key if after is None else and_(key, MessageRow.message_tracking_id > after)
     query = select(MessageRow).where(beyond, *rest)
     query = query.order_by(MessageRow.message_tracking_id).limit(limit + 1)
-    async with database.reading() as session:
+    async with database.reading(planner=LIST_PLANNER) as session:
         scanned_to = await session.scalar(_end_of_scan(beyond)) if rest else None
         if scanned_to is not None:
             query = query.where(MessageRow.message_tracking_id <= scanned_to)
@@ -179,7 +183,7 @@ async def page_of_updated_messages(
             tuple_(MessageRow.updated_at, MessageRow.message_tracking_id) > after,
         )
     query = query.order_by(MessageRow.updated_at, MessageRow.message_tracking_id).limit(limit)
-    async with database.reading() as session:
+    async with database.reading(planner=LIST_PLANNER) as session:
         return (await session.scalars(query)).all()
 
 

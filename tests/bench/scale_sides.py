@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from app.db.database import READ_SETTINGS, Database, migrate_database
-from app.db.feed.pages import SESSION_SETTINGS
 from app.db.ingest_session import IngestSession
 from tests.bench.group import Say
 from tests.bench.scale_load import load
@@ -68,7 +67,7 @@ async def side(url: str, plan: Plan) -> AsyncIterator[Side]:
     async with AsyncExitStack() as stack:
         reads = Database(url, name="reads", pool_items=1, session_settings=READ_SETTINGS)
         stack.push_async_callback(reads.close)
-        feed = Database(url, name="feed", pool_items=1, session_settings=SESSION_SETTINGS)
+        feed = Database(url, name="feed", pool_items=1)
         stack.push_async_callback(feed.close)
         ingest = IngestSession(url, statement_timeout_seconds=_TIMEOUT_SECONDS)
         stack.push_async_callback(ingest.close)

@@ -38,14 +38,12 @@ from app.domain.history import Step, steps
 from app.domain.merge import greatest, least
 from app.domain.status import Status, status_of
 
-#: A plan is made once for each connection, as planning for all months takes longer than reading.
-#: Made while the tables are still empty, it must be one for full tables.
-SESSION_SETTINGS: Final = {
+#: Planning a statement for all months takes longer than running it, so each connection plans it once.
+#: That may be while the tables are empty: without these two the plan would then scan and sort them
+#: instead of following the index of the feed, for as long as the connection lives.
+PLANNER: Final = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
     "enable_sort": "off",
 }
 #: How far one page looks for the items of a campaign.
@@ -176,7 +174,7 @@ async def page_of_feed(
     Raises:
         CursorExpired: something beyond *after* has been removed.
     """
-    async with database.reading() as session:
+    async with database.reading(planner=PLANNER) as session:
         stretch = Stretch(after, await horizon_of(session))
         if wanted.campaign is not None:
             stretch = await _narrowed(session, wanted, stretch)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from app.db.database import Database
-from app.db.feed.pages import SESSION_SETTINGS, FeedFilter, FeedPage, page_of_feed
+from app.db.feed.pages import FeedFilter, FeedPage, page_of_feed
 from app.db.feed.positions import newest_position, oldest_position, position_before, read_horizon
 from app.domain.feed import Position
 from app.kit.rate_limiter import RateLimiter
@@ -53,7 +53,7 @@ class Feed:
     cursor.
 
     Args:
-        database: For the feed alone, with `POOL_ITEMS` connections and its `SESSION_SETTINGS`.
+        database: For the feed alone, with `POOL_ITEMS` connections.
         metrics: Where the waiting and the holding back is shown.
         render: Gives the body of a page.
         busy_pages_per_second: How many pages all waiting clients get together while many callbacks
@@ -173,5 +173,5 @@ def make_feed(
     busy_pages_per_second: int,
 ) -> Feed:
     """The feed of the database at *url*."""
-    database = Database(url, name="feed", pool_items=POOL_ITEMS, session_settings=SESSION_SETTINGS)
+    database = Database(url, name="feed", pool_items=POOL_ITEMS)
     return Feed(database, metrics, render=render, busy_pages_per_second=busy_pages_per_second)

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from app.db.database import Database
-from app.db.feed.pages import SESSION_SETTINGS, FeedFilter, Item, StatusItem, page_of_feed
+from app.db.feed.pages import FeedFilter, Item, StatusItem, page_of_feed
 from app.db.ingest import append_events, append_inbound
 from app.domain.event import DeliveryEvent, Source
 from app.domain.feed import BEGINNING, Position
@@ -94,7 +94,7 @@ async def store(connection: asyncpg.Connection, *records: DeliveryEvent | Inboun
 @asynccontextmanager
 async def feed_database(url: str, *, pool_items: int = 2) -> AsyncIterator[Database]:
     """The database as the feed has it."""
-    database = Database(url, name="feed", pool_items=pool_items, session_settings=SESSION_SETTINGS)
+    database = Database(url, name="feed", pool_items=pool_items)
     try:
         yield database
     finally:

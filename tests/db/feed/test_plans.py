@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from app.db.feed.pages import (
     HISTORIES,
-    SESSION_SETTINGS,
+    PLANNER,
     CampaignKeys,
     items_query,
     limit_query,
@@ -105,7 +105,7 @@ class _Session:
 
 @asynccontextmanager
 async def _session(url: str) -> AsyncIterator[_Session]:
-    connection = await connect(url, server_settings={**SESSION_SETTINGS, "jit": "off"})
+    connection = await connect(url, server_settings={**PLANNER, "jit": "off"})
     try:
         yield _Session(connection)
     finally:

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from app.db.database import Database
-from app.db.feed.pages import SESSION_SETTINGS, CampaignKeys, FeedFilter, FeedPage
+from app.db.feed.pages import CampaignKeys, FeedFilter, FeedPage
 from app.db.feed.positions import raise_floor
 from app.domain.feed import BEGINNING, Kind, Position
 from app.errors import DatabaseUnavailable
@@ -312,7 +312,7 @@ async def test_a_long_writing_transaction_shows_in_the_metrics(
     url: str, metrics: Metrics, connection: asyncpg.Connection
 ) -> None:
     now = 100.0
-    database = Database(url, name="feed", pool_items=1, session_settings=SESSION_SETTINGS)
+    database = Database(url, name="feed", pool_items=1)
     feed = Feed(database, metrics, render=_render, busy_pages_per_second=20, clock=lambda: now)
 
     async def _measured() -> float:
