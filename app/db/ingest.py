@@ -1,5 +1,5 @@
 """
-How a batch of the callback path becomes durable: one statement for each kind of record.
+Stores a batch of the callback path: one statement for each kind of record.
 
 The statements are functions in the database, `migrations/sql/append_events.sql` and
 `append_inbound.sql`: their plans need settings, which a function confines to itself.
@@ -28,8 +28,10 @@ SELECT message_tracking_id, campaign_tracking_id, campaign_id
 FROM messages WHERE message_tracking_id = ANY($1)
 """
 
+_STORED_IDENTITIES: Final = "SELECT identity FROM inbound_messages WHERE identity = ANY($1)"
+
 #: The campaigns of tokens through which callbacks came that name no campaign. FOR SHARE, so that
-#: learning the trackingId either comes first, and is seen here, or waits, and then sees the rows
+#: binding the trackingId either comes first, and is seen here, or waits, and then sees the rows
 #: that the transaction writes.
 _CAMPAIGNS: Final = """
 SELECT id, tracking_id FROM campaigns WHERE id = ANY($1::uuid[]) ORDER BY id FOR SHARE
@@ -53,10 +55,9 @@ R = TypeVar("R", DeliveryEvent, InboundMessage)
 class Appended(NamedTuple):
     """What became of a batch."""
 
-    #: How many records were not known before; the others were absorbed as duplicates.
+    #: How many records were not stored before; the others were duplicates.
     fresh: int
-    #: The positions, in the sequence given, of records of another campaign than their token's.
-    #: Nothing of them was stored.
+    #: The indexes of records of another campaign than their token's. They were not stored.
     foreign: frozenset[int]
 
 
@@ -77,7 +78,7 @@ async def append_events(
         except asyncpg.PostgresError as error:
             if error.sqlstate != _FOREIGN:
                 raise
-            # Seldom: now all of them are looked for. One that came this moment is named at least.
+            # This is rare. The error names one, which may be from this moment; find all others.
             foreign |= {str(error.detail), *await _foreign_in(connection, wanted)}
             wanted = [event for event in wanted if event.message_tracking_id not in foreign]
         else:
@@ -89,7 +90,7 @@ async def append_events(
 async def append_inbound(
     connection: asyncpg.Connection, messages: Sequence[InboundMessage]
 ) -> Appended:
-    """Make replies durable; one that is known already is absorbed."""
+    """Make replies durable; one that is stored already is deduplicated."""
     row = await _appended(connection, APPEND_INBOUND, messages)
     fresh, foreign = row or (0, None)
     return Appended(fresh, _positions([message.identity for message in messages], foreign or ()))
@@ -105,6 +106,14 @@ async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Qu
     await connection.execute(
         APPEND_QUARANTINED, *columns, [times[body.sha256] for body in distinct]
     )
+
+
+async def stored_identities(
+    connection: asyncpg.Connection, identities: Collection[bytes]
+) -> frozenset[bytes]:
+    """Those of *identities* under which a reply is stored."""
+    rows = await connection.fetch(_STORED_IDENTITIES, list(identities))
+    return frozenset(row[0] for row in rows)
 
 
 async def _appended(

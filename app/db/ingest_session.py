@@ -1,4 +1,4 @@
-"""The database connection of the callback path: one for each process, replaced when it is sick."""
+"""The database connection of the callback path: one for each process, replaced when it fails."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +11,6 @@ from asyncpg.connect_utils import SessionAttribute
 from app.db import ingest
 from app.db.engine import SEARCH_PATH
 from app.db.erasure.recipients import Erased, read_erased
-from app.db.erasure.replies import stored_identities
 from app.db.failures import Contended, ValuesRefused, translated
 from app.db.feed.epoch import keep_epoch
 from app.db.ingest import Appended
@@ -33,7 +32,7 @@ _SESSION_SETTINGS: Final = {
 
 
 class IngestConnection:
-    """What can be written on the callback path. Errors are those of `db.failures.translated`."""
+    """What the callback path reads and writes. Errors are those of `db.failures.translated`."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -69,19 +68,19 @@ class IngestConnection:
             return await read_erased(self._connection, known_version)
 
     async def stored_replies(self, identities: Collection[bytes]) -> frozenset[bytes]:
-        """See `replies.stored_identities`."""
+        """See `ingest.stored_identities`."""
         with translated():
-            return await stored_identities(self._connection, identities)
+            return await ingest.stored_identities(self._connection, identities)
 
 
 class IngestSession:
-    """Keeps one connection open, and opens another when that one broke or was left behind."""
+    """Keeps one connection open, and opens another when that one failed or was abandoned."""
 
     def __init__(self, url: str, *, statement_timeout_seconds: float) -> None:
         self._url = url
         self._settings = {
             **_SESSION_SETTINGS,
-            # What was left behind must not hold its locks for long.
+            # An abandoned connection must not hold its locks for long.
             "statement_timeout": str(int(statement_timeout_seconds * 1000)),
             "idle_in_transaction_session_timeout": str(int(statement_timeout_seconds * 1000)),
         }
@@ -91,10 +90,10 @@ class IngestSession:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[IngestConnection]:
         """
-        Lend the connection to one flush.
+        Lend the connection to one flush; a concurrent flush gets another one.
 
-        A flush that is cancelled, or finds the database unavailable, costs the connection: what it
-        still has under way may not answer to the next one. Nobody else can have it meanwhile.
+        A flush that is cancelled, or finds the database unavailable, costs the connection: the next
+        flush must not get the answer to a statement of this one.
 
         Raises:
             DatabaseUnavailable: no connection can be had.
@@ -106,12 +105,12 @@ class IngestSession:
         try:
             yield IngestConnection(connection)
         except (ValuesRefused, Contended):
-            self._take_back(connection)
+            self._return(connection)
             raise
         except BaseException:
             connection.terminate()
             raise
-        self._take_back(connection)
+        self._return(connection)
 
     async def close(self) -> None:
         """End the connection."""
@@ -127,14 +126,14 @@ class IngestSession:
             target_session_attrs=SessionAttribute.read_write,
         )
         try:
-            # The server may be another one than before: nothing is stored before the feed knows.
+            # The server may be another one than before, which needs a new epoch first.
             await keep_epoch(connection)
         except BaseException:
             connection.terminate()
             raise
         return connection
 
-    def _take_back(self, connection: asyncpg.Connection) -> None:
-        if self._connection is not None:  # a flush that was left behind has come to its end
+    def _return(self, connection: asyncpg.Connection) -> None:
+        if self._connection is not None:  # of an abandoned flush that has ended meanwhile
             self._connection.terminate()
         self._connection = connection

@@ -33,8 +33,8 @@ MAX_HISTORY_ITEMS: Final = 10_000
 #: How many messages one page looks at when only some of them are wanted.
 MAX_SCANNED_ITEMS: Final = 10_000
 
-#: For lists: as long as the table has no statistics, the planner takes every value for a frequent one
-#: and would scan the whole table.
+#: For lists: as long as the table has no statistics, the planner takes every value for a frequent
+#: one and would scan the whole table.
 LIST_PLANNER: Final = {"enable_seqscan": "off"}
 
 

@@ -500,14 +500,14 @@ class ApiKeyRow(Row):
     last_used_at: Mapped[datetime | None]
 
 
-class RetentionMarkRow(Row):
+class RetentionPositionRow(Row):
     """
     How far in the feed's order a kind of removal has come, and when it last got there.
 
     Of `removed …` it is the horizon: what was received before may have been removed.
     """
 
-    __tablename__ = "retention_marks"
+    __tablename__ = "retention_positions"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))

@@ -11,29 +11,29 @@ import structlog
 
 from app.db.database import Database
 from app.db.feed.positions import last_received_before
-from app.db.retention import (
+from app.db.retention.partitions import EmptiedMonth, add_months, empty_old_months
+from app.db.retention.purges import (
+    BLOCKS,
     EVENTS,
     RAW,
     RAW_INBOUND,
     REPLIES,
-    Survey,
-    Walk,
-    add_months,
-    alone,
+    Purge,
     blocks_of_messages,
-    empty_old_months,
-    folded_position,
+    purge_chunk,
+    purge_messages,
+    purge_quarantine,
+)
+from app.db.retention.runs import (
+    Survey,
+    exclusive,
+    long_work,
     note_horizons,
     note_run,
     ran_within,
-    remove_messages,
-    remove_quarantined,
+    rolled_up_position,
     survey,
-    sweeping,
-    walk_on,
 )
-from app.db.retention.messages import BLOCKS
-from app.db.retention.months import Emptied
 from app.domain.feed import Position
 from app.domain.retention import Horizons, Retention
 from app.errors import DatabaseUnavailable
@@ -57,7 +57,7 @@ class Removed(NamedTuple):
     """What was removed, or would be."""
 
     items: list[Survey]
-    months: list[Emptied]
+    months: list[EmptiedMonth]
 
 
 class Retaining:
@@ -87,8 +87,8 @@ class Retaining:
         """
         self._rows = {}
         async with (
-            sweeping(self._url, name="retention") as database,
-            alone(database, _RETENTION_LOCK) as is_ours,
+            long_work(self._url, name="retention") as database,
+            exclusive(database, _RETENTION_LOCK) as is_ours,
         ):
             if not is_ours or (every is not None and await ran_within(database, every)):
                 return None
@@ -107,7 +107,7 @@ class Retaining:
             for kind, kept in self._retention._asdict().items()
         }
         items: list[Survey] = []
-        async with sweeping(self._url, name="retention") as database:
+        async with long_work(self._url, name="retention") as database:
             for kind, before in horizons.items():
                 if before is not None:
                     items += await survey(database, kind, before=before, events=horizons["events"])
@@ -122,26 +122,26 @@ class Retaining:
             DatabaseUnavailable: somebody has been using the events for too long; the next time.
         """
         async with (
-            sweeping(self._url, name="partitions") as database,
-            alone(database, _RETENTION_LOCK) as is_ours,
+            long_work(self._url, name="partitions") as database,
+            exclusive(database, _RETENTION_LOCK) as is_ours,
         ):
             if is_ours and (added := await add_months(database, now=datetime.now(UTC))):
                 log.info("added partitions", first=added[0], last=added[-1])
 
-    async def _run(self, database: Database, now: datetime) -> list[Emptied]:
+    async def _run(self, database: Database, now: datetime) -> list[EmptiedMonth]:
         raw, events, messages, inbound = (
             None if kept is None else now - kept for kept in self._retention
         )
         await note_horizons(database, Horizons(events, inbound))
         months = await self._old_months(database, events)
-        for walk, before in (
+        for purge, before in (
             (EVENTS, events),
             (RAW, raw),
             (REPLIES, inbound),
             (RAW_INBOUND, raw),
         ):
             if before is not None:
-                await self._walk(database, walk, before)
+                await self._purge(database, purge, before)
         if messages is not None:
             await self._messages(database, messages)
         if inbound is not None:
@@ -150,7 +150,7 @@ class Retaining:
 
     async def _old_months(
         self, database: Database, before: datetime | None, *, dry_run: bool = False
-    ) -> list[Emptied]:
+    ) -> list[EmptiedMonth]:
         if before is None:
             return []
         upto = await _end_of_events(database, before)
@@ -162,33 +162,33 @@ class Retaining:
                 await asyncio.sleep(_PAUSE_SECONDS)
         return []
 
-    async def _walk(self, database: Database, walk: Walk, before: datetime) -> None:
-        end_of = _end_of_events if walk is EVENTS else last_received_before
+    async def _purge(self, database: Database, purge: Purge, before: datetime) -> None:
+        end_of = _end_of_events if purge is EVENTS else last_received_before
         upto = await end_of(database, before)
         after: Position | None = None
         tries = _TRIES
         while tries:
-            step = await _gently(
-                partial(walk_on, database, walk, before=before, upto=upto, after=after)
+            chunk = await _gently(
+                partial(purge_chunk, database, purge, before=before, upto=upto, after=after)
             )
-            after = step.end
-            self._count(walk.name, step.rows)
-            if step.is_held:
+            after = chunk.end
+            self._count(purge.name, chunk.rows)
+            if chunk.is_held:
                 tries -= 1
                 await asyncio.sleep(_PAUSE_SECONDS)
-            elif step.is_last:
+            elif chunk.is_last:
                 return
-        log.info("retention goes on later, others hold rows", what=walk.name)
+        log.info("retention goes on later, others hold rows", what=purge.name)
 
     async def _messages(self, database: Database, before: datetime) -> None:
         for first in range(0, await blocks_of_messages(database), BLOCKS):
             removed = await _gently(
-                partial(remove_messages, database, first_block=first, before=before)
+                partial(purge_messages, database, first_block=first, before=before)
             )
             self._count("messages", removed)
 
     async def _quarantine(self, database: Database, before: datetime) -> None:
-        while removed := await _gently(lambda: remove_quarantined(database, before=before)):
+        while removed := await _gently(lambda: purge_quarantine(database, before=before)):
             self._count("quarantine", removed)
 
     def _count(self, name: str, rows: int) -> None:
@@ -199,7 +199,7 @@ class Retaining:
 
 
 async def _end_of_events(database: Database, before: datetime) -> Position:
-    return min(await last_received_before(database, before), await folded_position(database))
+    return min(await last_received_before(database, before), await rolled_up_position(database))
 
 
 async def _gently(do: Callable[[], Awaitable[T]]) -> T:

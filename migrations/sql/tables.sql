@@ -276,7 +276,7 @@ CREATE TYPE message_status AS (
     status text COLLATE "C"
 );
 
-CREATE TABLE retention_marks (
+CREATE TABLE retention_positions (
     name text NOT NULL,
     feed_epoch smallint NOT NULL DEFAULT 0,
     xid xid8 NOT NULL DEFAULT '0',

@@ -7,7 +7,9 @@ import pytest
 
 from app.db.database import Database
 from app.db.feed.positions import floor_of, refuse_expired
-from app.db.retention import add_months, sweeping, walks
+from app.db.retention import purges
+from app.db.retention.partitions import add_months
+from app.db.retention.runs import long_work
 from app.domain.erasure import ErasureKeys
 from app.domain.feed import Position
 from app.domain.retention import retention_of_days
@@ -93,7 +95,7 @@ async def test_a_month_that_is_all_old_is_emptied_at_once_and_takes_events_again
 async def test_of_a_month_that_is_not_all_old_only_the_old_events_go(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walks, "CHUNK_ITEMS", 5)
+    monkeypatch.setattr(purges, "CHUNK_ITEMS", 5)
     await kept.store(stories("old", 4), days_ago=LONG_AGO)
     await kept.store(stories("new", 2))
     assert await _retain(kept, events=100) == {"events": 16}
@@ -141,7 +143,7 @@ async def test_payloads_go_in_their_own_time_when_replies_go_before(kept: Kept) 
 async def test_a_row_that_was_received_late_in_the_order_goes_when_it_is_old_enough(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walks, "CHUNK_ITEMS", 2)
+    monkeypatch.setattr(purges, "CHUNK_ITEMS", 2)
     await kept.store(stories("old", 4), days_ago=LONG_AGO)
     await kept.store(stories("new", 1))
     await kept.connection.execute(
@@ -273,14 +275,14 @@ async def test_months_are_added_and_take_what_waited_for_them(kept: Kept) -> Non
     far["status"]["updatedDate"] = "2033-02-03T00:00:00Z"
     await kept.store([Callback(("far", "DELIVERED"), json.dumps(far).encode())])
     assert await kept.number("SELECT count(*) FROM events_after") == 1
-    place = await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events")
-    async with sweeping(kept.url, name="tests") as database:
+    position = await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events")
+    async with long_work(kept.url, name="tests") as database:
         assert await add_months(database, now=datetime.now(UTC)) == []
         added = await add_months(database, now=datetime(2031, 6, 9, tzinfo=UTC))
         assert added == [f"events_2033_0{month}" for month in range(1, 7)]
         assert await add_months(database, now=datetime(2031, 6, 9, tzinfo=UTC)) == []
     assert await kept.number("SELECT count(*) FROM events_2033_02") == 1
     assert await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events") == (
-        place
+        position
     )
     assert await kept.store(stories("new", 1)) == {Receipt.STORED}

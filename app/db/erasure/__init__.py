@@ -1,1 +1,1 @@
-"""Making a recipient unknown: who is erased, and finding and changing the rows that tell of one."""
+"""Erasing a recipient in SQL: who is erased, and which rows have the number."""

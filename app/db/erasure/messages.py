@@ -1,4 +1,4 @@
-"""Making the messages and events of a recipient unknown, and what others quote of the number."""
+"""Pseudonymising the messages and events of a recipient, and redacting those of others."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.database import Database
 from app.db.feed.positions import horizon_of
 from app.db.payloads import opened
-from app.db.retention.connections import reading_whole_tables
+from app.db.retention.runs import CHUNK_PLANNER
 from app.domain.feed import Position
 from app.errors import PayloadUnreadable
 
 #: So that one transaction holds few rows, and for milliseconds.
 CHUNK_ITEMS: Final = 500
-WALK_ITEMS: Final = 2000
-#: As stored. A page has no more, or one row that alone has.
+SCAN_ITEMS: Final = 2000
+#: Of stored payloads. A page with more has one row only.
 PAGE_BYTES: Final = 4 * 1024 * 1024
 #: Columns that may quote a number.
 _TEXTS: Final = ("detailed_status", "description", "sender", "country", "label", "provider_status")
@@ -31,43 +31,35 @@ EventKey = tuple[str, str, datetime]
 
 
 class Replacement(NamedTuple):
-    """Which number is looked for, and what is put in its place."""
+    """The number to search for, and what replaces it."""
 
     #: See `domain.erasure.spellings`.
     pattern: str
     pseudonym: str
-    #: All that may stand for it since an earlier erasure, which may have been broken off.
+    #: All that may have replaced the number in earlier erasures, finished or not.
     pseudonyms: list[str]
 
 
 class StoredEvent(NamedTuple):
-    """What is searched of an event."""
+    """What an erasure searches of an event."""
 
     key: EventKey
     position: Position
     recipient: str | None
     texts: str
-    #: Still to be opened.
+    #: Compressed.
     payload: bytes | None
     payload_dictionary: int
 
 
-class Owned(NamedTuple):
-    """A message to the number, or to a pseudonym of it."""
-
-    id: str
-    is_known: bool
-
-
 _OWNED: Final = text("""
-SELECT message_tracking_id, recipient ~ :pattern FROM messages
+SELECT message_tracking_id FROM messages
 WHERE recipient ~ :pattern OR recipient = ANY(CAST(:pseudonyms AS text[]))
 """)
 _QUOTING: Final = text(f"""
 SELECT message_tracking_id FROM messages WHERE concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """)
-#: Of `walked_events`.
-WALK: Final = text(f"""
+NEXT_EVENTS: Final = text(f"""
 SELECT message_tracking_id, status_key, occurred_at, feed_epoch, xid, id, recipient,
     texts, payload, payload_dictionary
 FROM (
@@ -83,7 +75,7 @@ FROM (
 ) AS page
 WHERE bytes_before < {PAGE_BYTES}
 """)
-#: In the one order of message rows, and before the events: whoever writes those does so as well.
+#: In the one order of message rows, and before the events, as in every other writer.
 _LOCK: Final = text("""
 SELECT 1 FROM messages WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
 ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
@@ -98,7 +90,7 @@ message_tracking_id = ANY(CAST(:ids AS text[]))
 """
 _PARTITION: Final = "RETURNING CAST(CAST(tableoid AS regclass) AS text)"
 _STATUS_KEY: Final = "regexp_replace(e.status_key, :pattern, :pseudonym, 'g')"
-#: It is a part of the key, and the event may have come again without the number meanwhile.
+#: The status word is part of the key, and the event may have come again without the number.
 _REDACTED_EVENT: Final = f"""
 payload = NULL, {_REDACTED}, status_key = {_STATUS_KEY} || CASE
     WHEN e.status_key ~ :pattern AND EXISTS (
@@ -133,48 +125,48 @@ WHERE message_tracking_id = :message AND status_key = :status AND occurred_at = 
 """)
 
 
-async def end_of_walk(database: Database) -> Position:
-    """Beyond everything that a transaction has written which has begun by now."""
+async def end_of_scan(database: Database) -> Position:
+    """A position beyond everything that transactions write which have begun by now."""
     async with database.reading() as session:
         horizon = await horizon_of(session)
         return Position(horizon.epoch, horizon.xmax, 0)
 
 
-async def messages_to(database: Database, wanted: Replacement) -> list[Owned]:
-    """All messages to the number, also those that were made unknown before."""
-    async with reading_whole_tables(database) as session:
-        return [Owned(*row) for row in await session.execute(_OWNED, wanted._asdict())]
+async def messages_to(database: Database, wanted: Replacement) -> list[str]:
+    """The ids of all messages to the number, also of those that were pseudonymised before."""
+    async with database.reading() as session:
+        return list(await session.scalars(_OWNED, wanted._asdict()))
 
 
 async def messages_quoting(database: Database, wanted: Replacement) -> list[str]:
-    """The ids of all messages that have the number somewhere else."""
-    async with reading_whole_tables(database) as session:
+    """The ids of all messages that have the number in any text."""
+    async with database.reading() as session:
         return list(await session.scalars(_QUOTING, {"pattern": wanted.pattern}))
 
 
-async def walked_events(
-    database: Database, after: Position, end: Position
-) -> Sequence[StoredEvent]:
-    """The next events of the feed, to be searched; none at the end."""
+async def next_events(database: Database, after: Position, end: Position) -> Sequence[StoredEvent]:
+    """The events to search after *after*; none at the end."""
     e1, x1, i1 = after
     e2, x2, i2 = end
-    bounds = {"e1": e1, "x1": x1, "i1": i1, "e2": e2, "x2": x2, "i2": i2, "most": WALK_ITEMS}
-    async with database.reading() as session:
-        rows = (await session.execute(WALK, bounds)).all()
+    between = {"e1": e1, "x1": x1, "i1": i1, "e2": e2, "x2": x2, "i2": i2, "most": SCAN_ITEMS}
+    async with database.reading(planner=CHUNK_PLANNER) as session:
+        rows = (await session.execute(NEXT_EVENTS, between)).all()
     return [StoredEvent(tuple(row[:3]), Position(*row[3:6]), *row[6:]) for row in rows]
 
 
 async def count_known(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
-    """How many rows of which table `make_unknown` would change."""
-    async with database.reading() as session:
+    """How many rows of each table `pseudonymise_messages` would change."""
+    async with database.reading(planner=CHUNK_PLANNER) as session:
         rows = await session.execute(_COUNT, {"ids": list(ids), "pattern": wanted.pattern})
         return Counter({row[0]: int(row[1]) for row in rows})
 
 
-async def make_unknown(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
-    """Make the messages *ids*, those to the number, unknown; how many rows of which partition."""
+async def pseudonymise_messages(
+    database: Database, ids: Sequence[str], wanted: Replacement
+) -> Counter[str]:
+    """Pseudonymise the messages *ids* and their events; how many rows of each partition."""
     given = {"ids": list(ids), **wanted._asdict()}
-    async with database.writing() as session:
+    async with database.writing(planner=CHUNK_PLANNER) as session:
         await session.execute(_LOCK, {"ids": list(ids)})
         messages = await _changed(session, _OWN_MESSAGES, given)
         return messages + await _changed(session, _OWN_EVENTS, given)
@@ -183,7 +175,7 @@ async def make_unknown(database: Database, ids: Sequence[str], wanted: Replaceme
 async def redact_messages(
     database: Database, ids: Sequence[str], wanted: Replacement
 ) -> Counter[str]:
-    """Take the number out of what other messages quote; how many."""
+    """Take the number out of the texts of other recipients' messages; how many rows."""
     given = {"ids": list(ids), **wanted._asdict()}
     async with database.writing() as session:
         await session.execute(_LOCK, {"ids": list(ids)})
@@ -193,7 +185,7 @@ async def redact_messages(
 async def redact_events(
     database: Database, keys: Sequence[EventKey], wanted: Replacement
 ) -> Counter[str]:
-    """Take the number, and the payloads with it, out of events of others; of which partitions."""
+    """Take the number, and the whole payload, out of events of others; rows of each partition."""
     async with database.writing() as session:
         await session.execute(_LOCK, {"ids": [key[0] for key in keys]})
         changed: Counter[str] = Counter()
@@ -203,10 +195,10 @@ async def redact_events(
 
 
 def opened_or_empty(payload: bytes | None, dictionary: int) -> bytes:
-    """What can be searched of a stored payload."""
+    """The payload; empty if there is none, or one that cannot be opened."""
     try:
         return b"" if payload is None else opened(payload, dictionary)
-    except PayloadUnreadable:  # nobody can read the number in it either
+    except PayloadUnreadable:  # the number cannot be read in it either
         return b""
 
 
@@ -217,8 +209,6 @@ async def _redact_event(session: AsyncSession, key: EventKey, wanted: Replacemen
 
 
 async def _changed(
-    session: AsyncSession,
-    statement: TextClause,
-    given: dict[str, Any],
+    session: AsyncSession, statement: TextClause, given: dict[str, Any]
 ) -> Counter[str]:
     return Counter((await session.scalars(statement, given)).all())

@@ -1,10 +1,8 @@
-"""Who is erased, and who asked for it."""
+"""Which recipients are erased."""
 
-import json
-from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import timedelta
 from typing import Final, NamedTuple
-from uuid import UUID
 
 import asyncpg
 from sqlalchemy import text
@@ -15,7 +13,7 @@ from app.domain.retention import Horizons
 
 
 class Erased(NamedTuple):
-    """Everybody who is erased, and what may have been removed, as of a version."""
+    """All erased recipients, and the horizons of what may have been removed, as of a version."""
 
     version: int
     hashes: frozenset[bytes]
@@ -27,8 +25,8 @@ class Erased(NamedTuple):
 _VERSION: Final = "SELECT version FROM erasure_state"
 _ALL: Final = """
 SELECT version, hashes, key_ids,
-    (SELECT reached_at FROM retention_marks WHERE name = 'removed events'),
-    (SELECT reached_at FROM retention_marks WHERE name = 'removed inbound')
+    (SELECT reached_at FROM retention_positions WHERE name = 'removed events'),
+    (SELECT reached_at FROM retention_positions WHERE name = 'removed inbound')
 FROM erasure_state, (
     SELECT array_agg(hash) AS hashes, array_agg(DISTINCT key_id) AS key_ids FROM erased_recipients
 ) AS erased
@@ -43,25 +41,10 @@ _REMOVE: Final = text("""
 DELETE FROM erased_recipients WHERE hash = ANY(CAST(:hashes AS bytea[])) RETURNING 1
 """)
 _NEXT_VERSION: Final = text("UPDATE erasure_state SET version = version + 1")
-_BEGIN: Final = text("""
-INSERT INTO erasures (kind, asked_by) VALUES (:kind, :asked_by) RETURNING id, began_at
-""")
-_END: Final = text("""
-UPDATE erasures SET ended_at = now(), counts = CAST(:counts AS jsonb) WHERE id = :id
-RETURNING ended_at
-""")
-_UNSAMPLED: Final = text("""
-SELECT EXISTS (
-    SELECT FROM erasures WHERE kind = 'erase' AND sampled_at IS NULL AND id <> :id
-)
-""")
-_NOTE_SAMPLED: Final = text("""
-UPDATE erasures SET sampled_at = now() WHERE kind = 'erase' AND sampled_at IS NULL
-""")
 
 
 async def read_erased(connection: asyncpg.Connection, known_version: int | None) -> Erased | None:
-    """The same as of now; None when that is as it was in *known_version*."""
+    """All erased recipients as of now; None if nothing has changed since *known_version*."""
     if await connection.fetchval(_VERSION) == known_version:
         return None
     row = await connection.fetchrow(_ALL)
@@ -70,7 +53,7 @@ async def read_erased(connection: asyncpg.Connection, known_version: int | None)
 
 
 async def lacking_keys(database: Database, known: Collection[bytes]) -> frozenset[bytes]:
-    """The ids of the keys with which somebody was erased and that are not *known*."""
+    """The ids of keys that recipients were erased with, without those that are *known*."""
     async with database.driver() as connection:
         erased = await read_erased(connection, None)
     return frozenset() if erased is None else erased.key_ids - frozenset(known)
@@ -84,9 +67,9 @@ async def find_erased(database: Database, hashes: Collection[bytes]) -> bytes | 
 
 
 async def add_erased(database: Database, mark: Mark) -> timedelta:
-    """Make sure that a recipient is erased from now on; for how long it has been."""
+    """Make sure that a recipient is erased from now on; for how long it has been erased."""
     async with database.writing() as session:
-        # Before the row, so that no reader of the new version misses it.
+        # Before the row, so that a reader of the new version does not miss it.
         await session.execute(_NEXT_VERSION)
         await session.execute(_ADD, {"hash": mark.hash, "key_id": mark.key_id})
         age: timedelta = (await session.execute(_AGE, {"hash": mark.hash})).scalar_one()
@@ -94,34 +77,7 @@ async def add_erased(database: Database, mark: Mark) -> timedelta:
 
 
 async def remove_erased(database: Database, hashes: Collection[bytes]) -> int:
-    """Let a recipient be known again; how many hashes that were."""
+    """Stop erasing a recipient; how many hashes it had."""
     async with database.writing() as session:
         await session.execute(_NEXT_VERSION)
         return len((await session.execute(_REMOVE, {"hashes": list(hashes)})).all())
-
-
-async def begin_erasure(database: Database, *, kind: str, asked_by: str) -> tuple[UUID, datetime]:
-    """Put on record that somebody asks for it: its id, and when."""
-    async with database.writing() as session:
-        row = (await session.execute(_BEGIN, {"kind": kind, "asked_by": asked_by})).one()
-        return row[0], row[1]
-
-
-async def end_erasure(database: Database, erasure: UUID, counts: Mapping[str, int]) -> datetime:
-    """Put on record that it is done, and how many rows it changed; when."""
-    async with database.writing() as session:
-        given = {"id": erasure, "counts": json.dumps(dict(counts))}
-        ended: datetime = (await session.execute(_END, given)).scalar_one()
-        return ended
-
-
-async def is_sampled(database: Database, erasure: UUID) -> bool:
-    """Whether all erasures but *erasure* came to their very end; see `erasures.sampled_at`."""
-    async with database.reading() as session:
-        return not await session.scalar(_UNSAMPLED, {"id": erasure})
-
-
-async def note_sampled(database: Database) -> None:
-    """PostgreSQL has no samples any more of what was changed until now."""
-    async with database.writing() as session:
-        await session.execute(_NOTE_SAMPLED)

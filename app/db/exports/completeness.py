@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 
 from app.db.exports.statements import ExportFilter
-from app.db.feed.positions import TAKEN_BACK
+from app.db.feed.positions import COMMIT_DELAY
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 
@@ -35,7 +35,7 @@ END
 
 
 async def safe_instant(
-    connection: asyncpg.Connection, *, taken_back: timedelta = TAKEN_BACK
+    connection: asyncpg.Connection, *, taken_back: timedelta = COMMIT_DELAY
 ) -> datetime | None:
     """
     Before what no row can appear that a snapshot taken now does not have; None: it is not known.

@@ -1,8 +1,8 @@
 """
-Noticing that the database lives on another server, or on another timeline, than it did.
+The epoch of the feed: raised when the database has moved to another server or timeline.
 
-There transaction ids start anew, or take other turns than the readers of the feed have seen. From
-then on everything is stored in a new epoch, which comes after all that was.
+Transaction ids start anew there, or differ from those that readers of the feed have seen. What is
+stored from then on has a new epoch, which comes after all before it.
 """
 
 from typing import Final, NamedTuple
@@ -14,9 +14,9 @@ from app.errors import DatabaseUnavailable
 #: Any number, as long as no other program in the same database uses it.
 _EPOCH_LOCK: Final = 7_021_003
 
-#: The timeline of the WAL, not of `pg_control_checkpoint()`: that is of the last checkpoint,
-#: which a promotion does not wait for. A standby cannot be asked, and nothing is written there.
-_LOOK: Final = """
+#: The timeline is that of the WAL: `pg_control_checkpoint()` has that of the last checkpoint, which
+#: a promotion does not wait for. On a standby, where nothing is written, it cannot be read.
+_STATE: Final = """
 SELECT epoch, pg_sequence_last_value('feed_epoch'::regclass) AS default_epoch,
     recorded.system_identifier, recorded.timeline,
     actual.system_identifier AS actual_system_identifier, actual.timeline AS actual_timeline
@@ -29,10 +29,10 @@ FROM feed_state AS recorded, (
 ) AS actual
 """
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
-#: Who waits for one of the locks has not answered yet: not for long.
-_NOT_FOR_LONG: Final = "SET LOCAL lock_timeout = '1s'"
-#: The default of the columns. It can be seen before it is recorded, but nobody stores anything
-#: meanwhile; the default of a column itself could not be changed while somebody reads its table.
+#: Callbacks wait while this waits for a lock.
+_GIVE_UP_SOON: Final = "SET LOCAL lock_timeout = '1s'"
+#: The default of the columns `feed_epoch`. Others see it before it is recorded, but store nothing
+#: meanwhile. Changing the default of a column itself would wait for all readers of its table.
 _RAISE_DEFAULT: Final = "SELECT setval('feed_epoch', $1)"
 _RECORD: Final = """
 UPDATE feed_state
@@ -42,22 +42,22 @@ SET epoch = $1, system_identifier = $2, timeline = $3, raised_at = now()
 
 async def keep_epoch(connection: asyncpg.Connection) -> int:
     """
-    The current epoch, raised first if the database was moved since it was recorded.
+    The current epoch, raised first if the database has moved since it was recorded.
 
-    Whoever writes events does this first on each new connection. Of several processes that do so
-    at once one raises, and the others wait for it. Cheap when there is nothing to do.
+    Every new connection that stores events calls it first. One of several processes raises the
+    epoch, and the others wait for it. It is cheap if there is nothing to do.
 
     Raises:
-        asyncpg.LockNotAvailableError: another process has been at it for too long.
+        asyncpg.LockNotAvailableError: another process is raising it, and takes too long.
         asyncpg.InsufficientPrivilegeError: the role may not use the sequence `feed_epoch`.
     """
-    state = await _look(connection)
+    state = await _read_state(connection)
     if not state.must_be_raised:
         return state.epoch
     async with connection.transaction():
-        await connection.execute(_NOT_FOR_LONG)
+        await connection.execute(_GIVE_UP_SOON)
         await connection.execute(_LOCK, _EPOCH_LOCK)
-        state = await _look(connection)
+        state = await _read_state(connection)
         if not state.must_be_raised:
             return state.epoch
         epoch = max(state.epoch, state.default_epoch or 0) + 1
@@ -67,23 +67,23 @@ async def keep_epoch(connection: asyncpg.Connection) -> int:
 
 
 class _State(NamedTuple):
-    """What is recorded, and what is: each a system identifier and a timeline."""
+    """The recorded and the actual system identifier and timeline."""
 
     epoch: int
-    #: What is stored next gets this one; None when the role may not know.
+    #: The epoch of what is stored next; None if the role may not read the sequence.
     default_epoch: int | None
     recorded: tuple[int, int]
     actual: tuple[int, int | None]
 
     @property
     def must_be_raised(self) -> bool:
-        """Whether it was moved, or was not raised completely; on a standby it cannot be."""
+        """Whether the database has moved, or raising was interrupted; never on a standby."""
         is_right = self.recorded == self.actual and self.epoch == self.default_epoch
         return self.actual[1] is not None and not is_right
 
 
-async def _look(connection: asyncpg.Connection) -> _State:
-    row = await connection.fetchrow(_LOOK)
+async def _read_state(connection: asyncpg.Connection) -> _State:
+    row = await connection.fetchrow(_STATE)
     if row is None:
-        raise DatabaseUnavailable("The table feed_state has lost its one row.")
+        raise DatabaseUnavailable("The table feed_state has no row.")
     return _State(row[0], row[1], (row[2], row[3]), (row[4], row[5]))

@@ -1,8 +1,8 @@
 """
 Reading the feed: status events and inbound messages in one order that never changes.
 
-A page is read in several statements. What lies before the horizon of the first one is settled, so
-that all of them see the same.
+A page is read in several statements. Items before the horizon of the first one do not change any
+more, so that all of them see the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ from sqlalchemy.orm import defer
 
 from app.db.database import Database
 from app.db.feed.positions import (
+    FeedRange,
     FeedTable,
-    Stretch,
     horizon_of,
     in_order,
     newest_before,
-    places_of,
     position_in,
+    positions_of,
     refuse_expired,
 )
 from app.db.inbound_messages import Reply
@@ -38,20 +38,20 @@ from app.domain.history import Step, steps
 from app.domain.merge import greatest, least
 from app.domain.status import Status, status_of
 
-#: Planning a statement for all months takes longer than running it, so each connection plans it once.
-#: That may be while the tables are empty: without these two the plan would then scan and sort them
-#: instead of following the index of the feed, for as long as the connection lives.
+#: Planning a statement for all months takes longer than running it: each connection plans it once.
+#: It may do so while the tables are empty. Without the other two, the plan would then scan and sort
+#: them instead of following the index of the feed, for as long as the connection lives.
 PLANNER: Final = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_sort": "off",
 }
-#: How far one page looks for the items of a campaign.
+#: How many items one page scans for those of a campaign.
 MAX_SCANNED_ITEMS: Final = 10_000
 
 
 class CampaignKeys(NamedTuple):
-    """By what the items of one campaign are known: a callback need not name its trackingId."""
+    """The ids of a campaign: a callback through its token need not name its trackingId."""
 
     tracking_id: str | None
     campaign_id: UUID | None
@@ -70,7 +70,7 @@ class FeedFilter(NamedTuple):
 
 
 class FeedEvent(NamedTuple):
-    """What the feed tells of an event: columns of it, under their names."""
+    """The columns of an event that the feed shows."""
 
     feed_epoch: int
     xid: int
@@ -92,11 +92,11 @@ class StatusItem(NamedTuple):
 
     position: Position
     event: FeedEvent
-    #: Its own, else that of the message.
+    #: That of the event, else that of its message.
     campaign_tracking_id: str | None
-    #: What it did, by all events of the message that stand before it in the feed.
+    #: What it did to its message, given all events of the message before it in the feed.
     step: Step
-    #: Where the message stands now; None when it was removed.
+    #: The current status of the message; None if the message was removed.
     message_status: Status | None
 
 
@@ -112,7 +112,7 @@ Item = StatusItem | InboundItem
 
 @dataclass(frozen=True, eq=False)
 class FeedPage:
-    """Some items, and the place up to which the feed was read for them."""
+    """Some items, and the position up to which the feed was read for them."""
 
     items: Sequence[Item]
     end: Position
@@ -120,8 +120,8 @@ class FeedPage:
     is_last: bool
 
 
-class _Found(NamedTuple):
-    """An event or a reply, with what the message adds that it is about."""
+class _FeedRow(NamedTuple):
+    """An event or a reply, with columns of the message that it is about."""
 
     position: Position
     row: FeedEvent | InboundMessageRow
@@ -132,21 +132,20 @@ class _Found(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """Between when and when all events of a message occurred, unless their time is unknown."""
+    """When the first and the last event of a message occurred whose times are known."""
 
     message_tracking_id: str
     first: datetime | None
     last: datetime | None
 
 
-_EVENT_COLUMNS: Final = len(FeedEvent._fields)
-_TOLD: Final = tuple(getattr(EventRow, name) for name in FeedEvent._fields)
+_EVENT_COLUMNS: Final = tuple(getattr(EventRow, name) for name in FeedEvent._fields)
 
 _TABLES: Final[dict[Kind, FeedTable]] = {Kind.STATUS: EventRow, Kind.INBOUND: InboundMessageRow}
 
-#: The words of all events of some messages, up to a place, from those partitions alone that can
-#: have them. In the order of the feed: of two batches that wait for the same message, the one that
-#: began first may come second, so ids, which are in the order of the commits, are in another.
+#: The status words of all events of some messages up to a position, from those partitions alone
+#: that can have them. The caller sorts them by position, not by id: of two batches that wait for
+#: the same message, the one that began first may be the second to draw its ids.
 HISTORIES: Final = text("""
 SELECT e.*
 FROM unnest(
@@ -167,68 +166,68 @@ async def page_of_feed(
     database: Database, wanted: FeedFilter, *, after: Position, limit: int
 ) -> FeedPage:
     """
-    At most *limit* items beyond the place *after*.
+    At most *limit* items beyond the position *after*.
 
-    The page may be empty without being the last: when the items of a campaign are far between.
+    The page may be empty and not be the last, when the items of a campaign are far apart.
 
     Raises:
         CursorExpired: something beyond *after* has been removed.
     """
     async with database.reading(planner=PLANNER) as session:
-        stretch = Stretch(after, await horizon_of(session))
+        within = FeedRange(after, await horizon_of(session))
         if wanted.campaign is not None:
-            stretch = await _narrowed(session, wanted, stretch)
-        found = await _found(session, wanted, stretch, limit=limit + 1)
-        page = found[:limit]
-        items = await _told(session, page)
-        if len(found) > limit:
+            within = await _narrowed(session, wanted, within)
+        rows = await _rows_in(session, wanted, within, limit=limit + 1)
+        page = rows[:limit]
+        items = await _items_of(session, page)
+        if len(rows) > limit:
             end = page[-1].position
         else:
-            end = stretch.until or max(after, await newest_before(session, stretch.horizon))
+            end = within.until or max(after, await newest_before(session, within.horizon))
         # Last, so that what is removed while the page is being read is noticed.
         await refuse_expired(session, after)
-    return FeedPage(items, end, is_last=len(found) <= limit and stretch.until is None)
+    return FeedPage(items, end, is_last=len(rows) <= limit and within.until is None)
 
 
-async def _narrowed(session: AsyncSession, wanted: FeedFilter, stretch: Stretch) -> Stretch:
-    """As much of *stretch* as one page looks through; all of it if that is not more."""
+async def _narrowed(session: AsyncSession, wanted: FeedFilter, within: FeedRange) -> FeedRange:
+    """As much of *within* as one page scans."""
     ends = []
     for kind in wanted.kinds:
-        end = await session.execute(limit_query(_TABLES[kind], stretch))
+        end = await session.execute(limit_query(_TABLES[kind], within))
         ends += [Position(*row) for row in end]
-    return stretch._replace(until=min(ends, default=None))
+    return within._replace(until=min(ends, default=None))
 
 
-async def _found(
-    session: AsyncSession, wanted: FeedFilter, stretch: Stretch, *, limit: int
-) -> list[_Found]:
-    found: list[list[_Found]] = []
+async def _rows_in(
+    session: AsyncSession, wanted: FeedFilter, within: FeedRange, *, limit: int
+) -> list[_FeedRow]:
+    of_each_kind: list[list[_FeedRow]] = []
     for kind in wanted.kinds:
-        rows = await session.execute(items_query(kind, wanted.campaign, stretch).limit(limit))
-        make = _found_event if kind is Kind.STATUS else _found_reply
-        found.append([make(row) for row in rows])
-    return list(islice(merge(*found, key=attrgetter("position")), limit))
+        rows = await session.execute(items_query(kind, wanted.campaign, within).limit(limit))
+        make = _event_row if kind is Kind.STATUS else _reply_row
+        of_each_kind.append([make(row) for row in rows])
+    return list(islice(merge(*of_each_kind, key=attrgetter("position")), limit))
 
 
-def _found_event(row: Row[*tuple[Any, ...]]) -> _Found:
-    event = FeedEvent(*row[:_EVENT_COLUMNS])
-    return _Found(Position(row[0], row[1], row[2]), event, *row[_EVENT_COLUMNS:])
+def _event_row(row: Row[*tuple[Any, ...]]) -> _FeedRow:
+    event = FeedEvent(*row[: len(_EVENT_COLUMNS)])
+    return _FeedRow(Position(row[0], row[1], row[2]), event, *row[len(_EVENT_COLUMNS) :])
 
 
-def _found_reply(row: Row[*tuple[Any, ...]]) -> _Found:
-    return _Found(position_in(row[0]), *row)
+def _reply_row(row: Row[*tuple[Any, ...]]) -> _FeedRow:
+    return _FeedRow(position_in(row[0]), *row)
 
 
-def limit_query(table: FeedTable, stretch: Stretch) -> Select[int, int, int]:
-    """The place of the last of `MAX_SCANNED_ITEMS` rows; nothing if there are not as many."""
-    places = places_of(table).where(stretch.has(table)).order_by(*in_order(table))
-    return places.offset(MAX_SCANNED_ITEMS - 1).limit(1)
+def limit_query(table: FeedTable, within: FeedRange) -> Select[int, int, int]:
+    """The position of the last of `MAX_SCANNED_ITEMS` rows; nothing if there are fewer."""
+    positions = positions_of(table).where(within.contains(table)).order_by(*in_order(table))
+    return positions.offset(MAX_SCANNED_ITEMS - 1).limit(1)
 
 
 def items_query(
-    kind: Kind, campaign: CampaignKeys | None, stretch: Stretch
+    kind: Kind, campaign: CampaignKeys | None, within: FeedRange
 ) -> Select[*tuple[Any, ...]]:
-    """The rows of one kind in *stretch*, each with what the message that it is about adds."""
+    """The rows of one kind, each with columns of the message that it is about."""
     table = _TABLES[kind]
     about = (
         EventRow.message_tracking_id
@@ -240,10 +239,10 @@ def items_query(
     )
     added = (MessageRow.status, MessageRow.first_occurred_at, MessageRow.last_occurred_at)
     query = (
-        # Of events columns, no objects of the ORM: these are dear, and a page has a thousand.
-        select(*_TOLD if kind is Kind.STATUS else (table,), named, *added)
+        # Columns of events instead of ORM objects: those cost much, and a page has a thousand.
+        select(*_EVENT_COLUMNS if kind is Kind.STATUS else (table,), named, *added)
         .outerjoin(MessageRow, MessageRow.message_tracking_id == about)
-        .where(stretch.has(table))
+        .where(within.contains(table))
         .order_by(*in_order(table))
     )
     if kind is Kind.INBOUND:
@@ -254,7 +253,7 @@ def items_query(
 def _is_of(
     campaign: CampaignKeys, table: FeedTable, named: ColumnElement[str | None]
 ) -> ColumnElement[bool]:
-    """Whatever names its trackingId, and what came through its token and names none."""
+    """Whether a row names its trackingId, or names none and came through its token."""
     ways: list[ColumnElement[bool]] = []
     if campaign.tracking_id is not None:
         ways.append(named == campaign.tracking_id)
@@ -263,40 +262,40 @@ def _is_of(
     return or_(false(), *ways)
 
 
-async def _told(session: AsyncSession, page: Sequence[_Found]) -> list[Item]:
-    did = await _steps_in(session, page)
+async def _items_of(session: AsyncSession, page: Sequence[_FeedRow]) -> list[Item]:
+    steps_by_id = await _steps_in(session, page)
     items: list[Item] = []
     for position, row, campaign, status, *_ in page:
         if isinstance(row, InboundMessageRow):
             items.append(InboundItem(position, Reply(row, campaign)))
         else:
-            did_this = did.get(row.id)
-            if did_this is None:  # removed since the page was read, so the floor was raised
+            step = steps_by_id.get(row.id)
+            if step is None:  # removed since the page was read, so the floor was raised
                 continue
             now = None if status is None else status_of(status)
-            items.append(StatusItem(position, row, campaign, did_this, now))
+            items.append(StatusItem(position, row, campaign, step, now))
     return items
 
 
-async def _steps_in(session: AsyncSession, page: Sequence[_Found]) -> Mapping[int, Step]:
-    """What each event of *page*, and each before it, did to its message; by the event's id."""
+async def _steps_in(session: AsyncSession, page: Sequence[_FeedRow]) -> Mapping[int, Step]:
+    """What each event of *page*, and each before it, did to its message; by the id of the event."""
     spans = _spans_in(page)
     if not spans:
         return {}
     messages, firsts, lasts = zip(*spans, strict=True)
     parameters = {"messages": messages, "firsts": firsts, "lasts": lasts}
     rows = await session.execute(HISTORIES, parameters | page[-1].position._asdict())
-    did: dict[int, Step] = {}
-    for _, history in groupby(rows, key=attrgetter("message_tracking_id")):
-        told = list(history)
-        if len(told) > 1:
-            told.sort(key=attrgetter("feed_epoch", "xid", "id"))
-        did.update(zip((row.id for row in told), steps(told), strict=True))
-    return did
+    steps_by_id: dict[int, Step] = {}
+    for _, group in groupby(rows, key=attrgetter("message_tracking_id")):
+        history = list(group)
+        if len(history) > 1:
+            history.sort(key=attrgetter("feed_epoch", "xid", "id"))
+        steps_by_id.update(zip((row.id for row in history), steps(history), strict=True))
+    return steps_by_id
 
 
-def _spans_in(page: Sequence[_Found]) -> Sequence[_Span]:
-    """One for each message. A message that was removed has the span of its events on the page."""
+def _spans_in(page: Sequence[_FeedRow]) -> Sequence[_Span]:
+    """A span for each message; of a removed message, that of its events on the page."""
     spans: dict[str, _Span] = {}
     for _, row, _, status, first, last in page:
         if isinstance(row, InboundMessageRow):

@@ -1,8 +1,8 @@
 """
-Places in the feed: how far it can be served, where it begins, and where an instant is.
+Positions in the feed: how far it can be served, where it begins, and where an instant is.
 
-The order is `(feed_epoch, xid, id)`. Served is what lies before the `Horizon`, that is before the
-oldest transaction that is still running: nothing can appear there any more.
+The order is `(feed_epoch, xid, id)`. Served are items before the `Horizon`, that is before the
+oldest transaction that is still running: no item can appear there any more.
 """
 
 from collections.abc import Callable
@@ -30,40 +30,43 @@ from app.domain.event import UNKNOWN_TIME
 from app.domain.feed import BEGINNING, Position
 from app.errors import CursorExpired
 
-#: `received_at` is when a transaction began, which may be well before it took its place in the
-#: order. Ours are cut off after a few seconds.
-TAKEN_BACK: Final = timedelta(minutes=1)
+#: `received_at` is when a transaction began; the item may be committed so much later. Transactions
+#: of ours are cut off after a few seconds.
+COMMIT_DELAY: Final = timedelta(minutes=1)
 
-MarksQuery = CompoundSelect[int, int, int, datetime]
+PositionsQuery = CompoundSelect[int, int, int, datetime]
 FeedTable = type[EventRow] | type[InboundMessageRow]
 FEED_TABLES: Final[tuple[FeedTable, ...]] = (EventRow, InboundMessageRow)
 
 
 class Horizon(NamedTuple):
-    """Served is what lies in an older epoch than this one, or below `xmin`."""
+    """Served are items of an older epoch, and those of this one below `xmin`."""
 
     epoch: int
     #: The oldest transaction that still runs, anywhere in the cluster.
     xmin: int
-    #: The first transaction id that is not taken yet.
+    #: The next transaction id.
     xmax: int
 
 
-class Stretch(NamedTuple):
-    """What lies beyond *after*, before the horizon, and not beyond *until*."""
+class FeedRange(NamedTuple):
+    """The items beyond *after*, before the horizon, and not beyond *until*."""
 
     after: Position
     horizon: Horizon
     until: Position | None = None
 
-    def has(self, table: FeedTable) -> ColumnElement[bool]:
-        """Whether a row of *table* lies in it."""
-        found = and_(_place(table) > _bound(self.after), _is_served(table, self.horizon))
-        return found if self.until is None else and_(found, _place(table) <= _bound(self.until))
+    def contains(self, table: FeedTable) -> ColumnElement[bool]:
+        """Whether a row of *table* is in it."""
+        position = tuple_(*in_order(table))
+        conditions = [position > _literal(self.after), _is_served(table, self.horizon)]
+        if self.until is not None:
+            conditions.append(position <= _literal(self.until))
+        return and_(*conditions)
 
 
-class _Mark(NamedTuple):
-    """An item, by where it is and when it came."""
+class _Receipt(NamedTuple):
+    """Position and time of an item."""
 
     position: Position
     received_at: datetime
@@ -86,46 +89,45 @@ WHERE (feed_floor.feed_epoch, feed_floor.xid, feed_floor.id)
 
 
 async def horizon_of(session: AsyncSession) -> Horizon:
-    """Up to where the feed can be served now; it stays true for whatever is asked later."""
+    """How far the feed can be served now. It holds for all later statements, too."""
     return Horizon._make((await session.execute(_HORIZON)).one())
 
 
 async def read_horizon(database: Database) -> Horizon:
-    """Up to where the feed can be served now."""
+    """How far the feed can be served now."""
     async with database.reading() as session:
         return await horizon_of(session)
 
 
 async def newest_position(database: Database) -> Position:
-    """The place of the last item that can be served now."""
+    """The position of the last item that can be served now."""
     async with database.reading() as session:
         return await newest_before(session, await horizon_of(session))
 
 
 async def newest_before(session: AsyncSession, horizon: Horizon) -> Position:
     """
-    The place of the last item before *horizon*.
+    The position of the last item before *horizon*.
 
-    An item's and never that of the horizon itself: transaction ids that left nothing behind can be
-    given out again after a crash.
+    Never that of the horizon itself: PostgreSQL may use transaction ids without rows again after a
+    crash.
     """
-    mark = await _last_before(session, horizon)
-    return BEGINNING if mark is None else mark.position
+    last = await _last_before(session, horizon)
+    return BEGINNING if last is None else last.position
 
 
 async def oldest_position(database: Database) -> Position:
-    """The place beyond which nothing has been removed."""
+    """The position beyond which nothing has been removed."""
     async with database.reading() as session:
         return await floor_of(session)
 
 
 async def position_before(database: Database, instant: datetime) -> Position:
     """
-    A place beyond which everything lies that was received at or after *instant*.
+    A position before all items that were received at or after *instant*, and not before the floor.
 
-    Items are nearly in the order of `received_at`, but not quite: hence a place `TAKEN_BACK`
-    earlier. It is found by halving, because an index on `received_at` would cost each callback.
-    Nobody can read from before the floor, so it is not before that either.
+    Items are nearly in the order of `received_at`, but not quite: hence `COMMIT_DELAY` earlier. The
+    position is found by bisection, as an index on `received_at` would make each callback dearer.
     """
     async with database.reading() as session:
         found = await _last_received_before(session, instant)
@@ -134,17 +136,16 @@ async def position_before(database: Database, instant: datetime) -> Position:
 
 async def last_received_before(database: Database, instant: datetime) -> Position:
     """
-    The same, wherever the floor is: up to there, nearly all was received before *instant*.
+    The same without regard to the floor: nearly all items up to there were received before.
 
-    What retention may go through. The floor, which one kind of item has raised, says nothing about
-    the age of another kind.
+    For retention: a floor that one kind of item has raised says nothing about the age of another.
     """
     async with database.reading() as session:
         return await _last_received_before(session, instant)
 
 
 async def floor_of(session: AsyncSession) -> Position:
-    """The greatest place from which something was removed."""
+    """The greatest position from which an item was removed."""
     return Position._make((await session.execute(_FLOOR)).one())
 
 
@@ -153,7 +154,7 @@ async def refuse_expired(session: AsyncSession, after: Position) -> None:
     Make sure that nothing beyond *after* had been removed when it was read.
 
     Raises:
-        CursorExpired: it may have been.
+        CursorExpired: something may have been.
     """
     if after < await floor_of(session):
         raise CursorExpired(
@@ -167,25 +168,25 @@ async def raise_floor(session: AsyncSession, position: Position) -> None:
     """
     Record that something up to *position* is being removed.
 
-    In the transaction that removes it, or before. Only what lies up to `position_before` the
-    horizon of retention should be removed, so that no one who resumes there misses what is kept.
+    Call it in the transaction that removes it, or before. Items are only removed up to
+    `position_before` the horizon of retention: a client that resumes there misses nothing.
     """
     await session.execute(_RAISE_FLOOR, position._asdict())
 
 
-def first_query(stretch: Stretch) -> MarksQuery:
-    """Place and time of the first row of each table in *stretch*."""
+def first_query(within: FeedRange) -> PositionsQuery:
+    """Position and time of the first row of each table in the range."""
     return _of_each_table(
         lambda table: (
             select(table.feed_epoch, table.xid, table.id, table.received_at)
-            .where(stretch.has(table))
+            .where(within.contains(table))
             .order_by(*in_order(table))
         )
     )
 
 
-def last_query(horizon: Horizon) -> MarksQuery:
-    """Place and time of the last row of each table before *horizon*."""
+def last_query(horizon: Horizon) -> PositionsQuery:
+    """Position and time of the last row of each table before *horizon*."""
     return _of_each_table(
         lambda table: (
             select(table.feed_epoch, table.xid, table.id, table.received_at)
@@ -197,31 +198,27 @@ def last_query(horizon: Horizon) -> MarksQuery:
 
 def _of_each_table(
     query_of: Callable[[FeedTable], Select[int, int, int, datetime]],
-) -> MarksQuery:
+) -> PositionsQuery:
     queries = (query_of(table).limit(1).subquery() for table in FEED_TABLES)
     return union_all(*(query.select() for query in queries))
 
 
-def places_of(table: FeedTable) -> Select[int, int, int]:
-    """The places of all rows of *table*."""
+def positions_of(table: FeedTable) -> Select[int, int, int]:
+    """The positions of all rows of *table*."""
     return select(table.feed_epoch, table.xid, table.id)
 
 
 def in_order(table: FeedTable) -> tuple[ColumnElement[int], ...]:
-    """By what the feed is ordered."""
+    """The columns that the feed is ordered by."""
     return (table.feed_epoch.expression, table.xid.expression, table.id.expression)
 
 
 def position_in(row: EventRow | InboundMessageRow) -> Position:
-    """The place of a row."""
+    """The position of a row."""
     return Position(row.feed_epoch, row.xid, row.id)
 
 
-def _place(table: FeedTable) -> ColumnElement[tuple[int, int, int]]:
-    return tuple_(*in_order(table))
-
-
-def _bound(position: Position) -> ColumnElement[tuple[int, int, int]]:
+def _literal(position: Position) -> ColumnElement[tuple[int, int, int]]:
     epoch, xid, number = position
     return tuple_(
         literal(epoch, SmallInteger), literal(xid, TransactionId), literal(number, BigInteger)
@@ -229,28 +226,24 @@ def _bound(position: Position) -> ColumnElement[tuple[int, int, int]]:
 
 
 def _is_served(table: FeedTable, horizon: Horizon) -> ColumnElement[bool]:
-    bound = tuple_(literal(horizon.epoch, SmallInteger), literal(horizon.xmin, TransactionId))
-    return tuple_(table.feed_epoch, table.xid) < bound
+    end = tuple_(literal(horizon.epoch, SmallInteger), literal(horizon.xmin, TransactionId))
+    return tuple_(table.feed_epoch, table.xid) < end
 
 
 async def _last_received_before(session: AsyncSession, instant: datetime) -> Position:
-    return await _searched(session, before=max(instant, UNKNOWN_TIME) - TAKEN_BACK)
-
-
-async def _searched(session: AsyncSession, *, before: datetime) -> Position:
-    """The place of an item received earlier than *before*, where the next one was not."""
+    before = max(instant, UNKNOWN_TIME) - COMMIT_DELAY
     now = await horizon_of(session)
     for epoch in range(now.epoch, 0, -1):
         first = await _first_beyond(session, Position(epoch, 0, 0), now)
         if first is not None and first.received_at < before:
-            return await _halved(session, first, now, before=before)
+            return await _bisected(session, first, now, before=before)
     return BEGINNING
 
 
-async def _halved(
-    session: AsyncSession, first: _Mark, now: Horizon, *, before: datetime
+async def _bisected(
+    session: AsyncSession, first: _Receipt, now: Horizon, *, before: datetime
 ) -> Position:
-    """The same in the epoch of its *first* item, which was received earlier."""
+    """An item of the epoch of *first* that was received *before*, where the next one was not."""
     epoch = first.position.feed_epoch
     last = await _last_before(session, now if epoch == now.epoch else Horizon(epoch + 1, 0, 0))
     if last is None or last.received_at < before:
@@ -258,21 +251,23 @@ async def _halved(
     found, xid_after = first.position, last.position.xid
     while xid_after - found.xid > 1:
         middle = (found.xid + xid_after) // 2
-        mark = await _first_beyond(session, Position(epoch, middle, 0), now)
-        if mark is not None and mark.received_at < before:
-            found = mark.position
+        item = await _first_beyond(session, Position(epoch, middle, 0), now)
+        if item is not None and item.received_at < before:
+            found = item.position
         else:
             xid_after = middle
     return found
 
 
-async def _first_beyond(session: AsyncSession, after: Position, horizon: Horizon) -> _Mark | None:
-    return min(await _marks(session, first_query(Stretch(after, horizon))), default=None)
+async def _first_beyond(
+    session: AsyncSession, after: Position, horizon: Horizon
+) -> _Receipt | None:
+    return min(await _receipts(session, first_query(FeedRange(after, horizon))), default=None)
 
 
-async def _last_before(session: AsyncSession, horizon: Horizon) -> _Mark | None:
-    return max(await _marks(session, last_query(horizon)), default=None)
+async def _last_before(session: AsyncSession, horizon: Horizon) -> _Receipt | None:
+    return max(await _receipts(session, last_query(horizon)), default=None)
 
 
-async def _marks(session: AsyncSession, query: MarksQuery) -> list[_Mark]:
-    return [_Mark(Position(*row[:3]), row[3]) for row in await session.execute(query)]
+async def _receipts(session: AsyncSession, query: PositionsQuery) -> list[_Receipt]:
+    return [_Receipt(Position(*row[:3]), row[3]) for row in await session.execute(query)]

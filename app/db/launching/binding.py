@@ -1,4 +1,4 @@
-"""How messages get to know their campaign, and campaigns their trackingId."""
+"""Binding campaigns to their trackingIds, and messages to their campaigns."""
 
 from collections.abc import Collection
 from enum import Enum, auto
@@ -11,13 +11,13 @@ from app.domain.campaign import Submission
 
 
 class Claim(Enum):
-    """What a campaign named in a callback is to the campaign whose token it came through."""
+    """How the campaign that a callback names relates to the campaign of its token."""
 
-    #: The same campaign. Its trackingId may have been learnt just now.
+    #: It is the same campaign, perhaps bound to its trackingId just now.
     OWN = auto()
-    #: Not a campaign that was launched here: somebody copied ours, with its URLs, in the console.
+    #: It was not launched here: ours was copied, with its URLs, in Routee's console.
     COPY = auto()
-    #: Another campaign of ours.
+    #: It is another campaign of ours.
     FOREIGN = auto()
 
 
@@ -28,18 +28,18 @@ ORDER BY tracking_id COLLATE "C"
 ON CONFLICT (tracking_id) DO NOTHING
 """
 _TRACKING_ID_LOCKED: Final = "SELECT tracking_id FROM campaigns WHERE id = $1 FOR UPDATE"
-#: In one look: between two of them another process may have given our campaign the trackingId,
-#: which would then seem to be that of a foreign one.
+#: One statement: between two, another process may bind our campaign to the trackingId, which would
+#: then seem to be that of a foreign one.
 _CLAIM: Final = """
 SELECT own.tracking_id AS known, holder.id AS holder, holder.submission
 FROM (SELECT $1::uuid AS id) AS given
 LEFT JOIN campaigns own ON own.id = given.id
 LEFT JOIN campaigns holder ON holder.tracking_id = $2
 """
-_FORGET_OBSERVED: Final = "DELETE FROM campaigns WHERE tracking_id = $1 AND submission = 'observed'"
-#: A callback through its token proves that Routee has accepted a campaign, whatever was thought of
-#: it before. One that was thought rejected may have lost its name to another: then it stays so.
-_LEARN: Final = """
+_DELETE_OBSERVED: Final = "DELETE FROM campaigns WHERE tracking_id = $1 AND submission = 'observed'"
+#: A callback through its token proves that Routee has accepted a campaign, whatever was recorded
+#: before. A rejected one stays rejected if another campaign has taken its name.
+_SET_TRACKING_ID: Final = """
 UPDATE campaigns c SET
     tracking_id = $2,
     submission = CASE
@@ -57,10 +57,10 @@ UPDATE campaigns c SET
     updated_at = now()
 WHERE id = $1
 """
-#: A plan made while the tables are small would scan them when they have grown.
+#: A plan that was made for small tables would scan them when they have grown.
 _PLANNED_ANEW: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
-#: In the same order of rows as every other writer. A message may have got a campaign by another
-#: callback; it is the least of those that its events name, and these are about to name this one.
+#: In the same order of rows as every other writer. Another callback may have bound a message to a
+#: campaign. The least that its events name counts, and these events are about to name this one.
 _BIND_MESSAGES: Final = """
 WITH unbound AS (
     SELECT message_tracking_id FROM messages
@@ -101,20 +101,20 @@ WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
 
 
 async def observe(connection: asyncpg.Connection, tracking_ids: Collection[str]) -> None:
-    """Make a row for each campaign that is named in a callback and not known yet."""
+    """Add a row for each campaign that callbacks name and that has none yet."""
     await connection.execute(_OBSERVE, list(tracking_ids))
 
 
 async def claim(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str) -> Claim:
     """
-    Say what the campaign *tracking_id* is to our campaign *campaign_id*.
+    How the campaign *tracking_id* relates to our campaign *campaign_id*.
 
-    When ours has no trackingId yet, it learns this one, and everything that waited for it is bound.
+    If ours has no trackingId yet, it is bound to this one, as in `bind`.
     """
     try:
         return await _claimed(connection, campaign_id, tracking_id)
     except asyncpg.UniqueViolationError:
-        # Another campaign of ours has learnt that trackingId in this moment.
+        # Another campaign of ours was bound to that trackingId in this moment.
         return await _claimed(connection, campaign_id, tracking_id)
 
 
@@ -126,17 +126,17 @@ async def _claimed(connection: asyncpg.Connection, campaign_id: UUID, tracking_i
     if submission not in (None, Submission.OBSERVED):
         return Claim.FOREIGN
     if known is None:
-        return await _learn_or_compare(connection, campaign_id, tracking_id)
+        return await _bind_or_observe(connection, campaign_id, tracking_id)
     await observe(connection, [tracking_id])
     return Claim.COPY
 
 
-async def learn(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str) -> bool:
+async def bind(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str) -> bool:
     """
-    Give our campaign its trackingId, and bind to it whatever came through its token before.
+    Bind our campaign to its trackingId, and to the campaign all that came through its token before.
 
-    A row that had been observed under that id is absorbed. All in one transaction. False when the
-    campaign has another trackingId already, or does not exist: a second one never rebinds.
+    In one transaction. The row of an observed campaign with that id is deleted. False if the
+    campaign does not exist, or has another trackingId already, which is never replaced.
 
     Raises:
         asyncpg.UniqueViolationError: another campaign of ours has that trackingId.
@@ -147,10 +147,10 @@ async def learn(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: 
             return False
         if row["tracking_id"] is not None:
             return bool(row["tracking_id"] == tracking_id)
-        # Made by us, or waited for, so that nobody can come with it between the next two.
+        # Locks the trackingId: no other transaction can add it between the next two statements.
         await observe(connection, [tracking_id])
-        await connection.execute(_FORGET_OBSERVED, tracking_id)
-        await connection.execute(_LEARN, campaign_id, tracking_id)
+        await connection.execute(_DELETE_OBSERVED, tracking_id)
+        await connection.execute(_SET_TRACKING_ID, campaign_id, tracking_id)
         await connection.execute(_PLANNED_ANEW)
         await connection.execute(_BIND_MESSAGES, campaign_id, tracking_id)
         await connection.execute(_BIND_EVENTS, campaign_id, tracking_id)
@@ -158,10 +158,10 @@ async def learn(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: 
     return True
 
 
-async def _learn_or_compare(
+async def _bind_or_observe(
     connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str
 ) -> Claim:
-    if await learn(connection, campaign_id, tracking_id):
+    if await bind(connection, campaign_id, tracking_id):
         return Claim.OWN
     await observe(connection, [tracking_id])
     return Claim.COPY

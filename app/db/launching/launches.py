@@ -1,4 +1,4 @@
-"""What is committed before, between and after the attempts to have a campaign launched."""
+"""What is committed before, between and after the attempts to launch a campaign."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -39,16 +39,16 @@ class Intent(NamedTuple):
 
 
 class IdempotencyKey(NamedTuple):
-    """What a caller names its request by, so that repeating it does nothing twice."""
+    """The caller's name of a request: repeating the request launches nothing twice."""
 
     api_key_id: UUID
     key: str
-    #: SHA-256 of the request: another request under the same key is a mistake.
+    #: SHA-256 of the request: another request under the same key is refused.
     fingerprint: bytes
 
 
 class Earlier(NamedTuple):
-    """The launch that a key stands for already."""
+    """The launch that an idempotency key was used for before."""
 
     campaign_id: UUID
     fingerprint: bytes
@@ -64,17 +64,17 @@ class Outcome(NamedTuple):
 
 
 class OpenLaunch(NamedTuple):
-    """A campaign of which it is not known whether Routee has accepted it."""
+    """A launch that Routee may or may not have accepted."""
 
     campaign_id: UUID
     name: str
     name_generated: bool
     request: bytes
-    #: How often Routee was asked, this time included.
+    #: How often Routee was asked, including this time.
     attempts: int
 
 
-#: A trackingId that a callback taught stays; so does a cancellation.
+#: A cancellation stays.
 _LAUNCHED: Final = """
 UPDATE campaigns SET
     submission = CASE WHEN submission = 'cancelled' THEN submission ELSE 'launched' END,
@@ -101,13 +101,13 @@ async def add_intent(
     idempotency_key: IdempotencyKey | None,
 ) -> Earlier | None:
     """
-    Commit that a campaign is going to be asked for. `begin` says that it is.
+    Commit that a campaign is going to be launched; `begin` commits that Routee is being asked.
 
-    Unless *idempotency_key* stands for a launch already: then that one is returned, and nothing is
-    changed. A twin at the same moment waits for the first.
+    If *idempotency_key* was used before, the earlier launch is returned and nothing is changed. A
+    concurrent request with the same key waits for the first.
 
     Raises:
-        NameTaken: a campaign of that name is being launched or was launched.
+        NameTaken: a campaign of that name is being launched, or was launched.
     """
     values = {
         "id": campaign_id,
@@ -129,7 +129,7 @@ async def add_intent(
 async def find_earlier(
     database: Database, api_key_id: UUID, keys: Collection[str]
 ) -> Earlier | None:
-    """The launch that one of *keys* stands for, if any."""
+    """The launch that one of *keys* was used for, if any."""
     query = select(IdempotencyKeyRow.campaign_id, IdempotencyKeyRow.fingerprint).where(
         IdempotencyKeyRow.api_key_id == api_key_id, IdempotencyKeyRow.key.in_(keys)
     )
@@ -140,10 +140,10 @@ async def find_earlier(
 
 async def begin(database: Database, campaign_id: UUID) -> bool:
     """
-    Commit that Routee is being asked for the first time; False when it must not be any more.
+    Commit that Routee is being asked for the first time; False if it must not be asked any more.
 
-    A step of its own after the intent: when this commit is in doubt, the intent is known for
-    certain, and the caller can be told where to look instead of launching again.
+    A transaction of its own: if this commit is in doubt, the intent is certain, and the answer can
+    name the campaign instead of having the caller launch again.
     """
     intended = and_(
         CampaignRow.id == campaign_id,
@@ -155,7 +155,7 @@ async def begin(database: Database, campaign_id: UUID) -> bool:
 
 
 async def drop_never_asked(database: Database) -> None:
-    """Reject intents whose owner died before it asked Routee: nobody was told that they began."""
+    """Reject intents of processes that died before they asked Routee, and free their keys."""
     never_asked = and_(
         CampaignRow.submission == Submission.LAUNCHING,
         CampaignRow.attempts == 0,
@@ -180,9 +180,9 @@ async def drop_never_asked(database: Database) -> None:
 
 async def take_up(database: Database, *, lease: timedelta) -> OpenLaunch | None:
     """
-    A launch whose owner died, or else one that is due for another attempt; for the caller alone.
+    A launch whose process died, or else one that is due for another attempt.
 
-    Until *lease* has passed nobody else gets it. Then it is due again, should the caller die too.
+    No other process gets it until *lease* has passed. Then it is due again.
     """
     orphaned = and_(
         CampaignRow.submission == Submission.LAUNCHING,
@@ -230,10 +230,10 @@ async def take_up(database: Database, *, lease: timedelta) -> OpenLaunch | None:
 
 async def settle_launched(database: Database, campaign_id: UUID, outcome: Outcome) -> bool:
     """
-    Routee accepted: keep its answer, and bind what came through the campaign's token before.
+    Store that Routee accepted, and its answer, and bind the campaign to its trackingId.
 
-    False when the trackingId could not be learnt, because the campaign has another one already, or
-    another campaign has this one: a launch that was paid for is kept all the same.
+    False if it could not be bound, because it has another trackingId already, or another campaign
+    has this one. The launch was paid for, so that the rest is stored all the same.
     """
     async with database.driver() as connection, connection.transaction():
         await connection.execute(
@@ -242,7 +242,7 @@ async def settle_launched(database: Database, campaign_id: UUID, outcome: Outcom
         if outcome.tracking_id is None:
             return True
         try:
-            return await binding.learn(connection, campaign_id, outcome.tracking_id)
+            return await binding.bind(connection, campaign_id, outcome.tracking_id)
         except asyncpg.UniqueViolationError:
             return False
 
@@ -258,11 +258,11 @@ async def settle_open(  # noqa: PLR0913 (what becomes of a row, column by column
     forget_key: bool = False,
 ) -> bool:
     """
-    Settle a launch that is still open otherwise than by an answer of Routee's that accepts it.
+    Settle an open launch in any way but by an answer that accepts it.
 
-    With *forget_key* its idempotency key is free again. False when it is not open any more, because
-    a callback may have proved that it was accepted, or when *attempt* is not the latest one: what
-    became of a later one is not for this one to say, unless it is launched.
+    With *forget_key* its idempotency key can be used again. False if the launch is not open any
+    more, as a callback may have proved that it was accepted, or if *attempt* is not the latest one,
+    which alone may settle it as anything but launched.
     """
     which = and_(CampaignRow.id == campaign_id, _OPEN)
     if submission is not Submission.LAUNCHED:
@@ -292,9 +292,9 @@ async def resolve_unconfirmed(
     reason: str,
 ) -> bool:
     """
-    A person says what became of an unconfirmed launch.
+    Settle an unconfirmed launch as a person says.
 
-    False when it is not unconfirmed, or Routee is being asked again at this moment.
+    False if it is not unconfirmed, or Routee is being asked again at this moment.
 
     Raises:
         TrackingIdTaken: another campaign has that trackingId; nothing is changed.
@@ -304,14 +304,14 @@ async def resolve_unconfirmed(
             return False
         if tracking_id is not None:
             try:
-                await binding.learn(connection, campaign_id, tracking_id)
+                await binding.bind(connection, campaign_id, tracking_id)
             except asyncpg.UniqueViolationError:
                 raise TrackingIdTaken from None
         return True
 
 
 async def settle_cancelled(database: Database, campaign_id: UUID) -> None:
-    """Routee has deleted it before its time."""
+    """Store that Routee has deleted a scheduled campaign."""
     async with database.writing() as session:
         await _change(
             session,
@@ -322,7 +322,7 @@ async def settle_cancelled(database: Database, campaign_id: UUID) -> None:
 
 
 async def forget_idempotency_keys(database: Database, *, older_than: timedelta) -> None:
-    """Let go of keys that nobody repeats any more."""
+    """Delete idempotency keys that are *older_than* clients repeat requests."""
     async with database.writing() as session:
         old = IdempotencyKeyRow.created_at < func.now() - older_than
         await session.execute(delete(IdempotencyKeyRow).where(old))

@@ -7,18 +7,16 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from app.db.database import Database
-from app.db.erasure.recipients import (
-    add_erased,
+from app.db.erasure.erasures import (
     begin_erasure,
     end_erasure,
-    find_erased,
     is_sampled,
-    lacking_keys,
     note_sampled,
-    remove_erased,
+    sample_anew,
+    tables_with_rows,
 )
-from app.db.erasure.samples import sample_anew, tables_with_rows
-from app.db.retention import alone, sweeping
+from app.db.erasure.recipients import add_erased, find_erased, lacking_keys, remove_erased
+from app.db.retention.runs import exclusive, long_work
 from app.domain.erasure import ErasureKeys, NotANumber, wanted_digits
 from app.errors import ErasureInProgress, ErasureNotConfigured, Fault, InvalidRequest
 from app.services.erasure.erased_recipients import LEARNT_WITHIN_SECONDS
@@ -62,8 +60,8 @@ class Erasing:
         """
         digits = self._digits(number)
         async with (
-            sweeping(self._url, name="erasure") as database,
-            alone(database, _ERASURE_LOCK) as is_ours,
+            long_work(self._url, name="erasure") as database,
+            exclusive(database, _ERASURE_LOCK) as is_ours,
         ):
             if not is_ours:
                 raise ErasureInProgress(retry_after_seconds=10)
@@ -92,8 +90,8 @@ class Erasing:
         digits = self._digits(number)
         hashes = [mark.hash for mark in self._keys.marks_of(digits)]
         async with (
-            sweeping(self._url, name="erasure") as database,
-            alone(database, _ERASURE_LOCK) as is_ours,
+            long_work(self._url, name="erasure") as database,
+            exclusive(database, _ERASURE_LOCK) as is_ours,
         ):
             if not is_ours:
                 raise ErasureInProgress(retry_after_seconds=10)

@@ -11,15 +11,15 @@ from uuid import UUID
 
 from app.db.database import Database
 from app.db.erasure import messages as stored
-from app.db.erasure import rest
-from app.db.erasure.analysis import (
-    ANALYSES,
-    CHUNK_ITEMS,
-    Analysis,
-    find_analysed,
-    redact_analysed,
-)
+from app.db.erasure import other_tables
 from app.db.erasure.messages import EventKey, Replacement, StoredEvent, opened_or_empty
+from app.db.erasure.rollups import (
+    CHUNK_ITEMS,
+    ROLLUPS,
+    Rollup,
+    find_rollups,
+    redact_rollups,
+)
 from app.domain.erasure import Mark, blinded_key, spellings
 from app.domain.feed import BEGINNING
 from app.errors import DatabaseUnavailable
@@ -80,7 +80,7 @@ class Sweep:
             DatabaseUnavailable: it cannot go on. What is done is done; the next time does the rest.
         """
         to_them = await stored.messages_to(self._database, self._wanted)
-        owned = {message.id for message in to_them}
+        owned = set(to_them)
         quoting = await self._events(owned)
         await self._make_unknown(sorted(owned, key=str.encode))
         await self._redact(quoting)
@@ -90,7 +90,7 @@ class Sweep:
         await self._campaigns()
         await self._keys()
         if not self._dry_run:
-            for analysis in ANALYSES:
+            for analysis in ROLLUPS:
                 await self._analysis(analysis)
 
     def _note(self, rows: Counter[str]) -> None:
@@ -110,9 +110,9 @@ class Sweep:
     async def _events(self, owned: set[str]) -> list[EventKey]:
         """Adds to *owned* messages of which an event names the recipient; events of others."""
         quoting: list[EventKey] = []
-        after, end = BEGINNING, await stored.end_of_walk(self._database)
+        after, end = BEGINNING, await stored.end_of_scan(self._database)
         seen = 0
-        while events := await stored.walked_events(self._database, after, end):
+        while events := await stored.next_events(self._database, after, end):
             theirs, naming = await asyncio.to_thread(self._searched, events)
             owned |= theirs
             quoting += naming
@@ -136,7 +136,7 @@ class Sweep:
 
     async def _make_unknown(self, ids: Sequence[str]) -> None:
         for chunk in _chunks(ids, stored.CHUNK_ITEMS):
-            make = stored.count_known if self._dry_run else stored.make_unknown
+            make = stored.count_known if self._dry_run else stored.pseudonymise_messages
             self._note(await _patiently(partial(make, self._database, chunk, self._wanted)))
 
     async def _redact(self, keys: Sequence[EventKey]) -> None:
@@ -157,7 +157,7 @@ class Sweep:
 
     async def _replies(self, owned: set[str]) -> None:
         after = 0
-        while replies := await rest.walked_replies(self._database, after):
+        while replies := await other_tables.next_replies(self._database, after):
             after = replies[-1].id
             theirs, naming = await asyncio.to_thread(self._searched_replies, replies, owned)
             for reply in theirs:
@@ -166,15 +166,15 @@ class Sweep:
             for reply in naming:
                 self._note_one("inbound_messages")
                 if not self._dry_run:
-                    redact = partial(rest.redact_reply, self._database, reply, self._wanted)
+                    redact = partial(other_tables.redact_reply, self._database, reply, self._wanted)
                     await _patiently(redact)
 
     def _searched_replies(
-        self, replies: Iterable[rest.StoredReply], owned: set[str]
-    ) -> tuple[list[rest.StoredReply], list[rest.StoredReply]]:
+        self, replies: Iterable[other_tables.StoredReply], owned: set[str]
+    ) -> tuple[list[other_tables.StoredReply], list[other_tables.StoredReply]]:
         """Those of *replies* that are the recipient's, and those of others with the number."""
-        theirs: list[rest.StoredReply] = []
-        naming: list[rest.StoredReply] = []
+        theirs: list[other_tables.StoredReply] = []
+        naming: list[other_tables.StoredReply] = []
         for reply in replies:
             is_unsigned = reply.sender is None and reply.reference in owned
             if self._has(reply.sender or "") or (is_unsigned and reply.has_content):
@@ -183,10 +183,10 @@ class Sweep:
                 naming.append(reply)
         return theirs, naming
 
-    async def _reply(self, reply: rest.StoredReply) -> None:
+    async def _reply(self, reply: other_tables.StoredReply) -> None:
         if self._dry_run:
             return
-        change = partial(rest.make_reply_unknown, self._database, reply, self._wanted)
+        change = partial(other_tables.pseudonymise_reply, self._database, reply, self._wanted)
         if reply.sender is None:
             # A repetition cannot be recognised, and is absorbed as it was.
             await _patiently(partial(change, identity=reply.identity))
@@ -194,16 +194,18 @@ class Sweep:
         blinded = self._mark.blinded(reply.identity)
         try:
             await _patiently(partial(change, identity=blinded))
-        except rest.IdentityTaken:  # it has come again since, or was stored again after a lift
+        except (
+            other_tables.IdentityTaken
+        ):  # it has come again since, or was stored again after a lift
             await _patiently(partial(change, identity=self._spare(reply)))
 
-    def _spare(self, reply: rest.StoredReply) -> bytes:
+    def _spare(self, reply: other_tables.StoredReply) -> bytes:
         """An identity for a reply of which another row has the one that it should have."""
         return self._mark.blinded(hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest())
 
     async def _bodies(self) -> None:
         after = 0
-        while bodies := await rest.walked_bodies(self._database, after):
+        while bodies := await other_tables.next_bodies(self._database, after):
             after = bodies[-1].id
             for body in bodies:
                 left = await asyncio.to_thread(self._left_of, body.body)
@@ -214,11 +216,11 @@ class Sweep:
     def _left_of(self, body: bytes) -> bytes:
         return without_number(body, self._pattern, self._mark.pseudonym)
 
-    async def _replace_body(self, body: rest.StoredBody, left: bytes) -> None:
+    async def _replace_body(self, body: other_tables.StoredBody, left: bytes) -> None:
         if self._dry_run:
             return
         sha256 = self._mark.blinded(body.sha256)
-        replace = partial(rest.replace_body, self._database, body, left=left, sha256=sha256)
+        replace = partial(other_tables.replace_body, self._database, body, left=left, sha256=sha256)
         await _patiently(replace)
 
     async def _campaigns(self) -> None:
@@ -245,47 +247,49 @@ class Sweep:
     async def _campaigns_once(self, found: set[UUID]) -> tuple[bool, bool]:
         """Whether one is to be looked at again, and whether one has to keep its name."""
         again = named = False
-        with_number: list[rest.StoredCampaign] = []
-        campaigns = await rest.walked_campaigns(self._database)
+        with_number: list[other_tables.StoredCampaign] = []
+        campaigns = await other_tables.next_campaigns(self._database)
         while campaigns:
             with_number = await asyncio.to_thread(self._searched_campaigns, campaigns)
             for campaign in with_number:
                 found.add(campaign.id)
                 did = await self._redact_campaign(campaign)
-                again |= did is rest.Redacted.CHANGED_MEANWHILE
-                named |= did is rest.Redacted.BUT_THE_NAME
-            campaigns = await rest.walked_campaigns(self._database, campaigns[-1].id)
+                again |= did is other_tables.Redacted.CHANGED_MEANWHILE
+                named |= did is other_tables.Redacted.BUT_THE_NAME
+            campaigns = await other_tables.next_campaigns(self._database, campaigns[-1].id)
         if self._dry_run or not found:
             return False, named
         self.changed.add("campaigns")
-        return again or await rest.are_being_launched(self._database, list(found)), named
+        return again or await other_tables.are_being_launched(self._database, list(found)), named
 
     def _searched_campaigns(
-        self, campaigns: Iterable[rest.StoredCampaign]
-    ) -> list[rest.StoredCampaign]:
+        self, campaigns: Iterable[other_tables.StoredCampaign]
+    ) -> list[other_tables.StoredCampaign]:
         return [one for one in campaigns if self._has(one.texts, one.request, one.answer)]
 
-    async def _redact_campaign(self, campaign: rest.StoredCampaign) -> rest.Redacted:
+    async def _redact_campaign(
+        self, campaign: other_tables.StoredCampaign
+    ) -> other_tables.Redacted:
         if self._dry_run:
-            return rest.Redacted.ALL
+            return other_tables.Redacted.ALL
         change = partial(redacted_json, pattern=self._pattern, pseudonym=self._mark.pseudonym)
         request = await asyncio.to_thread(change, campaign.request, leave_out=campaign.is_open)
         answer = await asyncio.to_thread(change, campaign.answer)
-        put = partial(rest.redact_campaign, request=request, answer=answer)
+        put = partial(other_tables.redact_campaign, request=request, answer=answer)
         return await _patiently(partial(put, self._database, campaign, self._wanted))
 
     async def _keys(self) -> None:
-        for key in await rest.find_keys(self._database, self._wanted):
+        for key in await other_tables.find_keys(self._database, self._wanted):
             self._note_one("idempotency_keys")
             if not self._dry_run:
                 new = blinded_key(self._mark, key.key)
-                await _patiently(partial(rest.rename_key, self._database, key, new))
+                await _patiently(partial(other_tables.rename_key, self._database, key, new))
 
-    async def _analysis(self, analysis: Analysis) -> None:
-        while keys := await find_analysed(self._database, analysis, self._wanted):
+    async def _analysis(self, analysis: Rollup) -> None:
+        while keys := await find_rollups(self._database, analysis, self._wanted):
             self.changed.add(analysis.table)
             for chunk in _chunks(keys, CHUNK_ITEMS):
-                redact = partial(redact_analysed, self._database, analysis, chunk, self._wanted)
+                redact = partial(redact_rollups, self._database, analysis, chunk, self._wanted)
                 await _patiently(redact)
 
 

@@ -15,7 +15,7 @@ import pytest
 from app.db.database import migrate_database
 from app.db.exports import ExportFilter
 from app.db.exports.completeness import awaited_safe_instant, complete_until, safe_instant
-from app.db.feed.positions import TAKEN_BACK
+from app.db.feed.positions import COMMIT_DELAY
 from app.embedded import EmbeddedPostgres
 from tests.database import connect
 
@@ -41,7 +41,7 @@ async def began(connection: asyncpg.Connection) -> datetime:
 async def test_it_is_a_minute_ago(connection: asyncpg.Connection) -> None:
     safe = await safe_instant(connection)
     assert safe is not None
-    assert timedelta(0) <= await began(connection) - TAKEN_BACK - safe < timedelta(seconds=5)
+    assert timedelta(0) <= await began(connection) - COMMIT_DELAY - safe < timedelta(seconds=5)
 
 
 async def test_who_is_still_writing_holds_it_back(
@@ -67,7 +67,7 @@ async def test_who_only_reads_does_not(connection: asyncpg.Connection, url: str)
 async def test_an_end_of_just_now_is_waited_for(
     connection: asyncpg.Connection, writer: asyncpg.Connection
 ) -> None:
-    until = await began(writer) - TAKEN_BACK + timedelta(seconds=2)
+    until = await began(writer) - COMMIT_DELAY + timedelta(seconds=2)
     told: list[timedelta] = []
     safe = await awaited_safe_instant(
         connection, ExportFilter(until=until), timedelta(seconds=30), told.append
@@ -91,7 +91,7 @@ async def test_an_end_long_ago_or_far_ahead_is_not(
 
 
 async def test_patience_ends(connection: asyncpg.Connection) -> None:
-    until = await began(connection) - TAKEN_BACK + timedelta(seconds=1)
+    until = await began(connection) - COMMIT_DELAY + timedelta(seconds=1)
     wanted = ExportFilter(until=until)
     safe = await awaited_safe_instant(connection, wanted, AT_ONCE, lambda _: None)
     assert safe is not None
@@ -151,4 +151,4 @@ async def test_a_standby_answers_for_what_it_has_replayed(folder: Path) -> None:
         await asyncio.sleep(1)  # what is not replayed does not become complete by waiting
         safe = await safe_instant(replica)
         assert safe is not None
-        assert before <= safe + TAKEN_BACK <= after
+        assert before <= safe + COMMIT_DELAY <= after

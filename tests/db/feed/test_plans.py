@@ -17,7 +17,7 @@ from app.db.feed.pages import (
     items_query,
     limit_query,
 )
-from app.db.feed.positions import FEED_TABLES, Horizon, Stretch, first_query, last_query
+from app.db.feed.positions import FEED_TABLES, FeedRange, Horizon, first_query, last_query
 from app.domain.feed import Kind, Position
 from tests.database import connect
 from tests.db.feed.feed_stage import days
@@ -56,19 +56,19 @@ FROM grown WHERE at = 3
 
 def _asked(rows: int) -> dict[str, tuple[ClauseElement, dict[str, object]]]:
     """All that the feed asks of large tables, from the middle of them on."""
-    stretch = Stretch(Position(0, rows // 2, 0), Horizon(1, 5, 5))
-    window = stretch._replace(until=Position(0, rows // 2 + 10_000, 0))
+    middle = FeedRange(Position(0, rows // 2, 0), Horizon(1, 5, 5))
+    window = middle._replace(until=Position(0, rows // 2 + 10_000, 0))
     campaign = CampaignKeys("c7", None)
     queries: dict[str, ClauseElement] = {
-        f"{kind}": items_query(kind, None, stretch).limit(100) for kind in Kind
+        f"{kind}": items_query(kind, None, middle).limit(100) for kind in Kind
     }
     queries |= {
         f"{kind} of a campaign": items_query(kind, campaign, window).limit(100) for kind in Kind
     }
     queries |= {
-        f"window of {table.__tablename__}": limit_query(table, stretch) for table in FEED_TABLES
+        f"window of {table.__tablename__}": limit_query(table, middle) for table in FEED_TABLES
     }
-    queries |= {"first": first_query(stretch), "last": last_query(Horizon(1, 5, 5))}
+    queries |= {"first": first_query(middle), "last": last_query(Horizon(1, 5, 5))}
     asked: dict[str, tuple[ClauseElement, dict[str, object]]] = {
         name: (query, {}) for name, query in queries.items()
     }

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 
 from app.db.database import Database
-from app.db.erasure import rest
-from app.db.erasure.analysis import Analysis, redact_analysed
+from app.db.erasure import other_tables
 from app.db.erasure.recipients import Erased, add_erased
+from app.db.erasure.rollups import Rollup, redact_rollups
 from app.db.ingest_session import IngestSession
 from app.domain.erasure import ErasureKeys, spellings
 from app.domain.retention import Retention, retention_of_days
@@ -472,10 +472,12 @@ async def test_status_words_with_the_number_are_redacted_also_when_they_come_aga
 async def test_a_large_page_is_read_in_pieces_and_holds_up_nothing(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rest, "_BODIES", rest._page("quarantine", "id, sha256, body", "5000000"))
+    monkeypatch.setattr(
+        other_tables, "_BODIES", other_tables._page("quarantine", "id, sha256, body", "5000000")
+    )
     await kept.store([Callback(("q", str(at)), f"{at} {NUMBER}".encode()) for at in range(3)])
     database = Database(kept.url, name="tests")
-    assert len(await rest.walked_bodies(database, 0)) == 1
+    assert len(await other_tables.next_bodies(database, 0)) == 1
     await database.close()
     assert (await _erase(kept))["quarantine"] == 3
 
@@ -556,12 +558,12 @@ async def test_roll_ups_are_changed_in_short_steps_between_which_others_fold(
     await kept.store(failures)
     steps = list[str]()
 
-    async def _with_a_fold(database: Database, analysis: Analysis, *others: Any) -> None:  # noqa: ANN401
-        await redact_analysed(database, analysis, *others)
+    async def _with_a_fold(database: Database, analysis: Rollup, *others: Any) -> None:  # noqa: ANN401
+        await redact_rollups(database, analysis, *others)
         steps.append(analysis.table)
         await kept.store([])
 
-    monkeypatch.setattr(scan, "redact_analysed", _with_a_fold)
+    monkeypatch.setattr(scan, "redact_rollups", _with_a_fold)
     await _erase(kept)
     assert steps.count("bi_failure_reasons") == 6
     assert digits_in(await everything(kept.connection)) == []

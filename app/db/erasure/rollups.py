@@ -1,4 +1,4 @@
-"""Taking a number out of what was counted for analysts: the counts stay."""
+"""Taking a number out of the roll-ups for BI. The counts stay."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
@@ -8,7 +8,6 @@ from sqlalchemy import TextClause, text
 from app.db.bi.roll_up import ROLL_UP_LOCK
 from app.db.database import Database
 from app.db.erasure.messages import Replacement
-from app.db.retention.connections import reading_whole_tables
 
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)")
 #: A transaction that writes holds the feed back.
@@ -17,8 +16,8 @@ CHUNK_ITEMS: Final = 200
 Key = tuple[Any, ...]
 
 
-class Analysis(NamedTuple):
-    """One table of what was counted."""
+class Rollup(NamedTuple):
+    """A table of the roll-ups, and how to search and redact it."""
 
     table: str
     find: TextClause
@@ -29,7 +28,7 @@ def _redacted(column: str) -> str:
     return f"regexp_replace({column}, :pattern, :pseudonym, 'g') AS {column}"
 
 
-_COUNTED: Final = Analysis(
+_COUNTED: Final = Rollup(
     "bi_counted_messages",
     text("""
     SELECT message_tracking_id FROM bi_counted_messages
@@ -42,7 +41,7 @@ _COUNTED: Final = Analysis(
     WHERE message_tracking_id = ANY(CAST(:first AS text[]))
     """),
 )
-_CORRECTIONS: Final = Analysis(
+_CORRECTIONS: Final = Rollup(
     "bi_event_corrections",
     text("""
     SELECT id FROM bi_event_corrections WHERE concat_ws(' ', country, sender, label) ~ :pattern
@@ -56,7 +55,7 @@ _CORRECTIONS: Final = Analysis(
     """),
 )
 #: Texts that become the same are counted together, under the hash of the new ones.
-_REASONS: Final = Analysis(
+_REASONS: Final = Rollup(
     "bi_failure_reasons",
     text("""
     SELECT identity FROM bi_failure_reasons
@@ -80,7 +79,7 @@ _REASONS: Final = Analysis(
     ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
     """),
 )
-_HOURS: Final = Analysis(
+_HOURS: Final = Rollup(
     "bi_rollup_hourly",
     text("""
     SELECT hour, identity FROM bi_rollup_hourly
@@ -104,34 +103,33 @@ _HOURS: Final = Analysis(
     ON CONFLICT (hour, identity) DO UPDATE SET events = r.events + excluded.events
     """),
 )
-#: Corrections first: then a roll-up between two chunks brings no old text back.
-ANALYSES: Final = (_COUNTED, _CORRECTIONS, _REASONS, _HOURS)
+#: First the tables that are still to be rolled up, so that rolling up between two chunks brings no
+#: old text back.
+ROLLUPS: Final = (_COUNTED, _CORRECTIONS, _REASONS, _HOURS)
 
 
-async def find_analysed(
-    database: Database, analysis: Analysis, wanted: Replacement
-) -> Sequence[Key]:
-    """The keys of the rows of *analysis* that have the number."""
-    async with reading_whole_tables(database) as session:
-        rows = await session.execute(analysis.find, {"pattern": wanted.pattern})
+async def find_rollups(database: Database, rollup: Rollup, wanted: Replacement) -> Sequence[Key]:
+    """The keys of the rows of *rollup* that have the number."""
+    async with database.reading() as session:
+        rows = await session.execute(rollup.find, {"pattern": wanted.pattern})
         return [tuple(row) for row in rows]
 
 
-async def redact_analysed(
-    database: Database, analysis: Analysis, keys: Sequence[Key], wanted: Replacement
+async def redact_rollups(
+    database: Database, rollup: Rollup, keys: Sequence[Key], wanted: Replacement
 ) -> None:
     """
     Take the number out of the rows of *keys*, `CHUNK_ITEMS` at most.
 
-    After the events and messages: what was corrected of them then counts under the same new texts.
+    Events and messages come first: their corrections are then rolled up under the same new texts.
     """
     first, second = [key[0] for key in keys], [key[-1] for key in keys]
     given: dict[str, object] = {
         "first": first, "pattern": wanted.pattern, "pseudonym": wanted.pseudonym
     }  # fmt: skip
-    if analysis is _HOURS:
+    if rollup is _HOURS:
         given["second"] = second
     async with database.writing() as session:
         # No event is rolled up while the texts change.
         await session.execute(_LOCK, {"lock": ROLL_UP_LOCK})
-        await session.execute(analysis.change, given)
+        await session.execute(rollup.change, given)

@@ -1,9 +1,9 @@
 """
-The partitions of the events: emptied when their month is over and done, made ahead of time.
+The partitions of the events, by month: added ahead of time, emptied when all of a month is too old.
 
-A month is emptied by TRUNCATE and stays. Detaching it would take two transactions, of which the
-floor of the feed could be part of one only, and between them, or without a replacement, an event of
-that month would have nowhere to go.
+A month is emptied by TRUNCATE and stays. Detaching it would take two transactions, and only one of
+them could raise the floor of the feed. Between them, or without a replacement, an event of that
+month could not be stored.
 """
 
 import re
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.database import Database
 from app.db.failures import translated
 from app.db.feed.positions import raise_floor
-from app.db.retention.connections import reading_whole_tables
+from app.db.retention.runs import CHUNK_PLANNER
 from app.domain.feed import Position
 
 _MONTH: Final = re.compile(r"events_(\d{4})_(\d{2})")
@@ -31,18 +31,20 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'events'::regclass AND pg_relation_size(c.oid) > 0
 ORDER BY c.relname
 """)
-#: By the index, from its end: a plan may not walk through a month under its lock.
+#: By the end of an index: while it is locked, a month must not be scanned.
 _GREATEST: Final = (
     "SELECT feed_epoch, xid, id FROM {month} ORDER BY feed_epoch DESC, xid DESC, id DESC LIMIT 1"
 )
-_LATE: Final = "SELECT EXISTS (SELECT FROM {month} WHERE received_at >= :before)"
+_HAS_YOUNGER: Final = "SELECT EXISTS (SELECT FROM {month} WHERE received_at >= :before)"
 _COUNT: Final = "SELECT count(*) FROM {month}"
-#: Nobody else may be kept waiting: callbacks of a month that old are set aside, readers are few.
+#: Callbacks of a month that old are quarantined, so that only readers can be kept waiting.
 _LOCK: Final = "LOCK TABLE {month} IN ACCESS EXCLUSIVE MODE"
 _TRUNCATE: Final = "TRUNCATE {month}"
+#: An exclusive lock of all events that has to wait makes callbacks queue behind it.
+_GIVE_UP_SOON: Final = "SET LOCAL lock_timeout = '200ms'"
 
 
-class Emptied(NamedTuple):
+class EmptiedMonth(NamedTuple):
     """A month that was, or would be, emptied."""
 
     name: str
@@ -52,29 +54,33 @@ class Emptied(NamedTuple):
 
 async def empty_old_months(
     database: Database, *, before: datetime, upto: Position, dry_run: bool = False
-) -> list[Emptied]:
+) -> list[EmptiedMonth]:
     """
     Empty the months of which every event was received *before*, and lies before *upto*.
 
     Raises:
-        DatabaseUnavailable: somebody is reading one of them; those before it are done.
+        DatabaseUnavailable: one of them is being read; those before it are done.
     """
-    found = []
+    emptied = []
     for name, size in await _stored_months(database):
         if _end_of(name) > before or not await _is_old(database, name, before, upto):
             continue
         rows = await _rows_of(database, name)
         if dry_run or await _emptied(database, name, upto):
-            found.append(Emptied(name, rows, size))
-    return found
+            emptied.append(EmptiedMonth(name, rows, size))
+    return emptied
 
 
 async def add_months(database: Database, *, now: datetime) -> list[str]:
     """
-    Make the partitions of the months to come, as far as there are none; their names.
+    Make the missing partitions of the months to come; their names.
 
-    What was stored for them in the range after all others moves there. All in one transaction that
-    locks the table for as long: milliseconds, as nothing but nonsense is so far ahead.
+    What was stored for them in the range after all others moves there. All of it is one transaction
+    that locks the events for milliseconds: only callbacks with wrong times are so far ahead.
+
+    Raises:
+        DatabaseUnavailable: the events are being read for so long that callbacks would have to
+            wait. Nothing was changed.
     """
     async with database.driver() as connection:
         last = await connection.fetchval(
@@ -97,19 +103,18 @@ async def _stored_months(database: Database) -> list[tuple[str, int]]:
 async def _is_old(database: Database, name: str, before: datetime, upto: Position) -> bool:
     async with database.reading() as session:
         greatest = await _greatest(session, name)
-    if greatest is not None and greatest > upto:
-        return False
-    async with reading_whole_tables(database) as session:
-        return not await session.scalar(text(_LATE.format(month=name)), {"before": before})
+        if greatest is not None and greatest > upto:
+            return False
+        return not await session.scalar(text(_HAS_YOUNGER.format(month=name)), {"before": before})
 
 
 async def _rows_of(database: Database, name: str) -> int:
-    async with reading_whole_tables(database) as session:
+    async with database.reading() as session:
         return int((await session.execute(text(_COUNT.format(month=name)))).scalar_one())
 
 
 async def _emptied(database: Database, name: str, upto: Position) -> bool:
-    async with database.writing() as session:
+    async with database.writing(planner=CHUNK_PLANNER) as session:
         await session.execute(text(_LOCK.format(month=name)))
         greatest = await _greatest(session, name)
         if greatest is not None:
@@ -128,6 +133,7 @@ async def _greatest(session: AsyncSession, name: str) -> Position | None:
 async def _attach(connection: asyncpg.Connection, months: range) -> None:
     end = _first(months.stop)
     async with connection.transaction():
+        await connection.execute(_GIVE_UP_SOON)
         await connection.execute(f"ALTER TABLE events DETACH PARTITION {_LAST}")
         for number in months:
             await connection.execute(

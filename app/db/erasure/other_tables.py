@@ -1,7 +1,7 @@
 """
-Replies, the quarantine, campaigns and keys: walked through in the order of their ids.
+Searching and redacting replies, the quarantine, campaigns and idempotency keys.
 
-In pages of few rows and few bytes, as stored: bodies may be large.
+They are scanned in the order of their ids, in pages of few rows and few bytes: bodies may be large.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.db.database import Database
 from app.db.erasure.messages import PAGE_BYTES, Replacement
-from app.db.retention.connections import reading_whole_tables
 
-WALK_ITEMS: Final = 500
+SCAN_ITEMS: Final = 500
 _REPLY_TEXTS: Final = (
     "sender", "recipient", "message", "media", "filename", "campaign_name", "label"
 )  # fmt: skip
@@ -29,22 +28,22 @@ class IdentityTaken(Exception):
 
 
 class StoredReply(NamedTuple):
-    """What is searched of a reply."""
+    """What an erasure searches of a reply."""
 
     id: int
     identity: bytes
     sender: str | None
     reference: str | None
     texts: str
-    #: Still to be opened.
+    #: Compressed.
     payload: bytes | None
     payload_dictionary: int
-    #: Whether anything is left of what was said.
+    #: Whether it still has a text, a file or a payload.
     has_content: bool
 
 
 class StoredBody(NamedTuple):
-    """What is searched of a body in the quarantine."""
+    """What an erasure searches of a body in the quarantine."""
 
     id: int
     sha256: bytes
@@ -52,13 +51,13 @@ class StoredBody(NamedTuple):
 
 
 class StoredCampaign(NamedTuple):
-    """What is searched of a campaign."""
+    """What an erasure searches of a campaign."""
 
     id: UUID
     request: bytes | None
     answer: bytes | None
     texts: str
-    #: Not settled: the request may be sent again.
+    #: Whether the request may be sent again.
     is_open: bool
 
 
@@ -67,7 +66,7 @@ class Redacted(Enum):
 
     ALL = auto()
     BUT_THE_NAME = auto()
-    #: Nothing: it is to be looked at again.
+    #: Nothing was changed: it must be searched again.
     CHANGED_MEANWHILE = auto()
 
 
@@ -79,13 +78,13 @@ class StoredKey(NamedTuple):
 
 
 def _page(table: str, columns: str, size: str) -> TextClause:
-    """The next rows of *table*, of which each has *size* bytes: at least one, if there is one."""
+    """The next rows of *table*, each of *size* bytes: at least one, if there is one."""
     return text(f"""
     SELECT {columns} FROM (
         SELECT *, sum({size}) OVER (
             ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) - {size} AS bytes_before
-        FROM {table} WHERE id > :after ORDER BY id LIMIT {WALK_ITEMS}
+        FROM {table} WHERE id > :after ORDER BY id LIMIT {SCAN_ITEMS}
     ) AS page
     WHERE bytes_before < {PAGE_BYTES} ORDER BY id
     """)
@@ -118,7 +117,7 @@ _REDACT_REPLY: Final = text(
     + " WHERE id = :id"
 )
 _BODIES: Final = _page("quarantine", "id, sha256, body", "octet_length(body)")
-#: The same bytes may have come again since, and were made unknown before they were stored.
+#: The same bytes may have come again since, and were pseudonymised before they were stored.
 _TAKE_TWIN: Final = text("""
 WITH twin AS (
     DELETE FROM quarantine WHERE sha256 = :sha256 AND id <> :id RETURNING times, last_received_at
@@ -138,8 +137,8 @@ _CAMPAIGNS: Final = _page(
     f" {_IS_OPEN}",
     "coalesce(octet_length(request), 0) + coalesce(octet_length(answer), 0)",
 )
-#: Routee refuses a name that it knows, which alone keeps a launch that is open from being paid for
-#: twice: until it is settled it keeps its name. Afterwards no two may become the same.
+#: An open launch keeps its name: that Routee refuses a name twice is all that keeps it from being
+#: paid for twice. The id makes the new names unique.
 _SET_CAMPAIGN: Final = text(f"""
 UPDATE campaigns SET request = :request, answer = :answer,
     name = CASE
@@ -159,7 +158,7 @@ SELECT EXISTS (
 )
 """)
 _KEYS: Final = text("SELECT api_key_id, key FROM idempotency_keys WHERE key ~ :pattern")
-#: Of two of the same launch, stored before and after the erasure, one is enough.
+#: One key of the same launch may be stored under the new name already: one is enough.
 _RENAME_KEY: Final = text("""
 WITH taken AS (
     DELETE FROM idempotency_keys WHERE api_key_id = :api_key_id AND key = :key
@@ -171,21 +170,21 @@ ON CONFLICT DO NOTHING
 """)
 
 
-async def walked_replies(database: Database, after: int) -> Sequence[StoredReply]:
-    """The next replies, to be searched; none at the end."""
+async def next_replies(database: Database, after: int) -> Sequence[StoredReply]:
+    """The replies to search after the id *after*; none at the end."""
     async with database.reading() as session:
         rows = (await session.execute(_REPLIES, {"after": after})).all()
     return [StoredReply(*row) for row in rows]
 
 
-async def make_reply_unknown(
+async def pseudonymise_reply(
     database: Database, reply: StoredReply, wanted: Replacement, *, identity: bytes
 ) -> None:
     """
-    Leave nothing of a reply but that there was one, now under *identity*.
+    Remove what a reply says; that there was one stays, under the new *identity*.
 
     Raises:
-        IdentityTaken: it has come again, and is stored under that one.
+        IdentityTaken: the reply has come again, and is stored under that identity.
     """
     given = {"id": reply.id, "identity": identity, **wanted._asdict()}
     try:
@@ -196,20 +195,20 @@ async def make_reply_unknown(
 
 
 async def redact_reply(database: Database, reply: StoredReply, wanted: Replacement) -> None:
-    """Take the number, and the payload with it, out of a reply of somebody else."""
+    """Take the number, and the whole payload, out of a reply of another recipient."""
     async with database.writing() as session:
         await session.execute(_REDACT_REPLY, {"id": reply.id, **wanted._asdict()})
 
 
-async def walked_bodies(database: Database, after: int) -> Sequence[StoredBody]:
-    """The next bodies of the quarantine, to be searched; none at the end."""
+async def next_bodies(database: Database, after: int) -> Sequence[StoredBody]:
+    """The quarantined bodies to search after the id *after*; none at the end."""
     async with database.reading() as session:
         rows = (await session.execute(_BODIES, {"after": after})).all()
     return [StoredBody(*row) for row in rows]
 
 
 async def replace_body(database: Database, body: StoredBody, *, left: bytes, sha256: bytes) -> None:
-    """Leave *left* of a body, now under *sha256*."""
+    """Replace a body by *left* of it, under the new *sha256*."""
     async with database.writing() as session:
         given = {"id": body.id, "sha256": sha256}
         times, last = (await session.execute(_TAKE_TWIN, given)).one()
@@ -217,10 +216,10 @@ async def replace_body(database: Database, body: StoredBody, *, left: bytes, sha
         await session.execute(_SET_BODY, given)
 
 
-async def walked_campaigns(
+async def next_campaigns(
     database: Database, after: UUID = _NO_CAMPAIGN
 ) -> Sequence[StoredCampaign]:
-    """The next campaigns, to be searched; none at the end."""
+    """The campaigns to search after the id *after*; none at the end."""
     async with database.reading() as session:
         rows = (await session.execute(_CAMPAIGNS, {"after": after})).all()
     return [StoredCampaign(*row) for row in rows]
@@ -234,7 +233,7 @@ async def redact_campaign(
     request: bytes | None,
     answer: bytes | None,
 ) -> Redacted:
-    """Put *request* and *answer* in the place of those that were read, if they are still there."""
+    """Replace request and answer, unless they have changed since they were read."""
     given: dict[str, Any] = {
         "id": campaign.id,
         "request": request,
@@ -251,19 +250,19 @@ async def redact_campaign(
 
 
 async def are_being_launched(database: Database, campaigns: Sequence[UUID]) -> bool:
-    """Whether Routee is being asked for one of *campaigns*: its answer is still to be stored."""
+    """Whether one of *campaigns* is being launched, so that Routee's answer is still to come."""
     async with database.reading() as session:
         return bool(await session.scalar(_LEASED, {"ids": list(campaigns)}))
 
 
 async def find_keys(database: Database, wanted: Replacement) -> Sequence[StoredKey]:
-    """Idempotency keys that have the number in them."""
-    async with reading_whole_tables(database) as session:
+    """The idempotency keys that contain the number."""
+    async with database.reading() as session:
         rows = await session.execute(_KEYS, {"pattern": wanted.pattern})
         return [StoredKey(*row) for row in rows]
 
 
 async def rename_key(database: Database, key: StoredKey, new: str) -> None:
-    """Let what *key* stands for be found by *new*."""
+    """Store the launch of *key* under the key *new* instead."""
     async with database.writing() as session:
         await session.execute(_RENAME_KEY, {**key._asdict(), "new": new})
