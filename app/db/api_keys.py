@@ -1,4 +1,4 @@
-"""Where API keys are kept."""
+"""Storing API keys."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ _COLUMNS = (
     ApiKeyRow.last_used_at,
 )
 
-#: A key that somebody else is writing to is left to them: nobody waits for another.
+#: A key that another process is writing to is skipped, so that no process waits for another.
 _RECORD_USES: Final = """
 WITH used AS (
     SELECT id, at
@@ -35,7 +35,7 @@ UPDATE api_keys SET last_used_at = used.at FROM used WHERE api_keys.id = used.id
 
 
 async def find_api_key(database: Database, sha256: bytes) -> ApiKey | None:
-    """The key of that digest, whether it is good or not."""
+    """The key with that digest, valid or not."""
     async with database.reading() as session:
         query = select(*_COLUMNS).where(ApiKeyRow.sha256 == sha256)
         row = (await session.execute(query)).one_or_none()
@@ -61,9 +61,9 @@ async def record_uses(
     database: Database, used_at: Mapping[bytes, datetime], *, at_least: timedelta
 ) -> None:
     """
-    Store when the keys of these digests were last used.
+    Store when the keys with these digests were last used.
 
-    One of which a use less than *at_least* before is stored already is left as it is.
+    A key whose stored use is less than *at_least* before stays as it is.
     """
     values = {"digests": list(used_at), "times": list(used_at.values()), "at_least": at_least}
     async with database.writing() as session:
@@ -86,7 +86,7 @@ async def add_api_key(
 
 
 async def revoke_api_key(database: Database, key_id: UUID) -> bool:
-    """Revoke a key; False when there is none of that id."""
+    """Revoke a key; False if there is none with that id."""
     async with database.writing() as session:
         change = (
             update(ApiKeyRow)

@@ -11,8 +11,8 @@ from app.db.database import Database
 from app.db.tables import CampaignCountDeltaRow, CampaignCountRow, CampaignRow
 from app.domain.campaign import Submission
 
-#: The ids are in the order of time, by the clock of whoever made them; `created_at` is by that of
-#: the database. Two clocks do not differ by more.
+#: The ids are in the order of time by the clock of the process that made them, `created_at` is by
+#: that of the database. Two clocks do not differ by more.
 _CLOCKS_DIFFER: Final = timedelta(days=1)
 _UUID7_RANDOM_BITS: Final = 80
 _EARLIEST: Final = datetime(1970, 1, 3, tzinfo=UTC)
@@ -29,7 +29,7 @@ class CampaignFilter(NamedTuple):
     created_before: datetime | None = None
 
 
-#: What is folded, and what is not yet: a reader sees each change in one of them.
+#: The folded counts, and the deltas that are left: a reader sees each change in one of them.
 _PARTS: Final = union_all(
     *(
         select(table.campaign_tracking_id, table.status, table.messages)
@@ -39,7 +39,7 @@ _PARTS: Final = union_all(
 
 
 async def find_campaign(database: Database, tracking_id: str) -> CampaignRow | None:
-    """The campaign of that trackingId, or of that id of ours."""
+    """The campaign with that trackingId, or with that id of ours."""
     matches = CampaignRow.tracking_id == tracking_id
     own_id = _as_uuid(tracking_id)
     if own_id is not None:
@@ -88,7 +88,7 @@ async def counts_of_each(
 
 
 async def counts_of(database: Database, tracking_id: str) -> dict[str, int]:
-    """How many messages of a campaign are in each status: what is folded plus what is not yet."""
+    """How many messages of a campaign are in each status."""
     return (await counts_of_each(database, [tracking_id])).get(tracking_id, {})
 
 
@@ -110,7 +110,7 @@ def _filtered(query: Select[CampaignRow], wanted: CampaignFilter) -> Select[Camp
 
 
 def _first_id_at(instant: datetime, shift: timedelta) -> UUID:
-    """Where the ids made from *instant* on begin, so that the walk begins and ends there."""
+    """The least id that was made at *instant*, so that a scan of the ids begins or ends there."""
     at = min(max(instant, _EARLIEST), _LATEST) + shift
     milliseconds = int(at.timestamp() * 1000)
     return UUID(int=milliseconds << _UUID7_RANDOM_BITS)

@@ -1,4 +1,4 @@
-"""Folding the appended changes of the campaigns' counts into one row for each status."""
+"""Folding the appended deltas of the campaigns' counts into one row for each status."""
 
 import time
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from app.db.database import Database
 #: Any number, as long as no other program in the same database uses it.
 _FOLD_LOCK: Final = 7_021_002
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(:lock)"
-#: So that one fold stays short however many changes have gathered.
+#: So that one fold stays short.
 MAX_DELTAS: Final = 50_000
-#: Longer than any transaction that appends changes may take.
+#: Longer than any transaction that appends deltas may take.
 _ENDED_AFTER_SECONDS: Final = 60.0
 
-#: One statement: whoever reads the counts sees each change in one place exactly.
+#: One statement: a reader of the counts sees each change exactly once.
 _FOLD: Final = """
 WITH gone AS (
     DELETE FROM campaign_count_deltas
@@ -36,22 +36,22 @@ SELECT count(*), coalesce(max(id), 0) FROM gone
 
 class CountFolding:
     """
-    Folds the counts, and remembers up to where nothing is left.
+    Folds the counts, and knows the id up to which no deltas are left.
 
-    While somebody holds a snapshot, PostgreSQL must keep what was folded before. A fold that looked
-    through all of that for what is left would take longer each second.
+    While another session holds a snapshot, PostgreSQL must keep the deleted deltas. A fold that
+    scanned all of them for what is left would take longer each second.
     """
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
-        #: No change has this id or a lesser one.
+        #: No delta has this id or a lesser one.
         self._floor = 0
-        #: The greatest id that was folded at some time. Lesser ones may have been committed since.
+        #: When, and the greatest id that was folded then. Lesser ids may be committed later.
         self._seen: tuple[float, int] | None = None
 
     async def fold(self) -> int:
-        """Fold at most `MAX_DELTAS` changes; how many. 0 also while another process is at it."""
+        """Fold at most `MAX_DELTAS` deltas; how many. 0 also while another process folds."""
         began = self._clock()
         async with self._database.writing() as session:
             if not await session.scalar(text(_LOCK), {"lock": _FOLD_LOCK}):

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 #: The schema of the service's tables.
 SCHEMA: Final = "receiver"
-#: How a session finds them; what another program has in `public` cannot be taken for ours.
+#: Sessions look for tables there alone, and not in `public`, where other programs have theirs.
 SEARCH_PATH: Final = {"search_path": SCHEMA}
 _GRACE_SECONDS: Final = 1.0
 
@@ -34,7 +34,7 @@ def make_engine(
         **(session_settings or {}),
     }
 
-    # The driver reads the URL itself: SQLAlchemy would not know `sslmode` and several hosts.
+    # asyncpg reads the URL itself: SQLAlchemy does not support `sslmode` and several hosts.
     async def _connect() -> asyncpg.Connection:
         return await asyncpg.connect(
             url,

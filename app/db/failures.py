@@ -15,7 +15,7 @@ _DEADLOCK_DETECTED: Final = "40P01"
 
 
 class ValuesRefused(ReceiverError):
-    """The database, or its driver, refuses the values themselves: repeating cannot help."""
+    """The database, or its driver, refuses the values: repeating cannot help."""
 
 
 class Contended(ReceiverError):
@@ -31,7 +31,7 @@ def translated() -> Iterator[None]:
         ValuesRefused: SQLSTATE class 22, 23 or 54, or values that the driver cannot encode.
         Contended: a deadlock or a serialization failure.
         DatabaseUnavailable: everything else: failover, lock timeout, read-only, lost connection.
-            A sick database must not make good callbacks look bad.
+            A database that fails must not make good callbacks look bad.
     """
     try:
         yield
@@ -46,9 +46,9 @@ def translated() -> Iterator[None]:
 def _meaning(error: asyncpg.PostgresError) -> ReceiverError:
     sqlstate = error.sqlstate or ""
     # The message of the error is left out: it may quote a value.
-    said = f"{type(error).__name__} ({sqlstate})"
+    text = f"{type(error).__name__} ({sqlstate})"
     if sqlstate in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
-        return Contended(said)
+        return Contended(text)
     if sqlstate.startswith(_BLAMES_THE_VALUES):
-        return ValuesRefused(said)
-    return DatabaseUnavailable(said)
+        return ValuesRefused(text)
+    return DatabaseUnavailable(text)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import defer
 from app.db.database import Database
 from app.db.tables import InboundMessageRow, MessageRow
 
-#: How many replies one page looks at when only some of them are wanted.
+#: How many replies one page scans when only some of them are wanted.
 MAX_SCANNED_ITEMS: Final = 10_000
 
 
@@ -26,7 +26,7 @@ class InboundFilter(NamedTuple):
 
     @property
     def has_key(self) -> bool:
-        """Whether the replies of it come in the order of their ids, else in that of receipt."""
+        """Whether its replies are listed in the order of their ids, else in that of receipt."""
         return any(
             key is not None
             for key in (self.campaign_tracking_id, self.reference_tracking_id, self.sender)
@@ -34,7 +34,7 @@ class InboundFilter(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """A reply, and the campaign it belongs to: its own word, else that of what it answers."""
+    """A reply, and its campaign: the one that it names, else that of the answered message."""
 
     row: InboundMessageRow
     campaign_tracking_id: str | None
@@ -44,7 +44,7 @@ class ReplyPage(NamedTuple):
     """Some replies of a list, and where the next ones are."""
 
     replies: Sequence[Reply]
-    #: The id beyond which the list goes on, perhaps of a reply that was not wanted.
+    #: The id after which the list goes on, perhaps of a reply that was not wanted.
     end: int | None
 
 
@@ -81,8 +81,8 @@ async def page_of_inbound_messages(
     """
     At most *limit* replies in the order of their ids, beyond the id *after*.
 
-    *wanted* has a key. Where the index of one key is not enough, only `MAX_SCANNED_ITEMS` are
-    looked at, so a page may be short, or empty, and not the last one.
+    *wanted* has a key. If there are other conditions, at most `MAX_SCANNED_ITEMS` are scanned: the
+    page may be short or empty without being the last.
     """
     key, rest = _conditions(wanted)
     beyond = [] if after is None else [InboundMessageRow.id > after]
@@ -93,7 +93,7 @@ async def page_of_inbound_messages(
         within = [] if scanned_to is None else [InboundMessageRow.id <= scanned_to]
         query = _replies().where(key, *beyond, *within, *rest)
         query = query.order_by(InboundMessageRow.id).limit(limit + 1)
-        return _page(await _told(session, query), limit, scanned_to)
+        return _page(await _replies_of(session, query), limit, scanned_to)
 
 
 async def page_of_received_messages(
@@ -106,11 +106,10 @@ async def page_of_received_messages(
     """At most *limit* replies in the order of receipt, beyond *after*: its time and id."""
     query = _replies().where(*_times(wanted))
     if after is not None:
-        place = tuple_(InboundMessageRow.received_at, InboundMessageRow.id)
-        query = query.where(place > after)
+        query = query.where(tuple_(InboundMessageRow.received_at, InboundMessageRow.id) > after)
     query = query.order_by(InboundMessageRow.received_at, InboundMessageRow.id).limit(limit)
     async with database.reading() as session:
-        return await _told(session, query)
+        return await _replies_of(session, query)
 
 
 async def _page_of_campaign(
@@ -123,7 +122,7 @@ async def _page_of_campaign(
     """
     The replies that name the campaign, and those that name none but answer a message of it.
 
-    One index for each; the others that name no campaign have to be looked at.
+    An index gives the former; of the latter all that name no campaign have to be scanned.
     """
     row = InboundMessageRow
     named = row.campaign_tracking_id == wanted.campaign_tracking_id
@@ -142,10 +141,10 @@ async def _page_of_campaign(
     first = (part.order_by(row.id).limit(limit + 1).subquery() for part in (by_name, by_answer))
     both = union_all(*(select(part.c.id) for part in first))
     query = _replies().where(row.id.in_(both)).order_by(row.id).limit(limit + 1)
-    return _page(await _told(session, query), limit, scanned_to)
+    return _page(await _replies_of(session, query), limit, scanned_to)
 
 
-async def _told(
+async def _replies_of(
     session: AsyncSession, query: Select[InboundMessageRow, str | None]
 ) -> Sequence[Reply]:
     return [Reply(row[0], row[1]) for row in await session.execute(query)]
@@ -160,7 +159,7 @@ def _page(replies: Sequence[Reply], limit: int, scanned_to: int | None) -> Reply
 def _conditions(
     wanted: InboundFilter,
 ) -> tuple[ColumnElement[bool] | None, list[ColumnElement[bool]]]:
-    """The one whose index is walked, None when it is the campaign, and the others."""
+    """The condition whose index is scanned, None if that is the campaign, and the others."""
     row = InboundMessageRow
     keys: list[ColumnElement[bool]] = []
     if wanted.reference_tracking_id is not None:
@@ -184,7 +183,7 @@ def _times(wanted: InboundFilter) -> list[ColumnElement[bool]]:
 
 
 def _end_of_scan(*conditions: ColumnElement[bool]) -> Select[Any]:
-    """The id of the last reply that is looked at; none when the list ends before."""
+    """The id of the last reply to scan; no row if the list ends before."""
     return (
         select(InboundMessageRow.id)
         .where(*conditions)

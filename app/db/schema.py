@@ -1,4 +1,4 @@
-"""How the schema gets to the version that this code needs, and which that is."""
+"""Bringing the schema to the version that this code needs."""
 
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ async def migrate(engine: AsyncEngine) -> str:
     """
     Bring the schema to the version that this code needs, and return that version.
 
-    Of several processes that do so at once, one works and the others wait for it.
+    One of several processes does it, and the others wait.
     """
     async with engine.connect() as connection:
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
@@ -65,12 +65,12 @@ def needed_version() -> str:
 
 
 def current_version(connection: Connection) -> str | None:
-    """The version the database has; None when it has none."""
+    """The version of the database; None if it has none."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def configured(connection: Connection) -> Config:
-    """An Alembic configuration that works on *connection*."""
+    """An Alembic configuration for *connection*."""
     config = _config()
     config.attributes["connection"] = connection
     return config
@@ -83,7 +83,7 @@ def _config() -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Asked first: IF NOT EXISTS takes the right to make schemas even where there is nothing to do.
+    # IF NOT EXISTS would need the right to create schemas even if the schema exists.
     if connection.scalar(select(func.to_regnamespace(SCHEMA))) is None:
         connection.execute(CreateSchema(SCHEMA))
     command.upgrade(configured(connection), "head")
@@ -91,7 +91,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _write_statuses(connection: Connection) -> None:
-    """Give SQL the table of statuses and ranks that `domain.status` has."""
+    """Write the statuses and ranks of `domain.status` to their table."""
     given = insert(StatusRow).values(
         [{"status": status, "rank": rank} for status, rank in RANK.items()]
     )

@@ -40,8 +40,8 @@ class TransactionId(UserDefinedType[int]):
         return "xid8"
 
 
-#: Compares byte by byte: every writer must meet rows in the same order, whatever the locale, and
-#: "the least" must mean the same here and in Python.
+#: Compares byte by byte, as Python does: every writer locks rows in the same order, and "the least"
+#: is the same in both, whatever the locale.
 Bytewise: Final = Text(collation="C")
 
 METADATA: Final = MetaData(naming_convention=NAMING)
@@ -49,12 +49,12 @@ METADATA: Final = MetaData(naming_convention=NAMING)
 #: Status events and inbound messages draw their ids from one sequence: the feed is one order.
 FEED_ID: Final = Sequence("feed_id", metadata=METADATA)
 
-#: A sequence that is never drawn from: its value can be raised while everybody reads and writes.
+#: A sequence that is never drawn from: its value can be raised while others read and write.
 FEED_EPOCH: Final = text("pg_sequence_last_value('feed_epoch'::regclass)")
 
 
 class Row(DeclarativeBase):
-    """What every table shares."""
+    """The base of all tables."""
 
     metadata = METADATA
     type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it off the class)
@@ -73,10 +73,10 @@ class CampaignRow(Row):
     __tablename__ = "campaigns"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
-    #: Routee's id; null until it is learnt.
+    #: Routee's id; null until the campaign is bound to it.
     tracking_id: Mapped[str | None] = mapped_column(Bytewise, unique=True)
     name: Mapped[str | None]
-    #: Whether we made the name up, because the caller gave none.
+    #: Whether the name was generated, because the caller gave none.
     name_generated: Mapped[bool] = mapped_column(server_default=text("false"))
     submission: Mapped[str]
     submission_reason: Mapped[str | None]
@@ -89,11 +89,11 @@ class CampaignRow(Row):
     request: Mapped[bytes | None]
     answer: Mapped[bytes | None]
     warnings: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
-    #: Until when the process that is calling Routee may be thought alive.
+    #: Until when the process that is calling Routee may be believed to be alive.
     lease_until: Mapped[datetime | None]
     #: How often Routee was asked for it.
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
-    #: When to ask again; null when there is nothing to be learnt from asking.
+    #: When to ask again; null if not at all.
     next_attempt_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
@@ -117,7 +117,7 @@ class CampaignRow(Row):
 
 
 class StatusRow(Row):
-    """A status and its rank, as `domain.status` has them; for SQL that has to know the rank."""
+    """A status of `domain.status` and its rank, for SQL."""
 
     __tablename__ = "statuses"
 
@@ -131,9 +131,9 @@ class EventRow(Row):
     __tablename__ = "events"
 
     id: Mapped[int] = mapped_column(server_default=text("nextval('feed_id')"))
-    #: With `feed_epoch` and `id`, the place in the feed.
+    #: With `feed_epoch` and `id`, the position in the feed.
     xid: Mapped[int] = mapped_column(TransactionId, server_default=text("pg_current_xact_id()"))
-    #: 1970-01-01 when the provider gave no time that can be used.
+    #: 1970-01-01 if the provider gave no usable time.
     occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
     received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     #: Routee's own time of creation.
@@ -173,7 +173,7 @@ class MessageRow(Row):
 
     __tablename__ = "messages"
 
-    #: 1970-01-01 when the provider gave no time.
+    #: 1970-01-01 if the provider gave no usable time.
     status_at: Mapped[datetime]
     created_at: Mapped[datetime | None]
     queued_at: Mapped[datetime | None]
@@ -215,8 +215,8 @@ class MessageRow(Row):
             "message_tracking_id",
             postgresql_where=text("label IS NOT NULL"),
         ),
-        # No other index may have a column that callbacks change: a B-tree of the status or of the
-        # time would take every update into all the indexes. A BRIN does not (README has figures).
+        # No B-tree may have a column that callbacks change, as the status or this time: each update
+        # would have to write to all indexes (docs/decisions/0012-indexes-of-messages.md).
         Index(
             "messages_updated_idx",
             "updated_at",
@@ -271,7 +271,7 @@ class InboundMessageRow(Row):
 
 class PayloadDictionaryRow(Row):
     """
-    What payloads are compressed with, for readers other than this service.
+    The dictionaries that payloads are compressed with, for readers other than this service.
 
     A row's `payload` is a zstandard frame made with the dictionary `payload_dictionary`; 0: plain.
     """
@@ -284,7 +284,7 @@ class PayloadDictionaryRow(Row):
 
 
 class FeedStateRow(Row):
-    """On which server, and on which timeline of it, the current epoch of the feed is. One row."""
+    """The current epoch of the feed, and the server and timeline that it belongs to. One row."""
 
     __tablename__ = "feed_state"
 
@@ -297,7 +297,7 @@ class FeedStateRow(Row):
 
 
 class FeedFloorRow(Row):
-    """The greatest place of the feed from which something was removed. One row."""
+    """The greatest position of the feed from which an item was removed. One row."""
 
     __tablename__ = "feed_floor"
 
@@ -308,7 +308,7 @@ class FeedFloorRow(Row):
 
 
 class CampaignCountRow(Row):
-    """How many messages of a campaign are in a status, as far as the deltas are folded in."""
+    """How many messages of a campaign are in a status, without the deltas that are left."""
 
     __tablename__ = "campaign_counts"
 
@@ -319,9 +319,9 @@ class CampaignCountRow(Row):
 
 class CampaignCountDeltaRow(Row):
     """
-    A change of a count that is not folded in yet.
+    A change of a count that is not folded yet.
 
-    Appended, because a counter that every batch updates in place is one hot row for all writers.
+    Appended: a counter that every batch updates in place would be one hot row for all writers.
     """
 
     __tablename__ = "campaign_count_deltas"
@@ -455,14 +455,14 @@ class BiRemovedReplyRow(Row):
 
 
 class QuarantineRow(Row):
-    """Bytes that could not be read, or may not be believed."""
+    """A body that cannot be read or may not be believed."""
 
     __tablename__ = "quarantine"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     last_received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    #: How often the same bytes came.
+    #: How often the same bytes were received.
     times: Mapped[int] = mapped_column(server_default=text("1"))
     campaign_id: Mapped[UUID | None]
     sha256: Mapped[bytes] = mapped_column(unique=True)
@@ -473,7 +473,7 @@ class QuarantineRow(Row):
 
 
 class IdempotencyKeyRow(Row):
-    """Which launch a caller's `Idempotency-Key` stands for."""
+    """The launch that a caller's `Idempotency-Key` was used for."""
 
     __tablename__ = "idempotency_keys"
 
@@ -486,7 +486,7 @@ class IdempotencyKeyRow(Row):
 
 
 class ApiKeyRow(Row):
-    """A key of a backend. The key itself is not stored."""
+    """An API key of a backend; of the key itself, only the digest."""
 
     __tablename__ = "api_keys"
 
@@ -502,9 +502,9 @@ class ApiKeyRow(Row):
 
 class RetentionPositionRow(Row):
     """
-    How far in the feed's order a kind of removal has come, and when it last got there.
+    The position that a kind of purge has reached, and when.
 
-    Of `removed …` it is the horizon: what was received before may have been removed.
+    Rows named `removed …` have a horizon instead: what was received before may have been removed.
     """
 
     __tablename__ = "retention_positions"
@@ -517,18 +517,18 @@ class RetentionPositionRow(Row):
 
 
 class ErasedRecipientRow(Row):
-    """A recipient of whom nothing may be stored, by a keyed hash of the number."""
+    """An erased recipient, by a keyed hash of the number."""
 
     __tablename__ = "erased_recipients"
 
     hash: Mapped[bytes] = mapped_column(primary_key=True)
-    #: Tells with which key; without that one nobody recognises the recipient.
+    #: The key that the hash was made with: without it the recipient is not recognised.
     key_id: Mapped[bytes]
     erased_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class ErasureStateRow(Row):
-    """Goes up when somebody was erased or something removed, so that processes notice. One row."""
+    """A version that erasures and purges raise, so that processes notice them. One row."""
 
     __tablename__ = "erasure_state"
 
@@ -537,7 +537,7 @@ class ErasureStateRow(Row):
 
 
 class ErasureRow(Row):
-    """Who asked for an erasure, when, and how many rows it changed. Not of whom."""
+    """Who asked for an erasure, when, and how many rows it changed; not the recipient."""
 
     __tablename__ = "erasures"
 
@@ -546,8 +546,8 @@ class ErasureRow(Row):
     kind: Mapped[str]
     asked_by: Mapped[str]
     began_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    #: Null when it was broken off: it is to be asked for again.
+    #: Null if it was interrupted, and has to be repeated.
     ended_at: Mapped[datetime | None]
-    #: When PostgreSQL had taken its samples of what was changed anew.
+    #: When PostgreSQL had sampled the changed tables again.
     sampled_at: Mapped[datetime | None]
     counts: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))

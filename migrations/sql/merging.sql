@@ -28,7 +28,7 @@ RETURN (
     );
 
 -- Whether *one* came through the token of a campaign and *other* is known to belong to another: by the
--- trackingIds, or by the tokens as long as a trackingId has not been learnt.
+-- trackingIds, or by the tokens as long as one of them is not known.
 CREATE FUNCTION is_foreign(one messages, other messages) RETURNS boolean LANGUAGE sql IMMUTABLE
 RETURN one.campaign_id IS NOT NULL AND coalesce(
     one.campaign_tracking_id <> other.campaign_tracking_id, one.campaign_id <> other.campaign_id, false);

@@ -97,7 +97,7 @@ async def test_counts_stay_exact_while_several_fold_and_others_append(
         await writer.close()
 
 
-async def test_what_has_not_committed_when_a_fold_passes_is_folded_by_the_next(
+async def test_deltas_committed_after_a_fold_are_folded_by_the_next(
     database: Database, folding: CountFolding, connection: asyncpg.Connection, url: str
 ) -> None:
     slow = await connect(url)
@@ -111,7 +111,7 @@ async def test_what_has_not_committed_when_a_fold_passes_is_folded_by_the_next(
     await slow.close()
 
 
-async def test_what_was_folded_long_ago_is_not_looked_through_again(
+async def test_deltas_folded_long_ago_are_not_scanned_again(
     database: Database, connection: asyncpg.Connection, url: str
 ) -> None:
     now = [0.0]

@@ -36,7 +36,7 @@ _MEANINGS: list[tuple[str, type[ReceiverError]]] = [
 ]
 
 
-async def test_only_the_blame_of_the_values_is_put_on_the_values(
+async def test_only_errors_of_the_values_blame_the_values(
     connection: asyncpg.Connection,
 ) -> None:
     for sqlstate, meaning in _MEANINGS:
@@ -56,7 +56,7 @@ _UNENCODABLE: list[tuple[str, list[object]]] = [
 ]
 
 
-async def test_what_cannot_be_encoded_is_the_fault_of_the_values(
+async def test_values_that_cannot_be_encoded_are_refused(
     connection: asyncpg.Connection,
 ) -> None:
     for kind, value in _UNENCODABLE:
@@ -65,7 +65,7 @@ async def test_what_cannot_be_encoded_is_the_fault_of_the_values(
         assert await connection.fetchval("SELECT 1") == 1
 
 
-async def test_a_connection_that_ended_means_that_the_database_is_away(
+async def test_a_lost_connection_means_that_the_database_is_unavailable(
     connection: asyncpg.Connection, url: str
 ) -> None:
     other = await connect(url)
@@ -78,6 +78,6 @@ async def test_a_connection_that_ended_means_that_the_database_is_away(
 @pytest.mark.parametrize(
     "error", [ConnectionRefusedError(), TimeoutError(), EOFError(), asyncpg.InterfaceError("x")]
 )
-def test_the_way_to_the_database_is_no_fault_of_the_values(error: Exception) -> None:
+def test_network_errors_do_not_blame_the_values(error: Exception) -> None:
     with pytest.raises(DatabaseUnavailable), translated():
         raise error

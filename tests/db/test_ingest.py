@@ -27,13 +27,13 @@ in_postgres = settings(
 )
 
 
-def _marked(events: Iterable[DeliveryEvent], mark: str) -> list[DeliveryEvent]:
+def _prefixed(events: Iterable[DeliveryEvent], prefix: str) -> list[DeliveryEvent]:
     """The same events of other messages and campaigns, so that examples do not meet."""
     return [
         event._replace(
-            message_tracking_id=f"{mark}{event.message_tracking_id}",
+            message_tracking_id=f"{prefix}{event.message_tracking_id}",
             campaign_tracking_id=event.campaign_tracking_id
-            and f"{mark}{event.campaign_tracking_id}",
+            and f"{prefix}{event.campaign_tracking_id}",
         )
         for event in events
     ]
@@ -53,31 +53,31 @@ def _expected(events: Iterable[DeliveryEvent]) -> dict[str, Message]:
     return {message: project(stored) for message, stored in by_message.items()}
 
 
-async def _messages(connection: asyncpg.Connection, mark: str) -> dict[str, Message]:
+async def _messages(connection: asyncpg.Connection, prefix: str) -> dict[str, Message]:
     rows = await connection.fetch(
         f"SELECT {', '.join(Message._fields)} FROM messages"  # noqa: S608
         " WHERE starts_with(message_tracking_id, $1)",
-        mark,
+        prefix,
     )
     return {row["message_tracking_id"]: Message._make(row.values()) for row in rows}
 
 
-async def _events(connection: asyncpg.Connection, mark: str) -> list[DeliveryEvent]:
+async def _events(connection: asyncpg.Connection, prefix: str) -> list[DeliveryEvent]:
     rows = await connection.fetch(
         f"SELECT {', '.join(DeliveryEvent._fields)} FROM events"  # noqa: S608
         " WHERE starts_with(message_tracking_id, $1)",
-        mark,
+        prefix,
     )
     return [
         DeliveryEvent._make(row.values())._replace(source=Source(row["source"])) for row in rows
     ]
 
 
-async def _counts(connection: asyncpg.Connection, mark: str) -> dict[tuple[str, str], int]:
+async def _counts(connection: asyncpg.Connection, prefix: str) -> dict[tuple[str, str], int]:
     rows = await connection.fetch(
         "SELECT campaign_tracking_id, status, sum(messages)::int FROM campaign_count_deltas"
         " WHERE starts_with(campaign_tracking_id, $1) GROUP BY 1, 2 HAVING sum(messages) <> 0",
-        mark,
+        prefix,
     )
     return {(campaign, status): count for campaign, status, count in rows}
 
@@ -135,27 +135,27 @@ async def _hammer(
 
 
 async def _everything_agrees(
-    connection: asyncpg.Connection, delivered: list[DeliveryEvent], mark: str
+    connection: asyncpg.Connection, delivered: list[DeliveryEvent], prefix: str
 ) -> None:
-    found = await _messages(connection, mark)
+    found = await _messages(connection, prefix)
     assert found == _expected(delivered)
-    stored = await _events(connection, mark)
+    stored = await _events(connection, prefix)
     assert len(stored) == len({event.identity for event in delivered})
     assert _expected(stored) == found
-    assert await _counts(connection, mark) == _recount(found.values())
+    assert await _counts(connection, prefix) == _recount(found.values())
 
 
 def test_any_order_any_repetition_same_result_in_postgres(
     database: Database,
 ) -> None:
-    marks = iter(f"{number}:" for number in range(10_000))
+    prefixes = iter(f"{number}:" for number in range(10_000))
 
     @in_postgres
     @given(deliveries(), st.integers(min_value=0, max_value=2**32))
     def _holds(delivered: list[DeliveryEvent], seed: int) -> None:
-        mark = next(marks)
-        events = _marked(delivered, mark)
+        prefix = next(prefixes)
+        events = _prefixed(delivered, prefix)
         database.run(_hammer(database.writers, events, seed))
-        database.run(_everything_agrees(database.writers[0], events, mark))
+        database.run(_everything_agrees(database.writers[0], events, prefix))
 
     _holds()

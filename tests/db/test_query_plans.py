@@ -210,10 +210,10 @@ class Asked:
                 if "set_config" in statement:
                     await connection.execute(statement, *parameters)
                     continue
-                told = await connection.fetchval(
+                plan = await connection.fetchval(
                     f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *parameters
                 )
-                plans.append(json.loads(told)[0]["Plan"])
+                plans.append(json.loads(plan)[0]["Plan"])
         return plans
 
 

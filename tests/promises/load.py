@@ -36,14 +36,14 @@ def callback(
     *,
     campaign: str | None = "campaign",
     days: int = 0,
-    place: int = 0,
+    position: int = 0,
 ) -> Callback:
     """
     What Routee posts about *message*.
 
-    With a *place* it has times of its own, and every second one a text of its own as well.
+    With a *position* it has times of its own, and every second one a text of its own as well.
     """
-    created_at = _START + timedelta(milliseconds=place)
+    created_at = _START + timedelta(milliseconds=position)
     document = {
         "trackingId": message,
         "campaignTrackingId": campaign,
@@ -51,7 +51,7 @@ def callback(
         "from": "Shop",
         "country": "GR",
         "status": {"name": status, "updatedDate": iso(created_at + timedelta(days=days))},
-        "body": {"text": f"Dear customer {place}" if place % 2 else "Dear customer"},
+        "body": {"text": f"Dear customer {position}" if position % 2 else "Dear customer"},
         "label": "spring",
         "price": 0.035,
         "createdAt": iso(created_at),
@@ -77,24 +77,26 @@ def reply(message: str, text: str) -> Callback:
     return Callback((message, text), json.dumps(document).encode())
 
 
-def stories(mark: str, messages: int, *, campaigns: int = 1, recipients: int = 1) -> list[Callback]:
+def stories(
+    prefix: str, messages: int, *, campaigns: int = 1, recipients: int = 1
+) -> list[Callback]:
     """The whole life of some messages, spread over some campaigns and recipients."""
-    told = []
+    callbacks = []
     for at in range(messages):
-        message, campaign, to = f"{mark}-{at}", f"{mark}-c{at % campaigns}", at % recipients
+        message, campaign, to = f"{prefix}-{at}", f"{prefix}-c{at % campaigns}", at % recipients
         for days, status in enumerate(_STATUSES):
-            one = callback(message, status, campaign=campaign, days=days, place=at)
-            told.append(_to(to, one))
-    return told
+            one = callback(message, status, campaign=campaign, days=days, position=at)
+            callbacks.append(_to(to, one))
+    return callbacks
 
 
-def endless(mark: str) -> Iterator[Callback]:
+def endless(prefix: str) -> Iterator[Callback]:
     """One message after the other, each to another recipient, without end."""
     for at in count():
-        message = f"{mark}-{at}"
+        message = f"{prefix}-{at}"
         if at % 3:  # as Routee gives them
             message = str(uuid5(NAMESPACE_OID, message))
-        yield _to(at, callback(message, days=1, place=at))
+        yield _to(at, callback(message, days=1, position=at))
 
 
 def _to(recipient: int, one: Callback) -> Callback:
@@ -113,7 +115,7 @@ class Answer(NamedTuple):
 
 
 class CannotConnect(Exception):
-    """Nobody listens."""
+    """Raised when the service does not listen."""
 
 
 @dataclass

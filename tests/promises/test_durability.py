@@ -1,4 +1,4 @@
-"""A 200 is a committed row, whoever is killed."""
+"""A 200 is a committed row, whichever process is killed."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ ROUNDS = 2
 MANY_ROUNDS = 15
 
 
-async def _kill_and_restart(service: Service, sender: Sender, mark: str, seconds: float) -> None:
-    async with posting(sender, endless(mark)):
+async def _kill_and_restart(service: Service, sender: Sender, prefix: str, seconds: float) -> None:
+    async with posting(sender, endless(prefix)):
         await asyncio.sleep(seconds)
         service.kill()
     await service.start()
@@ -106,7 +106,7 @@ async def test_a_200_is_a_committed_row_however_often_postgres_is_killed(
     await _assert_killing_everything_loses_nothing(service, postgres, look, 8)
 
 
-async def test_what_a_killed_service_did_not_answer_is_absorbed_when_it_is_repeated(
+async def test_callbacks_that_a_killed_service_did_not_answer_are_deduplicated_when_repeated(
     service: Service, look: Look
 ) -> None:
     callbacks = list(islice(endless("m"), 1000))

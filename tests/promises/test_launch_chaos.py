@@ -61,7 +61,7 @@ TOKEN_SHARES: dict[Fault, float] = {server_error(): 0.15, CUT_BEFORE: 0.1}
 
 
 class Order(NamedTuple):
-    """A campaign that somebody wants, once."""
+    """A campaign that a caller wants, once."""
 
     number: int
     name: str | None
@@ -113,8 +113,8 @@ class Chaos:
     routee: SimulatedRoutee
     look: Look
     api_key: str
-    #: What each caller was told last: HTTP status, and the answer.
-    told: dict[int, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    #: The last answer to each caller: HTTP status and body.
+    answers: dict[int, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     #: Orders whose connection broke, and who may not ask again.
     left_alone: set[int] = field(default_factory=set)
     kills: int = 0
@@ -168,7 +168,7 @@ class Chaos:
                 assert order.key is not None
                 await asyncio.sleep(float(answer.headers["retry-after"]) / 10)
                 continue
-            self.told[order.number] = answer.status_code, answer.json()
+            self.answers[order.number] = answer.status_code, answer.json()
             return
 
     async def _reap(self, launches: int, kills: int) -> None:
@@ -331,9 +331,7 @@ def _assert_paid_for_once_and_not_forgotten(chaos: Chaos, rows: list[asyncpg.Rec
             assert accepted == 1 or row["attempts"] >= 8, row
 
 
-def _assert_nobody_was_told_a_lie(
-    chaos: Chaos, wanted: list[Order], rows: list[asyncpg.Record]
-) -> None:
+def _assert_answers_are_true(chaos: Chaos, wanted: list[Order], rows: list[asyncpg.Record]) -> None:
     # The last one of each: before it may be those that could not be sent.
     by_label = {row["label"]: row for row in rows}
     held = [row["label"] for row in rows if row["submission"] != "rejected"]
@@ -343,10 +341,10 @@ def _assert_nobody_was_told_a_lie(
     assert len(labels) == len(accepted), "an order was paid for twice"
     for order in wanted:
         label = f"order {order.number}"
-        if order.number not in chaos.told:
+        if order.number not in chaos.answers:
             assert order.number in chaos.left_alone
             continue
-        status, answer = chaos.told[order.number]
+        status, answer = chaos.answers[order.number]
         if status == 201:
             assert answer["submission"] == "launched"
             assert label in accepted, answer
@@ -397,10 +395,10 @@ def _assert_no_secret_was_logged(chaos: Chaos) -> None:
 
 def _summary(chaos: Chaos, rows: list[asyncpg.Record]) -> Mapping[str, object]:
     submissions = [row["submission"] for row in rows]
-    statuses = [status for status, _ in chaos.told.values()]
+    statuses = [status for status, _ in chaos.answers.values()]
     return {
         "rows": {one: submissions.count(one) for one in sorted(set(submissions))},
-        "told": {one: statuses.count(one) for one in sorted(set(statuses))},
+        "answers": {one: statuses.count(one) for one in sorted(set(statuses))},
         "left alone": len(chaos.left_alone),
         "accepted": len(chaos.routee.campaigns),
         "requests": sum(one.requests for one in chaos.routee.launches.values()),
@@ -440,7 +438,7 @@ async def test_a_campaign_is_paid_for_once_and_never_forgotten(
     rows = await chaos.rows()
     print(_summary(chaos, rows))  # noqa: T201 (shown with -s, and when it fails)
     _assert_paid_for_once_and_not_forgotten(chaos, rows)
-    _assert_nobody_was_told_a_lie(chaos, wanted, rows)
+    _assert_answers_are_true(chaos, wanted, rows)
 
     await chaos.post_one_callback_each(rng)
 

@@ -53,7 +53,7 @@ async def _frozen(postgres: Postgres) -> None:
 
 
 @pytest.mark.parametrize("outage", [_stopped, _killed, _frozen])
-async def test_without_postgres_all_is_503_in_time_and_well_again_by_itself(
+async def test_without_postgres_all_is_503_in_time_and_recovers_by_itself(
     outage: Callable[[Postgres], Awaitable[None]],
     service: Service,
     postgres: Postgres,
@@ -94,7 +94,7 @@ async def test_readiness_is_503_while_postgres_is_away(
     await service.is_well()
 
 
-async def test_a_locked_table_is_503_in_time_and_well_after_its_release(
+async def test_a_locked_table_is_503_in_time_and_recovers_after_its_release(
     service: Service, postgres: Postgres, look: Look
 ) -> None:
     holder = await connect(postgres.url)
@@ -108,7 +108,7 @@ async def test_a_locked_table_is_503_in_time_and_well_after_its_release(
     await _assert_nothing_was_lost(sender, look)
 
 
-async def test_a_read_only_database_is_503_and_well_again_by_itself(
+async def test_a_read_only_database_is_503_and_recovers_by_itself(
     service: Service, look: Look
 ) -> None:
     sender = service.sender()

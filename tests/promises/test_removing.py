@@ -48,15 +48,15 @@ RETENTION = retention_of_days(raw=50, events=50, messages=50, inbound=50)
 _THEIRS = "SELECT count(*) FROM messages WHERE recipient LIKE 'erased:%'"
 
 
-def _to_many(mark: str) -> Iterator[Callback]:
+def _to_many(prefix: str) -> Iterator[Callback]:
     """One message after the other, to one recipient after the other."""
-    for one, recipient in zip(endless(mark), cycle(RECIPIENTS), strict=False):
+    for one, recipient in zip(endless(prefix), cycle(RECIPIENTS), strict=False):
         yield changed(one, to=recipient)
 
 
-def _of_now(mark: str) -> Iterator[Callback]:
+def _of_now(prefix: str) -> Iterator[Callback]:
     """What happened a moment ago, in this month and not in that of the old messages."""
-    for one in endless(mark):
+    for one in endless(prefix):
         status = {"name": "DELIVERED", "updatedDate": iso(datetime.now(UTC))}
         yield changed(one, status=status)
 
@@ -182,7 +182,7 @@ async def test_retention_refuses_no_callback_and_loses_nothing_else(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_retention_of_much_refuses_no_callback_and_loses_nothing_else(
+async def test_retention_of_many_rows_refuses_no_callback_and_loses_nothing_else(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
     service = await start_service(workers=2)
@@ -204,7 +204,7 @@ async def test_a_month_is_emptied_under_load_and_a_reader_of_the_feed_misses_not
     await service.sender(connections=CONNECTIONS).send_all(
         stories("old", OLD_MESSAGES, recipients=OLD_MESSAGES)
     )
-    # Something between, so that the last that is old lies below the place that is searched for.
+    # Something between, so that the last that is old lies below the position that is searched for.
     await service.sender(connections=1).send_all([next(_of_now("between"))])
     await _folded(look)
     await look.execute(_PUT_BACK)
@@ -229,16 +229,16 @@ async def test_what_is_delivered_again_during_an_erasure_is_neither_doubled_nor_
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
     service = await start_service(workers=2)
-    told = [
+    sent = [
         *stories("m", 120, recipients=3),
         *(reply(f"m-{at}", f"answer {at}") for at in range(40)),
     ]
     others = [changed(one, to=RECIPIENTS[1]) for one in stories("other", 40)]
-    await service.sender(connections=CONNECTIONS).send_all([*told, *others])
-    places = "SELECT count(*) FROM (SELECT id FROM events UNION SELECT id FROM inbound_messages)"
-    before = await look.number(places)
-    await _under_load(service, _erased(postgres), cycle([*told, *others]))
-    assert await look.number(places) == before == 4 * 160 + 40
+    await service.sender(connections=CONNECTIONS).send_all([*sent, *others])
+    rows = "SELECT count(*) FROM (SELECT id FROM events UNION SELECT id FROM inbound_messages)"
+    before = await look.number(rows)
+    await _under_load(service, _erased(postgres), cycle([*sent, *others]))
+    assert await look.number(rows) == before == 4 * 160 + 40
     assert digits_in(await everything(await look.connection())) == []
     assert await look.number("SELECT count(DISTINCT recipient) FROM messages") == 4
     assert await look.counts() == await look.recount() == await look.recount_of_events()
@@ -248,7 +248,7 @@ async def test_what_is_delivered_again_during_an_erasure_is_neither_doubled_nor_
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_an_erasure_that_was_broken_off_is_completed_by_the_next_one(
+async def test_an_interrupted_erasure_is_completed_by_the_next_one(
     start_service: StartService,
     postgres: Postgres,
     look: Look,
@@ -257,10 +257,10 @@ async def test_an_erasure_that_was_broken_off_is_completed_by_the_next_one(
 ) -> None:
     monkeypatch.setattr(stored_messages, "CHUNK_ITEMS", 20)
     service = await start_service()
-    told = [*stories("m", 300), *(reply(f"m-{at}", f"answer {at}") for at in range(50))]
+    sent = [*stories("m", 300), *(reply(f"m-{at}", f"answer {at}") for at in range(50))]
     others = [changed(one, to=RECIPIENTS[1]) for one in stories("other", 50)]
     unsigned = [changed(reply(f"m-{at}", f"unsigned {at}"), **{"from": None}) for at in range(50)]
-    await service.sender(connections=CONNECTIONS).send_all([*told, *others, *unsigned])
+    await service.sender(connections=CONNECTIONS).send_all([*sent, *others, *unsigned])
     await look.execute("ANALYZE")
     erasing = asyncio.create_task(_erased(postgres))
     await eventually(_is_begun(look))
@@ -268,7 +268,7 @@ async def test_an_erasure_that_was_broken_off_is_completed_by_the_next_one(
     await asyncio.gather(erasing, return_exceptions=True)
     assert 0 < await look.number(_THEIRS) < 300
     again = service.sender(connections=CONNECTIONS)
-    await again.send_all(told)
+    await again.send_all(sent)
     assert again.statuses == {200}
     await _erased(postgres)
     found = await everything(await look.connection())

@@ -1,4 +1,4 @@
-"""Told to end, the service answers what it has, and loses nothing that it acknowledged."""
+"""On shutdown the service answers what it has, and loses nothing that it acknowledged."""
 
 import asyncio
 

@@ -55,13 +55,13 @@ async def _launch(connection: asyncpg.Connection, campaigns: dict[UUID, str]) ->
 
 
 def _addressed(
-    event: DeliveryEvent, mark: str, campaigns: dict[UUID, str], rng: random.Random
+    event: DeliveryEvent, prefix: str, campaigns: dict[UUID, str], rng: random.Random
 ) -> DeliveryEvent:
     """*event* as its campaign's: through its token or not, naming it or not."""
     at = event.message_tracking_id.encode()[0] % CAMPAIGNS
     campaign_id, name = list(campaigns.items())[at]
     return event._replace(
-        message_tracking_id=f"{mark}{event.message_tracking_id}",
+        message_tracking_id=f"{prefix}{event.message_tracking_id}",
         campaign_id=campaign_id if rng.random() < 0.6 else None,
         campaign_tracking_id=name if rng.random() < 0.4 else None,
     )
@@ -95,12 +95,12 @@ def _expected(events: list[DeliveryEvent], campaigns: dict[UUID, str]) -> dict[s
 
 
 async def _assert_everything_agrees(
-    look: asyncpg.Connection, expected: dict[str, Message], mark: str, campaigns: dict[UUID, str]
+    look: asyncpg.Connection, expected: dict[str, Message], prefix: str, campaigns: dict[UUID, str]
 ) -> None:
     rows = await look.fetch(
         f"SELECT {', '.join(Message._fields)} FROM messages"  # noqa: S608
         " WHERE starts_with(message_tracking_id, $1)",
-        mark,
+        prefix,
     )
     assert {row["message_tracking_id"]: Message._make(row.values()) for row in rows} == expected
     unbound = await look.fetchval(
@@ -121,15 +121,17 @@ async def _assert_everything_agrees(
     assert await look.fetchval(observed) == 0
 
 
-async def _try(processes: Processes, delivered: list[DeliveryEvent], mark: str, seed: int) -> None:
+async def _try(
+    processes: Processes, delivered: list[DeliveryEvent], prefix: str, seed: int
+) -> None:
     rng = random.Random(seed)  # noqa: S311
-    campaigns = {uuid4(): f"{mark}c{at}" for at in range(CAMPAIGNS)}
+    campaigns = {uuid4(): f"{prefix}c{at}" for at in range(CAMPAIGNS)}
     await _launch(processes.look, campaigns)
-    events = [_addressed(event, mark, campaigns, rng) for event in delivered]
+    events = [_addressed(event, prefix, campaigns, rng) for event in delivered]
     await _hammer(processes, events, rng)
     for campaign_id, name in campaigns.items():
         assert await claim(processes.look, campaign_id, name) is Claim.OWN
-    await _assert_everything_agrees(processes.look, _expected(events, campaigns), mark, campaigns)
+    await _assert_everything_agrees(processes.look, _expected(events, campaigns), prefix, campaigns)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ async def _try(processes: Processes, delivered: list[DeliveryEvent], mark: str, 
 def test_any_order_any_repetition_same_result_through_campaign_tokens(
     processes: Processes, examples: int
 ) -> None:
-    marks = iter(f"{number}:" for number in range(100_000))
+    prefixes = iter(f"{number}:" for number in range(100_000))
 
     @settings(
         max_examples=examples,
@@ -148,6 +150,6 @@ def test_any_order_any_repetition_same_result_through_campaign_tokens(
     )
     @given(deliveries(), st.integers(min_value=0, max_value=2**32))
     def _holds(delivered: list[DeliveryEvent], seed: int) -> None:
-        processes.runner.run(_try(processes, delivered, next(marks), seed))
+        processes.runner.run(_try(processes, delivered, next(prefixes), seed))
 
     _holds()

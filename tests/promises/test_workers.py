@@ -51,7 +51,7 @@ async def _assert_hammering_ends_exact(
     senders = [service.sender(connections=16) for _ in range(3)]
     await asyncio.gather(*(sender.send_all(_shuffled(callbacks, rng)) for sender in senders))
     enough.set()
-    assert await watching, "nobody looked at the counts while callbacks came"
+    assert await watching, "the counts were not read while callbacks came"
     for sender in senders:
         assert_each_is_stored_or_to_be_repeated_in_time(sender.answers)
         assert sender.statuses == {200}
@@ -88,7 +88,7 @@ async def test_two_workers_under_very_many_callbacks_end_exact(
     await _assert_hammering_ends_exact(start_service, postgres, look, 4000)
 
 
-async def test_what_two_workers_get_at_once_is_one_row(
+async def test_the_same_callback_at_two_workers_at_once_is_one_row(
     start_service: StartService, look: Look
 ) -> None:
     service = await start_service(workers=2)

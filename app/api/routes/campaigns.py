@@ -395,7 +395,7 @@ async def _listed(  # noqa: PLR0913, PLR0917 (the parameters of the call)
     items += [_awaited_out(one, campaign) for one in awaited[:room]]
     if len(awaited) <= room:
         return items, None
-    return items, awaited[room - 1].place if room else after
+    return items, awaited[room - 1].position if room else after
 
 
 def _numbers(campaign: CampaignRow, to: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reading whole tables, or all of one campaign or time, as they were at one moment."""
+"""Reading whole tables, or all rows of a campaign or a time, in one snapshot."""
 
 from app.db.exports.snapshot import Reading, Records, Snapshot, snapshot_of
 from app.db.exports.statements import ExportFilter, ExportTable

@@ -1,8 +1,8 @@
 """
-Up to which instant a snapshot has all rows that will ever be there.
+The instant before which a snapshot is complete.
 
-The times of rows are those at which their transactions began. What began before a snapshot may be
-committed after it, and is in it neither then nor later.
+The time of a row is when its transaction began. A transaction that began before the snapshot may
+commit after it, and its rows are missing from the snapshot.
 """
 
 import asyncio
@@ -16,12 +16,11 @@ import asyncpg
 from app.db.exports.statements import ExportFilter
 from app.db.feed.positions import COMMIT_DELAY
 
-_LOOK_AGAIN_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 1.0
 
-#: Asked before the snapshot is taken, so that what commits in between counts as not in it yet. Who
-#: writes is seen on the primary only: a standby knows when what it has last replayed was committed,
-#: and nothing if it has replayed nothing since its start. Autovacuum writes no rows of ours, and
-#: takes long.
+#: Asked before the snapshot is taken, so that rows committed in between count as missing. A standby
+#: does not see who writes: it has the commit time of what it has last replayed, or null if it has
+#: replayed nothing since its start. Autovacuum takes long, and writes no rows of ours.
 _SAFE_INSTANT: Final = """
 SELECT CASE
     WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() - $1::interval
@@ -35,20 +34,20 @@ END
 
 
 async def safe_instant(
-    connection: asyncpg.Connection, *, taken_back: timedelta = COMMIT_DELAY
+    connection: asyncpg.Connection, *, commit_delay: timedelta = COMMIT_DELAY
 ) -> datetime | None:
     """
-    Before what no row can appear that a snapshot taken now does not have; None: it is not known.
+    An instant before which a snapshot taken now has all rows; None if it is unknown.
 
-    A transaction that has not written yet is not seen, nor one of another login unless this one may
-    read all statistics: hence *taken_back*.
+    Transactions that have not written yet cannot be seen, nor those of other logins unless this one
+    may read all statistics: hence *commit_delay*.
     """
-    instant: datetime | None = await connection.fetchval(_SAFE_INSTANT, taken_back)
+    instant: datetime | None = await connection.fetchval(_SAFE_INSTANT, commit_delay)
     return instant
 
 
 def complete_until(wanted: ExportFilter, safe: datetime | None) -> datetime | None:
-    """Before what instant all of *wanted* is there, if it is *safe* up to there."""
+    """The instant before which all of *wanted* is in a snapshot that is complete until *safe*."""
     if safe is None:
         return None
     reached = safe if wanted.until is None else min(wanted.until, safe)
@@ -62,9 +61,9 @@ async def awaited_safe_instant(
     on_wait: Callable[[timedelta], None],
 ) -> datetime | None:
     """
-    The same, once it is not before the end of *wanted*, if *patience* is enough for that.
+    `safe_instant`, awaited until it has reached the end of *wanted*, if *patience* is enough.
 
-    *on_wait* is told once how long it will take at least, and only if that is to be waited for.
+    *on_wait* is called once with the shortest time to wait, and only if it is waited for.
     """
     deadline = monotonic() + patience.total_seconds()
     safe = await safe_instant(connection)
@@ -72,7 +71,7 @@ async def awaited_safe_instant(
     if timedelta(0) < lacking <= patience:
         on_wait(lacking)
         while lacking > timedelta(0) and monotonic() < deadline:
-            await asyncio.sleep(min(lacking.total_seconds(), _LOOK_AGAIN_SECONDS))
+            await asyncio.sleep(min(lacking.total_seconds(), _POLL_SECONDS))
             safe = await safe_instant(connection)
             lacking = _lacking(wanted, safe)
     return safe

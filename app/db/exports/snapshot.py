@@ -1,7 +1,7 @@
 """
 One snapshot of the database, read row by row by the server's own cursor.
 
-The connection is the export's own: an export takes minutes, and what polls has a pool of few.
+The connection is the export's own: an export takes minutes, and the pools have few connections.
 """
 
 import json
@@ -28,18 +28,18 @@ _CLOSE_SECONDS: Final = 5.0
 _SETTINGS: Final = {
     "application_name": "routee-receiver exports",
     "jit": "off",
-    # The filters that are not given drop out of the plan.
+    # Planned for the filters that are given.
     "plan_cache_mode": "force_custom_plan",
-    # The rows are wanted all, not the first few soon.
+    # All rows are wanted, not the first few soon.
     "cursor_tuple_fraction": "1",
-    # What is fetched in parts has no workers, and a plan should not count on them.
+    # A cursor that is fetched in parts has no workers, so the plan must not count on them.
     "max_parallel_workers_per_gather": "0",
     # Waiting for a migration's lock would end only with the migration.
     "lock_timeout": "5s",
     "statement_timeout": "0",
-    # It is idle while the reader takes what it has.
+    # The transaction is idle while the client reads.
     "idle_in_transaction_session_timeout": "0",
-    # A reader that was killed must not keep the snapshot, nor a sort that nobody waits for.
+    # A client that was killed must keep neither the snapshot nor a running sort.
     "client_connection_check_interval": "5s",
 }
 
@@ -47,13 +47,13 @@ _SETTINGS: Final = {
 class Reading(NamedTuple):
     """How a snapshot is to be read."""
 
-    #: That needs a sort, and room for it on the server.
+    #: Takes a sort, and disk space for it on the server.
     in_order_of_days: bool = False
-    #: When the server gives up; 0: never.
+    #: When the server aborts; 0 for never.
     max_seconds: int = 0
-    #: How long to wait before the snapshot for what may still be committed into the wanted time.
+    #: How long to wait for transactions that may still add rows of the wanted time.
     patience: timedelta = timedelta(0)
-    #: Told once how long that will be, if it is to be waited for.
+    #: Called once with the shortest time to wait, if there is any.
     on_wait: Callable[[timedelta], None] = lambda _lacking: None
 
 
@@ -61,9 +61,9 @@ class Snapshot(NamedTuple):
     """The rows of one moment."""
 
     chunks: AsyncIterator[Records]
-    #: Before this instant no wanted row can come any more that is not here; None: it is not known.
+    #: The instant before which no wanted row is missing; None if it is unknown.
     complete_until: datetime | None
-    #: How many rows the server expects.
+    #: The planner's estimate.
     expected_rows: int
 
 
@@ -72,10 +72,10 @@ async def snapshot_of(
     url: str, table: ExportTable, wanted: ExportFilter, reading: Reading
 ) -> AsyncIterator[Snapshot]:
     """
-    The rows of *table*; leaving the block ends the query, wherever it is.
+    The rows of *table*; leaving the block ends the query.
 
     Raises:
-        DatabaseUnavailable: it cannot be read, or can no longer.
+        DatabaseUnavailable: the database cannot be read, or not any more.
     """
     with _only_unavailable():
         connection = await asyncpg.connect(
@@ -95,7 +95,7 @@ async def snapshot_of(
         chunks = _chunks(cursor, STATEMENTS[table].chunk_items)
         yield Snapshot(chunks, complete_until(wanted, safe), expected)
     finally:
-        # Waits until a query that was given up is cancelled on the server.
+        # Waits until an unfinished query is cancelled on the server.
         with suppress(Exception):
             await connection.close(timeout=_CLOSE_SECONDS)
 
@@ -120,13 +120,13 @@ async def _query(
 
 async def _expected(connection: asyncpg.Connection, query: str, arguments: Sequence[Any]) -> int:
     """How many rows the planner expects, which takes it a few milliseconds."""
-    told = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *arguments)
-    rows: int = json.loads(told)[0]["Plan"]["Plan Rows"]
+    plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *arguments)
+    rows: int = json.loads(plan)[0]["Plan"]["Plan Rows"]
     return rows
 
 
 async def _campaign(connection: asyncpg.Connection, campaign: str) -> Sequence[Any]:
-    """Routee's id and ours; of a campaign that is not known there may be rows all the same."""
+    """Routee's id and ours. There may be rows of a campaign that has no row of its own."""
     own_id = None
     with suppress(ValueError):
         own_id = UUID(campaign)
@@ -145,7 +145,7 @@ async def _chunks(cursor: Any, items: int) -> AsyncIterator[Records]:  # noqa: A
 
 @contextmanager
 def _only_unavailable() -> Iterator[None]:
-    """An export has no values to blame; a replica that drops its snapshot calls it contention."""
+    """Raise all errors as DatabaseUnavailable: for a replica, a dropped snapshot is contention."""
     try:
         with translated():
             yield

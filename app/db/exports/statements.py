@@ -1,9 +1,9 @@
 """
-What is read for an export, by table.
+The queries of exports, by table.
 
-The columns come in the order in which `services.export_columns` takes them. Payloads are not read.
-`$1` and `$2` are the time from which and the time before which, `$3` and `$4` Routee's id of a
-campaign and ours.
+Their columns are in the order of `services.exports.columns`, without payloads. `$1` is the first
+time and `$2` the time before which rows are wanted, `$3` and `$4` are Routee's id of a campaign and
+ours.
 """
 
 from datetime import datetime
@@ -21,7 +21,7 @@ class ExportTable(StrEnum):
 
 
 class ExportFilter(NamedTuple):
-    """Which rows are wanted. The times are when a row was stored here, or last changed."""
+    """Which rows are wanted. The times are when a row was stored, or last changed."""
 
     #: Routee's id of a campaign, or ours.
     campaign: str | None = None
@@ -55,8 +55,8 @@ _MESSAGES: Final = Statement(
     """,
     "ORDER BY m.updated_at, m.message_tracking_id",
 )
-#: Of an event that names no campaign, that of its message counts. Looked up for such events alone:
-#: a join with all messages would have to come before the first row.
+#: The campaign of an event that names none is that of its message. It is looked up for such events
+#: alone: a join with all messages would have to be done before the first row.
 _EVENTS: Final = Statement(
     """
     SELECT e.id, e.message_tracking_id, coalesce(e.campaign_tracking_id, (
@@ -70,7 +70,7 @@ _EVENTS: Final = Statement(
     WHERE ($1::timestamptz IS NULL OR e.received_at >= $1)
         AND ($2::timestamptz IS NULL OR e.received_at < $2)
     """,
-    # The span of times is what keeps this from looking into all months for each message.
+    # With the span of times only the months that can have events of a message are read.
     """
     AND EXISTS (
         SELECT FROM messages AS m
@@ -81,7 +81,7 @@ _EVENTS: Final = Statement(
                 OR (m.campaign_tracking_id IS NULL AND m.campaign_id = $4::uuid))
     )
     """,
-    # Of the day in which it happened, as in the views; 'epoch', when that is not known, is first.
+    # By the day on which it happened, as in the views; unknown times, 'epoch', come first.
     "ORDER BY e.occurred_at, e.id",
 )
 _INBOUND_MESSAGES: Final = Statement(
@@ -107,7 +107,7 @@ _INBOUND_MESSAGES: Final = Statement(
     # Texts may be of thousands of characters.
     chunk_items=200,
 )
-#: The counts are what is folded plus what is not yet; of one snapshot, so each change is in one.
+#: Folded counts and the deltas that are left: in one snapshot each change is in one of them.
 _CAMPAIGNS: Final = Statement(
     """
     SELECT c.id, c.tracking_id, c.submission, c.submission_reason, c.billing, c.name, c.cost,
@@ -132,7 +132,7 @@ _CAMPAIGNS: Final = Statement(
     """,
     "AND (c.tracking_id = $3::text OR c.id = $4::uuid)",
     "ORDER BY c.created_at, c.id",
-    # Each has its request and its answer, which may be large.
+    # Requests and answers may be large.
     chunk_items=20,
 )
 STATEMENTS: Final[dict[ExportTable, Statement]] = {
@@ -148,7 +148,7 @@ BY_KEY: Final = """
     SET LOCAL enable_mergejoin = off;
     SET LOCAL enable_seqscan = off;
 """
-#: By what a campaign's rows are known. Routee's id comes first, as elsewhere.
+#: Both ids of a campaign. Routee's id comes first, as elsewhere.
 CAMPAIGN: Final = """
     SELECT tracking_id, id FROM campaigns
     WHERE tracking_id = $1 OR id = $2

@@ -1,8 +1,8 @@
 """
 Payloads as they are stored: compressed with a dictionary, and exact to the byte once opened.
 
-A row says with which dictionary (0: plain). The dictionaries ship with the code and stand in the
-table `payload_dictionaries`; one that was released never changes and is never removed.
+Each row has the number of its dictionary (0: plain). The dictionaries ship with the code, and the
+table `payload_dictionaries` has them, too. A released one never changes and is never removed.
 """
 
 from app.db.payloads.codec import compressed, opened

@@ -15,7 +15,7 @@ from zstandard import (
 from app.db.payloads.dictionaries import CURRENT, PLAIN, RELEASED, dictionary_bytes
 from app.errors import PayloadUnreadable
 
-#: What says that it is larger is not opened, and what is larger is not compressed.
+#: Larger payloads are neither compressed nor opened.
 MAX_PAYLOAD_BYTES: Final = 16 * 1024 * 1024
 
 # Callbacks of 821 bytes whose texts are not those of the training, one core: level 1 stores 337 in
@@ -35,10 +35,10 @@ _DICTIONARIES: Final = {dictionary: _dictionary(dictionary) for dictionary in RE
 
 
 class _Codecs(threading.local):
-    """Each thread has its own, as two must not use one at once; the dictionaries are shared."""
+    """The codecs of one thread: two threads must not share one. The dictionaries are shared."""
 
     def __init__(self) -> None:
-        # The row names the dictionary, and PostgreSQL has checksums of its own: 8 bytes less.
+        # 8 bytes less: the row has the dictionary's number, and PostgreSQL has checksums.
         self.compressor = ZstdCompressor(
             level=LEVEL,
             dict_data=_DICTIONARIES[CURRENT],
@@ -56,7 +56,7 @@ _CODECS: Final = _Codecs()
 
 
 def compressed(body: bytes) -> tuple[bytes, int]:
-    """What to store for *body*, and the dictionary for it: `PLAIN` when that is no longer."""
+    """What to store for *body*, and its dictionary: `PLAIN` if compressing does not shorten it."""
     if len(body) > MAX_PAYLOAD_BYTES:
         return body, PLAIN
     frame = _CODECS.compressor.compress(body)
@@ -65,10 +65,10 @@ def compressed(body: bytes) -> tuple[bytes, int]:
 
 def opened(stored: bytes, dictionary: int) -> bytes:
     """
-    The body for which *stored* was stored.
+    The body that `compressed` made *stored* of.
 
     Raises:
-        PayloadUnreadable: the dictionary is not known here, or the bytes are damaged.
+        PayloadUnreadable: this version lacks the dictionary, or the bytes are damaged.
     """
     if dictionary == PLAIN:
         return stored
@@ -84,7 +84,7 @@ def opened(stored: bytes, dictionary: int) -> bytes:
 
 
 def _decompressed(stored: bytes, decompressor: ZstdDecompressor) -> bytes:
-    """Never more than the frame says, which is checked before memory is asked for."""
+    """The body, which is never larger than the frame says; memory is taken after the check."""
     size = frame_content_size(stored)
     if not 0 < size <= MAX_PAYLOAD_BYTES:
         raise PayloadUnreadable(f"A stored payload is damaged: it says that it has {size} bytes.")

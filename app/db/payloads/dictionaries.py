@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-#: Stands for "not compressed".
+#: Not compressed.
 PLAIN: Final = 0
-#: With which new payloads are compressed.
+#: New payloads are compressed with it.
 CURRENT: Final = 1
-#: All that rows may name, `PLAIN` apart.
+#: All that rows may have, besides `PLAIN`.
 RELEASED: Final = (1,)
 
 

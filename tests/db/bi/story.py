@@ -10,7 +10,7 @@ import asyncpg
 
 from app.db.database import Database
 from app.db.ingest import append_events
-from app.db.launching.binding import learn
+from app.db.launching.binding import bind
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
 
 START = datetime(2026, 3, 30, 12, tzinfo=UTC)
@@ -117,4 +117,4 @@ async def store_in_batches(
 async def teach(database: Database, campaign_id: UUID, tracking_id: str) -> None:
     """The campaign learns its trackingId, and what came before is bound to it."""
     async with database.driver() as connection:
-        assert await learn(connection, campaign_id, tracking_id)
+        assert await bind(connection, campaign_id, tracking_id)

@@ -38,27 +38,29 @@ async def began(connection: asyncpg.Connection) -> datetime:
     return instant
 
 
-async def test_it_is_a_minute_ago(connection: asyncpg.Connection) -> None:
+async def test_the_safe_instant_is_a_minute_ago(connection: asyncpg.Connection) -> None:
     safe = await safe_instant(connection)
     assert safe is not None
     assert timedelta(0) <= await began(connection) - COMMIT_DELAY - safe < timedelta(seconds=5)
 
 
-async def test_who_is_still_writing_holds_it_back(
+async def test_an_open_writing_transaction_holds_the_safe_instant_back(
     connection: asyncpg.Connection, writer: asyncpg.Connection
 ) -> None:
     began_at = await began(writer)
-    assert await safe_instant(connection, taken_back=AT_ONCE) == began_at
+    assert await safe_instant(connection, commit_delay=AT_ONCE) == began_at
     await writer.execute("COMMIT")
-    safe = await safe_instant(connection, taken_back=AT_ONCE)
+    safe = await safe_instant(connection, commit_delay=AT_ONCE)
     assert safe is not None
     assert safe > began_at
 
 
-async def test_who_only_reads_does_not(connection: asyncpg.Connection, url: str) -> None:
+async def test_an_open_reading_transaction_does_not_hold_it_back(
+    connection: asyncpg.Connection, url: str
+) -> None:
     reader = await connect(url)
     await reader.execute("BEGIN; SELECT FROM inbound_messages")
-    safe = await safe_instant(connection, taken_back=AT_ONCE)
+    safe = await safe_instant(connection, commit_delay=AT_ONCE)
     assert safe is not None
     assert safe > await began(reader)
     await reader.close()
@@ -68,14 +70,14 @@ async def test_an_end_of_just_now_is_waited_for(
     connection: asyncpg.Connection, writer: asyncpg.Connection
 ) -> None:
     until = await began(writer) - COMMIT_DELAY + timedelta(seconds=2)
-    told: list[timedelta] = []
+    waits: list[timedelta] = []
     safe = await awaited_safe_instant(
-        connection, ExportFilter(until=until), timedelta(seconds=30), told.append
+        connection, ExportFilter(until=until), timedelta(seconds=30), waits.append
     )
     assert safe is not None
     assert until <= safe < until + timedelta(seconds=10)
-    assert len(told) == 1
-    assert timedelta(0) < told[0] <= timedelta(seconds=2)
+    assert len(waits) == 1
+    assert timedelta(0) < waits[0] <= timedelta(seconds=2)
 
 
 @pytest.mark.parametrize("ahead", [timedelta(days=-1), timedelta(days=1)])
@@ -83,14 +85,14 @@ async def test_an_end_long_ago_or_far_ahead_is_not(
     connection: asyncpg.Connection, ahead: timedelta
 ) -> None:
     until = await began(connection) + ahead
-    told: list[timedelta] = []
+    waits: list[timedelta] = []
     wanted = ExportFilter(until=until)
-    safe = await awaited_safe_instant(connection, wanted, timedelta(seconds=75), told.append)
-    assert told == []
+    safe = await awaited_safe_instant(connection, wanted, timedelta(seconds=75), waits.append)
+    assert waits == []
     assert (complete_until(wanted, safe) == until) == (ahead < timedelta(0))
 
 
-async def test_patience_ends(connection: asyncpg.Connection) -> None:
+async def test_waiting_ends_with_the_patience(connection: asyncpg.Connection) -> None:
     until = await began(connection) - COMMIT_DELAY + timedelta(seconds=1)
     wanted = ExportFilter(until=until)
     safe = await awaited_safe_instant(connection, wanted, AT_ONCE, lambda _: None)
@@ -98,7 +100,7 @@ async def test_patience_ends(connection: asyncpg.Connection) -> None:
     assert safe < until
 
 
-def test_what_was_not_wanted_is_not_promised() -> None:
+def test_a_snapshot_is_complete_only_for_what_was_wanted() -> None:
     hour = timedelta(hours=1)
     assert complete_until(ExportFilter(), T0) == T0
     assert complete_until(ExportFilter(until=T0 - hour), T0) == T0 - hour

@@ -34,10 +34,10 @@ async def _plan(connection: asyncpg.Connection) -> str:
         await connection.execute(
             f"PREPARE wanted (timestamptz, timestamptz, text, uuid) AS {query}"
         )
-        told = await connection.fetch(
+        plan = await connection.fetch(
             "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE wanted (NULL, NULL, 'c7', NULL)"
         )
-    return "\n".join(line for (line,) in told)
+    return "\n".join(line for (line,) in plan)
 
 
 async def test_the_events_of_a_campaign_are_found_by_its_messages(plan: str) -> None:
@@ -47,7 +47,7 @@ async def test_the_events_of_a_campaign_are_found_by_its_messages(plan: str) -> 
     assert "actual rows=50.00 loops=1" in plan.splitlines()[0]
 
 
-async def test_months_that_cannot_have_them_are_not_looked_into(plan: str) -> None:
+async def test_months_that_cannot_have_them_are_not_read(plan: str) -> None:
     looked_into = [
         line for line in plan.splitlines() if " on events_20" in line and "never" not in line
     ]

@@ -102,7 +102,7 @@ async def feed_database(url: str, *, pool_items: int = 2) -> AsyncIterator[Datab
 
 
 class Reader:
-    """Follows the feed from a place on."""
+    """Follows the feed from a position on."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Reader:
     ) -> None:
         self._database = database
         self._wanted = wanted
-        self.place = after
+        self.position = after
         self._limit = limit
         self.items: list[Item] = []
 
@@ -124,18 +124,18 @@ class Reader:
         is_last = False
         while not is_last:
             page = await page_of_feed(
-                self._database, self._wanted, after=self.place, limit=self._limit
+                self._database, self._wanted, after=self.position, limit=self._limit
             )
-            assert page.end >= self.place
-            assert all(self.place < item.position <= page.end for item in page.items)
-            self.place, is_last = page.end, page.is_last
+            assert page.end >= self.position
+            assert all(self.position < item.position <= page.end for item in page.items)
+            self.position, is_last = page.end, page.is_last
             came += page.items
         self.items += came
         return came
 
 
 def names(items: Iterable[Item]) -> list[str]:
-    """What tells the items of a test apart: message and status, or the text of a reply."""
+    """What distinguishes the items of a test: message and status, or the text of a reply."""
     return [
         f"{item.event.message_tracking_id} {item.event.status_key}"
         if isinstance(item, StatusItem)

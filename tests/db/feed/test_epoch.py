@@ -82,7 +82,7 @@ async def test_a_database_that_was_moved_gets_a_new_epoch(
     assert await keep_epoch(connection) == 2
 
 
-async def test_of_many_processes_at_once_one_raises_the_epoch(
+async def test_one_of_many_concurrent_processes_raises_the_epoch(
     url: str, connection: asyncpg.Connection
 ) -> None:
     await connection.execute("UPDATE feed_state SET timeline = timeline + 1")
@@ -121,7 +121,7 @@ async def test_while_it_cannot_be_raised_nothing_is_stored(
     assert await connection.fetchval(stored)
 
 
-async def test_who_is_reading_holds_up_no_callback_on_a_server_that_took_over(
+async def test_readers_delay_no_callback_on_a_promoted_server(
     url: str, connection: asyncpg.Connection
 ) -> None:
     await store(connection, event("m1"), reply("m1"))
@@ -139,7 +139,7 @@ async def test_who_is_reading_holds_up_no_callback_on_a_server_that_took_over(
     assert await connection.fetchval("SELECT max(feed_epoch) FROM inbound_messages") == 2
 
 
-async def test_a_role_that_may_not_know_the_epoch_stores_nothing_in_a_wrong_one(
+async def test_a_role_that_may_not_read_the_epoch_stores_nothing_in_a_wrong_one(
     url: str, connection: asyncpg.Connection
 ) -> None:
     name = f"service_{uuid4().hex}"
@@ -162,7 +162,7 @@ async def test_a_role_that_may_not_know_the_epoch_stores_nothing_in_a_wrong_one(
     assert await connection.fetchval("SELECT feed_epoch FROM events") == 1
 
 
-async def test_what_was_raised_and_not_recorded_is_raised_again(
+async def test_an_epoch_that_was_raised_and_not_recorded_is_raised_again(
     connection: asyncpg.Connection,
 ) -> None:
     await connection.execute("SELECT setval('feed_epoch', 2)")
@@ -183,7 +183,7 @@ async def test_a_reader_goes_on_in_a_restored_dump_and_misses_nothing(
     async with feed_database(url) as database:
         reader = Reader(database)
         await reader.read()
-        read_so_far = reader.place
+        read_so_far = reader.position
     await store(connection, event("m3"))
     async with EmbeddedPostgres(folder / "new") as new_url:
         async with _connected(new_url) as new:

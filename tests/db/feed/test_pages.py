@@ -116,7 +116,7 @@ async def test_the_feed_never_skips_and_never_repeats(
     assert set(naive.ids) < set(stored)
 
 
-async def test_what_began_earlier_is_waited_for(
+async def test_items_of_older_transactions_are_waited_for(
     url: str, connection: asyncpg.Connection, database: Database
 ) -> None:
     reader = Reader(database)
@@ -142,7 +142,7 @@ async def test_a_late_event_of_an_old_month_is_seen(
     assert names(await reader.read()) == ["m QUEUED", "m SEEN"]
 
 
-async def test_each_item_says_what_it_did_and_where_its_message_stands(
+async def test_each_item_says_what_it_changed_and_the_current_status_of_its_message(
     connection: asyncpg.Connection, database: Database
 ) -> None:
     await store(
@@ -155,12 +155,12 @@ async def test_each_item_says_what_it_did_and_where_its_message_stands(
     )
     items = await Reader(database, limit=2).read()
     assert all(isinstance(item, StatusItem) for item in items)
-    told = [
+    shown = [
         (item.event.status_key, item.step.effect, item.message_status)
         for item in items
         if isinstance(item, StatusItem)
     ]
-    assert told == [
+    assert shown == [
         ("SENT", Effect.ADVANCED, Status.DELIVERED),
         ("DELIVERED", Effect.ADVANCED, Status.DELIVERED),
         ("QUEUED", Effect.FILLED, Status.DELIVERED),
@@ -169,7 +169,7 @@ async def test_each_item_says_what_it_did_and_where_its_message_stands(
     ]
 
 
-async def test_an_event_whose_message_was_removed_is_still_told(
+async def test_an_event_whose_message_was_removed_is_still_served(
     connection: asyncpg.Connection, database: Database
 ) -> None:
     await store(connection, event("m", "SENT"), event("m", "SEEN", at=days(40)))
@@ -179,7 +179,7 @@ async def test_an_event_whose_message_was_removed_is_still_told(
     assert all(isinstance(item, StatusItem) and item.message_status is None for item in items)
 
 
-async def test_whoever_applies_what_changed_ends_like_the_messages_table(
+async def test_a_client_that_applies_the_changes_ends_like_the_messages_table(
     url: str, connection: asyncpg.Connection, database: Database
 ) -> None:
     events = [
@@ -214,10 +214,10 @@ async def test_whoever_applies_what_changed_ends_like_the_messages_table(
     assert applied == {row[0]: row[1] for row in rows}
 
 
-async def test_of_two_batches_that_meet_changed_follows_the_order_of_the_feed(
+async def test_changed_follows_the_order_of_the_feed_when_two_batches_compete(
     url: str, connection: asyncpg.Connection, database: Database
 ) -> None:
-    """The one that began first stores second: its place is the earlier, its id the greater."""
+    """The one that began first stores second: its position is the earlier, its id the greater."""
     first, second = await connect(url), connection
     transaction = first.transaction()
     await transaction.start()
@@ -241,10 +241,10 @@ async def test_one_kind_alone_can_be_read_and_its_cursor_goes_on_past_the_other(
     replies = Reader(database, FeedFilter(Kind.INBOUND), limit=1)
     assert names(await statuses.read()) == ["m1 SENT", "m2 SENT", "m3 SENT"]
     assert names(await replies.read()) == [first.message, second.message]
-    assert replies.place == statuses.place == await newest_position(database)
+    assert replies.position == statuses.position == await newest_position(database)
     await store(connection, reply())
     await statuses.read()
-    assert statuses.place == await newest_position(database)
+    assert statuses.position == await newest_position(database)
 
 
 async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
@@ -280,7 +280,7 @@ async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
     assert names(await Reader(database, unlearnt).read()) == ["m3 SENT"]
 
 
-async def test_a_rare_campaign_is_looked_for_page_by_page(
+async def test_a_rare_campaign_is_scanned_page_by_page(
     connection: asyncpg.Connection, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "MAX_SCANNED_ITEMS", 5)
@@ -296,10 +296,10 @@ async def test_a_rare_campaign_is_looked_for_page_by_page(
     assert page.end > BEGINNING
     reader = Reader(database, wanted, limit=1)
     assert names(await reader.read()) == ["r1 SENT", "r2 SENT", rare.message]
-    assert reader.place == await newest_position(database)
+    assert reader.position == await newest_position(database)
 
 
-async def test_an_empty_feed_has_a_place_too(database: Database) -> None:
+async def test_an_empty_feed_has_a_position_too(database: Database) -> None:
     assert await newest_position(database) == BEGINNING
     assert await position_before(database, datetime.now(UTC)) == BEGINNING
     page = await page_of_feed(database, EVERYTHING, after=BEGINNING, limit=10)
@@ -347,7 +347,7 @@ async def test_the_floor_is_never_lowered(database: Database) -> None:
     assert await oldest_position(database) == Position(1, 900, 5)
 
 
-async def test_what_is_removed_while_a_page_is_read_is_noticed(
+async def test_a_removal_while_a_page_is_read_is_noticed(
     connection: asyncpg.Connection, database: Database
 ) -> None:
     await store(connection, event("m1"), event("m2"))
@@ -364,13 +364,13 @@ async def test_an_event_that_is_removed_while_its_page_is_read_is_noticed(
     connection: asyncpg.Connection, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store(connection, event("m1"), event("m2"))
-    newest, told = await newest_position(database), pages._steps_in
+    newest, steps_in = await newest_position(database), pages._steps_in
 
     async def _after_a_removal(session: AsyncSession, page: Sequence[Any]) -> Mapping[int, Any]:
         await connection.execute("DELETE FROM events WHERE message_tracking_id = 'm2'")
         async with database.writing() as removing:
             await raise_floor(removing, newest)
-        return await told(session, page)
+        return await steps_in(session, page)
 
     monkeypatch.setattr(pages, "_steps_in", _after_a_removal)
     with pytest.raises(CursorExpired):

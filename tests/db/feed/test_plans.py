@@ -32,7 +32,7 @@ WITH grown AS (
         timestamptz '2026-01-01Z' + make_interval(days => number / 4 % 2500) AS began
     FROM generate_series(0, $1::int - 1) AS number
 ),
-told AS (
+stored AS (
     INSERT INTO events (feed_epoch, xid, id, message_tracking_id, status_key, provider_status,
         occurred_at, source, campaign_tracking_id)
     SELECT 0, number::text::xid8, number, message, word, word, began + make_interval(days => at),
@@ -124,11 +124,11 @@ def _milliseconds(plan: str, phase: str) -> float:
     return float(match[1])
 
 
-def _is_good(told: str, plan: str) -> None:
-    assert "Seq Scan" not in plan, told + plan
-    assert "  Sort" not in plan.replace("Sort Key", ""), told + plan
-    assert _milliseconds(plan, "Planning") < 5, told + plan
-    assert _milliseconds(plan, "Execution") < 250, told + plan
+def _is_good(name: str, plan: str) -> None:
+    assert "Seq Scan" not in plan, name + plan
+    assert "  Sort" not in plan.replace("Sort Key", ""), name + plan
+    assert _milliseconds(plan, "Planning") < 5, name + plan
+    assert _milliseconds(plan, "Execution") < 250, name + plan
 
 
 async def _assert_plans_scan_nothing(connection: asyncpg.Connection, url: str, rows: int) -> None:

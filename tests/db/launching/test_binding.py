@@ -9,7 +9,7 @@ import pytest
 
 from app.db.ingest import Appended, append_events, append_inbound
 from app.db.ingest_session import IngestSession
-from app.db.launching.binding import Claim, claim, learn, observe
+from app.db.launching.binding import Claim, bind, claim, observe
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.routee.translate import translate
@@ -112,35 +112,35 @@ async def test_a_second_tracking_id_never_rebinds(connection: asyncpg.Connection
     campaign = await _launch(connection, "c1")
     assert await claim(connection, campaign, "c2") is Claim.COPY
     assert await claim(connection, campaign, "c2") is Claim.COPY
-    assert not await learn(connection, campaign, "c2")
+    assert not await bind(connection, campaign, "c2")
     rows = await connection.fetch("SELECT tracking_id, submission FROM campaigns ORDER BY 1")
     assert [tuple(row) for row in rows] == [("c1", "launched"), ("c2", "observed")]
 
 
 async def test_another_campaign_of_ours_is_foreign(connection: asyncpg.Connection) -> None:
-    known, unknown = await _launch(connection, "c1"), await _launch(connection)
+    with_id, without_id = await _launch(connection, "c1"), await _launch(connection)
     await _launch(connection, "c2")
-    assert await claim(connection, known, "c2") is Claim.FOREIGN
-    assert await claim(connection, unknown, "c2") is Claim.FOREIGN
+    assert await claim(connection, with_id, "c2") is Claim.FOREIGN
+    assert await claim(connection, without_id, "c2") is Claim.FOREIGN
     assert (
-        await connection.fetchval("SELECT tracking_id FROM campaigns WHERE id = $1", unknown)
+        await connection.fetchval("SELECT tracking_id FROM campaigns WHERE id = $1", without_id)
         is None
     )
 
 
-async def test_a_campaign_that_does_not_exist_learns_nothing(
+async def test_a_campaign_that_does_not_exist_is_not_bound(
     connection: asyncpg.Connection,
 ) -> None:
-    assert not await learn(connection, uuid4(), "c1")
+    assert not await bind(connection, uuid4(), "c1")
     assert await claim(connection, uuid4(), "c1") is Claim.COPY
 
 
-async def test_an_observed_row_is_absorbed_by_the_campaign_that_learns_its_id(
+async def test_an_observed_row_is_absorbed_by_the_campaign_that_is_bound_to_its_id(
     connection: asyncpg.Connection,
 ) -> None:
     await observe(connection, ["c1", "c2"])
     campaign = await _launch(connection)
-    assert await learn(connection, campaign, "c1")
+    assert await bind(connection, campaign, "c1")
     rows = await connection.fetch("SELECT id, tracking_id FROM campaigns ORDER BY tracking_id")
     assert [row["tracking_id"] for row in rows] == ["c1", "c2"]
     assert rows[0]["id"] == campaign
@@ -151,11 +151,11 @@ async def test_a_tracking_id_of_another_campaign_of_ours_is_not_taken_from_it(
 ) -> None:
     owner, thief = await _launch(connection, "c1"), await _launch(connection)
     with pytest.raises(asyncpg.UniqueViolationError):
-        await learn(connection, thief, "c1")
+        await bind(connection, thief, "c1")
     assert await connection.fetchval("SELECT id FROM campaigns WHERE tracking_id = 'c1'") == owner
 
 
-async def test_learning_binds_whatever_came_before(connection: asyncpg.Connection) -> None:
+async def test_binding_includes_everything_that_came_before(connection: asyncpg.Connection) -> None:
     campaign = await _launch(connection)
     await append_events(
         connection,
@@ -167,14 +167,14 @@ async def test_learning_binds_whatever_came_before(connection: asyncpg.Connectio
     )
     await append_inbound(connection, [_reply("m1", token=campaign)])
     assert await _counts(connection) == {}
-    assert await learn(connection, campaign, "c1")
+    assert await bind(connection, campaign, "c1")
     assert await _campaigns_of(connection, "messages") == ["c1"] * 2
     assert await _campaigns_of(connection, "events") == ["c1"] * 3
     assert await _campaigns_of(connection, "inbound_messages") == ["c1"]
     assert await _counts(connection) == {("c1", "SENT"): 1, ("c1", "SEEN"): 1}
 
 
-async def test_what_comes_after_learning_is_bound_at_once(connection: asyncpg.Connection) -> None:
+async def test_callbacks_after_binding_are_bound_at_once(connection: asyncpg.Connection) -> None:
     campaign = await _launch(connection, "c1")
     await append_events(connection, [_event("m1", token=campaign)])
     await append_inbound(connection, [_reply("m1", token=campaign)])
@@ -183,7 +183,7 @@ async def test_what_comes_after_learning_is_bound_at_once(connection: asyncpg.Co
     assert await _counts(connection) == {("c1", "SENT"): 1}
 
 
-async def test_learning_leaves_the_messages_of_others_alone(
+async def test_binding_leaves_messages_of_other_campaigns_alone(
     connection: asyncpg.Connection,
 ) -> None:
     ours, theirs = await _launch(connection), await _launch(connection)
@@ -191,7 +191,7 @@ async def test_learning_leaves_the_messages_of_others_alone(
         connection,
         [_event("m1", token=ours), _event("m2", token=theirs), _event("m3", token=None)],
     )
-    await learn(connection, ours, "c1")
+    await bind(connection, ours, "c1")
     bound = await connection.fetch(
         "SELECT message_tracking_id FROM messages WHERE campaign_tracking_id IS NOT NULL"
     )
@@ -204,11 +204,11 @@ _KNOWLEDGE = list(product([True, False], repeat=3))
 async def test_a_message_of_one_campaign_is_not_touched_through_the_token_of_another(
     connection: asyncpg.Connection,
 ) -> None:
-    for at, (owner_is_known, stranger_is_known, named) in enumerate(_KNOWLEDGE):
+    for at, (owner_is_known, other_is_known, named) in enumerate(_KNOWLEDGE):
         message = f"m{at}"
         owner = await _launch(connection, f"{at}a" if owner_is_known else None)
-        other = await _launch(connection, f"{at}b" if stranger_is_known else None)
-        campaign = f"{at}b" if named and stranger_is_known else None
+        other = await _launch(connection, f"{at}b" if other_is_known else None)
+        campaign = f"{at}b" if named and other_is_known else None
         await append_events(connection, [_event(message, token=owner)])
         its_row = f"SELECT * FROM messages WHERE message_tracking_id = '{message}'"  # noqa: S608
         before = await connection.fetch(its_row)
@@ -227,34 +227,37 @@ async def test_a_message_of_one_campaign_is_not_touched_through_the_token_of_ano
 async def test_counts_follow_when_a_message_that_has_a_campaign_gets_a_lesser_one(
     connection: asyncpg.Connection,
 ) -> None:
-    """Somebody else's callback named another campaign before ours was known."""
+    """A callback of another sender named another campaign before ours was known."""
     campaign = await _launch(connection)
     await append_events(connection, [_event("m1", token=None, campaign="c9")])
     await append_events(connection, [_event("m1", token=campaign, status="SEEN")])
-    await learn(connection, campaign, "c1")
+    await bind(connection, campaign, "c1")
     assert await _campaigns_of(connection, "messages") == ["c1"]
     assert await _campaigns_of(connection, "events") == ["c1", "c9"]
     assert await _counts(connection) == {("c1", "SEEN"): 1}
 
 
 async def _race(
-    connection: asyncpg.Connection, others: list[asyncpg.Connection], mark: str, rng: random.Random
+    connection: asyncpg.Connection,
+    others: list[asyncpg.Connection],
+    prefix: str,
+    rng: random.Random,
 ) -> None:
-    """Callbacks without a campaign, through its token, while several learn its trackingId."""
+    """Callbacks without a campaign, through its token, while several bind its trackingId."""
     campaign = await _launch(connection)
-    tracking_id = f"{mark}c"
+    tracking_id = f"{prefix}c"
 
     async def _append(writer: asyncpg.Connection, seed: int) -> None:
         order = random.Random(seed)  # noqa: S311
         messages = order.sample(range(12), 12)
         for start in range(0, 12, 4):
-            batch = [f"{mark}m{at}" for at in messages[start : start + 4]]
+            batch = [f"{prefix}m{at}" for at in messages[start : start + 4]]
             await append_events(writer, [_event(message, token=campaign) for message in batch])
             await append_inbound(
                 writer, [_reply(message, token=campaign, text=message) for message in batch]
             )
 
-    async def _learn(writer: asyncpg.Connection) -> None:
+    async def _bind(writer: asyncpg.Connection) -> None:
         await asyncio.sleep(rng.random() * 0.02)
         assert await claim(writer, campaign, tracking_id) is Claim.OWN
 
@@ -264,7 +267,7 @@ async def _race(
 
     await asyncio.gather(
         *(_append(writer, rng.randrange(10**6)) for writer in others[:2]),
-        _learn(others[2]),
+        _bind(others[2]),
         _observe(others[3]),
     )
 
@@ -285,20 +288,20 @@ async def _assert_races_leave_nothing_unbound(
     assert await connection.fetchval(deadlocks) == 0
 
 
-async def test_learning_while_callbacks_come_leaves_nothing_unbound(
+async def test_binding_while_callbacks_come_leaves_nothing_unbound(
     connection: asyncpg.Connection, others: list[asyncpg.Connection]
 ) -> None:
     await _assert_races_leave_nothing_unbound(connection, others, ROUNDS)
 
 
 @pytest.mark.slow
-async def test_learning_while_callbacks_come_leaves_nothing_unbound_ever(
+async def test_binding_while_callbacks_come_leaves_nothing_unbound_ever(
     connection: asyncpg.Connection, others: list[asyncpg.Connection]
 ) -> None:
     await _assert_races_leave_nothing_unbound(connection, others, MANY_ROUNDS)
 
 
-async def test_a_campaign_that_is_observed_and_learnt_at_once_is_one_campaign(
+async def test_a_campaign_that_is_observed_and_bound_at_once_is_one_campaign(
     connection: asyncpg.Connection, others: list[asyncpg.Connection]
 ) -> None:
     for at in range(60):
@@ -310,7 +313,7 @@ async def test_a_campaign_that_is_observed_and_learnt_at_once_is_one_campaign(
     assert await connection.fetchval("SELECT count(*) FROM campaigns") == 120
 
 
-async def test_of_two_campaigns_that_claim_one_tracking_id_at_once_one_gets_it(
+async def test_one_of_two_campaigns_that_claim_one_tracking_id_at_once_gets_it(
     connection: asyncpg.Connection, others: list[asyncpg.Connection]
 ) -> None:
     for at in range(60):
@@ -324,7 +327,7 @@ async def test_of_two_campaigns_that_claim_one_tracking_id_at_once_one_gets_it(
         assert sorted(claims, key=lambda it: it.name) == [Claim.FOREIGN, Claim.OWN]
 
 
-async def test_processes_that_claim_the_same_for_a_campaign_at_once_all_find_it_its_own(
+async def test_concurrent_claims_of_one_tracking_id_for_its_campaign_are_all_its_own(
     connection: asyncpg.Connection, others: list[asyncpg.Connection]
 ) -> None:
     for at in range(150):
@@ -335,6 +338,6 @@ async def test_processes_that_claim_the_same_for_a_campaign_at_once_all_find_it_
             return await claim(other, campaign, f"c{at}")  # noqa: B023 (awaited in this round)
 
         claims = await asyncio.gather(
-            *(_claim(other, at % 7 * place / 4000) for place, other in enumerate(others))
+            *(_claim(other, at % 7 * number / 4000) for number, other in enumerate(others))
         )
         assert claims == [Claim.OWN] * len(others)

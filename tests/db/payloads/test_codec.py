@@ -20,14 +20,14 @@ PROGRESS = DOCUMENTED["progress"]
 
 
 @given(st.binary(max_size=5000) | st.text(max_size=500).map(str.encode))
-def test_any_bytes_come_back_exactly_and_never_take_more_room(body: bytes) -> None:
+def test_any_bytes_come_back_exactly_and_never_take_more_space(body: bytes) -> None:
     stored, dictionary = compressed(body)
     assert len(stored) <= len(body)
     assert opened(stored, dictionary) == body
 
 
 @given(st.integers(0, len(PROGRESS)), st.binary(max_size=50))
-def test_what_resembles_a_callback_comes_back_exactly(at: int, between: bytes) -> None:
+def test_bytes_that_resemble_a_callback_come_back_exactly(at: int, between: bytes) -> None:
     body = PROGRESS[:at] + between + PROGRESS[at:]
     assert opened(*compressed(body)) == body
 
@@ -49,7 +49,7 @@ def test_callbacks_that_were_not_trained_on_shrink_to_less_than_a_half() -> None
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", secrets.token_bytes(700)])
-def test_what_would_not_shrink_is_stored_plain(body: bytes) -> None:
+def test_bodies_that_would_not_shrink_are_stored_plain(body: bytes) -> None:
     assert compressed(body) == (body, PLAIN)
 
 

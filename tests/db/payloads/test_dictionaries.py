@@ -32,7 +32,7 @@ async def test_the_database_holds_exactly_what_ships(connection: asyncpg.Connect
 
 
 @pytest.mark.parametrize("number", RELEASED)
-def test_no_number_in_a_dictionary_is_anybodys(number: int) -> None:
+def test_no_number_in_a_dictionary_belongs_to_a_person(number: int) -> None:
     found = re.findall(rb"\+\d{7,}", dictionary_bytes(number))
     assert found
     assert [digits for digits in found if not re.match(rb"\+\d{3,5}0000\d*", digits)] == []

@@ -1,1 +1,1 @@
-"""How the dictionaries were made. Nothing of it runs in the service."""
+"""How the dictionaries were made. The service does not import it."""

@@ -1,8 +1,8 @@
 """
-Made-up payloads of every kind to train a dictionary on.
+Synthetic payloads of every kind to train a dictionary on.
 
-Nothing in here ever happened: what a dictionary has learnt from a live payload could not be erased
-from it again. So ids are random, and the local part of every number begins with four zeros.
+What a dictionary contains of a live payload could not be erased again. So ids are random, and the
+local part of every number begins with four zeros.
 """
 
 import json
@@ -22,7 +22,7 @@ _DAY_MILLISECONDS: Final = 86_400_000
 
 
 def payloads(rng: Random, *, items: int) -> Iterator[bytes]:
-    """*items* payloads, of five three progress callbacks, one tracking read and one reply."""
+    """*items* payloads: three progress callbacks, one tracking answer and one reply in five."""
     kinds = (_progress, _progress, _progress, _tracked, _inbound)
     for number in range(items):
         document = kinds[number % len(kinds)](rng)

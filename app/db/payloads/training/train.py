@@ -1,9 +1,8 @@
 """
-Trains a dictionary on made-up payloads.
+Trains a dictionary on synthetic payloads.
 
-The same code gives the same bytes, so that anybody can see that nothing live is in them. A better
-dictionary gets the next number and a migration; one that was released stays as it is, because rows
-are compressed with it.
+The same code gives the same bytes, which shows that nothing live is in them. A better dictionary
+gets the next number and a migration. A released one never changes: rows are compressed with it.
 """
 
 from random import Random
@@ -17,7 +16,7 @@ NUMBER: Final = 1
 SIZE_BYTES: Final = 8192
 _SAMPLES_ITEMS: Final = 4000
 _SEED: Final = 1
-#: The lengths of what is chosen as a whole and of what is counted. Given, nothing is searched for.
+#: Of the segments that are chosen, and of what is counted in them. Given, so that none is searched.
 _SEGMENT_BYTES: Final = 256
 _COUNTED_BYTES: Final = 8
 

@@ -1,9 +1,9 @@
-"""The words that made-up callbacks consist of."""
+"""The words of synthetic callbacks."""
 
 from pathlib import Path
 from typing import Final
 
-#: Of each status, what Routee gives as the reason: its short and its long words, or nothing.
+#: The reasons that Routee gives for each status: detailedStatus and description, or null.
 REASONS: Final[dict[str, tuple[tuple[str, str] | None, ...]]] = {
     "QUEUED": (None, ("Queued", "The message is queued."), ("Resent", "The message is resent.")),
     "SENT": (None, ("Sent", "The message was sent.")),
