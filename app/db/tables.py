@@ -1,4 +1,8 @@
-"""The only file that knows which tables and columns there are."""
+"""
+The tables that SQLAlchemy reads or writes.
+
+`migrations/sql/tables.sql` has all tables; the others are reached by SQL alone.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +17,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
-    Sequence,
     SmallInteger,
     Text,
     Uuid,
@@ -45,9 +48,6 @@ class TransactionId(UserDefinedType[int]):
 Bytewise: Final = Text(collation="C")
 
 METADATA: Final = MetaData(naming_convention=NAMING)
-
-#: Status events and inbound messages draw their ids from one sequence: the feed is one order.
-FEED_ID: Final = Sequence("feed_id", metadata=METADATA)
 
 #: A sequence that is never drawn from: its value can be raised while others read and write.
 FEED_EPOCH: Final = text("pg_sequence_last_value('feed_epoch'::regclass)")
@@ -130,6 +130,7 @@ class EventRow(Row):
 
     __tablename__ = "events"
 
+    #: From one sequence with those of inbound messages: the feed is one order.
     id: Mapped[int] = mapped_column(server_default=text("nextval('feed_id')"))
     #: With `feed_epoch` and `id`, the position in the feed.
     xid: Mapped[int] = mapped_column(TransactionId, server_default=text("pg_current_xact_id()"))
@@ -269,44 +270,6 @@ class InboundMessageRow(Row):
     )
 
 
-class PayloadDictionaryRow(Row):
-    """
-    The dictionaries that payloads are compressed with, for readers other than this service.
-
-    A row's `payload` is a zstandard frame made with the dictionary `payload_dictionary`; 0: plain.
-    """
-
-    __tablename__ = "payload_dictionaries"
-
-    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    dictionary: Mapped[bytes]
-    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-
-
-class FeedStateRow(Row):
-    """The current epoch of the feed, and the server and timeline that it belongs to. One row."""
-
-    __tablename__ = "feed_state"
-
-    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    #: The value of the sequence that is the default of the columns `feed_epoch`.
-    epoch: Mapped[int] = mapped_column(SmallInteger)
-    system_identifier: Mapped[int]
-    timeline: Mapped[int]
-    raised_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-
-
-class FeedFloorRow(Row):
-    """The greatest position of the feed from which an item was removed. One row."""
-
-    __tablename__ = "feed_floor"
-
-    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    feed_epoch: Mapped[int] = mapped_column(SmallInteger)
-    xid: Mapped[int] = mapped_column(TransactionId)
-    id: Mapped[int]
-
-
 class CampaignCountRow(Row):
     """How many messages of a campaign are in a status, without the deltas that are left."""
 
@@ -330,146 +293,6 @@ class CampaignCountDeltaRow(Row):
     campaign_tracking_id: Mapped[str] = mapped_column(Bytewise, index=True)
     status: Mapped[str] = mapped_column(Bytewise)
     messages: Mapped[int]
-
-
-class BiRollupStateRow(Row):
-    """The position in the feed up to which events are rolled up for BI tools. One row."""
-
-    __tablename__ = "bi_rollup_state"
-
-    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    feed_epoch: Mapped[int] = mapped_column(SmallInteger)
-    xid: Mapped[int] = mapped_column(TransactionId)
-    id: Mapped[int]
-    newest_received_at: Mapped[datetime | None]
-    newest_occurred_at: Mapped[datetime | None]
-
-
-class BiRollupHourlyRow(Row):
-    """How many events there were, as far as they are rolled up."""
-
-    __tablename__ = "bi_rollup_hourly"
-
-    #: Of `occurred_at`, in UTC; '-infinity' when the provider reported no time.
-    hour: Mapped[datetime] = mapped_column(primary_key=True)
-    #: A hash of the columns that follow: together they can be too long for an index.
-    identity: Mapped[UUID] = mapped_column(primary_key=True)
-    #: The trackingId, or "ours:" and our id where that is not known.
-    campaign_key: Mapped[str | None] = mapped_column(Bytewise)
-    country: Mapped[str | None] = mapped_column(Bytewise)
-    sender: Mapped[str | None] = mapped_column(Bytewise)
-    label: Mapped[str | None] = mapped_column(Bytewise)
-    status: Mapped[str] = mapped_column(Bytewise)
-    events: Mapped[int]
-
-
-class BiEventCorrectionRow(Row):
-    """A stored event that was reported again counts differently: -1 as it was, 1 as it is."""
-
-    __tablename__ = "bi_event_corrections"
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    #: The position of the event, with `xid` and `event_id`.
-    feed_epoch: Mapped[int] = mapped_column(SmallInteger)
-    xid: Mapped[int] = mapped_column(TransactionId)
-    event_id: Mapped[int]
-    message_tracking_id: Mapped[str] = mapped_column(Bytewise)
-    hour: Mapped[datetime]
-    campaign_key: Mapped[str | None] = mapped_column(Bytewise)
-    country: Mapped[str | None] = mapped_column(Bytewise)
-    sender: Mapped[str | None] = mapped_column(Bytewise)
-    label: Mapped[str | None] = mapped_column(Bytewise)
-    status: Mapped[str] = mapped_column(Bytewise)
-    events: Mapped[int]
-
-    __table_args__ = (Index("bi_event_corrections_position_idx", "feed_epoch", "xid", "event_id"),)
-
-
-class BiCountedMessageRow(Row):
-    """What a message was counted as in durations, reasons and spends, so that it can be moved."""
-
-    __tablename__ = "bi_counted_messages"
-
-    message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
-    campaign_key: Mapped[str | None] = mapped_column(Bytewise)
-    deliver_bucket: Mapped[int | None] = mapped_column(SmallInteger)
-    see_bucket: Mapped[int | None] = mapped_column(SmallInteger)
-    #: Its status, if that is a failure.
-    failure: Mapped[str | None] = mapped_column(Bytewise)
-    detailed_status: Mapped[str | None] = mapped_column(Bytewise)
-    description: Mapped[str | None] = mapped_column(Bytewise)
-    price: Mapped[Decimal | None]
-
-    __table_args__ = (
-        Index(
-            "bi_counted_messages_opted_out_idx",
-            "message_tracking_id",
-            postgresql_where=text("lower(detailed_status) = 'opted out'"),
-        ),
-    )
-
-
-class BiDurationRow(Row):
-    """How many messages of a campaign took about as long: a logarithmic histogram."""
-
-    __tablename__ = "bi_durations"
-
-    campaign_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
-    #: 1: until delivered; 2: from then until seen.
-    measure: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    messages: Mapped[int]
-
-
-class BiFailureReasonRow(Row):
-    """How many messages of a campaign failed for a reason, as far as they are rolled up."""
-
-    __tablename__ = "bi_failure_reasons"
-
-    #: A hash of the columns that follow.
-    identity: Mapped[UUID] = mapped_column(primary_key=True)
-    campaign_key: Mapped[str | None] = mapped_column(Bytewise)
-    failure: Mapped[str] = mapped_column(Bytewise)
-    detailed_status: Mapped[str | None] = mapped_column(Bytewise)
-    description: Mapped[str | None] = mapped_column(Bytewise)
-    messages: Mapped[int]
-
-
-class BiSpendRow(Row):
-    """What the messages of a campaign cost, and how many have a price, as far as rolled up."""
-
-    __tablename__ = "bi_spends"
-
-    campaign_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
-    price: Mapped[Decimal]
-    messages: Mapped[int]
-
-
-class BiRemovedReplyRow(Row):
-    """How many replies of a campaign were removed: those that are there are counted as they are."""
-
-    __tablename__ = "bi_removed_replies"
-
-    campaign_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
-    replies: Mapped[int]
-
-
-class QuarantineRow(Row):
-    """A body that cannot be read or may not be believed."""
-
-    __tablename__ = "quarantine"
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    last_received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    #: How often the same bytes were received.
-    times: Mapped[int] = mapped_column(server_default=text("1"))
-    campaign_id: Mapped[UUID | None]
-    sha256: Mapped[bytes] = mapped_column(unique=True)
-    reason: Mapped[str]
-    #: Without the token.
-    path: Mapped[str]
-    body: Mapped[bytes]
 
 
 class IdempotencyKeyRow(Row):
@@ -498,56 +321,3 @@ class ApiKeyRow(Row):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
-
-
-class RetentionPositionRow(Row):
-    """
-    The position that a kind of purge has reached, and when.
-
-    Rows named `removed …` have a horizon instead: what was received before may have been removed.
-    """
-
-    __tablename__ = "retention_positions"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
-    xid: Mapped[int] = mapped_column(TransactionId, server_default=text("'0'"))
-    id: Mapped[int] = mapped_column(server_default=text("0"))
-    reached_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-
-
-class ErasedRecipientRow(Row):
-    """An erased recipient, by a keyed hash of the number."""
-
-    __tablename__ = "erased_recipients"
-
-    hash: Mapped[bytes] = mapped_column(primary_key=True)
-    #: The key that the hash was made with: without it the recipient is not recognised.
-    key_id: Mapped[bytes]
-    erased_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-
-
-class ErasureStateRow(Row):
-    """A version that erasures and purges raise, so that processes notice them. One row."""
-
-    __tablename__ = "erasure_state"
-
-    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
-    version: Mapped[int]
-
-
-class ErasureRow(Row):
-    """Who asked for an erasure, when, and how many rows it changed; not the recipient."""
-
-    __tablename__ = "erasures"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
-    #: erase or lift.
-    kind: Mapped[str]
-    asked_by: Mapped[str]
-    began_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    #: Null if it was interrupted, and has to be repeated.
-    ended_at: Mapped[datetime | None]
-    #: When PostgreSQL had sampled the changed tables again.
-    sampled_at: Mapped[datetime | None]
-    counts: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))

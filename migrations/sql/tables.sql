@@ -167,15 +167,16 @@ CREATE TABLE campaign_count_deltas (
 CREATE INDEX campaign_count_deltas_campaign_tracking_id_idx
     ON campaign_count_deltas (campaign_tracking_id);
 
+-- Bodies that cannot be read or may not be believed.
 CREATE TABLE quarantine (
     id bigint GENERATED ALWAYS AS IDENTITY,
     received_at timestamptz NOT NULL DEFAULT now(),
     last_received_at timestamptz NOT NULL DEFAULT now(),
-    times bigint NOT NULL DEFAULT 1,
+    times bigint NOT NULL DEFAULT 1, -- how often the same bytes were received
     campaign_id uuid,
     sha256 bytea NOT NULL,
     reason text NOT NULL,
-    path text NOT NULL,
+    path text NOT NULL, -- without the token
     body bytea NOT NULL,
     CONSTRAINT quarantine_pkey PRIMARY KEY (id),
     CONSTRAINT quarantine_sha256_key UNIQUE (sha256)
@@ -194,6 +195,7 @@ CREATE TABLE api_keys (
     CONSTRAINT api_keys_sha256_key UNIQUE (sha256)
 );
 
+-- The epoch of the feed, and the server and timeline that it belongs to. One row.
 CREATE TABLE feed_state (
     singleton boolean NOT NULL DEFAULT true,
     epoch smallint NOT NULL,
@@ -209,6 +211,7 @@ SELECT
     (SELECT system_identifier FROM pg_control_system()),
     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint;
 
+-- The greatest position of the feed from which an item was removed. One row.
 CREATE TABLE feed_floor (
     singleton boolean NOT NULL DEFAULT true,
     feed_epoch smallint NOT NULL,
@@ -219,6 +222,7 @@ CREATE TABLE feed_floor (
 );
 INSERT INTO feed_floor (feed_epoch, xid, id) VALUES (0, '0', 0);
 
+-- What payloads are zstandard frames of, for readers other than this service.
 CREATE TABLE payload_dictionaries (
     id smallint NOT NULL,
     dictionary bytea NOT NULL,
@@ -276,6 +280,7 @@ CREATE TYPE message_status AS (
     status text COLLATE "C"
 );
 
+-- The position that a kind of purge has reached. Rows named 'removed ...' have a horizon instead.
 CREATE TABLE retention_positions (
     name text NOT NULL,
     feed_epoch smallint NOT NULL DEFAULT 0,
@@ -284,12 +289,14 @@ CREATE TABLE retention_positions (
     reached_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT retention_marks_pkey PRIMARY KEY (name)
 );
+-- Keyed hashes of erased numbers, each with the id of its key.
 CREATE TABLE erased_recipients (
     hash bytea NOT NULL,
     key_id bytea NOT NULL,
     erased_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT erased_recipients_pkey PRIMARY KEY (hash)
 );
+-- A version that erasures and purges raise, so that processes notice them. One row.
 CREATE TABLE erasure_state (
     singleton boolean NOT NULL DEFAULT true,
     version bigint NOT NULL,
@@ -297,13 +304,14 @@ CREATE TABLE erasure_state (
     CONSTRAINT erasure_state_singleton_check CHECK (singleton)
 );
 INSERT INTO erasure_state (version) VALUES (0);
+-- Who asked for an erasure, when, and how many rows it changed; not the recipient.
 CREATE TABLE erasures (
     id uuid NOT NULL DEFAULT uuidv7(),
-    kind text NOT NULL,
+    kind text NOT NULL, -- erase or lift
     asked_by text NOT NULL,
     began_at timestamptz NOT NULL DEFAULT now(),
-    ended_at timestamptz,
-    sampled_at timestamptz,
+    ended_at timestamptz, -- null if it was interrupted
+    sampled_at timestamptz, -- when the changed tables were analyzed again
     counts jsonb NOT NULL DEFAULT '{}',
     CONSTRAINT erasures_pkey PRIMARY KEY (id)
 );
@@ -325,9 +333,9 @@ CREATE TABLE bi_rollup_state (
 INSERT INTO bi_rollup_state (feed_epoch, xid, id) VALUES (0, '0', 0);
 
 CREATE TABLE bi_rollup_hourly (
-    hour timestamptz NOT NULL,
-    identity uuid NOT NULL,
-    campaign_key text COLLATE "C",
+    hour timestamptz NOT NULL, -- of occurred_at, in UTC; '-infinity' if unknown
+    identity uuid NOT NULL, -- a hash of the columns that follow, which may be too long for an index
+    campaign_key text COLLATE "C", -- the trackingId, or 'ours:' and our id
     country text COLLATE "C",
     sender text COLLATE "C",
     label text COLLATE "C",
@@ -348,7 +356,7 @@ CREATE TABLE bi_event_corrections (
     sender text COLLATE "C",
     label text COLLATE "C",
     status text COLLATE "C" NOT NULL,
-    events bigint NOT NULL,
+    events bigint NOT NULL, -- -1 as the event was counted, 1 as it counts now
     CONSTRAINT bi_event_corrections_pkey PRIMARY KEY (id)
 );
 
@@ -359,7 +367,7 @@ CREATE TABLE bi_counted_messages (
     campaign_key text COLLATE "C",
     deliver_bucket smallint,
     see_bucket smallint,
-    failure text COLLATE "C",
+    failure text COLLATE "C", -- its status, if that is a failure
     detailed_status text COLLATE "C",
     description text COLLATE "C",
     price numeric,
@@ -371,8 +379,8 @@ CREATE INDEX bi_counted_messages_opted_out_idx ON bi_counted_messages (message_t
 
 CREATE TABLE bi_durations (
     campaign_key text COLLATE "C" NOT NULL,
-    measure smallint NOT NULL,
-    bucket smallint NOT NULL,
+    measure smallint NOT NULL, -- 1: until delivered; 2: from then until seen
+    bucket smallint NOT NULL, -- of a logarithmic histogram
     messages bigint NOT NULL,
     CONSTRAINT bi_durations_pkey PRIMARY KEY (campaign_key, measure, bucket)
 ) WITH (fillfactor = 70);
