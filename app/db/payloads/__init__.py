@@ -5,7 +5,6 @@ Each row has the number of its dictionary (0: plain). The dictionaries ship with
 table `payload_dictionaries` has them, too. A released one never changes and is never removed.
 """
 
-from app.db.payloads.codec import compressed, opened
-from app.db.payloads.dictionaries import PLAIN
+from app.db.payloads.codec import PLAIN, compressed, opened
 
 __all__ = ["PLAIN", "compressed", "opened"]

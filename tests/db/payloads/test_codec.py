@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zstandard import ZstdCompressor, frame_content_size
 
 from app.db.payloads import PLAIN, codec, compressed, opened
-from app.db.payloads.dictionaries import CURRENT
+from app.db.payloads.codec import CURRENT
 from app.errors import PayloadUnreadable
 
 from .unseen import DOCUMENTED, unseen

@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 from zstandard import ZstdCompressionDict
 
-from app.db.payloads.dictionaries import RELEASED, dictionary_bytes
+from app.db.payloads.codec import RELEASED, dictionary_bytes
 from app.db.payloads.training.train import NUMBER, trained
 
 #: Rows are compressed with them: a dictionary that was released stays as it is.

@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 
 from app.db.payloads import opened
-from app.db.payloads.dictionaries import CURRENT
+from app.db.payloads.codec import CURRENT
 from app.embedded.binaries import find_binaries
 from app.errors import PayloadUnreadable
 from tests.database import connect

@@ -1,10 +1,12 @@
 """
-Trains a dictionary on synthetic payloads.
+Trains a dictionary on synthetic payloads: `python -m app.db.payloads.training.train FILE`.
 
 The same code gives the same bytes, which shows that nothing live is in them. A better dictionary
 gets the next number and a migration. A released one never changes: rows are compressed with it.
 """
 
+import sys
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -30,3 +32,7 @@ def trained(size_bytes: int = SIZE_BYTES) -> bytes:
         size_bytes, samples, k=_SEGMENT_BYTES, d=_COUNTED_BYTES, dict_id=NUMBER, level=1
     )
     return dictionary.as_bytes()
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_bytes(trained())
