@@ -287,7 +287,7 @@ CREATE TABLE retention_positions (
     xid xid8 NOT NULL DEFAULT '0',
     id bigint NOT NULL DEFAULT 0,
     reached_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT retention_marks_pkey PRIMARY KEY (name)
+    CONSTRAINT retention_positions_pkey PRIMARY KEY (name)
 );
 -- Keyed hashes of erased numbers, each with the id of its key.
 CREATE TABLE erased_recipients (
