@@ -35,19 +35,28 @@ from app.services.callbacks.intake import Intake
 from app.services.callbacks.screening import Screen
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
-from app.services.erasure.erased_recipients import LEARNT_EVERY_SECONDS, ErasedRecipients
-from app.services.erasure.erasures import Erasing
+from app.services.erasure.erased_recipients import REFRESH_EVERY_SECONDS, ErasedRecipients
+from app.services.erasure.erasures import Eraser
 from app.services.exports.exports import Exports
 from app.services.feed.pages import make_feed
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launching
-from app.services.retention import Retaining
+from app.services.retention import PurgeJob
 from app.settings import Settings, load_settings
 
 #: While this process stores nothing: the longest delay for what other processes have stored.
 _IDLE_EVERY: Final = timedelta(seconds=15)
-#: For the three generations; Python's defaults are 700, 10 and 10.
+_ROLL_UP_EVERY: Final = timedelta(seconds=2)
+_RELAUNCH_EVERY: Final = timedelta(seconds=5)
+_FEED_EVERY: Final = timedelta(seconds=1)
+_ANALYST_WATCH_EVERY: Final = timedelta(seconds=10)
+_FORGET_EVERY: Final = timedelta(hours=1)
+_LEARN_EVERY: Final = timedelta(seconds=REFRESH_EVERY_SECONDS)
+#: How soon after a start it begins, and how often it is looked whether it is a day ago.
+_RETAIN_EVERY: Final = timedelta(minutes=10)
+_ADD_MONTHS_EVERY: Final = timedelta(hours=6)
+#: Of the three generations; Python's own are 700, 10 and 10.
 _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 
 
@@ -172,7 +181,7 @@ def _parts(settings: Settings) -> Parts:
         tokens=tokens,
         metrics=metrics,
         erased=erased,
-        erasing=Erasing(settings.database_url, erasure_keys),
+        erasing=Eraser(settings.database_url, erasure_keys),
     )
 
 
@@ -182,12 +191,8 @@ def _analyst_watch(settings: Settings, parts: Parts) -> AnalystWatch:
     return AnalystWatch(*databases, metrics=parts.metrics, longest=longest)
 
 
-def _duties(settings: Settings, parts: Parts) -> list[Duty]:
-    database, second = parts.database, timedelta(seconds=1)
-    retaining = Retaining(settings.database_url, retention_of(settings))
-    roll_up = partial(roll_up_events, database)
-    learn_erased = partial(parts.erased.refresh, database)
-    watch = _analyst_watch(settings, parts)
+def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
+    retaining = PurgeJob(settings.database_url, retention_of(settings))
     duties = [
         Duty("fold counts", second, CountFolding(database).fold, _IDLE_EVERY),
         Duty("roll up events for BI", 2 * second, roll_up, _IDLE_EVERY),

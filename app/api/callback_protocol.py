@@ -1,10 +1,10 @@
 """
-The shortest way from a connection to the intake, and back.
+The fast protocol: callbacks go from the connection to the receiver without ASGI.
 
-A callback is small: nearly always its whole request is in what one read from the connection gives.
-Such a one is handed to the receiver at once, and needs no ASGI task, scope or events: that is more
-than half of what a request costs the server otherwise. Whatever is not as simple goes the usual way
-through ASGI, where `CallbackReceiver` gives the same answers.
+A callback is small: one read from the connection nearly always gives its whole request. Such a
+request goes to the receiver at once and needs no ASGI task, scope or events, which otherwise are
+more than half of what a request costs the server. Every other request goes through ASGI, where
+`CallbackReceiver` gives the same answers.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 _PREFIX: Final = PREFIX.encode()
 
 
-class _Unset:
-    """Stands where a cycle of uvicorn has the event that wakes its task. Here is no task."""
+class _NoEvent:
+    """Replaces the event with which uvicorn wakes the task of a request. Here is no task."""
 
     def set(self) -> None:
-        """Nobody waits."""
+        """Wake no task."""
 
 
 class _Exchange:
     """
-    A request that the receiver has taken, in the place of uvicorn's own request and answer.
+    A request that the receiver has accepted, in place of uvicorn's `RequestResponseCycle`.
 
-    With it in its place uvicorn queues requests that are sent ahead behind it, and at its shutdown
-    waits for the answer.
+    Because of it uvicorn queues pipelined requests behind this one, and on shutdown waits for the
+    answer.
     """
 
     __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
 
     def __init__(self) -> None:
-        self.message_event = _Unset()
+        self.message_event = _NoEvent()
         self.begin()
 
     def begin(self) -> None:
@@ -47,65 +47,63 @@ class _Exchange:
 
 
 class CallbackProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with a short cut for callbacks."""
+    """uvicorn's HTTP protocol, with a fast path for callbacks."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (uvicorn's own)
         super().__init__(*args, **kwargs)
         app = self.config.loaded_app
         self._receiver = app if isinstance(app, CallbackReceiver) else None
-        #: Whether the headers of a request were kept back until its body is known.
-        self._is_held = False
-        self._held_body = b""
+        #: Whether a request is buffered here until its body is complete.
+        self._is_buffering = False
+        self._buffered_body = b""
         self._exchange = _Exchange()
-        #: Since when the connection has had nothing to do; None while it has.
+        #: Since when the connection has been idle; None while it is not.
         self._idle_since: float | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone."""
+        """Stop the timer of an idle connection."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """What one read from the connection gave."""
+        """Parse *data*; without the whole request in it, the request goes through ASGI."""
         self._idle_since = None
         super().data_received(data)
-        if self._is_held and not self.transport.is_closing():  # the body is not all there yet
-            self._let_go()
+        if self._is_buffering and not self.transport.is_closing():
+            self._hand_over()
 
     def on_message_begin(self) -> None:
-        """A request begins. The scope that ASGI needs is made when it is needed."""
+        """Begin a request without an ASGI scope."""
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        """All headers of a request are there."""
-        if self._may_be_taken():
-            self._is_held, self._held_body = True, b""
+        """Decide whether to buffer the request."""
+        if self._is_simple_callback():
+            self._is_buffering, self._buffered_body = True, b""
         else:
             self._begin_asgi()
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body is there."""
-        if self._is_held:
-            self._held_body += body
+        """Buffer a part of the body, or pass it on."""
+        if self._is_buffering:
+            self._buffered_body += body
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """All of a request is there."""
-        if not self._is_held:
-            super().on_message_complete()
+        """Give a buffered request to the receiver; if it does not accept it, to ASGI."""
+        if self._is_buffering and self._accept():
+            self._is_buffering = False
             return
-        if self._is_taken():
-            self._is_held = False
-            return
-        self._let_go()
+        if self._is_buffering:
+            self._hand_over()
         super().on_message_complete()
 
-    def _may_be_taken(self) -> bool:
+    def _is_simple_callback(self) -> bool:
         cycle: Any = self.cycle
         return (
             self._receiver is not None
@@ -119,23 +117,23 @@ class CallbackProtocol(HttpToolsProtocol):
             and not self.parser.should_upgrade()
         )
 
-    def _is_taken(self) -> bool:
+    def _accept(self) -> bool:
         if self._receiver is None:
             return False
         cycle, exchange = self.cycle, self._exchange
         exchange.begin()
         self.cycle = exchange  # type: ignore[assignment]
-        if self._receiver.take(self.url, self._held_body, self._answer):
+        if self._receiver.accept(self.url, self._buffered_body, self._answer):
             return True
         self.cycle = cycle
         return False
 
-    def _let_go(self) -> None:
-        """Leave the request that is held to uvicorn."""
-        self._is_held = False
+    def _hand_over(self) -> None:
+        """Pass the buffered request on to ASGI."""
+        self._is_buffering = False
         self._begin_asgi()
-        if self._held_body:
-            super().on_body(self._held_body)
+        if self._buffered_body:
+            super().on_body(self._buffered_body)
 
     def _begin_asgi(self) -> None:
         url, expected, headers = self.url, self.expect_100_continue, self.headers
@@ -153,17 +151,17 @@ class CallbackProtocol(HttpToolsProtocol):
         self.transport.write(answer.encoded(headers, keep_alive=exchange.keep_alive))
         if not exchange.keep_alive:
             self.transport.close()
-        self._go_on()
+        self._finish_exchange()
 
-    def _go_on(self) -> None:
-        """What uvicorn does after an answer."""
+    def _finish_exchange(self) -> None:
+        """Do what uvicorn does after an answer."""
         if self.pipeline or self.transport.is_closing():
             self.on_response_complete()
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        # A timer is not set and cancelled for each request, which takes 2 µs: there is one, and
-        # when it rings it is looked for how long the connection has been idle.
+        # Setting and cancelling a timer for each request takes 2 µs. So there is one timer, which
+        # checks for how long the connection has been idle.
         self._idle_since = self.loop.time()
         if self._idle_timer is None:
             self._set_idle_timer(self.timeout_keep_alive)

@@ -9,7 +9,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from app.errors import ReceiverError
-from app.services.exports.exports import Encoder, Exports, Format, Wanted
+from app.services.exports.exports import Encoder, ExportRequest, Exports, Format
 
 log = structlog.get_logger()
 
@@ -33,7 +33,9 @@ class ExportAnswer(Response):
     ended without the last chunk, which every client takes for a broken download.
     """
 
-    def __init__(self, exports: Exports, wanted: Wanted, format_: Format, encoder: Encoder) -> None:
+    def __init__(
+        self, exports: Exports, wanted: ExportRequest, format_: Format, encoder: Encoder
+    ) -> None:
         at = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         name = f"{wanted.table}-{at}.{format_}"
         super().__init__(headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -21,7 +21,7 @@ from app.routee import reading
 from app.routee.client import RouteeClient
 from app.services.current import CurrentMessages
 from app.services.erasure.erased_recipients import ErasedRecipients
-from app.services.erasure.erasures import Erasing
+from app.services.erasure.erasures import Eraser
 from app.services.exports.exports import Exports
 from app.services.feed.pages import Feed
 from app.services.keyring import Keyring
@@ -55,7 +55,7 @@ class Parts:
     metrics: Metrics
     #: None: nobody can be recognised, as there are no keys.
     erased: ErasedRecipients
-    erasing: Erasing
+    erasing: Eraser
 
 
 async def parts_of(request: Request) -> Parts:

@@ -1,8 +1,8 @@
 """
-The callback endpoints, as plain ASGI in front of everything else.
+The callback endpoints, as plain ASGI in front of FastAPI.
 
-It is not a FastAPI route, because routing and validation there would cost more than all the rest of
-a callback. It says 200 only once `Intake` says that the body is durable.
+FastAPI's routing and validation would cost more than everything else that happens to a callback.
+The answer is 200 only once `Intake` reports that the body is durable.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ PREFIX: Final = "/callbacks/"
 Headers = list[tuple[bytes, bytes]]
 
 _PATH: Final = re.compile(r"/callbacks/([^/]+)/(status|inbound)/?")
-#: The same as it is sent; with anything unusual it is left to the other.
+#: The same in the bytes of a request line, without a query, an escape or a final slash.
 _TARGET: Final = re.compile(rb"/callbacks/([^/?#%]+)/(status|inbound)")
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
@@ -48,7 +48,7 @@ class Answer:
         self._encoded_for: Headers | None = None
 
     def encoded(self, more_headers: Headers, *, keep_alive: bool) -> bytes:
-        """All of it as HTTP/1.1, with *more_headers*; the same list says the same headers."""
+        """The answer as HTTP/1.1. It is kept until another list of *more_headers* is given."""
         if more_headers is not self._encoded_for:
             self._encoded_for = more_headers
             self._encoded = {
@@ -94,7 +94,6 @@ _TOO_SLOW: Final = _problem(
     (b"connection", b"close"),
 )
 
-
 _NOT_STORED: Final = _problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "not-stored",
@@ -102,20 +101,19 @@ _NOT_STORED: Final = _problem(
     (b"retry-after", str(RETRY_AFTER_SECONDS).encode()),
 )
 
-#: A path without its token, and the campaign of that.
-_Place = tuple[str, UUID | None]
-#: Good tokens that need not be verified again: that takes up to 8 µs.
-_MAX_REMEMBERED_PLACES: Final = 10_000
-#: How a path is written where the token must not be.
-_PATHS: Final = {kind: f"{PREFIX}***/{kind.decode()}" for kind in (b"status", b"inbound")}
-#: Up to here the time that the body took is not worth a timer of its own.
+#: The path of a callback URL with its token masked, and the campaign of this token.
+_Endpoint = tuple[str, UUID | None]
+#: URLs with a valid token. Verifying a token takes up to 8 µs.
+_MAX_CACHED_ENDPOINTS: Final = 10_000
+_MASKED_PATHS: Final = {kind: f"{PREFIX}***/{kind}" for kind in ("status", "inbound")}
+#: A body that arrives within this time leaves storing the whole budget, without a timer of its own.
 _PROMPT_SECONDS: Final = 0.1
-#: How many times the allowed size is read and thrown away before a connection is cut.
-_DRAINED_TIMES: Final = 16
+#: How many times the allowed size is read and dropped before a connection is cut.
+_MAX_DRAINED_TIMES: Final = 16
 
 
 class _Disconnected(Exception):
-    """The client went away before its request was complete."""
+    """The client closed the connection before its request was complete."""
 
 
 class _TooLarge(Exception):
@@ -123,7 +121,7 @@ class _TooLarge(Exception):
 
 
 class CallbackReceiver:
-    """Answers the callback URLs itself and leaves every other path to *app*."""
+    """Answers the callback URLs and leaves every other path to *app*."""
 
     def __init__(  # noqa: PLR0913 (the composition root hands over each part)
         self,
@@ -139,9 +137,9 @@ class CallbackReceiver:
         self._intake = intake
         self._tokens = tokens
         self._metrics = metrics
-        #: Found by a hash that is keyed anew in each process, so that the time which that takes
-        #: says nothing about how much of a token is right.
-        self._places: LruCache[bytes, _Place] = LruCache(_MAX_REMEMBERED_PLACES)
+        #: Keyed by the request target. Each process hashes with a key of its own, so the time that
+        #: a lookup takes does not reveal how much of a token is right.
+        self._endpoints: LruCache[bytes, _Endpoint] = LruCache(_MAX_CACHED_ENDPOINTS)
         self._max_body_bytes = max_body_bytes
         self._ack_budget_seconds = ack_budget_seconds
         self._counts = {
@@ -169,32 +167,33 @@ class CallbackReceiver:
         await send(answer.start)
         await send(answer.body)
 
-    def take(self, target: bytes, body: bytes, done: Callable[[Answer], object]) -> bool:
+    def accept(self, target: bytes, body: bytes, done: Callable[[Answer], object]) -> bool:
         """
-        Take a POST of *body* to *target*, and call *done* with the answer; or give False.
+        Accept a POST of *body* to *target* and call *done* with the answer later.
 
-        False says that there is something special about it, and that nothing was done.
+        Returns:
+            False if the request needs the full treatment by ASGI; nothing has been done then.
         """
-        place = self._places.find(target) or self._find_place(target)
-        if place is None or len(body) > self._max_body_bytes:
+        endpoint = self._endpoints.find(target) or self._find_endpoint(target)
+        if endpoint is None or len(body) > self._max_body_bytes:
             return False
 
-        def _tell(outcome: Receipt | BaseException) -> None:
+        def _report(outcome: Receipt | BaseException) -> None:
             answer = _answer_of(outcome)
             self._counts[answer.status].inc()
             done(answer)
 
-        self._intake.put(Body(body, *place), _tell)
+        self._intake.put(Body(body, *endpoint), _report)
         return True
 
-    def _find_place(self, target: bytes) -> _Place | None:
+    def _find_endpoint(self, target: bytes) -> _Endpoint | None:
         match = _TARGET.fullmatch(target)
         origin = self._tokens.find_origin(match[1].decode("latin-1")) if match else None
         if match is None or origin is None:
             return None
-        place = _PATHS[match[2]], origin.campaign_id
-        self._places.put(target, place)
-        return place
+        endpoint = _MASKED_PATHS[match[2].decode()], origin.campaign_id
+        self._endpoints.put(target, endpoint)
+        return endpoint
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         match = _PATH.fullmatch(scope["path"])
@@ -219,7 +218,7 @@ class CallbackReceiver:
         except TimeoutError:
             return _TOO_SLOW
         storing = self._intake.receive(
-            body, path=f"{PREFIX}***/{kind}", campaign_id=origin.campaign_id
+            body, path=_MASKED_PATHS[kind], campaign_id=origin.campaign_id
         )
         spent = loop.time() - started
         if spent < _PROMPT_SECONDS:
@@ -231,9 +230,9 @@ class CallbackReceiver:
         The whole body.
 
         Raises:
-            _TooLarge: it is longer than allowed. What came of it is thrown away, so that the client
-                gets to read the answer.
-            _Disconnected: the client left.
+            _TooLarge: it is longer than allowed. It is read and dropped up to a limit, so that the
+                client gets to read the answer.
+            _Disconnected: the client closed the connection.
         """
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"")
@@ -243,7 +242,7 @@ class CallbackReceiver:
         if not more and len(chunk) <= self._max_body_bytes:
             return chunk
         chunks, size = [chunk], len(chunk)
-        while more and size <= self._max_body_bytes * _DRAINED_TIMES:
+        while more and size <= self._max_body_bytes * _MAX_DRAINED_TIMES:
             chunk, more = await _chunk(receive)
             size += len(chunk)
             if size <= self._max_body_bytes:
@@ -268,12 +267,12 @@ async def _answer_to(storing: Coroutine[None, None, Receipt]) -> Answer:
 
 
 def _answer_of(outcome: Receipt | BaseException) -> Answer:
-    """Whatever the error is, the callback is not durable, and Routee will repeat it."""
+    """With any error the callback is not durable, and Routee will repeat it."""
     return _NOT_STORED if isinstance(outcome, BaseException) else _RECEIPTS[outcome]
 
 
 async def _within(storing: Coroutine[None, None, Receipt], seconds: float) -> Answer:
-    """For a body that came slowly, so that little of the time is left."""
+    """The answer of *storing*, for a body that has used up much of the budget by arriving."""
     task = asyncio.ensure_future(_answer_to(storing))
     done, _ = await asyncio.wait({task}, timeout=seconds)
     return task.result() if done else _NOT_STORED

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from app.cli.running import console, current_database, database_url, loaded_settings, run, say
 from app.domain.erasure import ErasureKeys
-from app.services.erasure.erasures import Erasing, Erasure
+from app.services.erasure.erasures import Eraser, Erasure
 from app.settings import Settings
 
 
@@ -60,13 +60,13 @@ def _show(erasure: Erasure, *, dry_run: bool) -> None:
 
 async def _erase(settings: Settings, number: str, *, dry_run: bool) -> Erasure:
     async with current_database(settings), database_url(settings) as url:
-        erasing = Erasing(url, ErasureKeys(settings.keys_for_erasure()), say=say)
+        erasing = Eraser(url, ErasureKeys(settings.keys_for_erasure()), say=say)
         return await erasing.erase(number, asked_by=_user(), dry_run=dry_run)
 
 
 async def _lift(settings: Settings, number: str) -> bool:
     async with current_database(settings), database_url(settings) as url:
-        erasing = Erasing(url, ErasureKeys(settings.keys_for_erasure()), say=say)
+        erasing = Eraser(url, ErasureKeys(settings.keys_for_erasure()), say=say)
         return await erasing.lift(number, asked_by=_user())
 
 

@@ -22,7 +22,7 @@ from app.cli.running import (
 )
 from app.db.exports import ExportFilter, ExportTable, Reading
 from app.services.exports.columns import COLUMNS, Row
-from app.services.exports.exports import Encoder, Format, Wanted, encoder_of, exported
+from app.services.exports.exports import Encoder, ExportRequest, Format, encoder_of, exported
 from app.services.exports.files import complete_file, complete_folder, standard_output
 from app.services.exports.parquet import DayFolders
 from app.services.exports.text import Cells
@@ -130,7 +130,7 @@ def export(  # noqa: PLR0913 (the options of the command)
         raise typer.BadParameter("parquet goes to a folder, not to standard output")
     if since is not None and until is not None and since >= until:
         raise typer.BadParameter("must be later than --since", param_hint="--until")
-    wanted = Wanted(table, ExportFilter(campaign, since, until), mask_numbers)
+    wanted = ExportRequest(table, ExportFilter(campaign, since, until), mask_numbers)
     with _ended_by_signals():
         summary = run(_export(loaded_settings(), wanted, target))
     say(f"Exported {summary.rows:,} rows of {table}.")
@@ -144,7 +144,7 @@ class ExportSummary(NamedTuple):
     complete_until: datetime | None
 
 
-async def _export(settings: Settings, wanted: Wanted, target: Target) -> ExportSummary:
+async def _export(settings: Settings, wanted: ExportRequest, target: Target) -> Done:
     async with _read_url(settings) as url:
         # The file is opened first, so that its faults are found before a long sort.
         with _opened(wanted, target) as write, shown_on(console) as display:
@@ -156,7 +156,7 @@ async def _export(settings: Settings, wanted: Wanted, target: Target) -> ExportS
 
 
 async def _written_to(
-    write: Write, url: str, wanted: Wanted, reading: Reading, display: ProgressDisplay
+    write: Write, url: str, wanted: ExportRequest, reading: Reading, counter: Counter
 ) -> datetime | None:
     async with exported(url, wanted, reading) as export:
         display.expect(export.expected_rows)
@@ -186,8 +186,8 @@ async def _read_url(settings: Settings) -> AsyncIterator[str]:
 
 
 @contextmanager
-def _opened(wanted: Wanted, target: Target) -> Iterator[Write]:
-    """A function that writes rows. The output gets its name only if the block succeeds."""
+def _opened(wanted: ExportRequest, target: Target) -> Iterator[Write]:
+    """Something to write rows with; what it writes has its name when the block has ended well."""
     table = wanted.table
     if target.is_folder:
         with (
@@ -206,7 +206,7 @@ def _opened(wanted: Wanted, target: Target) -> Iterator[Write]:
         yield write
 
 
-def _days_in(folder: Path, wanted: Wanted) -> DayFolders:
+def _days_in(folder: Path, wanted: ExportRequest) -> DayFolders:
     day_if_empty: date = (wanted.rows.since or datetime.now(UTC)).date()
     return DayFolders(folder, COLUMNS[wanted.table], day_if_empty=day_if_empty)
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from app.cli.running import console, current_database, database_url, loaded_settings, run, say
 from app.domain.retention import Retention
 from app.main import retention_of
-from app.services.retention import Removed, Retaining
+from app.services.retention import Purged, PurgeJob
 from app.settings import Settings
 
 
@@ -41,7 +41,7 @@ def retain(
     _show(removed, "to remove" if dry_run else "removed")
 
 
-def _show(removed: Removed, what: str) -> None:
+def _show(removed: Purged, what: str) -> None:
     table = Table("what", f"rows {what}", "bytes, about")
     for item in removed.items:
         table.add_row(item.name, f"{item.rows:,}", f"{item.bytes:,}" if item.bytes else "")
@@ -50,7 +50,7 @@ def _show(removed: Removed, what: str) -> None:
     console.print(table)
 
 
-async def _retain(settings: Settings, retention: Retention, *, dry_run: bool) -> Removed | None:
+async def _retain(settings: Settings, retention: Retention, *, dry_run: bool) -> Purged | None:
     async with current_database(settings), database_url(settings) as url:
-        retaining = Retaining(url, retention, say=say)
-        return await (retaining.would_remove() if dry_run else retaining.run())
+        retaining = PurgeJob(url, retention, say=say)
+        return await (retaining.preview() if dry_run else retaining.run())

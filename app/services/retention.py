@@ -1,4 +1,4 @@
-"""Keeping what is kept no longer than is set."""
+"""Purging what is older than the settings allow."""
 
 import asyncio
 import time
@@ -42,10 +42,10 @@ log = structlog.get_logger()
 
 #: Any number, as long as no other program in the same database uses it.
 _RETENTION_LOCK: Final = 7_021_009
-#: A chunk is tried again when others hold some of it; then it is left to the next time.
+#: A chunk of which others hold rows is tried so often, and then left to the next run.
 _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 0.3
-#: A little less, so that it does not get later every day.
+#: A little less than a day, so that the run does not get later every day.
 _DAY: Final = timedelta(hours=23)
 
 Say = Callable[[str], object]
@@ -53,15 +53,15 @@ Say = Callable[[str], object]
 T = TypeVar("T")
 
 
-class Removed(NamedTuple):
-    """What was removed, or would be."""
+class Purged(NamedTuple):
+    """What was purged, or would be."""
 
     items: list[Survey]
     months: list[EmptiedMonth]
 
 
-class Retaining:
-    """Removes what is older than *retention* allows, as one process of all that try."""
+class PurgeJob:
+    """Purges what is older than *retention* allows. Only one process at a time runs it."""
 
     def __init__(self, url: str, retention: Retention, *, say: Say = lambda _: None) -> None:
         self._url = url
@@ -71,19 +71,19 @@ class Retaining:
 
     async def run_daily(self) -> None:
         """
-        The same as `run`, unless some process has done so within a day.
+        Call `run`, unless a process has done so within a day.
 
         Raises:
-            DatabaseUnavailable: it cannot go on now. What was removed is; the next time goes on.
+            DatabaseUnavailable: it was interrupted. The next run goes on.
         """
         await self.run(every=_DAY)
 
-    async def run(self, *, every: timedelta | None = None) -> Removed | None:
+    async def run(self, *, every: timedelta | None = None) -> Purged | None:
         """
-        Remove what is too old; None when another process is at it, or was within *every*.
+        Purge what is too old; None if another process is doing so, or has done within *every*.
 
         Raises:
-            DatabaseUnavailable: it cannot go on now. What was removed is; the next time goes on.
+            DatabaseUnavailable: it was interrupted. The next run goes on.
         """
         self._rows = {}
         async with (
@@ -96,11 +96,12 @@ class Retaining:
             await note_run(database)
         items = [Survey(name, rows, 0) for name, rows in self._rows.items()]
         if any(self._rows.values()) or months:
-            log.info("retention", months=[month.name for month in months], **_words(self._rows))
-        return Removed(items, months)
+            rows = {name.replace(" ", "_"): number for name, number in self._rows.items()}
+            log.info("purged", months=[month.name for month in months], **rows)
+        return Purged(items, months)
 
-    async def would_remove(self) -> Removed:
-        """What `run` would remove now, all of it counted by reading the tables."""
+    async def preview(self) -> Purged:
+        """What `run` would purge now, counted by reading the tables."""
         now = datetime.now(UTC)
         horizons = {
             kind: None if kept is None else now - kept
@@ -112,14 +113,14 @@ class Retaining:
                 if before is not None:
                     items += await survey(database, kind, before=before, events=horizons["events"])
             months = await self._old_months(database, horizons["events"], dry_run=True)
-        return Removed(items, months)
+        return Purged(items, months)
 
     async def add_months(self) -> None:
         """
-        Make the partitions of the next two years.
+        Make the partitions that are missing.
 
         Raises:
-            DatabaseUnavailable: somebody has been using the events for too long; the next time.
+            DatabaseUnavailable: another session holds its lock for too long. The next run goes on.
         """
         async with (
             long_work(self._url, name="partitions") as database,
@@ -157,7 +158,9 @@ class Retaining:
         for _ in range(_TRIES):
             try:
                 return await empty_old_months(database, before=before, upto=upto, dry_run=dry_run)
-            except DatabaseUnavailable as error:  # somebody reads it; its rows go in chunks
+            except (
+                DatabaseUnavailable
+            ) as error:  # a session reads it; its rows are purged in chunks
                 log.info("a month is in use", error=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
         return []
@@ -178,7 +181,7 @@ class Retaining:
                 await asyncio.sleep(_PAUSE_SECONDS)
             elif chunk.is_last:
                 return
-        log.info("retention goes on later, others hold rows", what=purge.name)
+        log.info("rows are locked, the next run purges them", what=walk.name)
 
     async def _messages(self, database: Database, before: datetime) -> None:
         for first in range(0, await blocks_of_messages(database), BLOCKS):
@@ -203,12 +206,8 @@ async def _end_of_events(database: Database, before: datetime) -> Position:
 
 
 async def _gently(do: Callable[[], Awaitable[T]]) -> T:
-    """Rest for as long as it took, so that half of the time is left to others."""
+    """Call *do*, and pause for as long as it took: half of the time is left to others."""
     started = time.monotonic()
     done = await do()
     await asyncio.sleep(time.monotonic() - started)
     return done
-
-
-def _words(rows: dict[str, int]) -> dict[str, int]:
-    return {name.replace(" ", "_"): number for name, number in rows.items()}

@@ -16,7 +16,7 @@ KEY = "a-key-of-the-tests-0123456789abcdef"
 def _settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECEIVER_DATABASE_URL", url)
     monkeypatch.setenv("RECEIVER_ERASURE_KEYS", KEY)
-    monkeypatch.setattr(erasures, "LEARNT_WITHIN_SECONDS", 0)
+    monkeypatch.setattr(erasures, "KNOWN_WITHIN_SECONDS", 0)
 
 
 def _run(*arguments: str, answer: str | None = None) -> Result:

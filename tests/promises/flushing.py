@@ -7,7 +7,7 @@ from uuid import UUID
 from app.db.ingest_session import IngestSession
 from app.observability.metrics import Metrics
 from app.routee.translate import translate
-from app.services.callbacks.flush import Arrival, Flush, KnownCampaigns
+from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord
 from tests.promises.load import Callback
 
 PATH: Final = "/callbacks/***/status"
@@ -19,19 +19,19 @@ class Flushing:
     def __init__(self, url: str) -> None:
         self.session = IngestSession(url, statement_timeout_seconds=10)
         self.metrics = Metrics()
-        self.campaigns = KnownCampaigns()
+        self.campaigns = CampaignCache()
 
     async def flush(self, callbacks: Sequence[Callback], *, token: UUID | None = None) -> list[str]:
         """Flush *callbacks* as one batch."""
-        return await self.flush_arrivals(
+        return await self.flush_records(
             [
-                Arrival(record, PATH)
+                PendingRecord(record, PATH)
                 for item in callbacks
                 for record in translate(item.body, campaign_id=token).records
             ]
         )
 
-    async def flush_arrivals(self, arrivals: Sequence[Arrival]) -> list[str]:
+    async def flush_records(self, batch: Sequence[PendingRecord]) -> list[str]:
         async with self.session.connected() as connection:
-            flush = Flush(connection, arrivals, self.campaigns, self.metrics)
+            flush = Flush(connection, batch, self.campaigns, self.metrics)
             return [receipt.value for receipt in await flush.run()]

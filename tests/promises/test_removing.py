@@ -17,8 +17,8 @@ from app.db.payloads import opened
 from app.domain.erasure import ErasureKeys
 from app.domain.retention import retention_of_days
 from app.sandbox.payloads import iso
-from app.services.erasure.erasures import Erasing
-from app.services.retention import Retaining
+from app.services.erasure.erasures import Eraser
+from app.services.retention import PurgeJob
 from tests.db.feed.feed_stage import Reader, feed_database, names
 from tests.promises.conftest import Look, StartService
 from tests.promises.load import Callback, Sender, callback, changed, endless, reply, stories
@@ -32,6 +32,7 @@ from tests.promises.stage import (
     posting,
 )
 from tests.services.erasure.erased_stage import digits_in, everything, everything_in_a_dump
+from tests.services.kept_stage import ADD_MARCH_2026
 
 DIGITS = "306912345678"
 NUMBER = f"+{DIGITS}"
@@ -61,8 +62,8 @@ def _of_now(prefix: str) -> Iterator[Callback]:
         yield changed(one, status=status)
 
 
-def _erasing(postgres: Postgres) -> Erasing:
-    return Erasing(postgres.url, ErasureKeys([SIGNING_KEY]))
+def _erasing(postgres: Postgres) -> Eraser:
+    return Eraser(postgres.url, ErasureKeys([SIGNING_KEY]))
 
 
 async def _erased(postgres: Postgres) -> None:
@@ -134,7 +135,7 @@ async def _assert_retention_loses_nothing_else(
     # So that the month is not emptied as a whole.
     await old.send_all([callback("kept")])
     async with _followed(postgres) as followed:
-        retaining = Retaining(postgres.url, RETENTION)
+        retaining = PurgeJob(postgres.url, RETENTION)
         sender = await _under_load(service, retaining.run(), _of_now("new"))
         await _assert_each_came_once(followed, sender)
     assert sender.acknowledged <= await look.stored()
@@ -201,17 +202,18 @@ async def test_a_month_is_emptied_under_load_and_a_reader_of_the_feed_misses_not
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
     service = await start_service(workers=2)
+    await look.execute(ADD_MARCH_2026)
     await service.sender(connections=CONNECTIONS).send_all(
         stories("old", OLD_MESSAGES, recipients=OLD_MESSAGES)
     )
-    # Something between, so that the last that is old lies below the position that is searched for.
+    # Something between, so that the last old event lies below the position that is searched for.
     await service.sender(connections=1).send_all([next(_of_now("between"))])
     await _folded(look)
     await look.execute(_PUT_BACK)
     emptied: list[str] = []
 
     async def _retain() -> None:
-        removed = await Retaining(postgres.url, RETENTION).run()
+        removed = await PurgeJob(postgres.url, RETENTION).run()
         assert removed is not None
         emptied.extend(month.name for month in removed.months)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.db.launching.binding import Claim, claim
 from app.domain.event import DeliveryEvent
 from app.domain.message import Message, project
-from app.services.callbacks.flush import Arrival
+from app.services.callbacks.flush import PendingRecord
 from tests.conftest import fresh_database
 from tests.database import connect
 from tests.domain.strategies import deliveries
@@ -73,7 +73,7 @@ async def _hammer(processes: Processes, events: list[DeliveryEvent], rng: random
         while shuffled:
             size = order.randint(1, 5)
             batch, shuffled = shuffled[:size], shuffled[size:]
-            receipts = await flushing.flush_arrivals([Arrival(event, PATH) for event in batch])
+            receipts = await flushing.flush_records([PendingRecord(event, PATH) for event in batch])
             assert set(receipts) == {"stored"}
 
     await asyncio.gather(

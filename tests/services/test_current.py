@@ -79,7 +79,7 @@ async def test_what_was_stored_before_is_read(
     await early
 
 
-async def test_a_query_that_fails_is_told_to_all_in_it_and_to_nobody_else(
+async def test_a_failed_query_fails_its_own_callers_only(
     current: CurrentMessages, queries: Queries, connection: asyncpg.Connection
 ) -> None:
     await store(connection, event("m"))
@@ -116,7 +116,7 @@ async def test_too_many_are_refused(
     assert await asyncio.gather(*taken) == [None, None]
 
 
-async def test_whoever_goes_away_harms_nobody(
+async def test_a_caller_that_leaves_harms_no_other(
     current: CurrentMessages, queries: Queries, connection: asyncpg.Connection
 ) -> None:
     await store(connection, event("m"))

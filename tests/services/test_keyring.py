@@ -69,7 +69,7 @@ async def test_a_good_key_is_recognised(keyring: Keyring, database: Database) ->
     assert (found.name, found.scopes) == ("tests", frozenset({Scope.READ}))
 
 
-async def test_a_key_is_believed_for_seconds_and_then_looked_up_again(
+async def test_a_key_is_cached_for_seconds_and_then_looked_up_again(
     keyring: Keyring, database: Database, clock: Clock
 ) -> None:
     key = await _key(database)
@@ -93,7 +93,7 @@ async def test_a_key_that_is_made_after_it_was_tried_is_recognised_soon(
     assert (await keyring.verified(key)).name == "tests"
 
 
-async def test_an_expired_key_is_not_believed_although_it_is_remembered(
+async def test_an_expired_key_is_refused_although_it_is_cached(
     keyring: Keyring, database: Database
 ) -> None:
     key = await _key(database, expires_at=datetime.now(UTC) + timedelta(milliseconds=300))
@@ -110,7 +110,7 @@ async def test_guessing_is_slowed_down(keyring: Keyring, clock: Clock) -> None:
     assert await _tried(keyring, 50) == [Unauthorized] * 50
 
 
-async def test_an_unknown_key_that_is_tried_again_costs_no_second_look(keyring: Keyring) -> None:
+async def test_an_unknown_key_that_is_tried_again_costs_no_second_query(keyring: Keyring) -> None:
     key = make_key()
     for _ in range(200):
         with pytest.raises(Unauthorized):
@@ -146,7 +146,7 @@ async def test_a_caller_that_leaves_does_not_take_the_answer_from_the_others(
     assert (await staying).name == "tests"
 
 
-async def test_a_failed_lookup_is_not_remembered(clock: Clock) -> None:
+async def test_a_failed_lookup_is_not_cached(clock: Clock) -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:9/nothing", name="tests", pool_items=1)
     keyring = Keyring(nowhere, clock=clock)
     for _ in range(2):
@@ -175,7 +175,7 @@ async def test_it_is_recorded_when_a_key_was_last_used(
     assert await _last_used_at(database, unused) is None
 
 
-async def test_a_use_is_recorded_once_a_minute_whoever_records(
+async def test_a_use_is_recorded_once_a_minute_by_all_processes_together(
     keyring: Keyring, database: Database, connection: asyncpg.Connection
 ) -> None:
     key = await _key(database)

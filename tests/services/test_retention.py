@@ -18,10 +18,10 @@ from app.services import retention as service
 from app.services.callbacks.intake import Receipt
 from app.services.callbacks.screening import Screen
 from app.services.erasure.erased_recipients import ErasedRecipients
-from app.services.retention import Removed, Retaining
+from app.services.retention import Purged, PurgeJob
 from tests.database import connect
 from tests.promises.load import Callback, callback, reply, stories
-from tests.services.kept_stage import Kept
+from tests.services.kept_stage import ADD_MARCH_2026, Kept
 
 LONG_AGO = 200
 COUNTS = """
@@ -56,26 +56,26 @@ async def _retain(
 ) -> dict[str, int]:
     """Run once; how many rows went, by what they are."""
     retention = retention_of_days(raw=raw, events=events, messages=messages, inbound=inbound)
-    removed = await Retaining(kept.url, retention).run()
+    removed = await PurgeJob(kept.url, retention).run()
     assert removed is not None
     return _rows(removed)
 
 
-def _rows(removed: Removed) -> dict[str, int]:
+def _rows(removed: Purged) -> dict[str, int]:
     rows = {item.name: item.rows for item in removed.items if item.rows}
     return rows | {month.name: month.rows for month in removed.months}
 
 
-async def test_payloads_go_and_events_stay_in_their_places(kept: Kept) -> None:
+async def test_payloads_are_purged_and_events_keep_their_positions(kept: Kept) -> None:
     await kept.store([*stories("old", 3), reply("old-0", "thanks")], days_ago=LONG_AGO)
     await kept.store(stories("new", 1))
-    places = "SELECT feed_epoch, xid, id FROM events ORDER BY 1, 2, 3"
-    before = await kept.connection.fetch(places)
+    positions = "SELECT feed_epoch, xid, id FROM events ORDER BY 1, 2, 3"
+    before = await kept.connection.fetch(positions)
     assert await _retain(kept, raw=100) == {
         "payloads of events": 12,
         "payloads of inbound_messages": 1,
     }
-    assert await kept.connection.fetch(places) == before
+    assert await kept.connection.fetch(positions) == before
     assert await kept.number("SELECT count(payload) FROM events") == 4
     assert await kept.number("SELECT xid::text::bigint FROM feed_floor") == 0
     assert await _retain(kept, raw=100) == {}
@@ -84,6 +84,7 @@ async def test_payloads_go_and_events_stay_in_their_places(kept: Kept) -> None:
 async def test_a_month_that_is_all_old_is_emptied_at_once_and_takes_events_again(
     kept: Kept,
 ) -> None:
+    await kept.connection.execute(ADD_MARCH_2026)
     await kept.store(stories("old", 3), days_ago=LONG_AGO)
     await kept.store([_recent("new")])
     assert await _retain(kept, events=100) == {"events_2026_03": 12}
@@ -115,7 +116,7 @@ async def _age(kept: Kept, days: int) -> None:
         await kept.connection.execute(f"UPDATE {table} SET {column} = {column} - $1::interval", age)  # noqa: S608
 
 
-async def test_what_one_kind_of_removal_went_past_is_removed_when_its_own_time_has_come(
+async def test_a_reply_below_the_floor_is_purged_when_its_own_time_has_come(
     kept: Kept,
 ) -> None:
     await kept.store([reply("a-0", "the first")], days_ago=LONG_AGO)
@@ -130,7 +131,7 @@ async def test_what_one_kind_of_removal_went_past_is_removed_when_its_own_time_h
     assert removed["inbound_messages"] == 1
 
 
-async def test_payloads_go_in_their_own_time_when_replies_go_before(kept: Kept) -> None:
+async def test_payloads_are_purged_in_their_own_time_when_replies_go_before(kept: Kept) -> None:
     await kept.store([*stories("a", 1), reply("a-0", "the first")], days_ago=40)
     await kept.store([reply("b", "the last")])
     for _ in range(2):  # the first run raises the floor, the second one begins beyond it
@@ -194,7 +195,7 @@ async def test_replies_and_the_quarantine_go_by_one_horizon(kept: Kept) -> None:
     assert await kept.number("SELECT count(*) FROM quarantine WHERE body = 'new'") == 1
 
 
-async def test_what_others_hold_is_left_to_the_next_time(
+async def test_locked_rows_are_left_to_the_next_run(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "_PAUSE_SECONDS", 0)
@@ -208,12 +209,13 @@ async def test_what_others_hold_is_left_to_the_next_time(
     assert await _retain(kept, events=100) == {"events": 4}
 
 
-async def test_a_month_that_somebody_reads_is_not_waited_for(kept: Kept) -> None:
+async def test_a_month_in_use_is_purged_in_chunks_without_waiting(kept: Kept) -> None:
+    await kept.connection.execute(ADD_MARCH_2026)
     await kept.store(stories("old", 2), days_ago=LONG_AGO)
     reading = await connect(kept.url)
     async with reading.transaction():
         await reading.execute("SELECT FROM events_2026_03")
-        # The rows go one by one; the room of the month is given back another time.
+        # Rows are purged in chunks; a later run gives the disk space of the month back.
         assert await _retain(kept, events=100) == {"events": 8}
     await reading.close()
     assert await _retain(kept, events=100) == {"events_2026_03": 0}
@@ -222,7 +224,7 @@ async def test_a_month_that_somebody_reads_is_not_waited_for(kept: Kept) -> None
 async def test_a_dry_run_counts_what_would_go_and_removes_nothing(kept: Kept) -> None:
     await kept.store([*stories("old", 2), reply("old-0", "x")], days_ago=LONG_AGO)
     await kept.store(stories("new", 1))
-    found = await Retaining(kept.url, ALL).would_remove()
+    found = await PurgeJob(kept.url, ALL).preview()
     assert _rows(found) == {
         "payloads of events": 8,
         "payloads of inbound_messages": 1,
@@ -234,7 +236,7 @@ async def test_a_dry_run_counts_what_would_go_and_removes_nothing(kept: Kept) ->
     assert await kept.number("SELECT count(*) FROM events") == 12
 
 
-async def test_what_was_removed_does_not_come_to_life_again(kept: Kept) -> None:
+async def test_purged_messages_are_not_stored_again(kept: Kept) -> None:
     old = [*stories("old", 2), reply("old-0", "thanks")]
     await kept.store(old, days_ago=LONG_AGO)
     await _retain(kept, events=100, messages=100, inbound=100)
@@ -255,14 +257,14 @@ async def test_a_process_without_the_settings_knows_what_another_one_has_removed
     screen = Screen(erased, retention_of_days(raw=None, events=None, messages=None, inbound=None))
     assert await kept.store([callback("before")], screen=screen) == {Receipt.STORED}
     await _retain(kept, events=100, messages=100, inbound=100)
-    erased._learnt_at -= 10
+    erased._read_at -= 10
     assert await kept.store(old, screen=screen) == {Receipt.QUARANTINED}
     assert await kept.store([_recent("new")], screen=screen) == {Receipt.STORED}
 
 
 async def test_one_process_removes_at_a_time_and_once_a_day(kept: Kept) -> None:
     await kept.store(stories("old", 2), days_ago=LONG_AGO)
-    retaining = [Retaining(kept.url, ALL) for _ in range(3)]
+    retaining = [PurgeJob(kept.url, ALL) for _ in range(3)]
     ran = await asyncio.gather(*(one.run() for one in retaining))
     assert sum(one is not None for one in ran) >= 1
     await kept.store(stories("more", 2), days_ago=LONG_AGO)
@@ -270,19 +272,22 @@ async def test_one_process_removes_at_a_time_and_once_a_day(kept: Kept) -> None:
     assert await kept.number("SELECT count(*) FROM events") == 8
 
 
-async def test_months_are_added_and_take_what_waited_for_them(kept: Kept) -> None:
+async def test_months_are_added_and_take_over_the_events_of_their_time(kept: Kept) -> None:
     far = json.loads(callback("far").body)
     far["status"]["updatedDate"] = "2033-02-03T00:00:00Z"
     await kept.store([Callback(("far", "DELIVERED"), json.dumps(far).encode())])
     assert await kept.number("SELECT count(*) FROM events_after") == 1
-    position = await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events")
-    async with long_work(kept.url, name="tests") as database:
-        assert await add_months(database, now=datetime.now(UTC)) == []
+    stored = await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events")
+    now = datetime.now(UTC)
+    first = now.year * 12 + now.month + 24
+    async with sweeping(kept.url, name="tests") as database:
+        assert await add_months(database, now=now)
+        assert await add_months(database, now=now) == []
         added = await add_months(database, now=datetime(2031, 6, 9, tzinfo=UTC))
-        assert added == [f"events_2033_0{month}" for month in range(1, 7)]
+        months = range(first, 2033 * 12 + 6)
+        assert added == [f"events_{month // 12}_{month % 12 + 1:02}" for month in months]
         assert await add_months(database, now=datetime(2031, 6, 9, tzinfo=UTC)) == []
     assert await kept.number("SELECT count(*) FROM events_2033_02") == 1
-    assert await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events") == (
-        position
-    )
+    moved = await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events")
+    assert moved == stored
     assert await kept.store(stories("new", 1)) == {Receipt.STORED}

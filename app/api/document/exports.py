@@ -9,7 +9,7 @@ from app.api.document.examples import EXAMPLES
 from app.api.document.walk import operations_in
 from app.api.export_answer import MEDIA_TYPES
 from app.db.exports import ExportTable
-from app.services.exports.columns import COLUMNS, Kind
+from app.services.exports.columns import COLUMNS, CellKind
 from app.services.exports.exports import Format
 from app.services.exports.text import Cells, CsvEncoder, NdjsonEncoder
 
@@ -44,10 +44,10 @@ def _show(node: dict[str, Any], table: ExportTable, told: Mapping[str, Any]) -> 
         content[MEDIA_TYPES[format_]]["examples"] = {"row": {"value": text.decode()}}
 
 
-def _cell(kind: Kind, told: Any) -> object:  # noqa: ANN401 (any JSON)
+def _cell(kind: CellKind, told: Any) -> object:  # noqa: ANN401 (any JSON)
     """As it is before it is made text."""
-    if kind is Kind.INSTANT and told is not None:
+    if kind is CellKind.INSTANT and told is not None:
         return datetime.fromisoformat(told)
-    if kind is Kind.MONEY and told is not None:
+    if kind is CellKind.MONEY and told is not None:
         return Decimal(told)
     return told

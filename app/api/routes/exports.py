@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from app.api.export_answer import COMPLETE_UNTIL, MEDIA_TYPES, ExportAnswer
 from app.api.parts import Admin, Moment, Parts, PartsDep, SafeText
 from app.db.exports import ExportFilter, ExportTable
-from app.services.exports.exports import Format, Wanted, encoder_of
+from app.services.exports.exports import ExportRequest, Format, encoder_of
 from app.services.exports.text import Cells
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ class _Asked:
         """The export of *table*."""
         # In a thread: the first Parquet imports pyarrow, which takes long.
         encoder = await asyncio.to_thread(encoder_of, table, self._format, self._cells)
-        wanted = Wanted(table, self._rows)
+        wanted = ExportRequest(table, self._rows)
         # Who took the numbers of how many people is a matter for the record.
         log.info("an export", table=table.value, api_key=str(self._caller.id))
         return ExportAnswer(self._parts.exports, wanted, self._format, encoder)

@@ -1,4 +1,4 @@
-"""From the body of a request to a committed row: who waits, what is flushed, what is set aside."""
+"""From the body of a request to a committed row: limits what waits, and flushes it in batches."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,28 +15,28 @@ from app.kit.batcher import Batcher, BatcherError, Full
 from app.kit.tick_queue import TickQueue
 from app.observability.metrics import Metrics
 from app.routee.translate import translate
-from app.services.callbacks.flush import Arrival, Flush, KnownCampaigns, Receipt
+from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord, Receipt
 from app.services.callbacks.screening import Screen
 
 __all__ = ["RETRY_AFTER_SECONDS", "Body", "Intake", "Receipt"]
 
 log = structlog.get_logger()
 
-#: One flush stays well below the budget even when a poison row is searched for in it.
+#: One flush stays well below the budget even when it has to search for a poison row.
 MAX_BATCH_ITEMS: Final = 512
-#: An array of callbacks is one item, and may be the whole of a batch.
+#: An array of callbacks is one item, and may fill a batch alone.
 MAX_BATCH_BYTES: Final = 1024 * 1024
-#: What is refused beyond can be had again in half a minute; what waits too long is lost work.
+#: A refused callback is posted again within half a minute; one that waits too long is lost work.
 MAX_PENDING_ITEMS: Final = 4096
 #: Bodies may be large; many large ones at once must not cost the process its memory.
 MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
 
-#: So few that whoever is refused, and asks again at once, does not make the turns of the event loop
-#: long: a flush takes several of them. With all at once, 8192 connections that post without a pause
-#: had 4 % stored of what is stored otherwise.
-MAX_REFUSED_IN_TURN: Final = 64
-#: Of thousands who are to be refused more in a turn: turns can take 30 ms then, and all of them
-#: must have their answer before they hang up.
+#: Few refusals per tick, so that clients which repeat at once do not make the ticks of the event
+#: loop long: a flush takes several ticks. With all refused at once, 8192 connections that post
+#: without a pause had 4 % stored of what is stored otherwise.
+MAX_REFUSED_PER_TICK: Final = 64
+#: Of thousands of refusals a tick sends more: a tick can take 30 ms then, and all clients must have
+#: their answer before they hang up.
 _REFUSED_PARTS: Final = 16
 
 RETRY_AFTER_SECONDS: Final = 5
@@ -46,16 +46,13 @@ class Body(NamedTuple):
     """The body of one request."""
 
     octets: bytes
-    #: Where it was posted to, without the token.
+    #: The path that it was posted to, without the token.
     path: str
-    #: The campaign whose token it came through.
+    #: The campaign whose token it came through; None for a global secret.
     campaign_id: UUID | None
 
 
 Done = Callable[[Receipt | BaseException], object]
-
-
-_BADNESS: Final = {Receipt.STORED: 0, Receipt.QUARANTINED: 1}
 
 
 class Intake:
@@ -72,17 +69,16 @@ class Intake:
         self._session = session
         self._screen = screen
         self._metrics = metrics
-        #: What is to be read, and who is told of it. What comes in one turn is read together: one
-        #: after the other, with all of the code in the processor's caches, bodies take 14 µs each
-        #: instead of 33.
+        #: Bodies to read, each with its callback. The bodies of one tick are read together: with
+        #: all of the code in the processor's caches a body takes 14 µs instead of 33.
         self._unread: TickQueue[tuple[Body, Done]] = TickQueue(
             self._read, max_items=MAX_BATCH_ITEMS
         )
         self._unread_bytes = 0
         self._refused: TickQueue[Done] = TickQueue(
-            _refuse, max_items=MAX_REFUSED_IN_TURN, parts=_REFUSED_PARTS
+            _refuse, max_items=MAX_REFUSED_PER_TICK, parts=_REFUSED_PARTS
         )
-        self._batcher: Batcher[Sequence[Arrival], Receipt] = Batcher(
+        self._batcher: Batcher[Sequence[PendingRecord], Receipt] = Batcher(
             self._flush,
             max_batch_items=MAX_BATCH_ITEMS,
             max_batch_weight=MAX_BATCH_BYTES,
@@ -91,7 +87,7 @@ class Intake:
             budget_seconds=ack_budget_seconds,
         )
         metrics.pending_items.set_function(lambda: self._batcher.pending_items)
-        self._campaigns = KnownCampaigns()
+        self._campaigns = CampaignCache()
 
     async def receive(self, body: bytes, *, path: str, campaign_id: UUID | None = None) -> Receipt:
         """
@@ -103,8 +99,8 @@ class Intake:
         try:
             if not self._batcher.has_room(weight=len(body)):
                 raise Full
-            arrivals = self._arrivals(Body(body, path, campaign_id))
-            return await self._batcher.submit(arrivals, weight=len(body))
+            records = self._records_of(Body(body, path, campaign_id))
+            return await self._batcher.submit(records, weight=len(body))
         except (BatcherError, DatabaseUnavailable) as error:
             raise Overloaded(
                 "The callback could not be stored; please repeat it.",
@@ -113,8 +109,7 @@ class Intake:
 
     def put(self, body: Body, done: Done) -> None:
         """Make *body* durable, and call *done* with the receipt, or with the error instead."""
-        # Refused before it is read: that is most of what a callback costs this process, and the
-        # others need it.
+        # Refused before it is read: reading is most of what a callback costs this process.
         size = len(body.octets)
         if not self._batcher.has_room(
             items=len(self._unread) + 1, weight=self._unread_bytes + size
@@ -125,7 +120,7 @@ class Intake:
         self._unread.put((body, done))
 
     async def close(self) -> None:
-        """Take nothing more, and finish what was taken."""
+        """Accept nothing more, and finish what was accepted."""
         await self._batcher.close()
         await self._session.close()
 
@@ -134,35 +129,35 @@ class Intake:
             size = len(body.octets)
             self._unread_bytes -= size
             try:
-                self._batcher.put(self._arrivals(body), done, weight=size)
+                self._batcher.put(self._records_of(body), done, weight=size)
             except BatcherError as error:
                 done(error)
 
-    def _arrivals(self, body: Body) -> Sequence[Arrival]:
-        """What *body* says: at least one."""
+    def _records_of(self, body: Body) -> Sequence[PendingRecord]:
+        """What *body* reports: at least one record."""
         octets, path, campaign_id = body
         records, reason, oddities = translate(octets, campaign_id=campaign_id)
         for oddity in oddities:
             self._metrics.oddities.labels(oddity).inc()
-        arrivals = [Arrival(record, path) for record in records]
+        pending = [PendingRecord(record, path) for record in records]
         if reason is not None:
-            aside = quarantined(octets, reason, path=path, campaign_id=campaign_id)
-            arrivals.append(Arrival(aside, path))
-        return arrivals
+            unreadable = quarantined(octets, reason, path=path, campaign_id=campaign_id)
+            pending.append(PendingRecord(unreadable, path))
+        return pending
 
-    async def _flush(self, bodies: Sequence[Sequence[Arrival]]) -> Sequence[Receipt]:
+    async def _flush(self, bodies: Sequence[Sequence[PendingRecord]]) -> Sequence[Receipt]:
         started = time.perf_counter()
-        arrivals: Sequence[Arrival] = list(chain.from_iterable(bodies))
+        batch: Sequence[PendingRecord] = list(chain.from_iterable(bodies))
         try:
             async with self._session.connected() as connection:
                 if self._screen is not None:
-                    arrivals = await self._screen.screened(connection, arrivals)
-                receipts = await Flush(connection, arrivals, self._campaigns, self._metrics).run()
+                    batch = await self._screen.screened(connection, batch)
+                receipts = await Flush(connection, batch, self._campaigns, self._metrics).run()
         except BaseException as error:
             self._note_failure(error, items=len(bodies))
             raise
-        self._metrics.batch_items.observe(len(arrivals))
-        self._metrics.storing.add(len(arrivals))
+        self._metrics.batch_items.observe(len(batch))
+        self._metrics.storing.add(len(batch))
         self._metrics.flush_seconds.observe(time.perf_counter() - started)
         return receipts if len(receipts) == len(bodies) else list(_of_bodies(receipts, bodies))
 
@@ -170,11 +165,11 @@ class Intake:
         if isinstance(error, ReceiverError):
             self._metrics.flush_failures.labels(type(error).__name__).inc()
             log.warning("flush failed", items=items, error=str(error))
-        elif not isinstance(error, Exception):  # cancelled, because its time was up
+        elif not isinstance(error, Exception):  # cancelled at its deadline
             self._metrics.flush_failures.labels("TooLate").inc()
             log.warning("flush abandoned", items=items)
         else:
-            log.error("flush failed, which was not foreseen", items=items, exc_info=error)
+            log.error("flush failed unexpectedly", items=items, exc_info=error)
 
 
 def _refuse(refused: Sequence[Done]) -> None:
@@ -183,9 +178,10 @@ def _refuse(refused: Sequence[Done]) -> None:
 
 
 def _of_bodies(
-    receipts: Iterable[Receipt], bodies: Iterable[Sequence[Arrival]]
+    receipts: Iterable[Receipt], bodies: Iterable[Sequence[PendingRecord]]
 ) -> Iterator[Receipt]:
-    """One receipt for each body, the worst of those of its parts."""
-    parts = iter(receipts)
+    """One receipt for each body: quarantined if any of its records is."""
+    remaining = iter(receipts)
     for body in bodies:
-        yield max(islice(parts, len(body)), key=_BADNESS.__getitem__)
+        is_quarantined = Receipt.QUARANTINED in list(islice(remaining, len(body)))
+        yield Receipt.QUARANTINED if is_quarantined else Receipt.STORED

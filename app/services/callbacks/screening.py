@@ -1,4 +1,4 @@
-"""What is looked for in every arrival before it is stored, when there is something to look for."""
+"""What every record is checked for before it is stored: erased recipients, removed messages."""
 
 import asyncio
 import time
@@ -12,77 +12,77 @@ from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
 from app.domain.retention import Horizons, Retention, is_expired
 from app.routee.translate import Record
-from app.services.callbacks.flush import Arrival
+from app.services.callbacks.flush import PendingRecord
 from app.services.erasure.erased_recipients import ErasedRecipients
 
-#: Larger bodies that nobody could read are searched beside the event loop.
-_SEARCHED_AT_ONCE_BYTES: Final = 16 * 1024
+#: Larger unreadable bodies are searched in a thread.
+_MAX_BYTES_ON_LOOP: Final = 16 * 1024
 
 
 class Screen:
-    """Makes erased recipients unknown, and sets aside what may have been removed before."""
+    """Pseudonymises erased recipients, and quarantines what retention may have removed before."""
 
     def __init__(self, erased: ErasedRecipients, retention: Retention) -> None:
         self._erased = erased
         self._retention = retention
 
     async def screened(
-        self, connection: IngestConnection, arrivals: Sequence[Arrival]
-    ) -> Sequence[Arrival]:
+        self, connection: IngestConnection, batch: Sequence[PendingRecord]
+    ) -> Sequence[PendingRecord]:
         """
-        *arrivals* as they may be stored.
+        *batch* as it may be stored.
 
         Raises:
-            DatabaseUnavailable: it is not known who was erased.
+            DatabaseUnavailable: the erased recipients cannot be read.
         """
         if self._erased.is_stale:
             asked_at = time.monotonic()
             read = await connection.read_erased(self._erased.version)
-            self._erased.learn(read, asked_at=asked_at)
+            self._erased.update(read, asked_at=asked_at)
         horizons = self._erased.horizons.or_later(self._retention, now=datetime.now(UTC))
         if any(horizons):
-            arrivals = [_unless_expired(arrival, horizons) for arrival in arrivals]
-        return await self._without_erased(connection, arrivals) if self._erased else arrivals
+            batch = [_unless_expired(pending, horizons) for pending in batch]
+        return await self._without_erased(connection, batch) if self._erased else batch
 
     async def _without_erased(
-        self, connection: IngestConnection, arrivals: Sequence[Arrival]
-    ) -> Sequence[Arrival]:
-        screened = [await self._made_unknown(arrival) for arrival in arrivals]
-        pairs = enumerate(zip(arrivals, screened, strict=True))
+        self, connection: IngestConnection, batch: Sequence[PendingRecord]
+    ) -> Sequence[PendingRecord]:
+        screened = [await self._pseudonymised(pending) for pending in batch]
+        pairs = enumerate(zip(batch, screened, strict=True))
         replies = {
-            place: before.record
-            for place, (before, after) in pairs
+            position: before.record
+            for position, (before, after) in pairs
             if after is not before and isinstance(before.record, InboundMessage)
         }
         if not replies:
             return screened
-        # An erasure has yet to change its identity. Stored again by the former one it would be
-        # doubled, should that be changed between the two.
+        # A running erasure may not have changed the identity of a stored reply yet. The same reply
+        # stored under its new identity would be a second row.
         stored = await connection.stored_replies([reply.identity for reply in replies.values()])
-        for place, reply in replies.items():
+        for position, reply in replies.items():
             if reply.identity in stored:
-                screened[place] = screened[place]._replace(is_stored=True)
+                screened[position] = screened[position]._replace(is_stored=True)
         return screened
 
-    async def _made_unknown(self, arrival: Arrival) -> Arrival:
-        record = arrival.record
-        if isinstance(record, Quarantined) and len(record.body) > _SEARCHED_AT_ONCE_BYTES:
-            unknown = await asyncio.to_thread(self._erased.made_unknown, record)
+    async def _pseudonymised(self, pending: PendingRecord) -> PendingRecord:
+        record = pending.record
+        if isinstance(record, Quarantined) and len(record.body) > _MAX_BYTES_ON_LOOP:
+            found = await asyncio.to_thread(self._erased.pseudonymised, record)
         else:
-            unknown = self._erased.made_unknown(record)
-        if unknown is None:
-            return arrival
-        return arrival._replace(record=unknown.record, sha256=unknown.sha256)
+            found = self._erased.pseudonymised(record)
+        if found is None:
+            return pending
+        return pending._replace(record=found.record, sha256=found.sha256)
 
 
-def _unless_expired(arrival: Arrival, horizons: Horizons) -> Arrival:
-    record = arrival.record
+def _unless_expired(pending: PendingRecord, horizons: Horizons) -> PendingRecord:
+    record = pending.record
     if isinstance(record, Quarantined) or not _is_expired(record, horizons):
-        return arrival
-    aside = quarantined(
-        record.payload, Reason.EXPIRED, path=arrival.path, campaign_id=record.campaign_id
+        return pending
+    expired = quarantined(
+        record.payload, Reason.EXPIRED, path=pending.path, campaign_id=record.campaign_id
     )
-    return arrival._replace(record=aside)
+    return pending._replace(record=expired)
 
 
 def _is_expired(record: Record, horizons: Horizons) -> bool:

@@ -1,1 +1,1 @@
-"""Erasing one recipient, and keeping the recipient erased."""
+"""Erasing one recipient, and pseudonymising what still comes of it."""

@@ -1,4 +1,4 @@
-"""Erasing one recipient: what is known goes, what still comes is made unknown before it is kept."""
+"""Erasing one recipient: pseudonymising what is stored, and what still comes before it is stored."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -19,8 +19,8 @@ from app.db.erasure.recipients import add_erased, find_erased, lacking_keys, rem
 from app.db.retention.runs import exclusive, long_work
 from app.domain.erasure import ErasureKeys, NotANumber, wanted_digits
 from app.errors import ErasureInProgress, ErasureNotConfigured, Fault, InvalidRequest
-from app.services.erasure.erased_recipients import LEARNT_WITHIN_SECONDS
-from app.services.erasure.scan import Sweep, Wanted
+from app.services.erasure.erased_recipients import KNOWN_WITHIN_SECONDS
+from app.services.erasure.scan import ErasureScan, ErasureTarget
 
 #: Any number, as long as no other program in the same database uses it.
 _ERASURE_LOCK: Final = 7_021_010
@@ -38,8 +38,8 @@ class Erasure(NamedTuple):
     rows: dict[str, int]
 
 
-class Erasing:
-    """Erases recipients of the database of *url*, known by hashes under *keys*."""
+class Eraser:
+    """Erases recipients in the database of *url*; *keys* make the hashes that recognise them."""
 
     def __init__(self, url: str, keys: ErasureKeys, *, say: Say = lambda _: None) -> None:
         self._url = url
@@ -48,15 +48,15 @@ class Erasing:
 
     async def erase(self, number: str, *, asked_by: str, dry_run: bool = False) -> Erasure:
         """
-        Make everything that is stored of *number* unknown, and whatever will come.
+        Pseudonymise everything that is stored of *number*, and everything that will come.
 
-        It goes through all that is stored. Repeating it is harmless, and finds what is left.
+        All tables are scanned. Repeating it is harmless, and finds what is left.
 
         Raises:
             ErasureNotConfigured: there is no key.
-            InvalidRequest: it is no number.
-            ErasureInProgress: another one is under way.
-            DatabaseUnavailable: it was broken off, and is to be repeated.
+            InvalidRequest: it is not a number.
+            ErasureInProgress: another erasure is running.
+            DatabaseUnavailable: it was interrupted, and has to be repeated.
         """
         digits = self._digits(number)
         async with (
@@ -65,27 +65,27 @@ class Erasing:
         ):
             if not is_ours:
                 raise ErasureInProgress(retry_after_seconds=10)
-            await self._warn_of_lacking_keys(database)
-            known, wanted = await self._wanted(database, digits)
-            sweep = Sweep(database, wanted, dry_run=dry_run, say=self._say)
+            await self._warn_of_missing_keys(database)
+            is_repeated, target = await self._target(database, digits)
+            scan = ErasureScan(database, target, dry_run=dry_run, say=self._say)
             if dry_run:
-                await sweep.run()
-                return Erasure(None, known, dict(sweep.found))
+                await scan.run()
+                return Erasure(None, is_repeated, dict(scan.found))
             erasure, _ = await begin_erasure(database, kind="erase", asked_by=asked_by)
-            await self._wait_until_all_know(await add_erased(database, wanted.mark))
-            await sweep.run()
-            ended_at = await end_erasure(database, erasure, sweep.found)
-            await _sample_anew(database, erasure, sweep.changed)
-        return Erasure(ended_at, known, dict(sweep.found))
+            await self._wait_until_all_know(await add_erased(database, target.mark))
+            await scan.run()
+            ended_at = await end_erasure(database, erasure, scan.found)
+            await _sample_anew(database, erasure, scan.changed)
+        return Erasure(ended_at, is_repeated, dict(scan.found))
 
     async def lift(self, number: str, *, asked_by: str) -> bool:
         """
-        Let *number* be known again from now on; False when it was not erased.
+        Stop pseudonymising *number* from now on; False if it was not erased.
 
         Raises:
             ErasureNotConfigured: there is no key.
-            InvalidRequest: it is no number.
-            ErasureInProgress: one is under way.
+            InvalidRequest: it is not a number.
+            ErasureInProgress: an erasure is running.
         """
         digits = self._digits(number)
         hashes = [mark.hash for mark in self._keys.marks_of(digits)]
@@ -95,7 +95,7 @@ class Erasing:
         ):
             if not is_ours:
                 raise ErasureInProgress(retry_after_seconds=10)
-            await self._warn_of_lacking_keys(database)
+            await self._warn_of_missing_keys(database)
             if await find_erased(database, hashes) is None:
                 return False
             erasure, _ = await begin_erasure(database, kind="lift", asked_by=asked_by)
@@ -115,30 +115,34 @@ class Erasing:
             fault = Fault("number", "must be a telephone number of 6 to 15 digits")
             raise InvalidRequest(faults=(fault,)) from None
 
-    async def _warn_of_lacking_keys(self, database: Database) -> None:
-        if lacking := await lacking_keys(database, self._keys.ids):
+    async def _warn_of_missing_keys(self, database: Database) -> None:
+        if missing := await lacking_keys(database, self._keys.ids):
             self._say(
-                f"Recipients were erased with {len(lacking)} key(s) that are missing from the "
+                f"Recipients were erased with {len(missing)} key(s) that are missing from the "
                 "settings. They are not recognised: put the keys back after the current one."
             )
 
-    async def _wanted(self, database: Database, digits: str) -> tuple[bool, Wanted]:
-        """Whether it is erased already, and by which mark it is, or is going to be, known."""
+    async def _target(self, database: Database, digits: str) -> tuple[bool, ErasureTarget]:
+        """Whether the number is erased already, and what to search for."""
         marks = self._keys.marks_of(digits)
         known = await find_erased(database, [mark.hash for mark in marks])
         mark = next((mark for mark in marks if mark.hash == known), marks[0])
         pseudonyms = frozenset(one.pseudonym for one in marks)
-        return known is not None, Wanted(digits, mark, pseudonyms)
+        return known is not None, ErasureTarget(digits, mark, pseudonyms)
 
     async def _wait_until_all_know(self, since: timedelta) -> None:
-        left = LEARNT_WITHIN_SECONDS - since.total_seconds()
+        left = KNOWN_WITHIN_SECONDS - since.total_seconds()
         if left > 0:
             self._say("waiting until every process knows")
             await asyncio.sleep(left)
 
 
 async def _sample_anew(database: Database, erasure: UUID, changed: Collection[str]) -> None:
-    """Let no sample keep what is gone; one that was broken off does not tell what it changed."""
+    """
+    Have PostgreSQL sample *changed* again, so that no statistics keep what was erased.
+
+    An earlier erasure that was interrupted may have changed any table: then all are sampled.
+    """
     if not await is_sampled(database, erasure):
         changed = await tables_with_rows(database)
     await sample_anew(database, changed)

@@ -1,4 +1,4 @@
-"""Taking a number out of JSON and other texts: what is of others stays, and goes on without it."""
+"""Removing a number from JSON and other texts, and keeping what is of other people."""
 
 import re
 from typing import Any, Final
@@ -6,25 +6,25 @@ from typing import Any, Final
 from app.domain.erasure import LONGEST_SPELLING
 from app.routee.wire import Unreadable, parse, serialise
 
-#: A search holds up all other threads until it returns: so much takes a millisecond or two.
+#: A search blocks all other threads; one of a piece takes a millisecond or two.
 _PIECE_CHARACTERS: Final = 16_384
-#: Stands for what is nothing but the number's owner's.
+#: Replaces a value that belongs to the owner of the number alone.
 _GONE: Final = object()
 
 
 def is_in(text: str, pattern: re.Pattern[str]) -> bool:
-    """Whether *pattern*, of the spellings of a number, is found in *text*; piece by piece."""
+    """Whether *pattern*, of the spellings of a number, is in *text*; searched piece by piece."""
     for begin in range(0, len(text), _PIECE_CHARACTERS):
         first = max(0, begin - LONGEST_SPELLING)
         found = pattern.search(text, first, begin + _PIECE_CHARACTERS)
-        # At the end of a piece it may have been a part of a longer number.
+        # At the end of a piece the match may be a part of a longer number.
         if found and pattern.match(text, found.start()):
             return True
     return False
 
 
 def redacted_text(text: str, pattern: re.Pattern[str], pseudonym: str) -> str:
-    """*text* with *pseudonym* for whatever *pattern* finds."""
+    """*text* with *pseudonym* in place of each match."""
     return pattern.sub(pseudonym, text) if is_in(text, pattern) else text
 
 
@@ -32,10 +32,10 @@ def redacted_json(
     body: bytes | None, pattern: re.Pattern[str], pseudonym: str, *, leave_out: bool = False
 ) -> bytes | None:
     """
-    *body* with *pseudonym* for whatever *pattern* finds in keys, texts and whole numbers.
+    *body* with *pseudonym* in place of each match in keys, texts and whole numbers.
 
-    With *leave_out* a text that is nothing but the number goes out of its array: a campaign that is
-    asked for again must not name a recipient whom Routee cannot know.
+    With *leave_out* an element that is nothing but the number is removed from its array: a launch
+    that is repeated must not send Routee a pseudonym as a recipient.
     """
     if not body or not is_in(body.decode(errors="replace"), pattern):
         return body
@@ -48,11 +48,11 @@ def redacted_json(
 
 def without_number(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> bytes:
     """
-    What may be kept of *body*, of which nobody knows whom it tells of, but which has the number.
+    What may be kept of *body*, an unreadable callback, if it has the number.
 
-    Of an array all elements but those with the number, byte for byte the same values; of one object
-    nothing, as it is of one person, but for arrays in it, of which the same is kept; of whatever is
-    no JSON all but the number.
+    An array keeps its elements without the number, byte for byte the same values. An object is of
+    one person, so nothing of it is kept, except for arrays in it: they are treated as above. A body
+    that is not JSON loses the number alone.
     """
     if not is_in(_characters(body), pattern):
         return body
@@ -69,7 +69,7 @@ def without_number(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> byt
 
 
 def _characters(body: bytes) -> str:
-    """Of bytes that are no UTF-8 as well, so that they come out as they were."""
+    """*body* as text; bytes that are not UTF-8 survive the way back."""
     return body.decode(errors="surrogateescape")
 
 
@@ -80,10 +80,10 @@ def _redacted_bytes(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> by
 def _without(value: Any, pattern: re.Pattern[str]) -> Any:  # noqa: ANN401 (any JSON)
     if isinstance(value, dict):
         members = {name: _without(member, pattern) for name, member in value.items()}
-        is_theirs = any(map(pattern.search, members)) or any(
+        is_of_owner = any(map(pattern.search, members)) or any(
             member is _GONE for member in members.values()
         )
-        return _GONE if is_theirs else members
+        return _GONE if is_of_owner else members
     if isinstance(value, list):
         kept = [one for element in value if (one := _without(element, pattern)) is not _GONE]
         return kept if kept or not value else _GONE
@@ -100,14 +100,14 @@ class _Redaction:
         if isinstance(value, dict):
             return {self._text(key): self.of(member) for key, member in value.items()}
         if isinstance(value, list):
-            return [self.of(element) for element in value if not self._goes(element)]
+            return [self.of(element) for element in value if not self._is_left_out(element)]
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return self._pseudonym if self._pattern.fullmatch(str(value)) else value
         return value
 
-    def _goes(self, element: object) -> bool:
+    def _is_left_out(self, element: object) -> bool:
         return (
             self._leave_out
             and isinstance(element, str)

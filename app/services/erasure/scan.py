@@ -1,4 +1,4 @@
-"""One way through everything that is stored, in search of one number."""
+"""The scan of everything that is stored for one number."""
 
 import asyncio
 import hashlib
@@ -29,10 +29,10 @@ T = TypeVar("T")
 
 Say = Callable[[str], object]
 
-#: Rows that callbacks hold at the moment are waited for again and again, never for long.
+#: Each try waits only briefly for the locks that callbacks hold.
 _TRIES: Final = 50
 _PAUSE_SECONDS: Final = 0.1
-#: For so long Routee may be asked for a campaign.
+#: Launching a campaign at Routee takes no longer than this.
 _LAUNCH_SECONDS: Final = 60
 _PROGRESS_ITEMS: Final = 100_000
 _TABLES: Final = (
@@ -45,44 +45,46 @@ _TABLES: Final = (
 )
 
 
-class Wanted(NamedTuple):
-    """Who is looked for."""
+class ErasureTarget(NamedTuple):
+    """The number to search for."""
 
     digits: str
     mark: Mark
-    #: All that may stand for the number since an earlier erasure, the mark's among them.
+    #: All that may have replaced the number in an earlier erasure, the mark's pseudonym included.
     pseudonyms: frozenset[str]
 
 
-class Sweep:
-    """Finds a number wherever it stands and, unless *dry_run*, makes it unknown."""
+class ErasureScan:
+    """Finds a number in all tables and, unless *dry_run*, pseudonymises it."""
 
-    def __init__(self, database: Database, wanted: Wanted, *, dry_run: bool, say: Say) -> None:
+    def __init__(
+        self, database: Database, target: ErasureTarget, *, dry_run: bool, say: Say
+    ) -> None:
         self._database = database
-        self._mark = wanted.mark
-        self._pseudonyms = wanted.pseudonyms
+        self._mark = target.mark
+        self._pseudonyms = target.pseudonyms
         self._wanted = Replacement(
-            spellings(wanted.digits), wanted.mark.pseudonym, sorted(wanted.pseudonyms)
+            spellings(target.digits), target.mark.pseudonym, sorted(target.pseudonyms)
         )
         self._pattern = re.compile(self._wanted.pattern)
         self._dry_run = dry_run
         self._say = say
         #: How many rows of each table had the number.
         self.found: Counter[str] = Counter(dict.fromkeys(_TABLES, 0))
-        #: The tables, and partitions of such, that were changed.
+        #: The tables and partitions that were changed.
         self.changed: set[str] = set()
 
     async def run(self) -> None:
         """
-        Go through all tables.
+        Scan all tables.
 
         Raises:
-            DatabaseUnavailable: it cannot go on. What is done is done; the next time does the rest.
+            DatabaseUnavailable: it was interrupted. The next run does the rest.
         """
         to_them = await stored.messages_to(self._database, self._wanted)
         owned = set(to_them)
         quoting = await self._events(owned)
-        await self._make_unknown(sorted(owned, key=str.encode))
+        await self._pseudonymise(sorted(owned, key=str.encode))
         await self._redact(quoting)
         await self._messages()
         await self._replies(owned)
@@ -103,12 +105,12 @@ class Sweep:
         self.changed.add(table)
 
     def _has(self, texts: str, *bodies: bytes | None) -> bool:
-        """For a thread: a large body takes milliseconds."""
+        """Whether the number is in them. A large body takes milliseconds: call it in a thread."""
         readable = (body.decode(errors="replace") for body in bodies if body)
         return any(is_in(one, self._pattern) for one in (texts, *readable))
 
     async def _events(self, owned: set[str]) -> list[EventKey]:
-        """Adds to *owned* messages of which an event names the recipient; events of others."""
+        """Add the recipient's messages to *owned*; return the events of others that quote the number."""
         quoting: list[EventKey] = []
         after, end = BEGINNING, await stored.end_of_scan(self._database)
         seen = 0
@@ -123,7 +125,7 @@ class Sweep:
         return [key for key in quoting if key[0] not in owned]
 
     def _searched(self, events: Iterable[StoredEvent]) -> tuple[set[str], list[EventKey]]:
-        """The messages of *events* that are the recipient's, and the events with the number."""
+        """The recipient's messages, and the other events that quote the number."""
         theirs: set[str] = set()
         naming: list[EventKey] = []
         for event in events:
@@ -134,7 +136,7 @@ class Sweep:
                 naming.append(event.key)
         return theirs, naming
 
-    async def _make_unknown(self, ids: Sequence[str]) -> None:
+    async def _pseudonymise(self, ids: Sequence[str]) -> None:
         for chunk in _chunks(ids, stored.CHUNK_ITEMS):
             make = stored.count_known if self._dry_run else stored.pseudonymise_messages
             self._note(await _patiently(partial(make, self._database, chunk, self._wanted)))
@@ -170,11 +172,11 @@ class Sweep:
                     await _patiently(redact)
 
     def _searched_replies(
-        self, replies: Iterable[other_tables.StoredReply], owned: set[str]
-    ) -> tuple[list[other_tables.StoredReply], list[other_tables.StoredReply]]:
-        """Those of *replies* that are the recipient's, and those of others with the number."""
-        theirs: list[other_tables.StoredReply] = []
-        naming: list[other_tables.StoredReply] = []
+        self, replies: Iterable[rest.StoredReply], owned: set[str]
+    ) -> tuple[list[rest.StoredReply], list[rest.StoredReply]]:
+        """The recipient's replies, and the replies of others that quote the number."""
+        theirs: list[rest.StoredReply] = []
+        naming: list[rest.StoredReply] = []
         for reply in replies:
             is_unsigned = reply.sender is None and reply.reference in owned
             if self._has(reply.sender or "") or (is_unsigned and reply.has_content):
@@ -188,19 +190,17 @@ class Sweep:
             return
         change = partial(other_tables.pseudonymise_reply, self._database, reply, self._wanted)
         if reply.sender is None:
-            # A repetition cannot be recognised, and is absorbed as it was.
+            # With the same identity a repetition is still deduplicated.
             await _patiently(partial(change, identity=reply.identity))
             return
         blinded = self._mark.blinded(reply.identity)
         try:
             await _patiently(partial(change, identity=blinded))
-        except (
-            other_tables.IdentityTaken
-        ):  # it has come again since, or was stored again after a lift
-            await _patiently(partial(change, identity=self._spare(reply)))
+        except rest.IdentityTaken:  # the reply was stored again meanwhile, or after a lift
+            await _patiently(partial(change, identity=self._own_identity(reply)))
 
-    def _spare(self, reply: other_tables.StoredReply) -> bytes:
-        """An identity for a reply of which another row has the one that it should have."""
+    def _own_identity(self, reply: rest.StoredReply) -> bytes:
+        """An identity that no other row of the same reply has."""
         return self._mark.blinded(hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest())
 
     async def _bodies(self) -> None:
@@ -225,9 +225,9 @@ class Sweep:
 
     async def _campaigns(self) -> None:
         """
-        Of a campaign that Routee is being asked for the answer is waited for, as it may quote them.
+        Redact campaigns. Routee's answer to a launch under way is awaited: it may quote the number.
 
-        The name of a launch that is still open stays, and is left to another erasure.
+        The name of an open launch stays, and is left to another erasure.
         """
         found: set[UUID] = set()
         for seconds in range(_LAUNCH_SECONDS):
@@ -245,7 +245,7 @@ class Sweep:
         self.found["campaigns"] = len(found)
 
     async def _campaigns_once(self, found: set[UUID]) -> tuple[bool, bool]:
-        """Whether one is to be looked at again, and whether one has to keep its name."""
+        """Whether a campaign must be scanned again, and whether one has to keep its name."""
         again = named = False
         with_number: list[other_tables.StoredCampaign] = []
         campaigns = await other_tables.next_campaigns(self._database)
@@ -299,7 +299,7 @@ def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 async def _patiently(do: Callable[[], Awaitable[T]]) -> T:
-    """Try again what could not have its locks at once."""
+    """Repeat *do* while it does not get its locks."""
     for _ in range(_TRIES):
         try:
             return await do()

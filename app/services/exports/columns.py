@@ -1,7 +1,7 @@
 """
-The columns of exports, in the words of the API, and how a stored row fills them.
+The columns of exports, named as in the API, and how a stored row fills them.
 
-A cell is what the API's JSON has in its place, before it is made text: None where it has null.
+A cell is the value that the API's JSON has, before it becomes text: None where the JSON has null.
 """
 
 import json
@@ -20,17 +20,17 @@ from app.routee.campaign_fields import passed_on
 Row = Sequence[Any]
 
 
-class Kind(Enum):
-    """What the cells of a column are."""
+class CellKind(Enum):
+    """The type of a column's cells."""
 
     TEXT = auto()
-    #: Text of which there are few different ones.
+    #: Text with few distinct values.
     WORD = auto()
     INSTANT = auto()
     MONEY = auto()
     COUNT = auto()
     FLAG = auto()
-    #: Any JSON: what Routee says there is Routee's matter.
+    #: Any JSON, as Routee sent it.
     OPEN = auto()
 
 
@@ -38,8 +38,8 @@ class Column(NamedTuple):
     """One column."""
 
     name: str
-    kind: Kind = Kind.TEXT
-    #: Whether it has telephone numbers and nothing else.
+    kind: CellKind = CellKind.TEXT
+    #: Whether its cells are telephone numbers.
     is_number: bool = False
 
 
@@ -47,29 +47,29 @@ class Columns(NamedTuple):
     """The columns of one table."""
 
     columns: tuple[Column, ...]
-    #: How a record, as its statement gives it, becomes a row.
+    #: Turns a record of the table's statement into a row.
     row_of: Callable[[Row], Row]
-    #: The column of whose day, in UTC, a row is.
+    #: The column whose day, in UTC, a row belongs to.
     day: str
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What stands in the head of a table."""
+        """The names of the columns, in their order."""
         return tuple(column.name for column in self.columns)
 
     @property
-    def day_place(self) -> int:
-        """Where in a row that column is."""
+    def day_index(self) -> int:
+        """The index of the column `day` in a row."""
         return self.names.index(self.day)
 
 
 def _columns(words: str) -> tuple[Column, ...]:
-    """From `name:kind` each; `number` is text."""
+    """Columns from words `name:kind`; a `number` is text."""
     pairs = (word.partition(":") for word in words.split())
     return tuple(
-        Column(name, Kind.TEXT, is_number=True)
+        Column(name, CellKind.TEXT, is_number=True)
         if kind == "number"
-        else Column(name, Kind[kind.upper() or "TEXT"])
+        else Column(name, CellKind[kind.upper() or "TEXT"])
         for name, _, kind in pairs
     )
 
@@ -82,13 +82,13 @@ def _message(record: Row) -> Row:
 
 
 def _event(record: Row) -> Row:
-    number, message, campaign, key, *told, source = record[:10]
+    number, message, campaign, key, *reported, source = record[:10]
     return (
         str(number),
         message,
         campaign,
         status_of(key).value,
-        *told,
+        *reported,
         _SOURCES[source],
         *record[10:],
     )
@@ -102,8 +102,8 @@ def _campaign(record: Row) -> Row:
     (own_id, tracking_id, submission, reason, billing, name, cost, request, answer) = record[:9]
     warnings, expected, created_at, updated_at, counted = record[9:]
     fields = passed_on(request=request, answer=answer)
-    known = json.loads(counted) if counted else {}
-    counts = {status.value: known.get(status, 0) for status in Status}
+    by_status = json.loads(counted) if counted else {}
+    counts = {status.value: by_status.get(status, 0) for status in Status}
     total = sum(counts.values())
     ours = {
         "id": str(own_id),
@@ -121,8 +121,8 @@ def _campaign(record: Row) -> Row:
         "recordedAt": created_at,
         "updatedAt": updated_at,
     }
-    told = fields | ours
-    return [told[column.name] for column in COLUMNS[ExportTable.CAMPAIGNS].columns]
+    cells = fields | ours
+    return [cells[column.name] for column in COLUMNS[ExportTable.CAMPAIGNS].columns]
 
 
 COLUMNS: Final[dict[ExportTable, Columns]] = {
@@ -167,11 +167,11 @@ COLUMNS: Final[dict[ExportTable, Columns]] = {
     ),
 }
 
-_SPELT_OUT: Final = re.compile(r"\+\d{7,15}")
+_NUMBER_IN_TEXT: Final = re.compile(r"\+\d{7,15}")
 
 
 def with_numbers_masked(columns: Sequence[Column], row: Row) -> Row:
-    """*row* with its telephone numbers masked, and what looks like one in any of its texts."""
+    """*row* with its telephone numbers masked, those in its texts too."""
     return [
         mask_number(cell) if column.is_number and cell is not None else _masked(cell)
         for column, cell in zip(columns, row, strict=True)
@@ -180,7 +180,7 @@ def with_numbers_masked(columns: Sequence[Column], row: Row) -> Row:
 
 def _masked(value: object) -> object:
     if isinstance(value, str):
-        return _SPELT_OUT.sub(lambda found: mask_number(found[0]), value)
+        return _NUMBER_IN_TEXT.sub(lambda found: mask_number(found[0]), value)
     if isinstance(value, list):
         return [_masked(element) for element in value]
     if isinstance(value, dict):

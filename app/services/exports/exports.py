@@ -1,4 +1,4 @@
-"""Exporting: stored rows out of one snapshot, in the words of the API, as bytes of a format."""
+"""Exporting stored rows of one snapshot, named as in the API, as bytes of a format."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,23 +13,23 @@ from app.services.exports.columns import COLUMNS, Row, with_numbers_masked
 from app.services.exports.parquet import ParquetEncoder
 from app.services.exports.text import Cells, CsvEncoder, NdjsonEncoder
 
-#: At a time in one process: each costs a connection, and processor time that callbacks need.
+#: Concurrent exports of a process: each costs a connection, and processor time of callbacks.
 MAX_EXPORTS: Final = 2
-#: A snapshot that is held keeps the database from tidying up.
+#: VACUUM removes nothing that an open snapshot can see.
 MAX_SERVED_SECONDS: Final = 3600
 _RETRY_AFTER_SECONDS: Final = 30
-_AS_IT_COMES: Final = Reading()
+_DEFAULT_READING: Final = Reading()
 
 
 class Format(StrEnum):
-    """As what to export."""
+    """The file formats of exports."""
 
     CSV = "csv"
     NDJSON = "ndjson"
     PARQUET = "parquet"
 
 
-class Wanted(NamedTuple):
+class ExportRequest(NamedTuple):
     """What to export."""
 
     table: ExportTable
@@ -38,16 +38,16 @@ class Wanted(NamedTuple):
 
 
 class Encoder(Protocol):
-    """Makes rows bytes; all of them one after the other are the export."""
+    """Turns rows into bytes; all results one after the other are the export."""
 
     def begin(self) -> bytes:
-        """What stands before the rows."""
+        """The bytes before the rows."""
 
     def encode(self, rows: Sequence[Row]) -> bytes:
-        """What *rows*, at least one, become; perhaps later."""
+        """The bytes of *rows*, at least one; an encoder may return them in a later call."""
 
     def end(self) -> bytes:
-        """What makes it complete."""
+        """The bytes after the rows."""
 
 
 def encoder_of(table: ExportTable, format_: Format, cells: Cells) -> Encoder:
@@ -55,7 +55,7 @@ def encoder_of(table: ExportTable, format_: Format, cells: Cells) -> Encoder:
     A new encoder.
 
     Raises:
-        InvalidRequest: what the format needs is not installed.
+        InvalidRequest: a package that the format needs is not installed.
     """
     match format_:
         case Format.CSV:
@@ -70,14 +70,14 @@ class Export(NamedTuple):
     """An export that has begun."""
 
     chunks: AsyncIterator[Sequence[Row]]
-    #: Before this instant no wanted row can come any more that is not here; None: it is not known.
+    #: No further row from before this instant can be stored; None if that is not known.
     complete_until: datetime | None
     #: How many rows the database expects.
     expected_rows: int
 
 
 class ServedExport(NamedTuple):
-    """The same as bytes."""
+    """An export as bytes."""
 
     chunks: AsyncIterator[bytes]
     complete_until: datetime | None
@@ -85,26 +85,28 @@ class ServedExport(NamedTuple):
 
 @asynccontextmanager
 async def exported(
-    url: str, wanted: Wanted, reading: Reading = _AS_IT_COMES
+    url: str, wanted: ExportRequest, reading: Reading = _DEFAULT_READING
 ) -> AsyncIterator[Export]:
     """
     The rows of *wanted*, in chunks, as `snapshot_of` gives them.
 
     Raises:
-        DatabaseUnavailable: they cannot be read, or can no longer.
+        DatabaseUnavailable: reading fails, now or within the block.
     """
     async with snapshot_of(url, wanted.table, wanted.rows, reading) as snapshot:
         rows = _rows(wanted, snapshot.chunks)
         yield Export(rows, snapshot.complete_until, snapshot.expected_rows)
 
 
-async def _rows(wanted: Wanted, chunks: AsyncIterator[Records]) -> AsyncIterator[Sequence[Row]]:
+async def _rows(
+    wanted: ExportRequest, chunks: AsyncIterator[Records]
+) -> AsyncIterator[Sequence[Row]]:
     async for records in chunks:
         # In a thread, so that no callback waits for a whole chunk.
-        yield await asyncio.to_thread(_told, wanted, records)
+        yield await asyncio.to_thread(_rows_of, wanted, records)
 
 
-def _told(wanted: Wanted, records: Records) -> Sequence[Row]:
+def _rows_of(wanted: ExportRequest, records: Records) -> Sequence[Row]:
     columns, row_of, _ = COLUMNS[wanted.table]
     rows = [row_of(tuple(record)) for record in records]
     if not wanted.mask_numbers:
@@ -113,20 +115,20 @@ def _told(wanted: Wanted, records: Records) -> Sequence[Row]:
 
 
 class Exports:
-    """The exports that a process serves, a few at a time."""
+    """Serves exports, a few at a time."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._under_way = 0
 
     @asynccontextmanager
-    async def served(self, wanted: Wanted, encoder: Encoder) -> AsyncIterator[ServedExport]:
+    async def served(self, wanted: ExportRequest, encoder: Encoder) -> AsyncIterator[ServedExport]:
         """
         An export as bytes; leaving the block ends it.
 
         Raises:
-            TooManyExports: others are under way.
-            DatabaseUnavailable: it cannot be read, or can no longer.
+            TooManyExports: `MAX_EXPORTS` are under way.
+            DatabaseUnavailable: reading fails, now or within the block.
         """
         if self._under_way >= MAX_EXPORTS:
             raise TooManyExports(

@@ -1,4 +1,4 @@
-"""Files and folders that have their name only once they are complete."""
+"""Files and folders that get their name only when they are complete."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 
 from app.errors import ReceiverError
 
-#: They have telephone numbers in them.
+#: Exports contain telephone numbers.
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 
@@ -22,16 +22,17 @@ class NotWritable(ReceiverError):
 @contextmanager
 def complete_file(path: Path) -> Iterator[BinaryIO]:
     """
-    Write *path*, under another name until the block has ended well. A file that was there is
-    replaced; a link to one stays.
+    Write *path*, under another name until the block has succeeded.
+
+    An existing file is replaced; a symbolic link stays, and its target is replaced.
 
     Raises:
-        NotWritable: it, or its disk, does not allow that.
+        NotWritable: the file or its disk does not allow that.
     """
-    with _told_of(path):
+    with _oserror_as_not_writable(path):
         path = _to_replace(path)
     partial = _partial(path)
-    with _told_of(path):
+    with _oserror_as_not_writable(path):
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -47,15 +48,15 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def complete_folder(path: Path) -> Iterator[Path]:
     """
-    Fill the new folder *path*, under another name until the block has ended well.
+    Fill the new folder *path*, under another name until the block has succeeded.
 
     Raises:
-        NotWritable: it exists, or it or its disk does not allow that.
+        NotWritable: the folder exists, or its disk does not allow that.
     """
     if path.exists():
         raise NotWritable(f"{path} exists already. Give the name of a folder that does not.")
     partial = _partial(path)
-    with _told_of(path):
+    with _oserror_as_not_writable(path):
         partial.mkdir(mode=_FOLDER_MODE)
         try:
             yield partial
@@ -86,29 +87,29 @@ def standard_output() -> Iterator[BinaryIO]:
 
 
 def _to_replace(path: Path) -> Path:
-    """What *path* leads to, if that is nothing yet, or a file."""
+    """The file that *path* names; it need not exist yet."""
     if path.is_dir():
         raise NotWritable(f"{path} is a folder. Give the name of a file.")
-    # Renamed over a device, a file would take its place: as root, that of /dev/null for everybody.
+    # Renamed over a device, the file would replace it: as root, /dev/null for all programs.
     if path.exists() and not path.is_file():
-        raise NotWritable(f"{path} is no file. Give the name of one, or - for standard output.")
+        raise NotWritable(f"{path} is not a file. Give the name of one, or - for standard output.")
     return path.resolve() if path.is_symlink() else path
 
 
 def _partial(path: Path) -> Path:
     if not path.name:
-        raise NotWritable(f"{str(path)!r} is no name of a file.")
+        raise NotWritable(f"{str(path)!r} is not the name of a file.")
     return path.with_name(f"{path.name}.partial")
 
 
 @contextmanager
-def _told_of(path: Path) -> Iterator[None]:
+def _oserror_as_not_writable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError as error:
         raise NotWritable(
-            f"{_partial(path)} exists: another export is writing it, or one was killed. If none "
-            "is, remove it."
+            f"{_partial(path)} exists: another export is writing it, or one was killed. Remove the "
+            "file if no export is running."
         ) from error
     except OSError as error:
         raise NotWritable(f"{path} cannot be written: {error.strerror or error}.") from error

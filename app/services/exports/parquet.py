@@ -1,7 +1,7 @@
 """
 Exports as Parquet: one file as a stream of bytes, or a folder with one file for each day.
 
-It needs the extra `parquet`, so pyarrow is imported only where an export asks for it.
+pyarrow comes with the extra `parquet`, and is imported only when an export needs it.
 """
 
 import io
@@ -14,29 +14,29 @@ from types import ModuleType
 from typing import Any, Final
 
 from app.errors import Fault, InvalidRequest
-from app.services.exports.columns import Columns, Kind, Row
+from app.services.exports.columns import CellKind, Columns, Row
 from app.services.exports.text import open_text
 
-#: What is compressed together, and is in memory meanwhile. The bytes are those of the columns in
-#: memory: a campaign may have a thousand recipients in one row.
+#: A row group is held in memory and compressed as a whole. Its bytes are limited as well, since a
+#: row of a campaign may have a thousand recipients.
 _ROW_GROUP_ITEMS: Final = 20_000
 _ROW_GROUP_BYTES: Final = 8_000_000
-#: Readers know decimals of 38 digits at most; an amount has 16 before its point.
+#: Readers support decimals of 38 digits at most; an amount has 16 before its point.
 _DIGITS: Final = 38
 _FRACTION_DIGITS: Final = 18
 _UNIT: Final = Decimal(1).scaleb(-_FRACTION_DIGITS)
-#: What Hive and its readers have in the place of NULL.
+#: What Hive and its readers use in place of NULL.
 _NO_DAY: Final = "__HIVE_DEFAULT_PARTITION__"
 _CONTEXT: Final = Context(prec=_DIGITS)
 _MISSING: Final = "Parquet needs pyarrow: pip install 'routee-receiver[parquet]'"
 
 
 class ParquetEncoder:
-    """Rows as the bytes of one Parquet file. Without its end it is no Parquet file."""
+    """Rows as the bytes of one Parquet file, which is valid only with its end."""
 
     def __init__(self, columns: Columns) -> None:
         """
-        Begin a file in memory, from where its bytes are taken.
+        Begin a file in memory, from which each call takes the bytes that were written.
 
         Raises:
             InvalidRequest: pyarrow is not installed.
@@ -51,61 +51,64 @@ class ParquetEncoder:
             self._written,
             self._schema,
             compression="zstd",
-            use_dictionary=[column.name for column in self._columns if column.kind is Kind.WORD],
+            use_dictionary=[
+                column.name for column in self._columns if column.kind is CellKind.WORD
+            ],
         )
-        self._waiting: list[Any] = []
-        self._waiting_items = 0
-        self._waiting_bytes = 0
+        self._pending: list[Any] = []
+        self._pending_rows = 0
+        self._pending_bytes = 0
 
     def begin(self) -> bytes:
         """The magic bytes."""
-        return self._taken()
+        return self._take_written()
 
     def encode(self, rows: Sequence[Row]) -> bytes:
-        """A group of rows, or nothing while it is not full."""
+        """A row group, or nothing while the group is not full."""
         columns = zip(*rows, strict=True)
         arrays = [
             self._arrow.array(_cells(column.kind, cells), type=field.type)
             for column, field, cells in zip(self._columns, self._schema, columns, strict=True)
         ]
         batch = self._arrow.record_batch(arrays, schema=self._schema)
-        self._waiting.append(batch)
-        self._waiting_items += len(rows)
-        self._waiting_bytes += batch.nbytes
-        if self._waiting_items >= _ROW_GROUP_ITEMS or self._waiting_bytes >= _ROW_GROUP_BYTES:
+        self._pending.append(batch)
+        self._pending_rows += len(rows)
+        self._pending_bytes += batch.nbytes
+        if self._pending_rows >= _ROW_GROUP_ITEMS or self._pending_bytes >= _ROW_GROUP_BYTES:
             self._write_group()
-        return self._taken()
+        return self._take_written()
 
     def end(self) -> bytes:
-        """The last group and the footer."""
-        if self._waiting:
+        """The last row group and the footer."""
+        if self._pending:
             self._write_group()
         self._writer.close()
-        return self._taken()
+        return self._take_written()
 
     def _write_group(self) -> None:
-        table = self._arrow.Table.from_batches(self._waiting, self._schema)
-        self._writer.write_table(table, row_group_size=self._waiting_items)
-        self._waiting, self._waiting_items, self._waiting_bytes = [], 0, 0
+        table = self._arrow.Table.from_batches(self._pending, self._schema)
+        self._writer.write_table(table, row_group_size=self._pending_rows)
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
-    def _taken(self) -> bytes:
-        taken = self._written.getvalue()
+    def _take_written(self) -> bytes:
+        written = self._written.getvalue()
         self._written.seek(0)
         self._written.truncate()
-        return taken
+        return written
 
 
 class DayFolders:
     """
-    Rows in the order of their days as `day=YYYY-MM-DD/part-0.parquet`, days being those of UTC.
+    Rows in the order of their days as `day=YYYY-MM-DD/part-0.parquet`, by the days of UTC.
 
-    Those without a time come first, in a folder that Hive's readers take for `day IS NULL`.
+    Rows without a time come first, in a folder that Hive's readers show as `day IS NULL`.
     """
 
     def __init__(self, folder: Path, columns: Columns, *, day_if_empty: date) -> None:
         """
-        Begin to fill *folder*, which exists and is empty. Without any rows, *day_if_empty* gets a
-        file that has none.
+        Begin to fill *folder*, which exists and is empty.
+
+        Without any rows, *day_if_empty* gets an empty file.
 
         Raises:
             InvalidRequest: pyarrow is not installed.
@@ -118,23 +121,23 @@ class DayFolders:
         self._file: _DayFile | None = None
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write *rows*, none of which is of an earlier day than those before."""
-        place = self._columns.day_place
-        for day, of_day in groupby(rows, key=lambda row: _day(row[place])):
-            self._of(day).write(list(of_day))
+        """Write *rows*; none is of an earlier day than the rows before."""
+        index = self._columns.day_index
+        for day, of_day in groupby(rows, key=lambda row: _day(row[index])):
+            self._file_of(day).write(list(of_day))
 
     def finish(self) -> None:
         """Complete the file of the last day."""
-        # A reader of no file at all fails, and could not know the columns.
-        file = self._file or self._of(self._day_if_empty)
+        # Without any file a reader fails, as it cannot know the columns.
+        file = self._file or self._file_of(self._day_if_empty)
         file.finish()
 
     def close(self) -> None:
-        """Let go of the file that is open, complete or not."""
+        """Close the file that is open, complete or not."""
         if self._file is not None:
             self._file.close()
 
-    def _of(self, day: date | None) -> "_DayFile":
+    def _file_of(self, day: date | None) -> "_DayFile":
         if self._file is None or day != self._day:
             if self._file is not None:
                 self._file.finish()
@@ -174,19 +177,19 @@ def _pyarrow() -> tuple[ModuleType, ModuleType]:
     return pa, parquet
 
 
-def _type(arrow: ModuleType, kind: Kind) -> object:
+def _type(arrow: ModuleType, kind: CellKind) -> object:
     types = {
-        Kind.INSTANT: arrow.timestamp("us", tz="UTC"),
-        Kind.MONEY: arrow.decimal128(_DIGITS, _FRACTION_DIGITS),
-        Kind.COUNT: arrow.int64(),
-        Kind.FLAG: arrow.bool_(),
+        CellKind.INSTANT: arrow.timestamp("us", tz="UTC"),
+        CellKind.MONEY: arrow.decimal128(_DIGITS, _FRACTION_DIGITS),
+        CellKind.COUNT: arrow.int64(),
+        CellKind.FLAG: arrow.bool_(),
     }
     return types.get(kind, arrow.string())
 
 
-def _cells(kind: Kind, cells: Sequence[Any]) -> Sequence[Any]:
-    if kind is Kind.MONEY:
+def _cells(kind: CellKind, cells: Sequence[Any]) -> Sequence[Any]:
+    if kind is CellKind.MONEY:
         return [None if cell is None else _CONTEXT.quantize(cell, _UNIT) for cell in cells]
-    if kind is Kind.OPEN:
+    if kind is CellKind.OPEN:
         return [None if cell is None else open_text(cell) for cell in cells]
     return cells

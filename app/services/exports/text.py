@@ -1,7 +1,7 @@
 """
 Exports as CSV and as NDJSON.
 
-CSV is that of RFC 4180, in UTF-8. Nothing between two commas is null, `""` an empty text.
+CSV follows RFC 4180, in UTF-8. An empty cell is null, `""` an empty text.
 """
 
 import json
@@ -14,33 +14,33 @@ from typing import Any, Final
 
 import msgspec
 
-from app.services.exports.columns import Columns, Kind, Row
+from app.services.exports.columns import CellKind, Columns, Row
 
-#: Not only what RFC 4180 asks for: some programs split at semicolons and tabs as well as commas.
+#: More than RFC 4180 asks for: some programs also split at semicolons and tabs.
 _MUST_BE_QUOTED: Final = re.compile(r'[",;\t\r\n]|^$|^\s|\s$')
-#: With what spreadsheets begin a formula, the full-width forms included.
+#: The signs that begin a formula in spreadsheets, the full-width forms included.
 _SIGNS: Final = (
     "[=+\\-@\N{FULLWIDTH EQUALS SIGN}"
     "\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]"
 )
 _BEGINS_FORMULA: Final = re.compile(rf"[\t\r\n]|[\s\"]*{_SIGNS}")
-#: Where a list separator is `;`, as in most of Europe, Excel splits a CSV there instead of at its
-#: commas. Hardly any quote is then at the beginning of a cell, so that none protects what it holds:
-#: a tab or a line end inside a text ends a cell, too.
+#: Where the list separator is `;`, as in most of Europe, Excel splits a CSV at semicolons and not
+#: at commas. Quotes are then hardly ever at the beginning of a cell and protect nothing: a tab or a
+#: line end inside a text ends a cell, too.
 _ENDS_CELL: Final = re.compile(r"[;\t\r\n]")
-#: What may stand before a formula. The sign is optional so that no stretch is looked at twice.
+#: What may precede a formula. The sign is optional, so that no part of a text is searched twice.
 _BETWEEN: Final = re.compile(rf"([;\s\"]+)({_SIGNS}?)")
-#: As a formula it is only itself, without its plus; an apostrophe would spoil every comparison.
+#: Evaluated as a formula it only loses its plus; an apostrophe would spoil every comparison.
 _TELEPHONE_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
-#: Nearly all texts, found by one look at each.
+#: Matches nearly all texts at once.
 _HARMLESS: Final = re.compile(rf'\+[0-9]{{1,15}}|(?!{_SIGNS})[^\s",;][^",;\t\r\n]*(?<!\s)')
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
 
 
 class Cells(StrEnum):
-    """How the texts of a CSV are written."""
+    """How a CSV writes texts."""
 
-    #: What a spreadsheet would take for a formula gets an apostrophe before it, also inside a text
+    #: An apostrophe precedes what a spreadsheet would evaluate as a formula, also inside a text
     #: where a spreadsheet may begin a new cell.
     SPREADSHEET = "spreadsheet"
     #: As they are stored.
@@ -48,7 +48,7 @@ class Cells(StrEnum):
 
 
 class CsvEncoder:
-    """Rows as lines of CSV, after a line with the names."""
+    """Rows as lines of CSV, after a line with the names of the columns."""
 
     def __init__(self, columns: Columns, cells: Cells) -> None:
         write = _harmless if cells is Cells.SPREADSHEET else _quoted
@@ -66,7 +66,7 @@ class CsvEncoder:
         return "".join(map(self._line, rows)).encode()
 
     def end(self) -> bytes:
-        """Nothing more."""
+        """Nothing."""
         return b""
 
     def _line(self, row: Row) -> str:
@@ -82,10 +82,12 @@ class NdjsonEncoder:
 
     def __init__(self, columns: Columns) -> None:
         self._names = columns.names
-        self._money = [at for at, column in enumerate(columns.columns) if column.kind is Kind.MONEY]
+        self._money = [
+            index for index, column in enumerate(columns.columns) if column.kind is CellKind.MONEY
+        ]
 
     def begin(self) -> bytes:
-        """Nothing yet."""
+        """Nothing."""
         return b""
 
     def encode(self, rows: Sequence[Row]) -> bytes:
@@ -93,24 +95,24 @@ class NdjsonEncoder:
         return _ENCODER.encode_lines([self._object(row) for row in rows])
 
     def end(self) -> bytes:
-        """Nothing more."""
+        """Nothing."""
         return b""
 
     def _object(self, row: Row) -> dict[str, Any]:
-        told = dict(zip(self._names, row, strict=True))
-        for at in self._money:
-            if row[at] is not None:
-                told[self._names[at]] = _plain(row[at])
-        return told
+        members = dict(zip(self._names, row, strict=True))
+        for index in self._money:
+            if row[index] is not None:
+                members[self._names[index]] = _plain(row[index])
+        return members
 
 
 def open_text(value: object) -> str:
-    """What Routee says, as text: a text as it is, anything else as JSON."""
+    """A value of Routee's as text: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _writer(kind: Kind, write_text: Callable[[str], str]) -> Callable[[Any], str]:
-    if kind is Kind.OPEN:
+def _writer(kind: CellKind, write_text: Callable[[str], str]) -> Callable[[Any], str]:
+    if kind is CellKind.OPEN:
         return lambda value: write_text(open_text(value))
     return _WRITERS.get(kind, write_text)
 
@@ -124,7 +126,7 @@ def _harmless(text: str) -> str:
 
 
 def _harmless_at_first(text: str) -> str:
-    """Where no comma ends a cell, the line is one, of which a number is only the beginning."""
+    """The first cell: where commas end no cell, a number in it only begins a longer cell."""
     return f"'{text}" if _TELEPHONE_NUMBER.fullmatch(text) else _harmless(text)
 
 
@@ -148,9 +150,9 @@ def _plain(amount: Decimal) -> str:
     return format(amount, "f")
 
 
-_WRITERS: Final[dict[Kind, Callable[[Any], str]]] = {
-    Kind.INSTANT: _instant,
-    Kind.MONEY: _plain,
-    Kind.COUNT: str,
-    Kind.FLAG: json.dumps,
+_WRITERS: Final[dict[CellKind, Callable[[Any], str]]] = {
+    CellKind.INSTANT: _instant,
+    CellKind.MONEY: _plain,
+    CellKind.COUNT: str,
+    CellKind.FLAG: json.dumps,
 }

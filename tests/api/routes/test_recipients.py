@@ -13,7 +13,7 @@ NUMBER = "+306955512345"
 @pytest.fixture
 def alone(loop: Loop, server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service whose database nobody else writes to, so that there is nobody to wait for."""
-    monkeypatch.setattr(erasures, "LEARNT_WITHIN_SECONDS", 1.5)
+    monkeypatch.setattr(erasures, "KNOWN_WITHIN_SECONDS", 1.5)
     with fresh_database(server_url) as url, running(loop, url) as alone:
         yield alone
 

@@ -18,7 +18,7 @@ from app.domain.event import DeliveryEvent
 from app.domain.message import Message
 from app.domain.retention import retention_of_days
 from app.domain.status import FAILURES, Status
-from app.services.retention import Retaining
+from app.services.retention import PurgeJob
 from tests.database import connect
 from tests.db.bi import recount
 from tests.db.bi.recount import Counts, known_campaigns, messages_of, stored_events
@@ -234,7 +234,7 @@ async def test_what_retention_removes_stays_counted_by_campaign(
     counted = [json.loads(row[0]) for row in before]
     assert {(row["messages"], row["replies"]) for row in counted} == {(3, 3), (1, 1)}
     retention = retention_of_days(raw=None, events=100, messages=100, inbound=100)
-    assert await Retaining(url, retention).run()
+    assert await PurgeJob(url, retention).run()
     assert await connection.fetchval("SELECT count(*) FROM messages") == 1
     assert await connection.fetchval("SELECT count(*) FROM inbound_messages") == 2
     assert await connection.fetch(query) == before

@@ -9,11 +9,11 @@ from structlog.testing import capture_logs
 from app.domain.quarantine import Reason, quarantined
 from app.errors import DatabaseUnavailable
 from app.routee.translate import translate
-from app.services.callbacks.flush import Arrival, Receipt
+from app.services.callbacks.flush import PendingRecord, Receipt
 from tests.promises.flushing import PATH, Flushing
 from tests.promises.load import Callback, callback, reply
 
-#: Raises the given error for what matches, but only as often as it is told.
+#: Raises the given error for what matches, but only as often as `times` says.
 _POISON = """
 CREATE SEQUENCE raised;
 CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -58,30 +58,30 @@ async def _stored(connection: asyncpg.Connection) -> set[str]:
     return {row[0] for row in rows}
 
 
-async def _aside(connection: asyncpg.Connection) -> list[tuple[str, bytes]]:
+async def _quarantined(connection: asyncpg.Connection) -> list[tuple[str, bytes]]:
     rows = await connection.fetch("SELECT reason, body FROM quarantine ORDER BY id")
     return [(row[0], row[1]) for row in rows]
 
 
-def _with_bad_at(place: int) -> list[Callback]:
-    return [*_BATCH[:place], _BAD, *_BATCH[place:]]
+def _with_bad_at(position: int) -> list[Callback]:
+    return [*_BATCH[:position], _BAD, *_BATCH[position:]]
 
 
 _MESSAGES_OF_BATCH = {item.identity[0] for item in _BATCH}
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "place"), [("22001", 0), ("22P05", 17), ("23502", 40), ("54000", 1)]
+    ("sqlstate", "position"), [("22001", 0), ("22P05", 17), ("23502", 40), ("54000", 1)]
 )
 async def test_one_poison_row_never_harms_its_neighbours(
-    flushing: Flushing, connection: asyncpg.Connection, sqlstate: str, place: int
+    flushing: Flushing, connection: asyncpg.Connection, sqlstate: str, position: int
 ) -> None:
     await _poison(connection, sqlstate)
-    receipts = await flushing.flush(_with_bad_at(place))
+    receipts = await flushing.flush(_with_bad_at(position))
     assert receipts.count(Receipt.QUARANTINED) == 1
-    assert receipts[place] == Receipt.QUARANTINED
+    assert receipts[position] == Receipt.QUARANTINED
     assert await _stored(connection) == _MESSAGES_OF_BATCH
-    assert await _aside(connection) == [(Reason.REFUSED_BY_DATABASE, _BAD.body)]
+    assert await _quarantined(connection) == [(Reason.REFUSED_BY_DATABASE, _BAD.body)]
 
 
 async def test_a_row_that_a_constraint_refuses_never_harms_its_neighbours(
@@ -90,7 +90,7 @@ async def test_a_row_that_a_constraint_refuses_never_harms_its_neighbours(
     await connection.execute("ALTER TABLE events ADD CHECK (message_tracking_id <> 'bad')")
     assert (await flushing.flush(_with_bad_at(5)))[5] == Receipt.QUARANTINED
     assert await _stored(connection) == _MESSAGES_OF_BATCH
-    assert await _aside(connection) == [(Reason.REFUSED_BY_DATABASE, _BAD.body)]
+    assert await _quarantined(connection) == [(Reason.REFUSED_BY_DATABASE, _BAD.body)]
 
 
 async def test_an_inbound_message_that_is_refused_never_harms_its_neighbours(
@@ -101,7 +101,7 @@ async def test_an_inbound_message_that_is_refused_never_harms_its_neighbours(
     receipts = await flushing.flush(batch)
     assert receipts == ["stored", "quarantined", "stored", "stored"]
     assert await connection.fetchval("SELECT count(*) FROM inbound_messages") == 2
-    assert await _aside(connection) == [(Reason.REFUSED_BY_DATABASE, batch[1].body)]
+    assert await _quarantined(connection) == [(Reason.REFUSED_BY_DATABASE, batch[1].body)]
 
 
 async def test_a_campaign_that_is_refused_never_harms_the_others(
@@ -111,12 +111,12 @@ async def test_a_campaign_that_is_refused_never_harms_the_others(
     batch = [callback("m1"), callback("m2", campaign="bad"), callback("m3", campaign="fine")]
     assert await flushing.flush(batch) == ["stored", "quarantined", "stored"]
     assert await _stored(connection) == {"m1", "m3"}
-    assert await _aside(connection) == [(Reason.REFUSED_BY_DATABASE, batch[1].body)]
+    assert await _quarantined(connection) == [(Reason.REFUSED_BY_DATABASE, batch[1].body)]
     campaigns = await connection.fetch("SELECT tracking_id FROM campaigns ORDER BY 1")
     assert [row[0] for row in campaigns] == ["campaign", "fine"]
 
 
-async def test_a_campaign_that_its_own_token_cannot_learn_harms_nobody_else(
+async def test_a_campaign_that_its_own_token_cannot_learn_harms_no_other_callback(
     flushing: Flushing, connection: asyncpg.Connection
 ) -> None:
     campaign = await _launched(connection)
@@ -126,7 +126,7 @@ async def test_a_campaign_that_its_own_token_cannot_learn_harms_nobody_else(
     assert await _stored(connection) == {"m1"}
 
 
-async def test_a_whole_batch_of_poison_is_set_aside_within_the_budget(
+async def test_a_whole_batch_of_poison_is_quarantined_within_the_budget(
     flushing: Flushing, connection: asyncpg.Connection
 ) -> None:
     await connection.execute("ALTER TABLE events ADD CHECK (message_tracking_id < 'bad')")
@@ -147,19 +147,19 @@ async def test_a_whole_batch_of_poison_is_set_aside_within_the_budget(
         ("40001", "quarantine"),
     ],
 )
-async def test_a_batch_that_lost_against_another_is_repeated_once(
+async def test_a_batch_that_lost_a_conflict_is_repeated_once(
     flushing: Flushing, connection: asyncpg.Connection, sqlstate: str, table: str
 ) -> None:
     await _poison(connection, sqlstate, table=table, condition="true", times=1)
-    arrivals = [
-        Arrival(translate(callback("m1").body).records[0], PATH),
-        Arrival(translate(reply("m1", "hello").body).records[0], PATH),
-        Arrival(quarantined(b"?", Reason.NOT_JSON, path=PATH), PATH),
+    batch = [
+        PendingRecord(translate(callback("m1").body).records[0], PATH),
+        PendingRecord(translate(reply("m1", "hello").body).records[0], PATH),
+        PendingRecord(quarantined(b"?", Reason.NOT_JSON, path=PATH), PATH),
     ]
-    receipts = await flushing.flush_arrivals(arrivals)
+    receipts = await flushing.flush_records(batch)
     assert receipts == ["stored", "stored", "quarantined"]
     assert await _stored(connection) == {"m1"}
-    assert await _aside(connection) == [(Reason.NOT_JSON, b"?")]
+    assert await _quarantined(connection) == [(Reason.NOT_JSON, b"?")]
 
 
 async def test_a_batch_that_lost_twice_is_for_the_provider_to_repeat(
@@ -168,7 +168,7 @@ async def test_a_batch_that_lost_twice_is_for_the_provider_to_repeat(
     await _poison(connection, "40P01", times=2)
     with pytest.raises(DatabaseUnavailable):
         await flushing.flush(_with_bad_at(3))
-    assert await _aside(connection) == []
+    assert await _quarantined(connection) == []
     assert set(await flushing.flush(_with_bad_at(3))) == {"stored"}
 
 
@@ -180,7 +180,7 @@ async def test_a_sick_database_never_poisons_a_row(
         await _poison(connection, sqlstate, table=table, condition="true")
         with pytest.raises(DatabaseUnavailable):
             await flushing.flush(_BATCH)
-        assert await _aside(connection) == []
+        assert await _quarantined(connection) == []
         await connection.execute("DROP FUNCTION poison CASCADE; DROP SEQUENCE raised")
     assert set(await flushing.flush(_BATCH)) == {"stored"}
     assert await _stored(connection) == _MESSAGES_OF_BATCH
@@ -217,10 +217,10 @@ async def test_the_same_bytes_set_aside_by_two_at_once_are_one_row_that_counts(
 ) -> None:
     other = Flushing(url)
     bodies = [f"not json {at % 10}".encode() for at in range(30)]
-    batch = [Arrival(quarantined(body, Reason.NOT_JSON, path=PATH), PATH) for body in bodies]
+    batch = [PendingRecord(quarantined(body, Reason.NOT_JSON, path=PATH), PATH) for body in bodies]
     for _ in range(8):
         await asyncio.gather(
-            flushing.flush_arrivals(batch), other.flush_arrivals(list(reversed(batch)))
+            flushing.flush_records(batch), other.flush_records(list(reversed(batch)))
         )
     rows = await connection.fetch("SELECT times FROM quarantine")
     assert [row["times"] for row in rows] == [8 * 2 * 3] * 10
@@ -254,9 +254,9 @@ async def test_a_token_opens_only_what_it_was_made_for(
     assert await _stored(connection) == {"theirs", "own"}
     unchanged = "SELECT * FROM messages WHERE message_tracking_id = 'theirs'"
     assert await connection.fetch(unchanged) == before
-    aside = await _aside(connection)
-    assert sorted(body for _, body in aside) == sorted(item.body for item in foreign)
-    assert {reason for reason, _ in aside} == {Reason.CAMPAIGN_MISMATCH}
+    quarantined_rows = await _quarantined(connection)
+    assert sorted(body for _, body in quarantined_rows) == sorted(item.body for item in foreign)
+    assert {reason for reason, _ in quarantined_rows} == {Reason.CAMPAIGN_MISMATCH}
 
 
 async def test_a_copied_campaign_is_stored_counted_and_warned_of_once(
@@ -286,15 +286,15 @@ async def test_callbacks_of_one_message_through_several_tokens_in_one_batch(
     flushing: Flushing, connection: asyncpg.Connection
 ) -> None:
     one, two = await _launched(connection, "c1"), await _launched(connection, "c2")
-    arrivals = [
-        Arrival(translate(item.body, campaign_id=token).records[0], PATH)
+    batch = [
+        PendingRecord(translate(item.body, campaign_id=token).records[0], PATH)
         for item, token in [
             (callback("m1", "SENT", campaign=None), one),
             (callback("m1", "SEEN", campaign=None), two),
             (callback("m1", "DELIVERED", campaign=None), None),
         ]
     ]
-    assert await flushing.flush_arrivals(arrivals) == ["stored", "quarantined", "stored"]
+    assert await flushing.flush_records(batch) == ["stored", "quarantined", "stored"]
     row = await connection.fetchrow("SELECT campaign_tracking_id, status FROM messages")
     assert row is not None
     assert tuple(row) == ("c1", "DELIVERED")

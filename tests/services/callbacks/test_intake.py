@@ -12,7 +12,7 @@ from app.kit.batcher import Full
 from app.observability.metrics import Metrics
 from app.services.callbacks.intake import (
     MAX_PENDING_ITEMS,
-    MAX_REFUSED_IN_TURN,
+    MAX_REFUSED_PER_TICK,
     RETRY_AFTER_SECONDS,
     Body,
     Intake,
@@ -105,7 +105,7 @@ async def test_a_locked_table_is_overload_in_time_and_well_after_its_release(
     assert await _stored(connection) == {"m0", "m1", "m2"}
 
 
-async def test_a_flush_that_is_left_behind_does_not_hold_its_locks_for_long(
+async def test_a_flush_that_is_abandoned_does_not_hold_its_locks_for_long(
     intake: Intake, connection: asyncpg.Connection
 ) -> None:
     await _receive(intake, "m0")
@@ -116,7 +116,7 @@ async def test_a_flush_that_is_left_behind_does_not_hold_its_locks_for_long(
         assert await connection.fetchval(f"{_COUNT} AND state = 'active'") == 0
 
 
-async def test_a_transaction_that_is_left_behind_ends_by_itself(
+async def test_a_transaction_that_is_abandoned_ends_by_itself(
     url: str, connection: asyncpg.Connection
 ) -> None:
     session = IngestSession(url, statement_timeout_seconds=0.3)
@@ -139,7 +139,7 @@ async def test_a_session_that_was_terminated_costs_at_most_one_flush(
         assert ends[1] == Receipt.STORED
 
 
-async def test_the_connection_of_a_flush_that_is_left_behind_is_not_given_to_the_next(
+async def test_the_connection_of_a_flush_that_is_abandoned_is_not_given_to_the_next(
     url: str,
 ) -> None:
     session = IngestSession(url, statement_timeout_seconds=5)
@@ -151,7 +151,9 @@ async def test_the_connection_of_a_flush_that_is_left_behind_is_not_given_to_the
     await session.close()
 
 
-async def test_what_a_broken_flush_used_is_closed(url: str, connection: asyncpg.Connection) -> None:
+async def test_the_connection_of_a_failed_flush_is_closed(
+    url: str, connection: asyncpg.Connection
+) -> None:
     session = IngestSession(url, statement_timeout_seconds=5)
     for error in (RuntimeError, asyncio.CancelledError):
         with pytest.raises(error):
@@ -163,11 +165,11 @@ async def test_what_a_broken_flush_used_is_closed(url: str, connection: asyncpg.
     await session.close()
 
 
-async def test_an_array_is_one_answer_and_set_aside_once_for_its_strangers(
+async def test_an_array_with_invalid_elements_is_quarantined_once_as_a_whole(
     intake: Intake, connection: asyncpg.Connection
 ) -> None:
     elements = [json.loads(callback(f"m{at}").body) for at in range(3)]
-    body = json.dumps([*elements, {"who": "knows"}]).encode()
+    body = json.dumps([*elements, {"invalid": "element"}]).encode()
     assert await intake.receive(body, path=_PATH) == Receipt.QUARANTINED
     assert await intake.receive(body, path=_PATH) == Receipt.QUARANTINED
     assert await _stored(connection) == {"m0", "m1", "m2"}
@@ -201,35 +203,35 @@ async def test_when_part_of_a_flush_fails_nothing_of_it_is_acknowledged(
     assert await connection.fetchval("SELECT count(*) FROM inbound_messages") == 1
 
 
-async def test_what_is_more_than_may_wait_is_refused_unread_and_a_few_at_a_time(
+async def test_bodies_beyond_the_limit_are_refused_unread_and_a_few_per_tick(
     url: str, connection: asyncpg.Connection
 ) -> None:
     session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
     metrics = Metrics()
     intake = Intake(session, metrics, ack_budget_seconds=_PATIENT_SECONDS)
-    told: list[Receipt | BaseException] = []
-    extra = 2 * MAX_REFUSED_IN_TURN + 1
+    outcomes: list[Receipt | BaseException] = []
+    extra = 2 * MAX_REFUSED_PER_TICK + 1
     for number in range(MAX_PENDING_ITEMS):
-        intake.put(Body(callback(f"m{number}").body, _PATH, None), told.append)
+        intake.put(Body(callback(f"m{number}").body, _PATH, None), outcomes.append)
     for _ in range(extra):
-        intake.put(Body(b"not to be read", _PATH, None), told.append)
-    refused_after_turns = []
+        intake.put(Body(b"not to be read", _PATH, None), outcomes.append)
+    refused_after_ticks = []
     for _ in range(3):
         await asyncio.sleep(0)
-        refused_after_turns.append(len(told))
-    assert refused_after_turns == [MAX_REFUSED_IN_TURN, 2 * MAX_REFUSED_IN_TURN, extra]
-    assert all(isinstance(refusal, Full) for refusal in told)
+        refused_after_ticks.append(len(outcomes))
+    assert refused_after_ticks == [MAX_REFUSED_PER_TICK, 2 * MAX_REFUSED_PER_TICK, extra]
+    assert all(isinstance(refusal, Full) for refusal in outcomes)
 
-    async def _all_are_told() -> bool:
-        return len(told) == extra + MAX_PENDING_ITEMS
+    async def _all_are_answered() -> bool:
+        return len(outcomes) == extra + MAX_PENDING_ITEMS
 
-    await eventually(_all_are_told, within_seconds=_PATIENT_SECONDS)
+    await eventually(_all_are_answered, within_seconds=_PATIENT_SECONDS)
     await intake.close()
-    assert told[extra:] == [Receipt.STORED] * MAX_PENDING_ITEMS
+    assert outcomes[extra:] == [Receipt.STORED] * MAX_PENDING_ITEMS
     assert await connection.fetchval("SELECT count(*) FROM quarantine") == 0
 
 
-async def test_after_closing_nothing_is_taken(url: str) -> None:
+async def test_after_closing_nothing_is_accepted(url: str) -> None:
     intake, _ = _intake(url)
     receiving = asyncio.create_task(intake.receive(callback("m1").body, path=_PATH))
     await asyncio.sleep(0)

@@ -28,7 +28,7 @@ async def everything(connection: asyncpg.Connection) -> str:
     """All that is stored, of every column of every table, the payloads opened."""
     tables = await connection.fetch(
         "SELECT oid::regclass::text AS name FROM pg_class"
-        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        " WHERE relkind = 'r' AND relnamespace = 'receiver'::regnamespace"
     )
     found = [await samples(connection)]
     for (name,) in tables:

@@ -24,7 +24,7 @@ from app.services.callbacks.intake import Intake, Receipt
 from app.services.callbacks.screening import Screen
 from app.services.erasure import erasures, scan
 from app.services.erasure.erased_recipients import ErasedRecipients
-from app.services.erasure.erasures import Erasing
+from app.services.erasure.erasures import Eraser
 from tests.database import connect
 from tests.promises.load import Callback, callback, reply, stories
 from tests.services.erasure.erased_stage import digits_in, everything, everything_in_a_dump, samples
@@ -51,8 +51,8 @@ def kept(url: str, connection: asyncpg.Connection) -> Kept:
 
 
 @pytest.fixture(autouse=True)
-def _nobody_else_stores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasures, "LEARNT_WITHIN_SECONDS", 0)
+def _no_wait_for_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasures, "KNOWN_WITHIN_SECONDS", 0)
 
 
 def _changed(one: Callback, **changes: Any) -> Callback:  # noqa: ANN401 (any JSON)
@@ -106,7 +106,7 @@ async def _launch(kept: Kept, submission: str) -> None:
 
 
 async def _erase(kept: Kept, number: str = NUMBER, **options: bool) -> dict[str, int]:
-    done = await Erasing(kept.url, KEYS).erase(number, asked_by="the tests", **options)
+    done = await Eraser(kept.url, KEYS).erase(number, asked_by="the tests", **options)
     return {table: rows for table, rows in done.rows.items() if rows}
 
 
@@ -145,7 +145,7 @@ async def test_nothing_of_an_erased_recipient_is_found_in_any_table_or_dump(
 
 
 async def test_statistics_and_the_feed_stay_what_they_were(kept: Kept) -> None:
-    # Spellings that Routee does not use would be told apart before, and are one recipient after.
+    # Spellings that Routee does not use count as recipients of their own before, and not after.
     await kept.store([one for one in EVERYTHING if one.identity[0] not in {"spaced", "calling"}])
     before = await _statistics(kept)
     failures = await kept.number("SELECT sum(messages) FROM bi_failure_reasons")
@@ -161,11 +161,11 @@ async def test_a_second_erasure_finds_nothing(kept: Kept) -> None:
     await _launch(kept, "launched")
     assert await _erase(kept)
     assert await _erase(kept) == {}
-    again = await Erasing(kept.url, KEYS).erase(DIGITS, asked_by="the tests")
+    again = await Eraser(kept.url, KEYS).erase(DIGITS, asked_by="the tests")
     assert again.is_repeated
 
 
-async def test_what_comes_late_is_made_unknown_and_counted_as_it_would_have_been(
+async def test_late_callbacks_are_pseudonymised_and_counted_as_before(
     kept: Kept,
 ) -> None:
     await kept.store(EVERYTHING)
@@ -194,7 +194,7 @@ async def test_a_dry_run_changes_nothing(kept: Kept) -> None:
     assert await everything(kept.connection) == before
 
 
-async def test_who_asked_is_on_record_and_the_number_is_not(kept: Kept) -> None:
+async def test_an_erasure_is_recorded_with_its_requester_and_without_the_number(kept: Kept) -> None:
     await kept.store(EVERYTHING)
     counts = await _erase(kept)
     row = await kept.connection.fetchrow("SELECT * FROM erasures")
@@ -206,14 +206,14 @@ async def test_who_asked_is_on_record_and_the_number_is_not(kept: Kept) -> None:
 
 async def test_an_erasure_is_lifted(kept: Kept) -> None:
     await _erase(kept)
-    erasing = Erasing(kept.url, KEYS)
+    erasing = Eraser(kept.url, KEYS)
     assert await erasing.lift(NUMBER, asked_by="the tests")
     assert not await erasing.lift(NUMBER, asked_by="the tests")
     await kept.store([callback("m")], screen=_screen())
     assert await kept.texts("SELECT recipient FROM messages") == [NUMBER]
 
 
-async def test_a_key_that_came_later_still_finds_whom_an_older_one_erased(kept: Kept) -> None:
+async def test_after_a_key_rotation_erased_recipients_are_still_recognised(kept: Kept) -> None:
     await _erase(kept)
     rotated = ErasureKeys(["a-new-key-of-the-tests-0123456789abc", *_KEY_TEXTS])
     screen = Screen(ErasedRecipients(rotated), Retention())
@@ -226,14 +226,14 @@ async def test_a_key_that_came_later_still_finds_whom_an_older_one_erased(kept: 
 _KEY_TEXTS = ["a-key-of-the-tests-0123456789abcdef"]
 
 
-async def test_a_process_looks_itself_when_what_it_knows_is_old(kept: Kept) -> None:
+async def test_a_flush_reads_the_erased_recipients_when_they_are_stale(kept: Kept) -> None:
     erased = ErasedRecipients(KEYS)
     database = Database(kept.url, name="tests")
     await erased.refresh(database)
     assert not erased.is_stale
     await _erase(kept)
     await kept.store([callback("before")], screen=Screen(erased, Retention()))
-    erased._learnt_at -= 10
+    erased._read_at -= 10
     await kept.store([callback("after")], screen=Screen(erased, Retention()))
     rows = await kept.connection.fetch("SELECT message_tracking_id, recipient FROM messages")
     found = {row[0]: row[1] for row in rows}
@@ -249,18 +249,18 @@ async def test_an_open_launch_goes_on_without_the_recipient(kept: Kept) -> None:
     assert json.loads(request)["to"] == [OTHER]
 
 
-async def test_without_a_key_nobody_is_erased_and_it_is_said_how_to_make_one(kept: Kept) -> None:
+async def test_without_a_key_an_erasure_is_refused_with_how_to_make_one(kept: Kept) -> None:
     with pytest.raises(ErasureNotConfigured, match="RECEIVER_ERASURE_KEYS"):
-        await Erasing(kept.url, ErasureKeys([])).erase(NUMBER, asked_by="the tests")
+        await Eraser(kept.url, ErasureKeys([])).erase(NUMBER, asked_by="the tests")
 
 
 @pytest.mark.parametrize("number", ["", "12345", "+3069x12345678", "1" * 16])
-async def test_what_is_no_number_is_refused(kept: Kept, number: str) -> None:
+async def test_an_invalid_number_is_refused(kept: Kept, number: str) -> None:
     with pytest.raises(InvalidRequest):
-        await Erasing(kept.url, KEYS).erase(number, asked_by="the tests")
+        await Eraser(kept.url, KEYS).erase(number, asked_by="the tests")
 
 
-async def test_every_spelling_is_found_by_the_sweep_and_by_the_screen(kept: Kept) -> None:
+async def test_every_spelling_is_found_by_the_scan_and_by_the_screen(kept: Kept) -> None:
     bodies = [f"{number:>03}: {spelt}" for number, spelt in enumerate(SPELLINGS)]
     bodies += [f"{number:>03}! {spelt}" for number, spelt in enumerate(SPELLINGS)]
     callbacks = [Callback(("q", body), body.encode()) for body in bodies]
@@ -299,7 +299,7 @@ SPELLINGS = [
 OTHERS = [f"9{DIGITS}", f"{DIGITS}9", "306%34912345678", f"{DIGITS}%30", f"{DIGITS}\\u0030"]
 
 
-async def test_of_what_cannot_be_read_only_the_number_goes_and_nothing_of_others(
+async def test_an_unreadable_body_keeps_what_is_of_other_people(
     kept: Kept,
 ) -> None:
     theirs, of_others = json.loads(callback("theirs").body), {"to": OTHER, "n": 1.50}
@@ -321,7 +321,7 @@ async def test_of_what_cannot_be_read_only_the_number_goes_and_nothing_of_others
         assert left[2] == b""
 
 
-async def test_a_reply_that_came_again_while_an_erasure_was_broken_off_does_not_stop_it(
+async def test_a_reply_stored_again_during_an_interrupted_erasure_does_not_stop_it(
     kept: Kept,
 ) -> None:
     answer = reply("m", "thanks")
@@ -347,14 +347,14 @@ async def test_a_recipient_is_erased_again_after_a_lift(kept: Kept) -> None:
     answer = reply("m", "thanks")
     await kept.store([answer])
     await _erase(kept)
-    await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
+    await Eraser(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
     await kept.store([answer], screen=_screen())
     assert (await _erase(kept))["inbound_messages"] == 1
     assert digits_in(await everything(kept.connection)) == []
     assert await kept.number("SELECT count(message) FROM inbound_messages") == 0
 
 
-async def test_an_erasure_that_was_broken_off_is_taken_up_where_nothing_names_them_any_more(
+async def test_an_interrupted_erasure_is_completed_by_its_pseudonyms(
     kept: Kept,
 ) -> None:
     await kept.store(
@@ -373,7 +373,7 @@ async def test_an_erasure_that_was_broken_off_is_taken_up_where_nothing_names_th
     assert await _erase(kept) == {}
 
 
-async def test_bodies_of_erased_recipients_that_are_set_aside_stay_apart(kept: Kept) -> None:
+async def test_quarantined_bodies_of_erased_recipients_stay_distinct(kept: Kept) -> None:
     await _erase(kept)
     screen = Screen(
         ErasedRecipients(KEYS), retention_of_days(raw=1, events=1, messages=1, inbound=1)
@@ -399,7 +399,7 @@ async def test_no_sample_of_a_payload_keeps_the_number(kept: Kept) -> None:
     assert await kept.number("SELECT count(*) FROM erasures WHERE sampled_at IS NULL") == 0
 
 
-async def test_after_a_crash_every_table_is_sampled_anew(kept: Kept) -> None:
+async def test_after_a_crash_every_table_is_sampled_again(kept: Kept) -> None:
     await kept.store(EVERYTHING)
     await kept.connection.execute("ANALYZE")
     await _erase(kept)
@@ -439,7 +439,7 @@ async def _know(kept: Kept) -> None:
     await database.close()
 
 
-async def test_a_campaign_that_is_open_keeps_its_name_and_others_stay_apart(kept: Kept) -> None:
+async def test_an_open_campaign_keeps_its_name_and_other_names_stay_distinct(kept: Kept) -> None:
     named = {f"to {DIGITS}": "launched", f"to {NUMBER}": "launched", f"for {DIGITS}": "unconfirmed"}
     for name, submission in named.items():
         await kept.connection.execute(
@@ -469,7 +469,7 @@ async def test_status_words_with_the_number_are_redacted_also_when_they_come_aga
     assert await kept.number("SELECT count(*) FROM events") == 2
 
 
-async def test_a_large_page_is_read_in_pieces_and_holds_up_nothing(
+async def test_a_large_page_is_searched_in_pieces_and_blocks_nothing(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -494,7 +494,7 @@ async def test_the_event_loop_goes_on_while_large_bodies_are_searched(kept: Kept
     assert longest < 0.4
 
 
-async def test_a_key_that_is_missing_is_said_loudly(
+async def test_a_missing_key_is_logged_as_an_error(
     kept: Kept, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await _erase(kept)
@@ -504,31 +504,31 @@ async def test_a_key_that_is_missing_is_said_loudly(
     await erased.refresh(database)
     await database.close()
     assert "erased recipients are not recognised" in capsys.readouterr().out
-    erasing = Erasing(kept.url, others, say=said.append)
+    erasing = Eraser(kept.url, others, say=said.append)
     await erasing.erase(OTHER, asked_by="the tests", dry_run=True)
     assert any("missing" in line for line in said)
 
 
-def test_what_was_read_earlier_is_not_taken_over_later() -> None:
+def test_an_older_read_does_not_replace_a_newer_one() -> None:
     erased = ErasedRecipients(KEYS)
     mark = KEYS.marks_of(DIGITS)[0]
-    erased.learn(Erased(2, frozenset({mark.hash}), frozenset({mark.key_id})), asked_at=0)
-    erased.learn(Erased(1, frozenset(), frozenset()), asked_at=0)
+    erased.update(Erased(2, frozenset({mark.hash}), frozenset({mark.key_id})), asked_at=0)
+    erased.update(Erased(1, frozenset(), frozenset()), asked_at=0)
     assert erased.mark_of(NUMBER) == mark
 
 
-async def test_a_lift_is_on_record_and_waits_for_no_erasure(kept: Kept) -> None:
+async def test_a_lift_is_recorded_and_does_not_wait_for_an_erasure(kept: Kept) -> None:
     await _erase(kept)
     held = await connect(kept.url)
     await held.execute("SELECT pg_advisory_lock($1)", erasures._ERASURE_LOCK)
     with pytest.raises(ErasureInProgress):
-        await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
+        await Eraser(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
     await held.close()
-    assert await Erasing(kept.url, KEYS).lift(NUMBER, asked_by="somebody")
+    assert await Eraser(kept.url, KEYS).lift(NUMBER, asked_by="somebody")
     assert await kept.texts("SELECT asked_by FROM erasures WHERE kind = 'lift'") == ["somebody"]
 
 
-async def test_what_came_through_the_token_of_another_campaign_stays_apart_too(kept: Kept) -> None:
+async def test_quarantined_callbacks_of_foreign_campaigns_stay_distinct(kept: Kept) -> None:
     await _erase(kept)
     ours, theirs = uuid7(), uuid7()
     for campaign, tracking_id in ((ours, "ours"), (theirs, "theirs")):

@@ -43,14 +43,14 @@ def test_a_number_in_json_is_redacted_however_it_is_spelt() -> None:
         ({"to": OTHER, "of": []}, {"to": OTHER, "of": []}),
     ],
 )
-def test_what_is_of_others_stays(value: object, left: object) -> None:
+def test_what_is_of_other_people_stays(value: object, left: object) -> None:
     body = json.dumps(value).encode()
     expected = b"" if left is None else json.dumps(left).encode()
     found = without_number(body, PATTERN, PSEUDONYM)
     assert found == expected or json.loads(found) == left
 
 
-def test_of_what_is_no_json_only_the_number_goes() -> None:
+def test_a_body_that_is_not_json_loses_only_the_number() -> None:
     body = f'{{"to":"{DIGITS}","from":"{OTHER}'.encode() + b"\xff\x00"
     assert without_number(body, PATTERN, PSEUDONYM) == body.replace(
         DIGITS.encode(), PSEUDONYM.encode()

@@ -15,8 +15,15 @@ import pytest
 
 from app.db.exports import ExportFilter, ExportTable, Reading
 from app.errors import DatabaseUnavailable, TooManyExports
-from app.services.exports.columns import COLUMNS, Kind, Row
-from app.services.exports.exports import MAX_EXPORTS, Exports, Format, Wanted, encoder_of, exported
+from app.services.exports.columns import COLUMNS, CellKind, Row
+from app.services.exports.exports import (
+    MAX_EXPORTS,
+    ExportRequest,
+    Exports,
+    Format,
+    encoder_of,
+    exported,
+)
 from app.services.exports.parquet import DayFolders
 from app.services.exports.text import Cells
 from tests.database import connect
@@ -64,7 +71,7 @@ READERS: dict[Format, Callable[[bytes], Rows]] = {
 
 
 async def exported_bytes(
-    url: str, wanted: Wanted, format_: Format, cells: Cells = Cells.EXACT
+    url: str, wanted: ExportRequest, format_: Format, cells: Cells = Cells.EXACT
 ) -> bytes:
     encoder = encoder_of(wanted.table, format_, cells)
     async with Exports(url).served(wanted, encoder) as export:
@@ -78,7 +85,7 @@ async def exported_rows(
     mask_numbers: bool = False,
     **rows: Any,  # noqa: ANN401
 ) -> Rows:
-    wanted = Wanted(table, ExportFilter(**rows), mask_numbers)
+    wanted = ExportRequest(table, ExportFilter(**rows), mask_numbers)
     return read_ndjson(await exported_bytes(url, wanted, Format.NDJSON))
 
 
@@ -87,7 +94,7 @@ async def exported_rows(
 async def test_what_is_exported_is_what_is_stored(
     filled: asyncpg.Connection, url: str, table: ExportTable, format_: Format
 ) -> None:
-    rows = READERS[format_](await exported_bytes(url, Wanted(table), format_))
+    rows = READERS[format_](await exported_bytes(url, ExportRequest(table), format_))
     assert len(rows) >= 2
     assert checksum(table, rows) == await stored_checksum(filled, table)
     assert all(tuple(row) == COLUMNS[table].names for row in rows)
@@ -98,7 +105,7 @@ async def test_what_is_exported_is_what_is_stored(
 async def test_an_empty_table_is_a_complete_file(
     url: str, table: ExportTable, format_: Format
 ) -> None:
-    assert READERS[format_](await exported_bytes(url, Wanted(table), format_)) == []
+    assert READERS[format_](await exported_bytes(url, ExportRequest(table), format_)) == []
 
 
 async def test_a_checksum_notices_a_changed_cell(filled: asyncpg.Connection, url: str) -> None:
@@ -174,7 +181,7 @@ async def test_times_are_from_and_before(
 async def test_masking_leaves_no_number(filled: asyncpg.Connection, url: str) -> None:
     await filled.execute("UPDATE messages SET description = 'refused ' || $1", NUMBER)
     for table in ExportTable:
-        wanted = Wanted(table, mask_numbers=True)
+        wanted = ExportRequest(table, mask_numbers=True)
         content = await exported_bytes(url, wanted, Format.NDJSON)
         assert NUMBER[1:].encode() not in content
         assert b"***123" in content
@@ -183,7 +190,7 @@ async def test_masking_leaves_no_number(filled: asyncpg.Connection, url: str) ->
 async def test_no_token_and_no_payload_is_exported(filled: asyncpg.Connection, url: str) -> None:
     del filled
     for table in ExportTable:
-        content = await exported_bytes(url, Wanted(table), Format.NDJSON)
+        content = await exported_bytes(url, ExportRequest(table), Format.NDJSON)
         assert b"never exported" not in content
         assert b"a-secret-token" not in content
     assert b"callbacks/***" in content
@@ -193,7 +200,7 @@ async def test_formulas_are_disarmed_and_nothing_else_is_changed(
     filled: asyncpg.Connection, url: str
 ) -> None:
     del filled
-    wanted = Wanted(ExportTable.MESSAGES)
+    wanted = ExportRequest(ExportTable.MESSAGES)
     rows = read_csv(await exported_bytes(url, wanted, Format.CSV, Cells.SPREADSHEET))
     texts = {row["label"] for row in rows}
     formulas = {text for text in HARD_TEXTS if text and text[0] in "=+-@\t\r" and text != NUMBER}
@@ -208,7 +215,7 @@ async def test_parquet_has_types(filled: asyncpg.Connection, url: str) -> None:
     del filled
     pa = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
     parquet = pytest.importorskip("pyarrow.parquet")
-    content = await exported_bytes(url, Wanted(ExportTable.MESSAGES), Format.PARQUET)
+    content = await exported_bytes(url, ExportRequest(ExportTable.MESSAGES), Format.PARQUET)
     file = parquet.ParquetFile(io.BytesIO(content))
     schema = file.schema_arrow
     assert schema.field("updatedAt").type == pa.timestamp("us", tz="UTC")
@@ -240,7 +247,7 @@ def _write_days(url: str, tmp_path: Path) -> WriteDays:
 
     async def written(table: ExportTable) -> Path:
         folder = DayFolders(tmp_path, COLUMNS[table], day_if_empty=date(2026, 7, 1))
-        async with exported(url, Wanted(table), Reading(in_order_of_days=True)) as export:
+        async with exported(url, ExportRequest(table), Reading(in_order_of_days=True)) as export:
             async for rows in export.chunks:
                 folder.write(rows)
         folder.finish()
@@ -292,7 +299,7 @@ async def test_duckdb_reads_every_cell(
 ) -> None:
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     days = await write_days(table)
-    instants = {column.name for column in COLUMNS[table].columns if column.kind is Kind.INSTANT}
+    instants = {column.name for column in COLUMNS[table].columns if column.kind is CellKind.INSTANT}
     # As numbers, because DuckDB needs pytz to give instants to Python.
     cells = [
         f'epoch_us("{name}") AS "{name}"' if name in instants else f'"{name}"'
@@ -324,7 +331,9 @@ async def test_polars_reads_every_cell(
 
 
 @pytest.mark.parametrize("table", ExportTable)
-async def test_no_rows_are_a_day_that_has_none(write_days: WriteDays, table: ExportTable) -> None:
+async def test_without_rows_a_day_gets_an_empty_file(
+    write_days: WriteDays, table: ExportTable
+) -> None:
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     days = await write_days(table)
     assert names_in(days) == {"day=2026-07-01"}
@@ -353,7 +362,7 @@ async def test_no_callback_waits_for_an_encoder(filled: asyncpg.Connection, url:
             threads.add(("end", threading.get_ident()))
             return b""
 
-    async with Exports(url).served(Wanted(ExportTable.MESSAGES), Encoder()) as export:
+    async with Exports(url).served(ExportRequest(ExportTable.MESSAGES), Encoder()) as export:
         async for _ in export.chunks:
             pass
     assert {what for what, _ in threads} == {"encode", "end"}
@@ -363,7 +372,7 @@ async def test_no_callback_waits_for_an_encoder(filled: asyncpg.Connection, url:
 async def _received(
     url: str, since: datetime | None, until: datetime | None = None
 ) -> tuple[set[str], datetime]:
-    wanted = Wanted(ExportTable.INBOUND_MESSAGES, ExportFilter(since=since, until=until))
+    wanted = ExportRequest(ExportTable.INBOUND_MESSAGES, ExportFilter(since=since, until=until))
     async with exported(url, wanted) as export:
         ids = {row[0] async for rows in export.chunks for row in rows}
     assert export.complete_until is not None
@@ -393,7 +402,7 @@ async def test_an_export_is_of_one_moment(filled: asyncpg.Connection, url: str) 
         "SELECT n::text::bytea, 'x' FROM generate_series(1000, 6000) AS n"
     )
     before = await stored_checksum(filled, ExportTable.INBOUND_MESSAGES)
-    wanted = Wanted(ExportTable.INBOUND_MESSAGES)
+    wanted = ExportRequest(ExportTable.INBOUND_MESSAGES)
     encoder = encoder_of(wanted.table, Format.NDJSON, Cells.EXACT)
     async with Exports(url).served(wanted, encoder) as export:
         chunks = export.chunks
@@ -406,9 +415,9 @@ async def test_an_export_is_of_one_moment(filled: asyncpg.Connection, url: str) 
     assert await stored_checksum(filled, wanted.table) != before
 
 
-async def test_only_a_few_at_a_time(url: str) -> None:
+async def test_only_a_few_exports_run_at_a_time(url: str) -> None:
     exports = Exports(url)
-    wanted = Wanted(ExportTable.MESSAGES)
+    wanted = ExportRequest(ExportTable.MESSAGES)
 
     def served() -> Any:  # noqa: ANN401
         return exports.served(wanted, encoder_of(wanted.table, Format.CSV, Cells.EXACT))
@@ -422,9 +431,9 @@ async def test_only_a_few_at_a_time(url: str) -> None:
         pass
 
 
-async def test_a_failed_one_gives_its_place_back() -> None:
+async def test_a_failed_export_frees_its_slot() -> None:
     exports = Exports("postgresql://nobody@127.0.0.1:9/nothing")
-    wanted = Wanted(ExportTable.MESSAGES)
+    wanted = ExportRequest(ExportTable.MESSAGES)
     for _ in range(MAX_EXPORTS + 1):
         encoder = encoder_of(wanted.table, Format.CSV, Cells.EXACT)
         with pytest.raises(DatabaseUnavailable):
@@ -433,7 +442,7 @@ async def test_a_failed_one_gives_its_place_back() -> None:
 
 async def test_it_reads_only_and_ends_with_its_block(filled: asyncpg.Connection, url: str) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%exports'"
-    async with exported(url, Wanted(ExportTable.MESSAGES)) as export:
+    async with exported(url, ExportRequest(ExportTable.MESSAGES)) as export:
         await anext(export.chunks)
         assert await filled.fetchval(query) == 1
     assert await filled.fetchval(query) == 0
@@ -444,6 +453,8 @@ async def test_a_time_limit_is_the_servers(filled: asyncpg.Connection, url: str)
     await filled.execute("CREATE VIEW messages AS SELECT k.* FROM messages_kept AS k, pg_sleep(30)")
     begun = datetime.now(UTC)
     with pytest.raises(DatabaseUnavailable):
-        async with exported(url, Wanted(ExportTable.MESSAGES), Reading(max_seconds=1)) as export:
+        async with exported(
+            url, ExportRequest(ExportTable.MESSAGES), Reading(max_seconds=1)
+        ) as export:
             await anext(export.chunks)
     assert datetime.now(UTC) - begun < timedelta(seconds=20)

@@ -20,7 +20,7 @@ def test_a_file_has_its_name_once_it_is_complete(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_export_keeps_the_existing_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(b"before")
     with pytest.raises(KeyboardInterrupt), complete_file(path) as file:  # noqa: PT012
@@ -90,7 +90,7 @@ def test_a_link_goes_on_leading_to_the_file(tmp_path: Path) -> None:
         assert (there / "rows.csv").read_bytes() == content
 
 
-def test_a_place_that_does_not_exist_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "rows.csv"
     with pytest.raises(NotWritable, match="No such file or directory"), complete_file(path):
         pass

@@ -8,12 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.db.exports import ExportTable
-from app.services.exports.columns import COLUMNS, Column, Columns, Kind, with_numbers_masked
+from app.services.exports.columns import COLUMNS, CellKind, Column, Columns, with_numbers_masked
 from app.services.exports.text import Cells, CsvEncoder, NdjsonEncoder
 
 ONE = Columns((Column("id"), Column("text")), tuple, "text")
 THREE = Columns((Column("id"), Column("text"), Column("last")), tuple, "id")
-OPEN = Columns((Column("id"), Column("open", Kind.OPEN)), tuple, "open")
+OPEN = Columns((Column("id"), Column("open", CellKind.OPEN)), tuple, "open")
 
 
 def cell(text: object, cells: Cells = Cells.SPREADSHEET, columns: Columns = ONE) -> str:
@@ -96,7 +96,7 @@ def test_what_only_looks_like_a_telephone_number_does_not(almost: str) -> None:
     assert cell(almost).strip('"') == f"'{almost}"
 
 
-def test_a_formula_in_what_routee_says_is_harmless_too() -> None:
+def test_a_formula_in_routees_own_json_is_harmless_too() -> None:
     assert cell("=1+1", columns=OPEN) == "'=1+1"
     assert cell({"text": "=1"}, columns=OPEN) == '"{""text"": ""=1""}"'
     assert cell({"text": "a;=1"}, columns=OPEN) == '"{""text"": ""a;\'=1""}"'
@@ -109,7 +109,7 @@ def test_amounts_and_times_are_no_texts() -> None:
     assert cell(Decimal(-12), columns=amounts) == "-12"
 
 
-def test_null_is_nothing_and_empty_is_two_quotes() -> None:
+def test_null_is_an_empty_cell_and_an_empty_text_is_two_quotes() -> None:
     assert cell(None) == ""
     assert cell("") == '""'
 
@@ -137,7 +137,7 @@ def test_an_object_a_line() -> None:
 
 
 def test_masking_hides_numbers_wherever_they_stand() -> None:
-    columns = (Column("to", is_number=True), Column("text"), Column("open", Kind.OPEN))
+    columns = (Column("to", is_number=True), Column("text"), Column("open", CellKind.OPEN))
     open_cell = {"to": ["+306900000123"], "ttl": 120}
     row = ("306900000123", "call +306900000123, or 112", open_cell)
     assert with_numbers_masked(columns, row) == [

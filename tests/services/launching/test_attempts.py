@@ -122,7 +122,9 @@ async def test_a_late_silence_does_not_take_the_lease_of_another(stage: Stage) -
     assert await take_up(stage.database, lease=LEASE) is None
 
 
-async def test_a_refusal_is_not_told_of_what_a_callback_has_proved(stage: Stage) -> None:
+async def test_a_refusal_is_not_reported_of_a_launch_that_a_callback_has_proved(
+    stage: Stage,
+) -> None:
     stage.routee.faults.script(CAMPAIGN, CUT_AFTER)
     campaign_id = await stage.launch(campaignName=NAME)
     await stage.connection.execute(
@@ -134,9 +136,7 @@ async def test_a_refusal_is_not_told_of_what_a_callback_has_proved(stage: Stage)
 
 
 @pytest.mark.parametrize("submission", [Submission.LAUNCHED, Submission.REJECTED])
-async def test_nobody_resolves_what_routee_is_being_asked_for(
-    stage: Stage, submission: Submission
-) -> None:
+async def test_a_launch_under_way_cannot_be_resolved(stage: Stage, submission: Submission) -> None:
     stage.routee.faults.script(CAMPAIGN, CUT_BEFORE)
     campaign_id = await stage.launch()
     await stage.connection.execute("UPDATE campaigns SET next_attempt_at = now()")
@@ -150,7 +150,7 @@ async def test_nobody_resolves_what_routee_is_being_asked_for(
     assert (await stage.campaign(campaign_id)).submission == submission
 
 
-async def test_the_key_of_what_was_not_sent_is_free_again(stage: Stage) -> None:
+async def test_the_key_of_an_unsent_launch_is_free_again(stage: Stage) -> None:
     stage.routee.faults.script(CAMPAIGN, too_many_requests("7"))
     with pytest.raises(RouteeUnavailable) as silence:
         await stage.launching.launch(request(), api_key_id=API_KEY, idempotency_key="a")
@@ -162,7 +162,7 @@ async def test_the_key_of_what_was_not_sent_is_free_again(stage: Stage) -> None:
     assert len(stage.routee.campaigns) == 1
 
 
-async def test_the_key_of_what_was_refused_is_not(stage: Stage) -> None:
+async def test_the_key_of_a_refused_launch_is_kept(stage: Stage) -> None:
     stage.routee.faults.script(CAMPAIGN, denied(), denied())
     with pytest.raises(RouteeRefused):
         await stage.launching.launch(request(), api_key_id=API_KEY, idempotency_key="a")

@@ -15,7 +15,7 @@ from app.kit.uuid7 import uuid7
 from app.routee.preflight import Prober
 from app.services.erasure import erasures
 from app.services.erasure.erased_recipients import ErasedRecipients
-from app.services.erasure.erasures import Erasing
+from app.services.erasure.erasures import Eraser
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launched, Launching
 from tests.routee.scripted_routee import ScriptedRoutee, says, scripted_routee
@@ -30,8 +30,8 @@ CALLER = uuid7()
 
 
 @pytest.fixture(autouse=True)
-def _nobody_else_stores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasures, "LEARNT_WITHIN_SECONDS", 0)
+def _no_wait_for_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasures, "KNOWN_WITHIN_SECONDS", 0)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def launching(url: str, routee: ScriptedRoutee) -> AsyncIterator[Launching
 
 
 async def _erase(url: str) -> None:
-    await Erasing(url, KEYS).erase(NUMBER, asked_by="the tests")
+    await Eraser(url, KEYS).erase(NUMBER, asked_by="the tests")
 
 
 async def _launch(launching: Launching, request: object, key: str = "order-1") -> Launched:

@@ -95,7 +95,7 @@ async def test_a_refused_launch_is_kept_as_rejected(
     assert list((await _submissions(connection)).values()) == ["rejected"]
 
 
-async def test_a_name_is_held_while_nobody_knows_what_became_of_it(
+async def test_the_name_of_an_unconfirmed_launch_stays_taken(
     launching: Launching, routee: ScriptedRoutee
 ) -> None:
     routee.will(routee.hangs_up())

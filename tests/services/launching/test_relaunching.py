@@ -105,7 +105,7 @@ async def test_a_generated_name_in_use_proves_that_it_was_accepted(stage: Stage)
     assert campaign.tracking_id is None
 
 
-async def test_its_first_callback_then_tells_the_tracking_id(stage: Stage, url: str) -> None:
+async def test_its_first_callback_reports_the_tracking_id(stage: Stage, url: str) -> None:
     stage.routee.faults.script(CAMPAIGN, CUT_AFTER)
     campaign = await stage.campaign(await stage.launch())
     [tracking_id] = stage.routee.campaigns
@@ -118,7 +118,7 @@ async def test_its_first_callback_then_tells_the_tracking_id(stage: Stage, url: 
     assert stage.routee.launches[str(campaign.name)].requests == 1
 
 
-async def test_a_given_name_in_use_stays_unconfirmed_until_somebody_knows(stage: Stage) -> None:
+async def test_a_given_name_in_use_stays_unconfirmed_until_it_is_resolved(stage: Stage) -> None:
     stage.routee.faults.script(CAMPAIGN, CUT_AFTER)
     campaign_id = await stage.launch(campaignName="spring sale")
     await stage.some_time_later()
@@ -139,7 +139,7 @@ async def test_a_refused_repetition_proves_nothing_about_the_first_attempt(stage
     assert _accepted(stage, campaign.name) == 1
 
 
-async def test_repetitions_end_and_leave_it_honestly_unconfirmed(stage: Stage) -> None:
+async def test_repetitions_end_and_leave_it_unconfirmed(stage: Stage) -> None:
     stage.routee.faults.always(CAMPAIGN, CUT_BEFORE)
     campaign = await stage.campaign(await stage.launch())
     for _ in range(12):
@@ -186,7 +186,7 @@ async def test_an_intent_whose_owner_died_before_asking_is_dropped_and_its_key_f
     assert not again.replayed
 
 
-async def test_when_beginning_is_in_doubt_the_caller_is_told_where_to_look(
+async def test_a_launch_in_doubt_is_answered_with_where_to_look(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def _in_doubt(*_: object) -> bool:
