@@ -1,4 +1,4 @@
-"""Erasing one recipient: pseudonymising what is stored, and what still comes before it is stored."""
+"""Erasing one recipient: all that is stored is pseudonymised, and so is what still comes."""
 
 import asyncio
 from collections.abc import Callable, Collection

@@ -110,7 +110,7 @@ class ErasureScan:
         return any(is_in(one, self._pattern) for one in (texts, *readable))
 
     async def _events(self, owned: set[str]) -> list[EventKey]:
-        """Add the recipient's messages to *owned*; return the events of others that quote the number."""
+        """Add the recipient's messages to *owned*; return other events that quote the number."""
         quoting: list[EventKey] = []
         after, end = BEGINNING, await stored.end_of_scan(self._database)
         seen = 0

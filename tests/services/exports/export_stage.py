@@ -136,9 +136,9 @@ async def _add_campaigns(connection: asyncpg.Connection) -> None:
 async def _insert(
     connection: asyncpg.Connection, table: str, columns: str, values: Sequence[Any]
 ) -> None:
-    places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
+    parameters = ", ".join(f"${number}" for number in range(1, len(values) + 1))
     names = ", ".join(columns.split())
-    query = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608
+    query = f"INSERT INTO {table} ({names}) VALUES ({parameters})"  # noqa: S608
     await connection.execute(query, *values)
 
 

@@ -122,7 +122,7 @@ async def test_a_late_silence_does_not_take_the_lease_of_another(stage: Stage) -
     assert await take_up(stage.database, lease=LEASE) is None
 
 
-async def test_a_refusal_is_not_reported_of_a_launch_that_a_callback_has_proved(
+async def test_a_refusal_is_not_reported_when_a_callback_has_proved_the_launch(
     stage: Stage,
 ) -> None:
     stage.routee.faults.script(CAMPAIGN, CUT_AFTER)
