@@ -41,7 +41,7 @@ from app.services.exports.exports import Exports
 from app.services.feed.pages import make_feed
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launching.attempts import Attempts
-from app.services.launching.launches import Launching
+from app.services.launching.launches import Launches
 from app.services.retention import PurgeJob
 from app.settings import Settings, load_settings
 
@@ -156,7 +156,7 @@ def _parts(settings: Settings) -> Parts:
         application_id=settings.routee_application_id,
         application_secret=settings.routee_application_secret.get_secret_value(),
     )
-    launching = Launching(
+    launching = Launches(
         database,
         Attempts(database, client, tokens, public_url=settings.public_url, erased=erased),
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),

@@ -1,4 +1,4 @@
-"""The HTTP API as a FastAPI application, which needs neither a database nor settings to be made."""
+"""Making the FastAPI application, which needs neither a database nor settings."""
 
 from functools import cache
 from typing import Any, Final
@@ -41,14 +41,14 @@ def make_api(
     """
     All routes, or *operations_only*. The caller puts the `Parts` into its `state.parts`.
 
-    Its document is that of the whole service, callbacks included: which part of it a process
-    answers depends on the deployment.
+    Its document describes the whole service, callbacks included: which part of it a process answers
+    depends on the deployment.
     """
     app = FastAPI(
         title="Routee Receiver",
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
-        # Their pages would load scripts from elsewhere, into a place where API keys are typed.
+        # FastAPI's pages load scripts from other hosts, next to where API keys are typed.
         docs_url=None,
         redoc_url=None,
     )
@@ -63,7 +63,7 @@ def make_api(
 
 
 def with_fast_reads(api: FastAPI) -> FastReads:
-    """*api* behind the fast routes, which are some of its own."""
+    """*api* behind its fast routes."""
     routes = [route for router in _ROUTERS for route in router.routes]
     return FastReads(api, [route for route in routes if isinstance(route, FastRead)])
 

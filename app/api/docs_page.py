@@ -1,8 +1,8 @@
 """
 `/docs`: the OpenAPI document as a page for people.
 
-One file without a script, so that it works without the internet, and no stranger's code ever stands
-where somebody might type an API key.
+The page has no script and loads nothing, so it works without the internet, and no foreign code runs
+where a person might type an API key.
 """
 
 import json
@@ -44,7 +44,7 @@ async def get_docs(request: Request) -> HTMLResponse:
 
 
 @cache
-def _page(app: Any) -> str:  # noqa: ANN401 (of FastAPI, kept by its identity)
+def _page(app: Any) -> str:  # noqa: ANN401 (a FastAPI, cached by its identity)
     document: dict[str, Any] = app.openapi()
     info = document["info"]
     operations = list(operations_in(document))
@@ -141,7 +141,7 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """*schema* in a few words, with links to the schemas that it names."""
+    """*schema* in a few words, with links to the schemas that it references."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"<a href={_quoted('#' + name)}>{_text(name)}</a>"

@@ -1,4 +1,4 @@
-"""An export as an answer: sent while it is read, and never taken for complete when it is not."""
+"""An export as an answer: sent while it is read, and recognisably broken if it fails midway."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import structlog
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from app.api.parts import disconnected
 from app.errors import ReceiverError
 from app.services.exports.exports import Encoder, ExportRequest, Exports, Format
 
@@ -18,10 +19,10 @@ MEDIA_TYPES: Final = {
     Format.NDJSON: "application/x-ndjson",
     Format.PARQUET: "application/vnd.apache.parquet",
 }
-#: Before what instant all of it is there: the `since` of the next export.
+#: The instant before which the export is complete: the `since` of the next export.
 COMPLETE_UNTIL: Final = "Export-Complete-Until"
 _PARAMETERS: Final = {Format.CSV: "; charset=utf-8; header=present"}
-#: Who takes nothing for so long is gone, and must not keep a snapshot of the database.
+#: A client that reads nothing for so long must not hold a snapshot of the database.
 _SEND_SECONDS: Final = 60.0
 
 
@@ -29,8 +30,8 @@ class ExportAnswer(Response):
     """
     The bytes of an export, in chunks.
 
-    Whatever fails before the first one is answered as a problem. Afterwards the connection is
-    ended without the last chunk, which every client takes for a broken download.
+    A failure before the first chunk is answered as a problem. After it the connection is closed
+    without the last chunk, which every client reports as a broken download.
     """
 
     def __init__(
@@ -47,10 +48,10 @@ class ExportAnswer(Response):
         self._encoder = encoder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, unless the client leaves; then the query ends."""
+        """Send the export; if the client closes the connection, the query ends."""
         del scope
         sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_until_gone(receive))
+        leaving = asyncio.create_task(disconnected(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -76,7 +77,7 @@ class ExportAnswer(Response):
                     await _sent(send, chunk, more=True)
                 await _sent(send, b"", more=False)
             except (ReceiverError, TimeoutError) as error:
-                # Nothing more is sent, so the server ends the connection.
+                # Without the last chunk the server closes the connection.
                 log.warning("an export broke off", table=self._wanted.table, error=str(error))
 
 
@@ -87,8 +88,3 @@ def _instant(instant: datetime) -> str:
 async def _sent(send: Send, chunk: bytes, *, more: bool) -> None:
     async with asyncio.timeout(_SEND_SECONDS):
         await send({"type": "http.response.body", "body": chunk, "more_body": more})
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,7 +1,8 @@
 """
 Pages of the feed as JSON.
 
-They say what `routes.events.FeedOut` says to the OpenAPI document; a test holds the bytes equal.
+The model `routes.events.FeedOut` describes the same members in the OpenAPI document; a test compares
+their bytes.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ class _Status(msgspec.Struct, rename="camel", gc=False):
     message_status: str | None
 
 
-class _Reply(msgspec.Struct, rename="camel", gc=False, kw_only=True):
+class _InboundMessage(msgspec.Struct, rename="camel", gc=False, kw_only=True):
     id: str
     from_: str | None = msgspec.field(name="from")
     to: str | None
@@ -55,7 +56,7 @@ class _Item(msgspec.Struct, rename="camel", gc=False):
     received_at: datetime
     source: str
     type: Literal[Kind.STATUS, Kind.INBOUND]
-    data: _Status | _Reply
+    data: _Status | _InboundMessage
 
 
 class _Page(msgspec.Struct, rename="camel"):
@@ -69,12 +70,12 @@ def feed_json(page: FeedPage) -> bytes:
 
 
 def _item(item: Item) -> _Item:
-    return _reply(item) if isinstance(item, InboundItem) else _status(item)
+    return _inbound_message(item) if isinstance(item, InboundItem) else _status(item)
 
 
 def _status(item: StatusItem) -> _Item:
     event = item.event
-    # In the order of the members: names would cost more than all the rest.
+    # By position: keyword arguments would cost more than all the rest.
     data = _Status(
         status_of(event.status_key),
         event.provider_status or None,
@@ -98,9 +99,9 @@ def _status(item: StatusItem) -> _Item:
     )
 
 
-def _reply(item: InboundItem) -> _Item:
+def _inbound_message(item: InboundItem) -> _Item:
     row, campaign = item.reply
-    data = _Reply(
+    data = _InboundMessage(
         id=str(row.id),
         from_=row.sender,
         to=row.recipient,

@@ -1,4 +1,4 @@
-"""How the history of a message is told."""
+"""The history of a message as the API shows it."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from app.domain.masking import mask_callback_urls
 from app.domain.status import Status, status_of
 
 
-class Step(Wire):
-    """One event of a message, and what it did."""
+class HistoryItem(Wire):
+    """One event of a message, and its effect."""
 
     id: str
     status: Status
@@ -22,19 +22,19 @@ class Step(Wire):
     #: Null when Routee did not say.
     occurred_at: Instant | None
     received_at: Instant
-    #: `callback` when Routee posted it, `tracking` when we asked.
+    #: `callback` if Routee posted it, `tracking` if we asked.
     source: str
     #: Whether it became the current status when it was stored.
     changed: bool
     reason: Effect
-    #: The payload; only when asked for.
+    #: The payload; only with `raw`.
     raw: str | None = None
 
 
-def told_history(events: Sequence[EventRow], *, raw: bool, exact: bool) -> list[Step]:
-    """*events*, all of one message and in the order of the feed, each with what it did."""
+def history_out(events: Sequence[EventRow], *, raw: bool, exact: bool) -> list[HistoryItem]:
+    """*events*, all of one message and in the order of the feed, each with its effect."""
     return [
-        Step(
+        HistoryItem(
             id=str(event.id),
             status=status_of(event.status_key),
             provider_status=event.provider_status or None,

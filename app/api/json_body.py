@@ -1,4 +1,4 @@
-"""Bodies that are read only once the caller's key is known, with their numbers as written."""
+"""Reading JSON bodies after the key is verified, with exact numbers."""
 
 from http import HTTPStatus
 from typing import Final
@@ -8,16 +8,16 @@ from fastapi import HTTPException, Request
 from app.errors import Fault, InvalidRequest
 from app.routee.wire import Unreadable, parse
 
-#: A thousand recipients and the longest text, or a thousand ids, are a part of it.
+#: Enough for a thousand recipients and the longest text, or for a thousand ids.
 _MAX_BODY_BYTES: Final = 1_048_576
 
 
 async def json_body(request: Request) -> object:
     """
-    The body of *request*: the framework would read it first of all, and make binary floats.
+    The body of *request*. FastAPI would read it before the key, and make binary floats.
 
     Raises:
-        InvalidRequest: it is no JSON.
+        InvalidRequest: it is not JSON.
     """
     body = bytearray()
     async for chunk in request.stream():

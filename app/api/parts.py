@@ -1,4 +1,4 @@
-"""What the routes are handed: the parts of the service, the caller's key, and parameters."""
+"""The dependencies of routes: the parts of the service, the caller's key, and parameters."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from starlette.types import Receive
 
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
@@ -25,7 +26,7 @@ from app.services.erasure.erasures import Eraser
 from app.services.exports.exports import Exports
 from app.services.feed.pages import Feed
 from app.services.keyring import Keyring
-from app.services.launching.launches import Launching
+from app.services.launching.launches import Launches
 
 K = TypeVar("K")
 
@@ -38,22 +39,21 @@ _MAX_ROW_ID: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that a route may need, built once by `main`."""
+    """Everything that routes need, built once by `main`."""
 
-    #: The primary: keys, launches, and whatever must be read as it was just written.
+    #: The primary: keys, launches, and all that must be read as just written.
     database: Database
-    #: Lists, messages and replies; a replica may be a little behind.
+    #: Lists, messages and replies; perhaps a replica, which may be a little behind.
     reads: Database
-    #: Single messages, out of `reads`.
+    #: Single messages, from `reads`.
     current: CurrentMessages
     feed: Feed
     exports: Exports
     keyring: Keyring
-    launching: Launching
+    launching: Launches
     routee: RouteeClient
     tokens: CallbackTokens
     metrics: Metrics
-    #: None: nobody can be recognised, as there are no keys.
     erased: ErasedRecipients
     erasing: Eraser
 
@@ -71,11 +71,11 @@ _bearer = HTTPBearer(auto_error=False, description="An API key: `routee-receiver
 
 async def verified_caller(request: Request, scope: Scope) -> ApiKey:
     """
-    The API key of the caller of *request*, which has to allow *scope*.
+    The API key of *request*, which has to allow *scope*.
 
     Raises:
         Unauthorized: the request has no valid API key.
-        Forbidden: the key has not the scope.
+        Forbidden: the key does not have the scope.
         Overloaded: too many unknown keys are being tried.
     """
     scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
@@ -89,7 +89,7 @@ async def verified_caller(request: Request, scope: Scope) -> ApiKey:
 
 
 def caller_with(scope: Scope) -> Callable[..., Coroutine[Any, Any, ApiKey]]:
-    """A dependency that gives the caller's key if it allows *scope*."""
+    """A dependency that gives the caller's key and requires *scope*."""
 
     async def _allowed(
         request: Request,
@@ -113,10 +113,10 @@ async def _opaque_id(
 
 def decoded_id(encoded: str) -> str:
     """
-    The id in one segment of a raw path.
+    The id in one segment of an undecoded path.
 
     Raises:
-        NotFound: no id can be like this, so there is nothing of it.
+        NotFound: the text cannot be an id.
     """
     octets = unquote_to_bytes(encoded)
     if len(octets) > _MAX_ID_BYTES or b"\0" in octets:
@@ -145,11 +145,11 @@ def _as_instant(text: str) -> datetime:
         raise ValueError("must be a time in ISO 8601") from None
 
 
-#: PostgreSQL has no text with NUL in it.
+#: PostgreSQL stores no NUL.
 SafeText = Annotated[str, AfterValidator(_without_nul)]
-#: A telephone number: found with or without its `+`, which in a query also reads as a blank.
+#: A telephone number with or without its `+`, which an unencoded query turns into a blank.
 Number = Annotated[SafeText, AfterValidator(_as_number)]
-#: A bare number is no instant: it would be taken for seconds since 1970.
+#: ISO 8601 only: pydantic would read a bare number as seconds since 1970.
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_instant)]
 TrackingId = Annotated[str, Depends(_opaque_id)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
@@ -158,8 +158,14 @@ Cursor = Annotated[
 ]
 
 
+async def disconnected(receive: Receive) -> None:
+    """Return once the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def json_answer(body: bytes) -> Response:
-    """The answer 200 with *body*, which is JSON already."""
+    """The answer 200 with *body*, encoded JSON."""
     return Response(body, media_type="application/json")
 
 
@@ -168,7 +174,7 @@ def row_id(value: str | int) -> int:
     *value* as the id of a row.
 
     Raises:
-        ValueError: no row can have it.
+        ValueError: it cannot be one.
     """
     number = int(value)
     if not 0 <= number <= _MAX_ROW_ID:
@@ -178,7 +184,7 @@ def row_id(value: str | int) -> int:
 
 def position_in(cursor: str | None, *, scope: str, of: Callable[..., K]) -> K | None:
     """
-    Where the page of *cursor* begins, made by *of* of its parts; None for the first page.
+    The position in *cursor*, made by *of* from its parts; None for the first page.
 
     Raises:
         InvalidCursor: it is not a cursor of the list *scope*.

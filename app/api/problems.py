@@ -1,4 +1,4 @@
-"""Every answer that is not a success: `application/problem+json` (RFC 9457)."""
+"""Errors as answers of type `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -17,8 +17,8 @@ log = structlog.get_logger()
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:routee-receiver:problem:"
 _RETRY_AFTER_SECONDS: Final = 2
-#: As the callback receiver says it; the standard library's phrase changed in Python 3.13.
-_NAMED: Final = {
+#: As in the callback receiver; the standard library's phrase changed in Python 3.13.
+_SLUGS_AND_TITLES: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too-large", "The body is larger than allowed"),
 }
 
@@ -34,7 +34,7 @@ async def _on_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def answer_to(error: Exception) -> JSONResponse:
-    """How *error* is answered, whatever it is."""
+    """The answer for any error."""
     return next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))(error)
 
 
@@ -48,7 +48,7 @@ def problem(  # noqa: PLR0913 (the members of RFC 9457 and ours)
     headers: dict[str, str] | None = None,
     **members: Any,  # noqa: ANN401 (extension members are any JSON)
 ) -> JSONResponse:
-    """One problem; members that are None are left out."""
+    """An answer with one problem; members that are None are left out."""
     content = {"type": _TYPE + slug, "title": title, "status": status, "detail": detail, **members}
     if faults:
         content["errors"] = [_error(fault) for fault in faults]
@@ -123,7 +123,7 @@ def _on_invalid(error: Exception) -> JSONResponse:
 
 
 def _field(fault: Mapping[str, Any]) -> str:
-    """Where the fault is; of a body that is no JSON, the place is only an offset."""
+    """The path of the faulty member; a body that is not JSON has only an offset, which is left out."""
     inside = () if fault["type"] == "json_invalid" else fault["loc"][1:]
     return ".".join(map(str, inside)) or "body"
 
@@ -131,7 +131,7 @@ def _field(fault: Mapping[str, Any]) -> str:
 def _on_http_exception(error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
-    slug, title = _NAMED.get(status) or (status.phrase.lower().replace(" ", "-"), status.phrase)
+    slug, title = _SLUGS_AND_TITLES.get(status) or (status.phrase.lower().replace(" ", "-"), status.phrase)
     return problem(status, slug=slug, title=title, headers=dict(error.headers or {}))
 
 
@@ -144,7 +144,7 @@ def _on_anything(error: Exception) -> JSONResponse:
     )
 
 
-#: The first that fits counts.
+#: The first matching type counts.
 _ANSWERS: Final[dict[type[Exception], Callable[[Exception], JSONResponse]]] = {
     ApiError: _on_api_error,
     DatabaseUnavailable: _on_database_unavailable,

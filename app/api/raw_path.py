@@ -9,10 +9,10 @@ _API: Final = "/v1/"
 
 class RawPath:
     """
-    Hands *app* the undecoded path of API calls.
+    Passes the undecoded path of API calls to *app*.
 
-    Servers decode paths before routing, which makes `a%2Fb` and `a/b` the same. The routes decode
-    their ids themselves.
+    Servers decode paths, which makes `a%2Fb` and `a/b` the same. The routes decode their ids
+    themselves.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""What all JSON of the API has in common: camelCase, ISO 8601 in UTC, money as decimal strings."""
+"""The conventions of the API's JSON: camelCase, ISO 8601 in UTC, money as decimal strings."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Wire(BaseModel):
-    """A JSON object as callers of Routee's API know it."""
+    """A JSON object with names in camelCase, as in Routee's API."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
@@ -41,7 +41,7 @@ Money = Annotated[
 
 
 def plain_or_none(amount: Decimal | None) -> str | None:
-    """Money as `Money` writes it."""
+    """*amount* as `Money` writes it."""
     return None if amount is None else _plain(amount)
 
 
@@ -54,5 +54,5 @@ class Page(Wire, Generic[T]):
 
 
 def known_time(instant: datetime) -> datetime | None:
-    """None where the provider gave no time that can be used."""
+    """*instant*, or None for the sentinel of an unusable time."""
     return None if instant == UNKNOWN_TIME else instant

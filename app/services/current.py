@@ -1,4 +1,4 @@
-"""Where single messages stand, for all who ask at the same time with one query."""
+"""The current state of single messages, read by one query for all concurrent callers."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,15 +9,15 @@ from app.errors import DatabaseUnavailable, Overloaded
 from app.kit.batcher import Batcher, Full, TooLate
 
 _MAX_BATCH_ITEMS: Final = 256
-#: Each is a request that is being answered; more would not be answered in time.
+#: Each is a request that waits; more would not be answered in time.
 _MAX_PENDING_ITEMS: Final = 4096
-#: A little longer than a statement may take, so that it is the database that says so.
+#: A little longer than the statement timeout, so that the database reports it.
 _BUDGET_SECONDS: Final = 7.0
 _RETRY_AFTER_SECONDS: Final = 1
 
 
 class CurrentMessages:
-    """Those asked for while one query is under way are read by the next one."""
+    """Reads the messages that are requested during one query with the next query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,7 +34,7 @@ class CurrentMessages:
 
         Raises:
             DatabaseUnavailable: it cannot be read.
-            Overloaded: too many are being asked for.
+            Overloaded: too many callers wait.
         """
         try:
             return await self._batcher.submit(tracking_id)
@@ -46,7 +46,7 @@ class CurrentMessages:
             raise DatabaseUnavailable("The message was not read in time.") from None
 
     async def close(self) -> None:
-        """Return once everybody who asked has been answered."""
+        """Return once all callers have been answered."""
         await self._batcher.close()
 
     async def _read(self, tracking_ids: Sequence[str]) -> Sequence[CurrentMessage | None]:

@@ -47,7 +47,7 @@ async def _perform(duty: Duty, stored: Callable[[], int]) -> None:
         try:
             await duty.do()
         except asyncio.CancelledError:
-            if _is_asked_to_end():
+            if _is_cancelled():
                 raise
             log.warning("duty postponed", duty=duty.name, error="cancelled from within")
         except ReceiverError as error:
@@ -67,6 +67,6 @@ async def _until_due(duty: Duty, stored: Callable[[], int], seen: int) -> None:
         waited += every
 
 
-def _is_asked_to_end() -> bool:
+def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""Which API key a request has, mostly from memory, and when each was last used."""
+"""Verifying API keys, mostly from a cache, and recording when each was last used."""
 
 import asyncio
 import time
@@ -12,17 +12,17 @@ from app.domain.api_key import ApiKey, digest
 from app.errors import Overloaded, Unauthorized
 from app.kit.lru_cache import LruCache
 
-#: For so long a key is believed without looking again: a revoked one lives no longer.
-REMEMBERED_SECONDS: Final = 5.0
-_MAX_REMEMBERED_KEYS: Final = 10_000
-#: How exactly it is known when a key was last used.
+#: How long a lookup is cached, and so how long a revoked key still works.
+CACHED_SECONDS: Final = 5.0
+_MAX_CACHED_KEYS: Final = 10_000
+#: The precision of the time of a key's last use.
 USES_RECORDED_EVERY: Final = timedelta(minutes=1)
-#: Unknown keys cost a query each, so guessing must not be fast.
+#: An unknown key costs a query.
 _GUESSES_PER_SECOND: Final = 50
 
 
-class _Known(NamedTuple):
-    """What the database said, and until when that counts."""
+class _Lookup(NamedTuple):
+    """The key that a query found, and until when this is valid."""
 
     key: ApiKey | None
     until: float
@@ -34,37 +34,37 @@ class Keyring:
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
-        self._known: LruCache[bytes, _Known] = LruCache(_MAX_REMEMBERED_KEYS)
-        self._under_way: dict[bytes, asyncio.Task[_Known]] = {}
+        self._cached: LruCache[bytes, _Lookup] = LruCache(_MAX_CACHED_KEYS)
+        self._queries: dict[bytes, asyncio.Task[_Lookup]] = {}
         self._used_at: dict[bytes, datetime] = {}
         self._second = 0
         self._guesses = 0
 
     async def verified(self, key: str) -> ApiKey:
         """
-        The API key that *key* is.
+        The stored key of the secret text *key*.
 
         Raises:
             Unauthorized: it is unknown, expired or revoked.
             Overloaded: too many unknown keys are being tried.
         """
         sha256 = digest(key)
-        known = self._known.find(sha256)
-        if known is None or known.until < self._clock():
-            # A key that was good is no guess: guessing must not lock out those who have one.
-            known = await self._looked_up(sha256, is_guess=known is None or known.key is None)
+        lookup = self._cached.find(sha256)
+        if lookup is None or lookup.until < self._clock():
+            # A key that was good is not a guess: guessing must not lock out the callers with a key.
+            lookup = await self._looked_up(sha256, is_guess=lookup is None or lookup.key is None)
         now = datetime.now(UTC)
-        if known.key is None or not known.key.is_good(now):
+        if lookup.key is None or not lookup.key.is_good(now):
             raise Unauthorized
         self._used_at[sha256] = now
-        return known.key
+        return lookup.key
 
     async def record_uses(self) -> None:
         """
-        Store when each key was last used, of those used since the last time.
+        Store the last use of each key that was used since the last call.
 
         Raises:
-            DatabaseUnavailable: it cannot be stored now; the next time it will.
+            DatabaseUnavailable: nothing was stored; the next call stores it.
         """
         used_at, self._used_at = self._used_at, {}
         if not used_at:
@@ -75,24 +75,23 @@ class Keyring:
             self._used_at = used_at | self._used_at
             raise
 
-    async def _looked_up(self, sha256: bytes, *, is_guess: bool) -> _Known:
-        """What the database says; however many requests wait for it, it is asked once."""
-        lookup = self._under_way.get(sha256)
-        if lookup is None:
+    async def _looked_up(self, sha256: bytes, *, is_guess: bool) -> _Lookup:
+        """Look the key up; concurrent requests with one key share one query."""
+        query = self._queries.get(sha256)
+        if query is None:
             if is_guess:
                 self._count_guess()
-            lookup = asyncio.create_task(self._ask(sha256))
-            self._under_way[sha256] = lookup
-        return await asyncio.shield(lookup)
+            query = self._queries[sha256] = asyncio.create_task(self._query(sha256))
+        return await asyncio.shield(query)
 
-    async def _ask(self, sha256: bytes) -> _Known:
+    async def _query(self, sha256: bytes) -> _Lookup:
         try:
             key = await find_api_key(self._database, sha256)
         finally:
-            del self._under_way[sha256]
-        known = _Known(key, self._clock() + REMEMBERED_SECONDS)
-        self._known.put(sha256, known)
-        return known
+            del self._queries[sha256]
+        lookup = _Lookup(key, self._clock() + CACHED_SECONDS)
+        self._cached.put(sha256, lookup)
+        return lookup
 
     def _count_guess(self) -> None:
         second = int(self._clock())

@@ -9,7 +9,7 @@ from app.db.api_keys import add_api_key, all_api_keys, find_api_key, revoke_api_
 from app.db.database import Database
 from app.domain.api_key import Scope, digest, make_key
 from app.errors import DatabaseUnavailable, Overloaded, Unauthorized
-from app.services.keyring import REMEMBERED_SECONDS, Keyring
+from app.services.keyring import CACHED_SECONDS, Keyring
 
 
 class Clock:
@@ -75,7 +75,7 @@ async def test_a_key_is_cached_for_seconds_and_then_looked_up_again(
     key = await _key(database)
     found = await keyring.verified(key)
     await revoke_api_key(database, found.id)
-    clock.now += REMEMBERED_SECONDS - 0.1
+    clock.now += CACHED_SECONDS - 0.1
     assert await keyring.verified(key) == found
     clock.now += 0.2
     with pytest.raises(Unauthorized):
@@ -89,7 +89,7 @@ async def test_a_key_that_is_made_after_it_was_tried_is_recognised_soon(
     with pytest.raises(Unauthorized):
         await keyring.verified(key)
     await _key(database, key)
-    clock.now += REMEMBERED_SECONDS + 0.1
+    clock.now += CACHED_SECONDS + 0.1
     assert (await keyring.verified(key)).name == "tests"
 
 
@@ -123,7 +123,7 @@ async def test_guessing_does_not_lock_out_the_keys_in_use(
     key = await _key(database)
     await keyring.verified(key)
     for _ in range(3):
-        clock.now += REMEMBERED_SECONDS + 0.1
+        clock.now += CACHED_SECONDS + 0.1
         assert Overloaded in await _tried(keyring, 60)
         assert (await keyring.verified(key)).name == "tests"
 

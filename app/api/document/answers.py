@@ -103,7 +103,7 @@ NAME_IN_USE: Final = _failure(
     CampaignNameInUse, "A campaign named 'Spring sale' exists already. Choose another name."
 )
 NOT_UNCONFIRMED: Final = _failure(
-    CampaignNotUnconfirmed, "It is launched; nothing is to be resolved."
+    CampaignNotUnconfirmed, "It is launched; there is nothing to resolve."
 )
 NOT_CANCELLABLE: Final = _failure(
     CampaignNotCancellable,
@@ -111,7 +111,7 @@ NOT_CANCELLABLE: Final = _failure(
 )
 IN_PROGRESS: Final = _failure(
     LaunchInProgress,
-    f"Do not launch it again: /v1/campaigns/{_CAMPAIGN} will tell what has become of it.",
+    f"Do not launch it again: /v1/campaigns/{_CAMPAIGN} will show what has become of it.",
     retry_after=True,
 )
 LAUNCH_REJECTED: Final = _failure(LaunchRejected, "The balance of the Routee account is too low.")

@@ -18,6 +18,7 @@ from app.api.parts import (
     PartsDep,
     Reader,
     SafeText,
+    disconnected,
     json_answer,
     parts_of,
     verified_caller,
@@ -204,7 +205,7 @@ def _instant(text: str) -> datetime | None:
 
 async def _unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:
     """The result of *doing*; None if the client hangs up first, which cancels *doing*."""
-    work, gone = asyncio.create_task(doing), asyncio.create_task(_hang_up(receive))
+    work, gone = asyncio.create_task(doing), asyncio.create_task(disconnected(receive))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         return work.result() if work.done() else None
@@ -212,8 +213,3 @@ async def _unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | N
         work.cancel()
         gone.cancel()
         await asyncio.gather(work, gone, return_exceptions=True)
-
-
-async def _hang_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,4 +1,4 @@
-"""One attempt to have a campaign launched, and what it settles."""
+"""One attempt to launch a campaign at Routee, and what it settles."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,26 +23,26 @@ from app.services.erasure.erased_recipients import ErasedRecipients
 
 log = structlog.get_logger()
 
-#: Longer than `RouteeClient` lets a launch take, so that a living owner is never taken for a dead
-#: one; and short enough for an orphan to be taken up within a minute.
+#: Longer than `RouteeClient` lets a launch take, so that a living owner keeps its launch; and short
+#: enough that a launch whose owner died is taken up within a minute.
 LEASE: Final = timedelta(seconds=50)
 
-#: Longer waits that Routee asks for are taken for nonsense.
+#: Longer waits that Routee asks for are cut to this.
 _MAX_PAUSE: Final = timedelta(hours=1)
 
 
 class Attempt(NamedTuple):
-    """What Routee is asked for."""
+    """One call to Routee for a campaign."""
 
     campaign_id: UUID
     name: str
     name_generated: bool
-    #: How often Routee was asked, this time included.
+    #: Which attempt it is, counted from 1.
     number: int
 
 
 class Attempts:
-    """Asks Routee through *client*, whose callbacks come back to *public_url*."""
+    """Launches campaigns through *client*; their callbacks come to *public_url*."""
 
     def __init__(
         self,
@@ -63,7 +63,8 @@ class Attempts:
         """
         Ask once and settle what can be settled.
 
-        Returns what Routee said against it, if that has made it rejected.
+        Returns:
+            Routee's refusal, if it has made the campaign rejected.
         """
         reply, error, answer = await self._ask(self._body(attempt, request))
         settlement = settlement_of(
@@ -73,7 +74,7 @@ class Attempts:
         return error if settled and settlement.submission is Submission.REJECTED else None
 
     async def make_again(self, launch: OpenLaunch) -> None:
-        """Ask once more for what may or may not have been accepted."""
+        """Ask once more for a launch that may have been accepted."""
         attempt = Attempt(launch.campaign_id, launch.name, launch.name_generated, launch.attempts)
         await self.make(attempt, parse(launch.request))
 
@@ -106,7 +107,7 @@ class Attempts:
         error: RouteeError | None,
         answer: LaunchAnswer | None,
     ) -> bool:
-        """False when something else has settled it before, or a later attempt is to."""
+        """Store the outcome; False if it is settled already, or a later attempt will settle it."""
         submission, ask_again = settlement
         log.info(
             "attempt to launch a campaign",
@@ -133,15 +134,15 @@ class Attempts:
             attempt=attempt.number,
             reason=None if submission is Submission.LAUNCHED else self._reason(error),
             next_attempt_in=_pause(attempt, error) if ask_again else None,
-            # It was not sent, so repeating the request is not doing it twice.
+            # Nothing was sent, so the caller may repeat the request with the same key.
             forget_key=isinstance(error, RouteeUnavailable) and submission is Submission.REJECTED,
         )
 
     async def _screened(self, outcome: Outcome) -> Outcome:
         """
-        *outcome* without whoever is erased.
+        *outcome* with erased recipients pseudonymised.
 
-        Of contacts and groups it is in Routee's answer that the numbers are seen first.
+        Only Routee's answer names the numbers of contacts and groups.
         """
         if not self._erased:
             return outcome
@@ -153,7 +154,7 @@ class Attempts:
 
 
 def _pause(attempt: Attempt, error: RouteeError | None) -> timedelta | None:
-    """Until the next attempt, by our clock or by Routee's, if that is slower; None: none."""
+    """How long to wait for the next attempt; None if there is none."""
     ours = pause_before(attempt.number)
     asked_for = timedelta(seconds=(error and error.retry_after_seconds) or 0)
     return None if ours is None else max(ours, min(asked_for, _MAX_PAUSE))

@@ -1,4 +1,4 @@
-"""Launching a campaign: checked before money is spent, paid for once, never forgotten."""
+"""Launching a campaign: the request is checked, paid for once, and never forgotten."""
 
 import asyncio
 import hashlib
@@ -46,22 +46,21 @@ from app.services.launching.attempts import LEASE, Attempt, Attempts
 
 log = structlog.get_logger()
 
-#: For so long a repeated `Idempotency-Key` does nothing twice.
 IDEMPOTENCY_KEYS_KEPT: Final = timedelta(days=7)
 _RETRY_AFTER_SECONDS: Final = 2
-#: When Routee is silent each takes up to 45 seconds; one whose owner died waits for few of them.
+#: Without an answer of Routee's each takes up to 45 seconds. Concurrency keeps the queue short.
 _RELAUNCHES_AT_ONCE: Final = 4
 
 
 class Launched(NamedTuple):
-    """A launch that was asked for, now or under the same key before."""
+    """A launch that a caller asked for, now or with the same key before."""
 
     campaign_id: UUID
     replayed: bool
 
 
-class Launching:
-    """The story of a launch, from the caller's request to what Routee made of it."""
+class Launches:
+    """Launches campaigns, from the caller's request to Routee's answer."""
 
     def __init__(
         self,
@@ -89,7 +88,7 @@ class Launching:
         """
         Ask Routee for the campaign that *request*, parsed JSON in Routee's words, describes.
 
-        The campaign is launched then or, when the call went unanswered, unconfirmed. With
+        Afterwards the campaign is launched or, if the call went unanswered, unconfirmed. With
         *check_media* the hosts of its media are asked before.
 
         Raises:
@@ -97,8 +96,8 @@ class Launching:
             InvalidRequest: Routee would refuse it; nothing was sent.
             CampaignNameInUse: the name is taken, here or at Routee.
             IdempotencyKeyReused: the key stands for another request.
-            LaunchInProgress: the same launch is under way at this moment, or the database went
-                away when this one was.
+            LaunchInProgress: the same launch is under way, or the database became unavailable
+                during this one.
             LaunchRejected: the key stands for a launch that was refused.
             RouteeRefused: Routee refused it.
             RouteeUnavailable: it was not sent.
@@ -107,7 +106,7 @@ class Launching:
         if self._erased is not None:
             await self._erased.refresh(self._database)
         names = self._names_of(idempotency_key)
-        # What was launched then may break a rule of now: a date has passed, somebody was erased.
+        # Examined later: an earlier request may break a rule by now, as when its date has passed.
         if names and (earlier := await find_earlier(self._database, api_key_id, names)) is not None:
             return await self._replayed(earlier, request)
         intent, campaign_id, body = await self._examined(request, check_media=check_media)
@@ -130,21 +129,22 @@ class Launching:
         raise refusal
 
     async def relaunch_due(self) -> None:
-        """Take up, a few at a time, launches whose owner died or that are due to be repeated."""
+        """Repeat, a few at a time, the launches that are due or whose owner died."""
         await drop_never_asked(self._database)
         if self._missing_settings:
             return
         ends = await asyncio.gather(
-            *(self._relaunch_in_turn() for _ in range(_RELAUNCHES_AT_ONCE)), return_exceptions=True
+            *(self._relaunch_each() for _ in range(_RELAUNCHES_AT_ONCE)),
+            return_exceptions=True,
         )
         for error in filter(None, ends):
             raise error
 
     async def forget_old_keys(self) -> None:
-        """Let go of idempotency keys that have served their time."""
+        """Remove the idempotency keys that are too old."""
         await forget_idempotency_keys(self._database, older_than=IDEMPOTENCY_KEYS_KEPT)
 
-    async def _relaunch_in_turn(self) -> None:
+    async def _relaunch_each(self) -> None:
         while (launch := await take_up(self._database, lease=LEASE)) is not None:
             await self._attempts.make_again(launch)
 
@@ -153,7 +153,7 @@ class Launching:
             raise LaunchingNotConfigured(f"Not set: {', '.join(self._missing_settings)}.")
 
     def _names_of(self, idempotency_key: str | None) -> list[str]:
-        """See `ErasedRecipients.names_of_key`; none without a key."""
+        """See `ErasedRecipients.names_of_key`; empty without a key."""
         if idempotency_key is None:
             return []
         if self._erased is None:
@@ -161,12 +161,12 @@ class Launching:
         return self._erased.names_of_key(idempotency_key)
 
     def _refuse_erased(self, request: Mapping[str, Any]) -> None:
-        """Contacts and groups cannot be looked into: who is in them is known to Routee alone."""
+        """Refuse erased recipients in `to`; Routee alone knows those of contacts and groups."""
         if self._erased is None:
             return
         faults = tuple(
-            Fault(f"to[{place}]", "was erased at the recipient's request: remove it")
-            for place, number in enumerate(request.get("to") or ())
+            Fault(f"to[{position}]", "was erased at the recipient's request: remove it")
+            for position, number in enumerate(request.get("to") or ())
             if self._erased.mark_of(number) is not None
         )
         if faults:
@@ -176,10 +176,10 @@ class Launching:
         self, request: object, *, check_media: bool
     ) -> tuple[Intent, UUID, Mapping[str, Any]]:
         # Reading a thousand numbers takes long enough to delay callbacks.
-        found = await asyncio.to_thread(examine, request, now=datetime.now(UTC))
-        if found.faults or not isinstance(request, dict):
-            raise InvalidRequest(faults=found.faults)
-        warnings: tuple[Caution, ...] = found.warnings
+        examined = await asyncio.to_thread(examine, request, now=datetime.now(UTC))
+        if examined.faults or not isinstance(request, dict):
+            raise InvalidRequest(faults=examined.faults)
+        warnings: tuple[Caution, ...] = examined.warnings
         if check_media:
             media = await preflight(request, prober=self._prober)
             if media.faults:
@@ -191,7 +191,7 @@ class Launching:
             name=given_name or generated_name(campaign_id),
             name_generated=given_name is None,
             label=request.get("label"),
-            billing=found.billing,
+            billing=examined.billing,
             request=serialise(request),
             warnings=[asdict(warning) for warning in warnings],
         )
@@ -200,7 +200,7 @@ class Launching:
     async def _commit_to(
         self, campaign_id: UUID, intent: Intent, key: IdempotencyKey | None
     ) -> Earlier | None:
-        """From here on the campaign is known, whatever happens to this process."""
+        """Commit the intent: from here on the campaign survives this process."""
         try:
             return await add_intent(
                 self._database, campaign_id, intent, lease=LEASE, idempotency_key=key
@@ -220,18 +220,18 @@ class Launching:
 
 
 def under_way(campaign_id: UUID) -> LaunchInProgress:
-    """What is said of a launch that was asked for, when the database cannot say how it ended."""
+    """The answer for a launch whose outcome the database cannot give at the moment."""
     return LaunchInProgress(
         "The launch has begun, and the database does not answer. Do not launch it again: "
-        f"/v1/campaigns/{campaign_id} will tell what has become of it."
+        f"/v1/campaigns/{campaign_id} will show what has become of it."
     )
 
 
 def _fingerprint(request: object) -> bytes:
-    """Equal for requests that say the same, however their members are ordered and spaced."""
+    """A digest that does not depend on the order of members or on white space."""
     try:
         return hashlib.sha256(canonical(request)).digest()
-    except (UnicodeEncodeError, RecursionError):  # nothing that was launched is like that
+    except (UnicodeEncodeError, RecursionError):  # such a request cannot have been launched
         return b""
 
 

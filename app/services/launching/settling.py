@@ -1,4 +1,4 @@
-"""What a person may do about a launch: say what became of it, or cancel it."""
+"""Settling a launch by a person: resolving an unconfirmed one, or cancelling a scheduled one."""
 
 from uuid import UUID
 
@@ -24,15 +24,15 @@ async def resolve(
     database: Database, tracking_id: str, submission: Submission, *, routee_id: str | None
 ) -> UUID:
     """
-    Settle an unconfirmed launch by a person's word; our id of the campaign.
+    Settle an unconfirmed launch as a person reports it, and return our id of the campaign.
 
-    *submission* is launched or rejected; *routee_id* is its trackingId, if the person has found it.
+    *submission* is launched or rejected; *routee_id* is its trackingId, if the person found it.
 
     Raises:
         NotFound: there is no such campaign.
         InvalidRequest: another campaign has that trackingId.
-        CampaignNotUnconfirmed: it needs no resolving, or no longer.
-        LaunchInProgress: Routee is being asked again at this moment, and may yet accept it.
+        CampaignNotUnconfirmed: it is settled already.
+        LaunchInProgress: Routee is being asked again at this moment, and may still accept it.
     """
     campaign = await _campaign(database, tracking_id)
     try:
@@ -55,21 +55,21 @@ async def _unresolvable(database: Database, tracking_id: str) -> ApiError:
     campaign = await _campaign(database, tracking_id)
     if campaign.submission == Submission.UNCONFIRMED:
         return LaunchInProgress(
-            "Routee is being asked for it again at this moment. Wait for what it says.",
+            "Routee is being asked for it again at this moment. Wait for the answer.",
             retry_after_seconds=int(LEASE.total_seconds()),
         )
-    return CampaignNotUnconfirmed(f"It is {campaign.submission}; nothing is to be resolved.")
+    return CampaignNotUnconfirmed(f"It is {campaign.submission}; there is nothing to resolve.")
 
 
 async def cancel(database: Database, client: RouteeClient, tracking_id: str) -> UUID:
     """
-    Delete a scheduled campaign at Routee before its time; our id of it.
+    Delete a scheduled campaign at Routee before its time, and return our id of it.
 
     Raises:
         NotFound: there is no such campaign.
-        CampaignNotCancellable: Routee did not accept it, or we know no trackingId of it.
+        CampaignNotCancellable: Routee did not accept it, or its trackingId is unknown.
         RouteeRefused: Routee does not know it, or has begun to send it.
-        RouteeUnavailable: it is not known whether it was deleted; asking again is harmless.
+        RouteeUnavailable: it may have been deleted; asking again is harmless.
     """
     campaign = await _campaign(database, tracking_id)
     if campaign.submission == Submission.CANCELLED:

@@ -21,7 +21,7 @@ from app.sandbox.behaviour import Behaviour
 from app.sandbox.routee import SimulatedRoutee
 from app.sandbox.serving import listening_socket, served, url_of
 from app.services.launching.attempts import Attempts
-from app.services.launching.launches import Launching
+from app.services.launching.launches import Launches
 from tests.database import connect
 
 SIGNING_KEY = "k" * 32
@@ -39,7 +39,7 @@ class Stage:
     database: Database
     routee: SimulatedRoutee
     client: RouteeClient
-    launching: Launching
+    launching: Launches
     connection: asyncpg.Connection
 
     async def launch(self, **changes: object) -> UUID:
@@ -91,7 +91,7 @@ async def set_up(url: str, *, configured: bool = True) -> AsyncIterator[Stage]:
         repeats=Repeats(attempts=2, first_pause_seconds=0.01, max_pause_seconds=0.02),
     )
     tokens = CallbackTokens(secrets=[], signing_keys=[SIGNING_KEY])
-    launching = Launching(
+    launching = Launches(
         database,
         Attempts(database, client, tokens, public_url=NOWHERE),
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),

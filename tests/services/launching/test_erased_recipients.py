@@ -17,7 +17,7 @@ from app.services.erasure import erasures
 from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.erasure.erasures import Eraser
 from app.services.launching.attempts import Attempts
-from app.services.launching.launches import Launched, Launching
+from app.services.launching.launches import Launched, Launches
 from tests.routee.scripted_routee import ScriptedRoutee, says, scripted_routee
 
 DIGITS = "306912345678"
@@ -41,11 +41,11 @@ async def routee() -> AsyncIterator[ScriptedRoutee]:
 
 
 @pytest.fixture
-async def launching(url: str, routee: ScriptedRoutee) -> AsyncIterator[Launching]:
+async def launching(url: str, routee: ScriptedRoutee) -> AsyncIterator[Launches]:
     database, erased = Database(url, name="tests", pool_items=2), ErasedRecipients(KEYS)
     tokens = CallbackTokens(secrets=[], signing_keys=["signing-key-" + "x" * 32])
     async with routee.client() as client:
-        yield Launching(
+        yield Launches(
             database,
             Attempts(database, client, tokens, public_url="https://our.example", erased=erased),
             Prober(ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
@@ -59,12 +59,12 @@ async def _erase(url: str) -> None:
     await Eraser(url, KEYS).erase(NUMBER, asked_by="the tests")
 
 
-async def _launch(launching: Launching, request: object, key: str = "order-1") -> Launched:
+async def _launch(launching: Launches, request: object, key: str = "order-1") -> Launched:
     return await launching.launch(request, api_key_id=CALLER, idempotency_key=key)
 
 
 async def test_the_answer_to_a_launch_names_no_erased_recipient(
-    launching: Launching, routee: ScriptedRoutee, connection: asyncpg.Connection, url: str
+    launching: Launches, routee: ScriptedRoutee, connection: asyncpg.Connection, url: str
 ) -> None:
     await _erase(url)
     analysis = {"recipientCountries": {NUMBER: "GR", "+306987654321": "GR"}, "total": 2}
@@ -79,7 +79,7 @@ async def test_the_answer_to_a_launch_names_no_erased_recipient(
 
 
 async def test_the_reason_of_a_refusal_names_no_erased_recipient(
-    launching: Launching, routee: ScriptedRoutee, connection: asyncpg.Connection, url: str
+    launching: Launches, routee: ScriptedRoutee, connection: asyncpg.Connection, url: str
 ) -> None:
     await _erase(url)
     routee.will(says(400, {"code": "400001009", "developerMessage": f"no {DIGITS}"}))
@@ -90,7 +90,7 @@ async def test_the_reason_of_a_refusal_names_no_erased_recipient(
 
 
 async def test_a_launch_that_is_asked_for_again_after_an_erasure_is_the_same_launch(
-    launching: Launching, routee: ScriptedRoutee, url: str
+    launching: Launches, routee: ScriptedRoutee, url: str
 ) -> None:
     routee.will(says(200, {"trackingId": "routee-1"}))
     launched = await _launch(launching, TO_THEM)
@@ -102,7 +102,7 @@ async def test_a_launch_that_is_asked_for_again_after_an_erasure_is_the_same_lau
 
 
 async def test_a_key_with_the_number_still_stands_for_its_launch(
-    launching: Launching, routee: ScriptedRoutee, connection: asyncpg.Connection, url: str
+    launching: Launches, routee: ScriptedRoutee, connection: asyncpg.Connection, url: str
 ) -> None:
     routee.will(says(200, {"trackingId": "routee-1"}), says(200, {"trackingId": "routee-2"}))
     key = f"contacts of {NUMBER}"

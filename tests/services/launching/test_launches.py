@@ -13,7 +13,7 @@ from app.errors import CampaignNameInUse, InvalidRequest, LaunchingNotConfigured
 from app.kit.uuid7 import uuid7
 from app.routee.preflight import Prober
 from app.services.launching.attempts import Attempts
-from app.services.launching.launches import Launching
+from app.services.launching.launches import Launches
 from tests.routee.scripted_routee import ScriptedRoutee, says, scripted_routee
 
 REQUEST = {
@@ -38,12 +38,12 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def launching(database: Database, routee: ScriptedRoutee) -> AsyncIterator[Launching]:
+async def launching(database: Database, routee: ScriptedRoutee) -> AsyncIterator[Launches]:
     tokens = CallbackTokens(secrets=[], signing_keys=["signing-key-" + "x" * 32])
     async with routee.client() as client:
         attempts = Attempts(database, client, tokens, public_url="https://receiver.example")
         prober = Prober(ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-        yield Launching(database, attempts, prober, missing_settings=())
+        yield Launches(database, attempts, prober, missing_settings=())
 
 
 async def _submissions(connection: asyncpg.Connection) -> dict[UUID, str]:
@@ -52,7 +52,7 @@ async def _submissions(connection: asyncpg.Connection) -> dict[UUID, str]:
 
 
 async def test_the_intent_is_committed_before_routee_is_asked(
-    launching: Launching, routee: ScriptedRoutee, connection: asyncpg.Connection
+    launching: Launches, routee: ScriptedRoutee, connection: asyncpg.Connection
 ) -> None:
     seen: list[dict[UUID, str]] = []
 
@@ -67,7 +67,7 @@ async def test_the_intent_is_committed_before_routee_is_asked(
 
 
 async def test_an_unanswered_launch_is_asked_for_once_and_kept(
-    launching: Launching, routee: ScriptedRoutee, connection: asyncpg.Connection
+    launching: Launches, routee: ScriptedRoutee, connection: asyncpg.Connection
 ) -> None:
     routee.will(routee.hangs_up())
     launched = await launching.launch(REQUEST, api_key_id=CALLER)
@@ -76,7 +76,7 @@ async def test_an_unanswered_launch_is_asked_for_once_and_kept(
 
 
 async def test_a_request_with_faults_leaves_no_trace(
-    launching: Launching, routee: ScriptedRoutee, connection: asyncpg.Connection
+    launching: Launches, routee: ScriptedRoutee, connection: asyncpg.Connection
 ) -> None:
     faulty: tuple[object, ...] = ({**REQUEST, "to": []}, [], None, "text")
     for request in faulty:
@@ -87,7 +87,7 @@ async def test_a_request_with_faults_leaves_no_trace(
 
 
 async def test_a_refused_launch_is_kept_as_rejected(
-    launching: Launching, routee: ScriptedRoutee, connection: asyncpg.Connection
+    launching: Launches, routee: ScriptedRoutee, connection: asyncpg.Connection
 ) -> None:
     routee.will(says(400, {"code": "400001009", "developerMessage": "balance"}))
     with pytest.raises(RouteeRefused):
@@ -96,7 +96,7 @@ async def test_a_refused_launch_is_kept_as_rejected(
 
 
 async def test_the_name_of_an_unconfirmed_launch_stays_taken(
-    launching: Launching, routee: ScriptedRoutee
+    launching: Launches, routee: ScriptedRoutee
 ) -> None:
     routee.will(routee.hangs_up())
     named = {**REQUEST, "campaignName": "Spring"}
@@ -109,7 +109,7 @@ async def test_the_name_of_an_unconfirmed_launch_stays_taken(
 async def test_what_is_not_configured_is_named(database: Database, routee: ScriptedRoutee) -> None:
     tokens = CallbackTokens(secrets=[], signing_keys=[])
     async with routee.client() as client:
-        launching = Launching(
+        launching = Launches(
             database,
             Attempts(database, client, tokens, public_url=""),
             Prober(ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
