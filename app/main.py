@@ -12,10 +12,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from app.api.application import make_api, with_fast_reads
-from app.api.caching import NoStore
 from app.api.feed_json import feed_json
+from app.api.middleware import NoStore, RawPath
 from app.api.parts import Parts
-from app.api.raw_path import RawPath
 from app.api.receiver import CallbackReceiver
 from app.db.bi.roll_up import roll_up_events
 from app.db.count_folding import CountFolding

@@ -8,9 +8,7 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_API: Final = "/v1/"
 _TAG_BYTES: Final = 16
 #: RFC 9110, section 8.8.3: an entity tag, quotes included.
 _OPAQUE: Final = r'"[\x21\x23-\x7e\x80-\xff]*"'
@@ -20,7 +18,6 @@ _TAGS: Final = re.compile(rf"[\s,]*(?:W/)?{_OPAQUE}(?:[ \t]*,[\s,]*(?:W/)?{_OPAQ
 _CACHE_CONTROL: Final = b"cache-control"
 #: A caller may store the answer, but asks each time whether it is still valid.
 _REVALIDATED: Final = b"private, no-cache"
-_NOT_STORED: Final = b"no-store"
 
 #: For the OpenAPI document.
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
@@ -76,29 +73,3 @@ def is_named(tag: str, if_none_match: list[str]) -> bool:
     if field == "*":
         return True
     return bool(_TAGS.fullmatch(field)) and tag.removeprefix("W/") in _TAG.findall(field)
-
-
-class NoStore:
-    """
-    Forbids caches to store the answers of *app* to API calls, unless an answer says otherwise.
-
-    The answers contain telephone numbers and the texts of people.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI connection."""
-        if scope["type"] != "http" or not scope["path"].startswith(_API):
-            await self._app(scope, receive, send)
-            return
-
-        async def _send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message["headers"]
-                if not any(name == _CACHE_CONTROL for name, _ in headers):
-                    message["headers"] = [*headers, (_CACHE_CONTROL, _NOT_STORED)]
-            await send(message)
-
-        await self._app(scope, receive, _send)

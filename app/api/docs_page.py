@@ -14,7 +14,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.api.document.walk import Operation, operations_in
+from app.api.document.operations import Operation, operations_in
 
 router = APIRouter(include_in_schema=False)
 

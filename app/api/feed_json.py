@@ -1,8 +1,8 @@
 """
 Pages of the feed as JSON.
 
-The model `routes.events.FeedOut` describes the same members in the OpenAPI document; a test compares
-their bytes.
+The model `routes.events.FeedPageOut` describes the same members in the OpenAPI document; a test
+compares their bytes.
 """
 
 from collections.abc import Sequence

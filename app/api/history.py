@@ -19,7 +19,7 @@ class HistoryItem(Wire):
     provider_status: str | None
     detailed_status: str | None
     description: str | None
-    #: Null when Routee did not say.
+    #: Null if Routee reported no time.
     occurred_at: Instant | None
     received_at: Instant
     #: `callback` if Routee posted it, `tracking` if we asked.

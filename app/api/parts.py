@@ -3,10 +3,11 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from fastapi import Depends, Path, Query, Request, Response
+from fastapi import Depends, HTTPException, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
@@ -15,11 +16,12 @@ from starlette.types import Receive
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
 from app.domain.callback_token import CallbackTokens
-from app.errors import Forbidden, InvalidCursor, NotFound, Unauthorized
+from app.errors import Fault, Forbidden, InvalidCursor, InvalidRequest, NotFound, Unauthorized
 from app.kit.cursor import CursorInvalid, decode_cursor
 from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
+from app.routee.wire import Unreadable, parse
 from app.services.current import CurrentMessages
 from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.erasure.erasures import Eraser
@@ -34,6 +36,8 @@ MAX_LIMIT: Final = 1000
 DEFAULT_LIMIT: Final = 100
 #: No id is longer, see `routee.reading`.
 _MAX_ID_BYTES: Final = 512
+#: Enough for a thousand recipients and the longest text, or for a thousand ids.
+_MAX_BODY_BYTES: Final = 1_048_576
 _MAX_ROW_ID: Final = 2**63 - 1
 
 
@@ -156,6 +160,24 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at 
 Cursor = Annotated[
     str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
 ]
+
+
+async def json_body(request: Request) -> object:
+    """
+    The body of *request*. FastAPI would read it before the key, and make binary floats.
+
+    Raises:
+        InvalidRequest: it is not JSON.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    try:
+        return parse(bytes(body))
+    except Unreadable:
+        raise InvalidRequest(faults=(Fault("body", "must be JSON in UTF-8"),)) from None
 
 
 async def disconnected(receive: Receive) -> None:

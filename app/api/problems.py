@@ -18,7 +18,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:routee-receiver:problem:"
 _RETRY_AFTER_SECONDS: Final = 2
 #: As in the callback receiver; the standard library's phrase changed in Python 3.13.
-_SLUGS_AND_TITLES: Final = {
+_NAMES: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too-large", "The body is larger than allowed"),
 }
 
@@ -123,7 +123,7 @@ def _on_invalid(error: Exception) -> JSONResponse:
 
 
 def _field(fault: Mapping[str, Any]) -> str:
-    """The path of the faulty member; a body that is not JSON has only an offset, which is left out."""
+    """The path of the faulty member; that of a body that is not JSON is only an offset."""
     inside = () if fault["type"] == "json_invalid" else fault["loc"][1:]
     return ".".join(map(str, inside)) or "body"
 
@@ -131,7 +131,10 @@ def _field(fault: Mapping[str, Any]) -> str:
 def _on_http_exception(error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
-    slug, title = _SLUGS_AND_TITLES.get(status) or (status.phrase.lower().replace(" ", "-"), status.phrase)
+    slug, title = _NAMES.get(status) or (
+        status.phrase.lower().replace(" ", "-"),
+        status.phrase,
+    )
     return problem(status, slug=slug, title=title, headers=dict(error.headers or {}))
 
 

@@ -10,9 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ScopeOfAsgi
 
-from app.api.caching import NoStore
 from app.api.fast_reads import FastRead, FastReads, ReadById
-from app.api.raw_path import RawPath
+from app.api.middleware import NoStore, RawPath
 from app.api.receiver import CallbackReceiver
 from app.api.routes.events import FeedQuery
 from app.domain.api_key import Scope

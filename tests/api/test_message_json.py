@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.feed_json import feed_json
-from app.api.message_json import found_json, message_json, message_status_json
-from app.api.routes.events import FeedOut
-from app.api.routes.messages import Found, message_out
+from app.api.message_json import lookup_json, message_json, message_status_json
+from app.api.routes.events import FeedPageOut
+from app.api.routes.messages import LookupAnswer, message_out
 from app.api.routes.status import MessageStatus
 from app.db.feed.pages import FeedEvent, FeedPage, InboundItem, StatusItem
 from app.db.inbound_messages import Reply
@@ -81,15 +81,15 @@ def test_a_message(row: CurrentMessage) -> None:
 
 @given(st.lists(MESSAGES, max_size=3), st.lists(TEXTS, max_size=3))
 def test_what_was_looked_up(rows: list[CurrentMessage], not_found: list[str]) -> None:
-    model = Found(items=list(map(message_out, rows)), not_found=not_found)
-    assert found_json(rows, not_found).decode() == model.model_dump_json(by_alias=True)
+    model = LookupAnswer(items=list(map(message_out, rows)), not_found=not_found)
+    assert lookup_json(rows, not_found).decode() == model.model_dump_json(by_alias=True)
 
 
 @given(st.lists(STATUS_ITEMS | INBOUND_ITEMS, max_size=4), POSITIONS)
 def test_a_page_of_the_feed(items: list[StatusItem | InboundItem], end: Position) -> None:
     """The model makes the same of it again, and what was put in is in it."""
     told = feed_json(FeedPage(items, end, is_last=True)).decode()
-    assert FeedOut.model_validate_json(told).model_dump_json(by_alias=True) == told
+    assert FeedPageOut.model_validate_json(told).model_dump_json(by_alias=True) == told
     for item, one in zip(items, json.loads(told)["items"], strict=True):
         assert one["campaignTrackingId"] == (
             item.campaign_tracking_id

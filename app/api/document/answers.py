@@ -1,4 +1,4 @@
-"""The only file that knows which answers each call can give besides its success."""
+"""The answers that each call can give besides its success."""
 
 import json
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from app.api.document.walk import operations_in
+from app.api.document.operations import operations_in
 from app.api.problems import MEDIA_TYPE, problem
 from app.domain.api_key import Scope
 from app.errors import (
@@ -39,7 +39,7 @@ SECURITY_SCHEME: Final = "apiKey"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One way to fail: its problem, what it means, and an example of what is said about it."""
+    """One way to fail: its problem, its meaning, and an example of the detail."""
 
     status: HTTPStatus
     slug: str
@@ -56,7 +56,7 @@ class Failure:
 
     @property
     def example(self) -> dict[str, Any]:
-        """The body, made as answers are made."""
+        """The body, made as the body of an answer is made."""
         answer = problem(
             self.status,
             slug=self.slug,
@@ -79,7 +79,7 @@ _CAMPAIGN: Final = "01982f6e-5b1c-7c3a-9d35-0c9f6b1e2a47"
 UNAUTHORIZED: Final = _failure(Unauthorized, "Send the header `Authorization: Bearer <api key>`.")
 FORBIDDEN: Final = _failure(Forbidden, "This call needs a key of scope `read`.")
 GUESSING: Final = _failure(Overloaded, "Too many API keys are being tried.", retry_after=True)
-NOT_FOUND: Final = _failure(NotFound, "Nothing of the id 'dcfa62e1' is known.")
+NOT_FOUND: Final = _failure(NotFound, "No callback has named the message 'dcfa62e1' yet.")
 INVALID_CURSOR: Final = _failure(
     InvalidCursor, "Send `nextCursor` of the page before unchanged, with the same filters."
 )
@@ -164,7 +164,7 @@ UNREADABLE: Final = Failure(
     HTTPStatus.BAD_REQUEST,
     "bad-request",
     "Bad Request",
-    "The body is not UTF-8, or is nested too deep to be read.",
+    "The body is not UTF-8, or is nested too deeply.",
 )
 TOO_LARGE: Final = Failure(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -186,13 +186,13 @@ NOT_STORED: Final = Failure(
     retry_after=True,
 )
 UNKNOWN_TOKEN: Final = Failure(
-    HTTPStatus.NOT_FOUND, "not-found", "Not found", "The token opens nothing."
+    HTTPStatus.NOT_FOUND, "not-found", "Not found", "The token is unknown."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who may make a call, and how it can fail."""
+    """The scope that a call needs, and how the call can fail."""
 
     #: None: no API key is needed.
     scope: Scope | None
@@ -204,7 +204,7 @@ _EXPORT: Final = (NOT_INSTALLED, TOO_MANY_EXPORTS)
 _POSTED: Final = (TOO_SLOW, TOO_LARGE, NOT_STORED)
 _ROUTEE_SILENT: Final = (NO_ANSWER, NO_TOKEN)
 
-#: Every operation by its id. What comes of the API key and of the database is added to each that
+#: Every operation by its id. Failures of the API key and of the database are added to each that
 #: needs a key.
 CALLS: Final[dict[str, Call]] = {
     "postStatusCallback": Call(None, (UNKNOWN_TOKEN, *_POSTED)),
@@ -256,11 +256,11 @@ CALLS: Final[dict[str, Call]] = {
     "exportCampaigns": Call(Scope.ADMIN, _EXPORT),
 }
 
-_OF_EVERY_KEY: Final = (UNAUTHORIZED, FORBIDDEN, DATABASE, GUESSING)
+_WITH_KEY: Final = (UNAUTHORIZED, FORBIDDEN, DATABASE, GUESSING)
 
 _HEADERS: Final[dict[str, Any]] = {
     "RetryAfter": {
-        "description": "After how many seconds trying again may help.",
+        "description": "After how many seconds to try again.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 2,
     },
@@ -276,11 +276,11 @@ _HEADERS: Final[dict[str, Any]] = {
         "example": f"/v1/campaigns/{_CAMPAIGN}",
     },
     "IdempotencyReplayed": {
-        "description": "There when the `Idempotency-Key` was used before: nothing was done now.",
+        "description": "Present if the `Idempotency-Key` was used before: nothing was done now.",
         "schema": {"type": "string", "const": "true"},
     },
     "ETag": {
-        "description": "Of this very answer, for `If-None-Match`.",
+        "description": "The tag of this answer, for `If-None-Match`.",
         "required": True,
         "schema": {"type": "string", "pattern": '^W/"[0-9a-f]+"$'},
         "example": 'W/"5d41402abc4b2a76b9719d911017c592"',
@@ -294,7 +294,7 @@ _IF_NONE_MATCH: Final = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "`ETag` of an answer that the caller has: 304 if it is still that.",
+    "description": "`ETag` of an answer that the caller has: 304 if it has not changed.",
     "schema": {"type": "string"},
 }
 
@@ -306,11 +306,11 @@ def add_answers(document: dict[str, Any]) -> None:
     components["securitySchemes"] = {SECURITY_SCHEME: _scheme(components)}
     for _, _, node in operations_in(document):
         call = CALLS[node["operationId"]]
-        of_key = () if call.scope is None else _OF_EVERY_KEY
+        with_key = () if call.scope is None else _WITH_KEY
         answers = {
             status: answer for status, answer in node["responses"].items() if status[0] in "23"
         }
-        answers |= _failures((*call.failures, *of_key))
+        answers |= _failures((*call.failures, *with_key))
         node["responses"] = dict(sorted(answers.items()))
         if call.scope is not None:
             node["security"] = [{SECURITY_SCHEME: [call.scope.value]}]

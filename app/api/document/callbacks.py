@@ -1,7 +1,7 @@
 """
 The callback endpoints, as paths and as webhooks.
 
-They are answered by `app.api.receiver`, which is no route, so nothing says this of itself.
+`app.api.receiver` answers them without FastAPI, so FastAPI does not describe them.
 """
 
 from typing import Any, Final
@@ -13,12 +13,12 @@ _TOKEN: Final = {
     "in": "path",
     "required": True,
     "description": "One of `RECEIVER_CALLBACK_SECRETS`, or the token that a launch made for its "
-    "campaign. It is the only thing that keeps strangers out.",
+    "campaign. It is the only authentication.",
     "schema": {"type": "string"},
 }
 _RECEIPT: Final = {
-    "description": "It is durable. `quarantined`: as a whole or in part it could not be read, and "
-    "is kept byte for byte.",
+    "description": "It is durable. `quarantined`: it, or a part of it, could not be read or "
+    "believed, and is kept byte for byte.",
     "content": {
         "application/json": {
             "schema": {"$ref": "#/components/schemas/Receipt"},
@@ -30,7 +30,7 @@ _RECEIPT: Final = {
     },
 }
 _HEALTH: Final = {
-    "description": "The token is good.",
+    "description": "The token is valid.",
     "content": {
         "application/json": {
             "schema": {"$ref": "#/components/schemas/Health"},
@@ -39,8 +39,8 @@ _HEALTH: Final = {
     },
 }
 _ANSWERED: Final = (
-    "Answered 200 only when it is committed. Any JSON is taken, of any content type: an object or "
-    "an array, a status or a reply; what cannot be read is kept as well. Methods other than GET, "
+    "Answered 200 only when it is committed. Any JSON is accepted, of any content type: an object "
+    "or an array, a status or a reply; an unreadable body is kept as well. Methods other than GET, "
     "HEAD and POST are answered 405 with `Allow`."
 )
 
@@ -48,7 +48,7 @@ _ANSWERED: Final = (
 def _body(*names: str) -> dict[str, Any]:
     return {
         "required": True,
-        "description": "What Routee posts, by its documentation. Nothing of it is enforced.",
+        "description": "What Routee posts, as it documents it. Nothing of it is enforced.",
         "content": {
             "application/json": {
                 "schema": {"description": "Any JSON."},
@@ -74,7 +74,7 @@ def _path(kind: str, noun: str, *examples: str) -> dict[str, Any]:
             "tags": [TAG],
             "operationId": f"probe{named}",
             "summary": "Is the URL right?",
-            "description": "For whoever sets up the URL.",
+            "description": "For setting up the URL.",
             "responses": {"200": _HEALTH},
         },
         "head": {
@@ -89,7 +89,7 @@ def _path(kind: str, noun: str, *examples: str) -> dict[str, Any]:
 
 CALLBACK_PATHS: Final[dict[str, Any]] = {
     "/callbacks/{token}/status": _path(
-        "status", "where messages stand", "StatusCallback", "InboundCallback"
+        "status", "the status of messages", "StatusCallback", "InboundCallback"
     ),
     "/callbacks/{token}/inbound": _path(
         "inbound", "recipients' replies", "InboundCallback", "StatusCallback"
@@ -117,6 +117,6 @@ def _webhook(name: str, summary: str) -> dict[str, Any]:
 
 
 WEBHOOKS: Final[dict[str, Any]] = {
-    "statusCallback": _webhook("StatusCallback", "Where one message stands"),
-    "inboundCallback": _webhook("InboundCallback", "What a recipient replied"),
+    "statusCallback": _webhook("StatusCallback", "The status of one message"),
+    "inboundCallback": _webhook("InboundCallback", "A recipient's reply"),
 }

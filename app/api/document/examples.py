@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from app.api.document.walk import operations_in
+from app.api.document.operations import operations_in
 
 _MESSAGE_ID: Final = "0a047b46-a4dd-4ca8-b817-a6a134dd1234"
 _UNKNOWN_ID: Final = "7c1f3d52-6c0e-4d0b-93b8-0c5d5f6a2f10"
@@ -289,7 +289,7 @@ _PARAMETERS: Final[dict[str, Any]] = {
 
 
 def add_examples(document: dict[str, Any]) -> None:
-    """Put an example to every schema that is an object, and to the parameters."""
+    """Add examples to all schemas of objects, and to the parameters."""
     components = document["components"]
     for name, schema in components["schemas"].items():
         if name in EXAMPLES:

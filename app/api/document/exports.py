@@ -1,4 +1,4 @@
-"""The answers of the exports: what a row looks like in each format that can be shown."""
+"""The answers of exports, with a row as an example in each text format."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from app.api.document.examples import EXAMPLES
-from app.api.document.walk import operations_in
+from app.api.document.operations import operations_in
 from app.api.export_answer import MEDIA_TYPES
 from app.db.exports import ExportTable
 from app.services.exports.columns import COLUMNS, CellKind
@@ -15,7 +15,7 @@ from app.services.exports.text import Cells, CsvEncoder, NdjsonEncoder
 
 _EVENT: Final = EXAMPLES["HistoryItem"] | EXAMPLES["Message"]
 _CAMPAIGN: Final = EXAMPLES["Campaign"] | {"recordedAt": EXAMPLES["Campaign"]["createdAt"]}
-#: By the operation, a row's cells as the API has them.
+#: By operation: the table, and the members of a row as in the API.
 _ROWS: Final[dict[str, tuple[ExportTable, Mapping[str, Any]]]] = {
     "exportMessages": (ExportTable.MESSAGES, EXAMPLES["Message"]),
     "exportEvents": (ExportTable.EVENTS, _EVENT),
@@ -25,15 +25,15 @@ _ROWS: Final[dict[str, tuple[ExportTable, Mapping[str, Any]]]] = {
 
 
 def add_exports(document: dict[str, Any]) -> None:
-    """Show a row in each answer of an export; Parquet is no text."""
+    """Add a row to each answer of an export; Parquet is not text."""
     for _, _, node in operations_in(document):
         if node["operationId"] in _ROWS:
             _show(node, *_ROWS[node["operationId"]])
 
 
-def _show(node: dict[str, Any], table: ExportTable, told: Mapping[str, Any]) -> None:
+def _show(node: dict[str, Any], table: ExportTable, members: Mapping[str, Any]) -> None:
     columns = COLUMNS[table]
-    row = [_cell(kind, told[name]) for name, kind, _ in columns.columns]
+    row = [_cell(kind, members[name]) for name, kind, _ in columns.columns]
     content = node["responses"]["200"]["content"]
     csv = CsvEncoder(columns, Cells.SPREADSHEET)
     texts = {
@@ -44,10 +44,10 @@ def _show(node: dict[str, Any], table: ExportTable, told: Mapping[str, Any]) -> 
         content[MEDIA_TYPES[format_]]["examples"] = {"row": {"value": text.decode()}}
 
 
-def _cell(kind: CellKind, told: Any) -> object:  # noqa: ANN401 (any JSON)
-    """As it is before it is made text."""
-    if kind is CellKind.INSTANT and told is not None:
-        return datetime.fromisoformat(told)
-    if kind is CellKind.MONEY and told is not None:
-        return Decimal(told)
-    return told
+def _cell(kind: CellKind, member: Any) -> object:  # noqa: ANN401 (any JSON)
+    """The cell before it becomes text."""
+    if kind is CellKind.INSTANT and member is not None:
+        return datetime.fromisoformat(member)
+    if kind is CellKind.MONEY and member is not None:
+        return Decimal(member)
+    return member

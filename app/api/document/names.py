@@ -1,4 +1,4 @@
-"""How the schemas and path parameters of the routes are called in the document."""
+"""The names of schemas and parameters in the document."""
 
 import json
 import re
@@ -7,24 +7,19 @@ from typing import Any, Final
 _REF: Final = "#/components/schemas/"
 _PAGE: Final = re.compile(r"Page_(\w+)_")
 _ID_IN_PATH: Final = "tracking_id"
-#: As they are written on the wire.
+#: The names on the wire.
 _PARAMETERS: Final = {_ID_IN_PATH: "trackingId", "idempotency-key": "Idempotency-Key"}
-#: Names that say more on the wire than in the code.
+#: Classes that have another name in the document.
 _NAMES: Final = {
-    "AwaitedOut": "AwaitedMessage",
     "Cells": "ExportCells",
     "Effect": "EffectOfEvent",
-    "FeedOut": "FeedPage",
     "Format": "ExportFormat",
-    "Found": "LookupAnswer",
     "Kind": "FeedItemType",
-    "Step": "HistoryItem",
-    "Warned": "CampaignWarning",
 }
 
 
 def renamed(document: dict[str, Any]) -> dict[str, Any]:
-    """*document* under the names that callers see."""
+    """*document* with the names that callers see."""
     schemas = document["components"]["schemas"]
     names = {name: _name(name) for name in schemas}
     document["components"]["schemas"] = {names[name]: schemas[name] for name in sorted(schemas)}

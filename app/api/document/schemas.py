@@ -1,9 +1,9 @@
-"""The schemas that no route has: problems, Routee's request, and what Routee posts."""
+"""Schemas that FastAPI does not see: problems, Routee's request, and Routee's callbacks."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
-from app.api.document.walk import operations_in
+from app.api.document.operations import operations_in
 from app.routee.rules.body import (
     FILE_TYPES,
     MAX_URL_CHARACTERS,
@@ -16,13 +16,13 @@ from app.routee.rules.schedule import MAX_TTL_SECONDS, MIN_TTL_SECONDS
 
 Schema = dict[str, Any]
 
-#: Bodies that their routes read themselves, because the framework would lose digits.
+#: Bodies that the routes read themselves, because FastAPI would lose digits.
 _BODIES: Final = {"launchCampaign": "CampaignRequest", "lookUpMessages": "Lookup"}
-#: What callers send; everything else is only answered.
+#: Schemas of requests; all others are of answers.
 _REQUESTS: Final = frozenset({"Lookup", "Resolution"})
-#: Members of answers that are there only when asked for.
+#: Members of answers that are present only on request.
 _ON_REQUEST: Final = {"HistoryItem": "raw"}
-#: Of the framework's own errors, which are not answered.
+#: FastAPI's own errors, which are never answered.
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -45,8 +45,8 @@ def _nullable(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _asked(members: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
-    """An object of a request: null counts as absent, and strangers are refused."""
+def _request_object(members: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
+    """An object of a request: null counts as absent, and unknown members are refused."""
     shown = {
         name: member if name in required else _nullable(member) for name, member in members.items()
     }
@@ -62,7 +62,7 @@ _IDS: Final[Schema] = {
 }
 
 _REQUEST: Final[dict[str, Schema]] = {
-    "CampaignRequest": _asked(
+    "CampaignRequest": _request_object(
         {
             "senderInfoTrackingId": {
                 "type": "string",
@@ -113,7 +113,7 @@ _REQUEST: Final[dict[str, Schema]] = {
         required=("senderInfoTrackingId", "body"),
         description="Routee's campaign request. At least one of `to`, `contacts` and `groups`.",
     ),
-    "CampaignBody": _asked(
+    "CampaignBody": _request_object(
         {
             "text": {"type": "string", "minLength": 1},
             "imageURL": _URL,
@@ -123,13 +123,13 @@ _REQUEST: Final[dict[str, Schema]] = {
             "fallbackValues": {
                 "type": "object",
                 "additionalProperties": _TEXT_OR_NULL,
-                "description": "What stands for a label `[~name]` of the text that is not known.",
+                "description": "Replaces a placeholder `[~name]` of the text that has no value.",
             },
         },
         description="One of: text, image, file, text and action, text, action and image, video, "
         "video and text, video, text and image. In a session message: text, image or file.",
     ),
-    "CampaignAction": _asked(
+    "CampaignAction": _request_object(
         {
             "caption": {"type": "string", "minLength": 1, "maxLength": 30},
             "targetUrl": {"type": "string", "format": "uri"},
@@ -137,7 +137,7 @@ _REQUEST: Final[dict[str, Schema]] = {
         required=("caption", "targetUrl"),
         description="A button.",
     ),
-    "CampaignFile": _asked(
+    "CampaignFile": _request_object(
         {
             "fileName": {"type": "string", "minLength": 1, "maxLength": 25},
             "fileType": {
@@ -149,7 +149,7 @@ _REQUEST: Final[dict[str, Schema]] = {
         required=("fileName", "fileType", "fileUrl"),
         description="A file of at most 600 KB.",
     ),
-    "CampaignVideo": _asked(
+    "CampaignVideo": _request_object(
         {
             "videoUrl": _URL,
             "videoURL": _URL | {"description": "Another spelling of `videoUrl`."},
@@ -184,7 +184,7 @@ _CALLBACKS: Final[dict[str, Schema]] = {
             "status": _object(
                 {
                     "name": _TEXT
-                    | {"description": "Routee's word, in any case. More may come one day."},
+                    | {"description": "Routee's word, in any case. Routee may add more."},
                     "reason": _nullable(
                         _object({"detailedStatus": _TEXT_OR_NULL, "description": _TEXT_OR_NULL})
                     ),
@@ -203,7 +203,7 @@ _CALLBACKS: Final[dict[str, Schema]] = {
             "createdAt": _TEXT_OR_NULL,
         },
         required=("trackingId", "status"),
-        description="Where one message stands, as Routee posts it.",
+        description="The status of one message, as Routee posts it.",
     ),
     "InboundCallback": _object(
         {
@@ -221,7 +221,7 @@ _CALLBACKS: Final[dict[str, Schema]] = {
             "label": _TEXT_OR_NULL,
         },
         required=("from",),
-        description="What a recipient replied, as Routee posts it.",
+        description="A recipient's reply, as Routee posts it.",
     ),
     "Receipt": _object(
         {"result": {"type": "string", "enum": ["stored", "quarantined"]}},
@@ -236,17 +236,17 @@ _PROBLEMS: Final[dict[str, Schema]] = {
             "type": {
                 "type": "string",
                 "format": "uri",
-                "description": "`urn:routee-receiver:problem:` and a stable slug: what to act on.",
+                "description": "`urn:routee-receiver:problem:` and a stable slug. Act on this.",
             },
             "title": _TEXT | {"description": "The slug in words."},
             "status": {"type": "integer", "description": "The HTTP status."},
-            "detail": _TEXT | {"description": "What is so this time, and what to do."},
+            "detail": _TEXT | {"description": "What happened this time, and what to do."},
             "errors": {
                 "type": "array",
                 "items": _ref("ProblemError"),
-                "description": "Everything that was found wrong with the request.",
+                "description": "All faults of the request.",
             },
-            "code": _TEXT | {"description": "Routee's code, if it was Routee who refused."},
+            "code": _TEXT | {"description": "Routee's code, if Routee refused the request."},
             "errorCode": _TEXT | {"description": "Routee's finer code."},
             "developerMessage": _TEXT | {"description": "Routee's words."},
         },
@@ -255,19 +255,19 @@ _PROBLEMS: Final[dict[str, Schema]] = {
     ),
     "ProblemError": _object(
         {
-            "field": _TEXT | {"description": "Where, as a path of names and places."},
+            "field": _TEXT | {"description": "The path of the member, as names and indexes."},
             "message": _TEXT | {"description": "What to do."},
             "code": _TEXT | {"description": "The code with which Routee would refuse it."},
             "errorCode": _TEXT | {"description": "Routee's finer code."},
         },
         required=("field", "message"),
-        description="One thing that is wrong with a request.",
+        description="One fault of a request.",
     ),
 }
 
 
 def complete_schemas(document: dict[str, Any]) -> None:
-    """Add what no route has, and tidy up what the routes have."""
+    """Add the schemas above, and tidy up those of the routes."""
     schemas: dict[str, Schema] = document["components"]["schemas"]
     for name in _UNUSED:
         schemas.pop(name, None)
@@ -295,7 +295,7 @@ def _name_body(operation: dict[str, Any], schemas: dict[str, Schema]) -> None:
 
 
 def _nodes(value: object) -> Iterator[dict[str, Any]]:
-    """Every object in *value*, the outer ones first."""
+    """Every object in *value*, outer objects first."""
     if isinstance(value, dict):
         yield value
         for member in value.values():
@@ -306,7 +306,7 @@ def _nodes(value: object) -> Iterator[dict[str, Any]]:
 
 
 def _drop_title(node: dict[str, Any]) -> None:
-    """The framework makes a title of each name, `Trackingid`, which says less than the name."""
+    """FastAPI makes a title of each name, `Trackingid`, which says less than the name."""
     for schema in (*node.get("properties", {}).values(), node.get("schema")):
         if isinstance(schema, dict):
             schema.pop("title", None)

@@ -1,4 +1,4 @@
-"""Campaigns: launching them, where they stand, and their messages."""
+"""Campaigns: launching them, their state, and their messages."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from app.api.caching import NOT_MODIFIED, Revalidated
-from app.api.json_body import json_body
 from app.api.parts import (
     DEFAULT_LIMIT,
     Admin,
@@ -22,6 +21,7 @@ from app.api.parts import (
     Reader,
     SafeText,
     TrackingId,
+    json_body,
     position_in,
 )
 from app.api.routes.messages import MessageOut, message_out, text_id
@@ -54,8 +54,8 @@ router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _one = APIRouter(route_class=Revalidated, responses=NOT_MODIFIED)
 
 
-class Warned(Wire):
-    """Something in the request that is allowed, but doubtful."""
+class CampaignWarning(Wire):
+    """Something in the request that is allowed, but probably a mistake."""
 
     field: str
     code: str
@@ -63,13 +63,13 @@ class Warned(Wire):
 
 
 class CampaignOut(Wire):
-    """A campaign in Routee's words, and what became of it."""
+    """A campaign with the members of Routee's API, and its state here."""
 
-    #: Ours, from the first moment.
+    #: Our id, given at once.
     id: UUID
     #: Routee's; null until it is known.
     tracking_id: str | None
-    #: How far asking Routee for it has come; `observed`: it was not launched here.
+    #: How far its launch has come; `observed`: it was not launched here.
     submission: Submission
     submission_reason: str | None
     billing: Billing | None
@@ -89,7 +89,7 @@ class CampaignOut(Wire):
     cost: Money | None
     total_messages: Any
     viber_analysis: Any
-    #: Ours, as Routee was given it; the token is masked.
+    #: As it was sent to Routee, with the token masked.
     callback_url: Any
     inbound_url: Any
     label: Any
@@ -97,13 +97,13 @@ class CampaignOut(Wire):
     respect_quiet_hours: Any
     #: How many messages are in each status now.
     counts: dict[Status, int]
-    #: The sum of `counts`: messages of which a callback was received.
+    #: The sum of `counts`: messages with a callback.
     total: int
-    #: How many of them have reached an end.
+    #: How many of them are final.
     final_count: int
-    #: Expected messages without any callback; null when it is not known how many to expect.
+    #: Expected messages without any callback; null if the expected number is unknown.
     awaiting: int | None
-    warnings: list[Warned]
+    warnings: list[CampaignWarning]
     updated_at: Instant
 
 
@@ -134,10 +134,10 @@ def campaign_out(row: CampaignRow, counted: dict[str, int]) -> CampaignOut:
 
 def _storable(tracking_id: str) -> str:
     """
-    An id that could have come in a callback.
+    *tracking_id*, if a callback can have it.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it cannot be stored.
     """
     try:
         reading.identifier({"trackingId": tracking_id}, "trackingId")
@@ -146,8 +146,8 @@ def _storable(tracking_id: str) -> str:
     return tracking_id
 
 
-class AwaitedOut(Wire):
-    """A recipient of whose message no callback was received: a message with its number alone."""
+class AwaitedMessageOut(Wire):
+    """A recipient without a callback: a message with its number alone."""
 
     tracking_id: None = None
     campaign_tracking_id: str | None = None
@@ -174,14 +174,14 @@ class AwaitedOut(Wire):
 class CampaignMessages(Wire):
     """One page of a campaign's messages, the awaited ones after all others."""
 
-    items: list[MessageOut | AwaitedOut]
+    items: list[MessageOut | AwaitedMessageOut]
     next_cursor: str | None
-    #: How many messages, the awaited ones left out, the whole list has, as far as the counts say
-    #: so: null with the filter `to`, and while the campaign's trackingId is not known.
+    #: How many messages the whole list has by the counts, without the awaited ones; null with the
+    #: filter `to`, and while the campaign's trackingId is unknown.
     total: int | None
 
 
-#: Submissions of which nothing will come.
+#: Submissions without messages to come.
 _NOT_SENT: Final = frozenset({Submission.REJECTED, Submission.CANCELLED})
 
 
@@ -203,7 +203,7 @@ class Resolution(Wire):
     """What a person found out about an unconfirmed launch."""
 
     submission: Literal[Submission.LAUNCHED, Submission.REJECTED]
-    #: Routee's trackingId of it, if it was launched and the person has found it.
+    #: Routee's trackingId of it, if it was launched and the person found it.
     tracking_id: Annotated[str, Field(min_length=1), AfterValidator(_storable)] | None = None
 
 
@@ -220,12 +220,14 @@ _BODY_SCHEMA: Final[dict[str, Any]] = {
     "",
     summary="Launch a campaign",
     status_code=HTTPStatus.CREATED,
-    responses={HTTPStatus.ACCEPTED: {"model": CampaignOut, "description": "Routee has not said"}},
+    responses={
+        HTTPStatus.ACCEPTED: {"model": CampaignOut, "description": "No usable answer of Routee"}
+    },
     openapi_extra=_BODY_SCHEMA,
 )
 async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
-    caller: Launcher,  # before the body: strangers send nothing
+    caller: Launcher,  # before the body: only a caller with a key may send one
     request: Annotated[object, Depends(json_body)],
     response: Response,
     *,
@@ -233,20 +235,20 @@ async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
         str | None,
         Header(
             pattern=r"^[\x21-\x7e]{1,255}$",
-            description="Any text of yours: repeating the request with it does nothing twice.",
+            description="Any text. A request that is repeated with it launches nothing twice.",
         ),
     ] = None,
     check_media: Annotated[
-        bool, Query(alias="preflight", description="Ask the hosts of its media before.")
+        bool, Query(alias="preflight", description="Ask the hosts of its media first.")
     ] = False,
 ) -> CampaignOut:
     """
     Ask Routee for a campaign, with this service as its `callbackUrl` and `inboundUrl`.
 
-    201 when Routee accepted it. 202 when Routee gave no usable answer: it may have been accepted,
-    must not be sent again, and is settled by itself or by its first callback. With an
-    `Idempotency-Key` that was used before, the current state of that launch is answered, and
-    the header `Idempotency-Replayed: true` says so.
+    201 when Routee accepted it. 202 when Routee gave no usable answer: the campaign may have been
+    accepted and must not be sent again; a later attempt or its first callback settles it. With an
+    `Idempotency-Key` that was used before, the answer is the current state of that launch, with the
+    header `Idempotency-Replayed: true`.
     """
     launched = await parts.launching.launch(
         request,
@@ -273,7 +275,7 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     *,
     name: Annotated[SafeText | None, Query(description="Exactly this name.")] = None,
     label: Annotated[SafeText | None, Query(description="Exactly this label.")] = None,
-    submission: Annotated[Submission | None, Query(description="Only those that far.")] = None,
+    submission: Annotated[Submission | None, Query(description="Only those in this state.")] = None,
     created_since: Annotated[Moment | None, Query(alias="createdSince")] = None,
     created_before: Annotated[Moment | None, Query(alias="createdBefore")] = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -301,15 +303,15 @@ async def cancel_campaign(tracking_id: TrackingId, parts: PartsDep, _: Launcher)
     return await _campaign(parts, str(campaign_id))
 
 
-@router.post("/{tracking_id}/resolve", summary="Say what became of an unconfirmed launch")
+@router.post("/{tracking_id}/resolve", summary="Resolve an unconfirmed launch")
 async def resolve_campaign(
     tracking_id: TrackingId, resolution: Resolution, parts: PartsDep, _: Admin
 ) -> CampaignOut:
     """
-    Settle by a person's word what neither an answer nor a callback has settled.
+    Settle, as a person reports it, a launch that neither an answer nor a callback has settled.
 
-    Look it up by its name in Routee's console first: a launch that is called rejected here may be
-    launched again, and would be paid for twice.
+    Look it up by its name in Routee's console first: a launch that is resolved as rejected may be
+    launched again, and would then be paid for twice.
     """
     campaign_id = await resolve(
         parts.database, tracking_id, resolution.submission, routee_id=resolution.tracking_id
@@ -335,23 +337,23 @@ async def list_campaign_messages(  # noqa: PLR0913 (the parameters of the call)
     cursor: Cursor = None,
 ) -> CampaignMessages:
     """
-    Every message of which a callback was received, in the order of their ids; then the awaited.
+    All messages with a callback, in the order of their ids; then the awaited ones.
 
-    A recipient in the campaign's `to` of whose message nothing is known yet is an item with
-    `status: "AWAITING"`, `trackingId: null` and its number in `to`; these come in the order of
-    `to`, each number once. Recipients in `contacts` and `groups` are not listed, as their numbers
-    are not known here; the campaign's `awaiting` counts them. Whose first callback comes during a
-    walk may be met in neither part of it.
+    A recipient in the campaign's `to` without a callback is an item with `status: "AWAITING"`,
+    `trackingId: null` and its number in `to`; these come in the order of `to`, each number once.
+    Recipients in `contacts` and `groups` are not listed, as their numbers are unknown here; the
+    campaign's `awaiting` counts them. A message whose first callback comes while a caller reads the
+    pages may be missing in both parts.
 
-    With `status` a page looks at 10,000 messages at most: it may be short or empty although
-    `nextCursor` goes on.
+    With `status` a page scans at most 10,000 messages: it may be short or empty although
+    `nextCursor` is not null.
     """
     scope = f"messages of {(tracking_id, status, to)}"
-    place = position_in(cursor, scope=scope, of=_place)
+    start = position_in(cursor, scope=scope, of=_start)
     campaign = await find_campaign(parts.database, tracking_id)
     if campaign is None:
         raise NotFound(f"There is no campaign {tracking_id!r}.")
-    items, following = await _listed(parts, campaign, status, to, place, limit)
+    items, following = await _listed(parts, campaign, status, to, start, limit)
     return CampaignMessages(
         items=items,
         next_cursor=None if following is None else encode_cursor([following], scope=scope),
@@ -359,11 +361,11 @@ async def list_campaign_messages(  # noqa: PLR0913 (the parameters of the call)
     )
 
 
-#: Where a page begins: beyond the message of that id, or beyond the awaited one of that place.
-_Place = str | int
+#: A page begins after the message of this id, or after the awaited message of this position.
+_Start = str | int
 
 
-def _place(value: object) -> _Place:
+def _start(value: object) -> _Start:
     return value if isinstance(value, int) else text_id(value)
 
 
@@ -372,15 +374,15 @@ async def _listed(  # noqa: PLR0913, PLR0917 (the parameters of the call)
     campaign: CampaignRow,
     status: str | None,
     to: str | None,
-    place: _Place | None,
+    start: _Start | None,
     limit: int,
-) -> tuple[list[MessageOut | AwaitedOut], _Place | None]:
-    """The items of one page, and where the next one begins."""
+) -> tuple[list[MessageOut | AwaitedMessageOut], _Start | None]:
+    """The items of one page, and the start of the next page."""
     key = CampaignKey(campaign.tracking_id, campaign.id)
-    items: list[MessageOut | AwaitedOut] = []
-    if status != AWAITING and not isinstance(place, int):
+    items: list[MessageOut | AwaitedMessageOut] = []
+    if status != AWAITING and not isinstance(start, int):
         wanted = MessageFilter(to, key, status=None if status is None else Status(status))
-        page = await page_of_messages(parts.reads, wanted, after=place, limit=limit)
+        page = await page_of_messages(parts.reads, wanted, after=start, limit=limit)
         items += map(message_out, page.rows)
         if page.end is not None:
             return items, page.end
@@ -389,7 +391,7 @@ async def _listed(  # noqa: PLR0913, PLR0917 (the parameters of the call)
     numbers = _numbers(campaign, to)
     if not numbers:
         return items, None
-    after = place if isinstance(place, int) else 0
+    after = start if isinstance(start, int) else 0
     room = limit - len(items)
     awaited = await awaited_of(parts.reads, key, numbers, after=after, limit=room + 1)
     items += [_awaited_out(one, campaign) for one in awaited[:room]]
@@ -409,8 +411,8 @@ def _numbers(campaign: CampaignRow, to: str | None) -> list[str]:
     return [number for number in known if to in {None, number}]
 
 
-def _awaited_out(awaited: Awaited, campaign: CampaignRow) -> AwaitedOut:
-    return AwaitedOut(campaign_tracking_id=campaign.tracking_id, to=awaited.number)
+def _awaited_out(awaited: Awaited, campaign: CampaignRow) -> AwaitedMessageOut:
+    return AwaitedMessageOut(campaign_tracking_id=campaign.tracking_id, to=awaited.number)
 
 
 async def _total(

@@ -67,10 +67,10 @@ class FeedItem(Wire):
     #: The message that the item is about; for a reply, the message that it answers.
     tracking_id: str | None
     campaign_tracking_id: str | None
-    #: Null when Routee did not say.
+    #: Null if Routee reported no time.
     occurred_at: Instant | None
     received_at: Instant
-    #: `callback` when Routee posted it, `tracking` when we asked.
+    #: `callback` if Routee posted it, `tracking` if we asked.
     source: str
 
 
@@ -88,7 +88,7 @@ class InboundFeedItem(FeedItem):
     data: InboundMessageOut
 
 
-class FeedOut(Wire):
+class FeedPageOut(Wire):
     """One page of the feed."""
 
     items: list[Annotated[StatusFeedItem | InboundFeedItem, Field(discriminator="type")]]
@@ -142,7 +142,7 @@ class _ReadFeed(FastRead):
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=_ReadFeed)
 
 
-@router.get("", summary="Everything that happened, in one order", response_model=FeedOut)
+@router.get("", summary="Everything that happened, in one order", response_model=FeedPageOut)
 async def list_events(
     request: Request, parts: PartsDep, _: Reader, query: Annotated[FeedQuery, Query()]
 ) -> Response:

@@ -1,4 +1,4 @@
-"""Whole tables, for those who analyse them."""
+"""Exports of whole tables."""
 
 import asyncio
 from typing import Annotated, Any, Final
@@ -18,13 +18,13 @@ router = APIRouter(prefix="/v1/exports", tags=["exports"])
 
 _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": "All of it, or a connection that ends before its last chunk.",
+        "description": "The whole export, or a connection that ends before its last chunk.",
         "headers": {
             COMPLETE_UNTIL: {
-                "description": "Before this instant everything asked for is there: give it as "
-                "`since` of the next export, and nothing is left out. What was stored within the "
-                "last minute, or is not on the replica yet, may be missing, so it may lie before "
-                "`until`; the rows after it come again then. Not there if a replica cannot tell.",
+                "description": "Before this instant the export is complete: with it as `since` "
+                "the next export misses nothing. Rows of the last minute, or rows that the replica "
+                "does not have yet, may be missing, so it may be earlier than `until`; the next "
+                "export repeats the rows after it. Absent if a replica cannot tell.",
                 "schema": {"type": "string", "format": "date-time"},
             }
         },
@@ -35,8 +35,8 @@ _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class _Asked:
-    """The parameters that all exports have."""
+class _Parameters:
+    """The parameters of all exports."""
 
     def __init__(  # noqa: PLR0913 (the parameters of the call)
         self,
@@ -50,18 +50,18 @@ class _Asked:
         cells: Annotated[
             Cells,
             Query(
-                description="Of a CSV. `spreadsheet`: what a spreadsheet could take for a formula, "
-                "at the start of a text or after `;` or a line end in it, gets an apostrophe "
-                "before it; telephone numbers do not. `exact`: texts as they are, for programs."
+                description="For CSV. `spreadsheet`: an apostrophe precedes what might be "
+                "evaluated as a formula, at the start of a text or after `;` or a line end in it, "
+                "except telephone numbers. `exact`: texts as they are, for programs."
             ),
         ] = Cells.SPREADSHEET,
         campaign_tracking_id: Annotated[SafeText | None, Query(alias="campaignTrackingId")] = None,
         since: Annotated[
             Moment | None,
-            Query(description="Only what has this time, named above, or a later one."),
+            Query(description="Only rows of this time, named above, or later."),
         ] = None,
         until: Annotated[
-            Moment | None, Query(description="Only what has a time, named above, before this.")
+            Moment | None, Query(description="Only rows of a time, named above, before this.")
         ] = None,
     ) -> None:
         self._parts: Parts = parts
@@ -75,53 +75,53 @@ class _Asked:
         # In a thread: the first Parquet imports pyarrow, which takes long.
         encoder = await asyncio.to_thread(encoder_of, table, self._format, self._cells)
         wanted = ExportRequest(table, self._rows)
-        # Who took the numbers of how many people is a matter for the record.
-        log.info("an export", table=table.value, api_key=str(self._caller.id))
+        # An export may contain many telephone numbers, so the key is logged.
+        log.info("export", table=table.value, api_key=str(self._caller.id))
         return ExportAnswer(self._parts.exports, wanted, self._format, encoder)
 
 
-Asked = Annotated[_Asked, Depends()]
+Parameters = Annotated[_Parameters, Depends()]
 
 
 @router.get("/messages", summary="All messages", response_class=Response, responses=_ANSWER)
-async def export_messages(asked: Asked) -> Response:
+async def export_messages(parameters: Parameters) -> Response:
     """
-    Where each message stands, with the members of `GET /v1/messages`.
+    The state of each message, with the members of `GET /v1/messages`.
 
-    `since` and `until` are times of `updatedAt`. All is of one moment, in no particular order; for
-    exports one after the other see the header `Export-Complete-Until` of the answer. In
-    CSV nothing between two commas is null, and `""` an empty text; NDJSON is one object a line.
+    `since` and `until` filter by `updatedAt`. The export is one snapshot, in no particular order;
+    for consecutive exports see the header `Export-Complete-Until` of the answer. In CSV an empty
+    cell is null, and `""` an empty text; NDJSON is one object per line.
     """
-    return await asked.answer(ExportTable.MESSAGES)
+    return await parameters.answer(ExportTable.MESSAGES)
 
 
 @router.get("/events", summary="All status events", response_class=Response, responses=_ANSWER)
-async def export_events(asked: Asked) -> Response:
+async def export_events(parameters: Parameters) -> Response:
     """
-    Every status that a message was told to have reached.
+    Every status event of every message.
 
-    `since` and `until` are times of `receivedAt`. With `campaignTrackingId`, the events of that
-    campaign's messages. `occurredAt` is null when Routee did not say.
+    `since` and `until` filter by `receivedAt`. With `campaignTrackingId`, the events of that
+    campaign's messages. `occurredAt` is null if Routee reported no time.
     """
-    return await asked.answer(ExportTable.EVENTS)
+    return await parameters.answer(ExportTable.EVENTS)
 
 
 @router.get("/inbound-messages", summary="All replies", response_class=Response, responses=_ANSWER)
-async def export_inbound_messages(asked: Asked) -> Response:
+async def export_inbound_messages(parameters: Parameters) -> Response:
     """
-    What recipients wrote, with the members of `GET /v1/inbound-messages`.
+    Recipients' replies, with the members of `GET /v1/inbound-messages`.
 
-    `since` and `until` are times of `receivedAt`.
+    `since` and `until` filter by `receivedAt`.
     """
-    return await asked.answer(ExportTable.INBOUND_MESSAGES)
+    return await parameters.answer(ExportTable.INBOUND_MESSAGES)
 
 
 @router.get("/campaigns", summary="All campaigns", response_class=Response, responses=_ANSWER)
-async def export_campaigns(asked: Asked) -> Response:
+async def export_campaigns(parameters: Parameters) -> Response:
     """
     Every campaign and its counts, with the members of `GET /v1/campaigns`, and `recordedAt`.
 
-    `since` and `until` are times of `recordedAt`, when it was first known here. What is an object
-    or an array is JSON in a cell of a CSV and of Parquet.
+    `since` and `until` filter by `recordedAt`, when the campaign was first known here. In CSV and
+    Parquet a cell with an object or an array is JSON.
     """
-    return await asked.answer(ExportTable.CAMPAIGNS)
+    return await parameters.answer(ExportTable.CAMPAIGNS)

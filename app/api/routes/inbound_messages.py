@@ -44,12 +44,12 @@ class InboundMessageOut(Wire):
     #: The Viber sender it was sent to.
     to: str | None
     message: str | None
-    #: Where the attachment is, as Routee spells it: it need not be a valid URL.
+    #: The address of the attachment as Routee sent it; it need not be a valid URL.
     media: str | None
     filename: str | None
     sent_at: Instant | None
     received_at: Instant
-    #: Its own, else that of the message it answers.
+    #: The reply's own, else that of the message that it answers.
     campaign_tracking_id: str | None
     campaign_name: str | None
     #: The outbound message that it answers.
@@ -89,13 +89,13 @@ async def list_inbound_messages(  # noqa: PLR0913, PLR0917 (the parameters of th
     cursor: Cursor = None,
 ) -> Page[InboundMessageOut]:
     """
-    What recipients answered, in the order in which it was stored.
+    Recipients' replies, in the order in which they were stored.
 
-    A page looks at 10,000 replies at most: where several filters leave few, it may be short or
-    empty although `nextCursor` goes on.
+    A page scans at most 10,000 replies: with filters that few replies pass it may be short or empty
+    although `nextCursor` is not null.
     """
     wanted = InboundFilter(
-        await _known(parts, campaign_tracking_id),
+        await _routee_id(parts, campaign_tracking_id),
         reference_tracking_id,
         from_,
         received_since,
@@ -132,8 +132,8 @@ def _receipt(instant: str, inbound_id: str | int) -> tuple[datetime, int]:
     return datetime.fromisoformat(instant), row_id(inbound_id)
 
 
-async def _known(parts: Parts, campaign_tracking_id: str | None) -> str | None:
-    """Routee's id of the campaign of that id of ours, or else *campaign_tracking_id* itself."""
+async def _routee_id(parts: Parts, campaign_tracking_id: str | None) -> str | None:
+    """Routee's id of the campaign if *campaign_tracking_id* is our id, else the given id."""
     if campaign_tracking_id is None:
         return None
     row = await find_campaign(parts.database, campaign_tracking_id)
@@ -144,7 +144,7 @@ async def _known(parts: Parts, campaign_tracking_id: str | None) -> str | None:
 async def get_inbound_message(
     inbound_id: Annotated[str, Path(alias="id")], parts: PartsDep, _: Reader
 ) -> InboundMessageOut:
-    """The reply of that id."""
+    """The reply with this id."""
     found = None
     if inbound_id.isascii() and inbound_id.isdigit():
         with suppress(ValueError):  # no row can have such an id

@@ -9,9 +9,8 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from app.api.caching import NOT_MODIFIED, Revalidated
 from app.api.fast_reads import ReadById
-from app.api.history import Step, told_history
-from app.api.json_body import json_body
-from app.api.message_json import found_json, message_json
+from app.api.history import HistoryItem, history_out
+from app.api.message_json import lookup_json, message_json
 from app.api.parts import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -25,6 +24,7 @@ from app.api.parts import (
     SafeText,
     TrackingId,
     json_answer,
+    json_body,
     position_in,
     row_id,
 )
@@ -64,7 +64,7 @@ MAX_UPDATED_AGO: Final = timedelta(hours=24)
 
 
 class MessageOut(Wire):
-    """Where one message stands."""
+    """One message and its status."""
 
     tracking_id: str
     campaign_tracking_id: str | None
@@ -78,9 +78,9 @@ class MessageOut(Wire):
     provider_status: str | None
     detailed_status: str | None
     description: str | None
-    #: When the status was reached; null when Routee did not say.
+    #: When the status was reached; null if Routee reported no time.
     status_at: Instant | None
-    #: No further callback is owed. A failure may still become DELIVERED, a DELIVERED SEEN.
+    #: No further callback is due. A failure may still become DELIVERED, a DELIVERED SEEN.
     final: bool
     queued_at: Instant | None
     sent_at: Instant | None
@@ -122,10 +122,10 @@ def message_out(row: MessageRow | CurrentMessage) -> MessageOut:
 
 def _of_unicode(text: str) -> str:
     """
-    *text*, if the answer can repeat it.
+    *text*, if it can be encoded in the answer.
 
     Raises:
-        ValueError: it has half a character, as only JSON's escapes can.
+        ValueError: it has a lone surrogate, which only escapes in JSON can produce.
     """
     try:
         text.encode()
@@ -135,7 +135,7 @@ def _of_unicode(text: str) -> str:
 
 
 class Lookup(Wire):
-    """Which messages are asked for."""
+    """The messages to look up."""
 
     tracking_ids: Annotated[
         list[Annotated[str, AfterValidator(_of_unicode)]],
@@ -143,12 +143,12 @@ class Lookup(Wire):
     ]
 
 
-class Found(Wire):
-    """What is known of them."""
+class LookupAnswer(Wire):
+    """The messages that were found."""
 
-    #: In the order in which they were asked for, each once.
+    #: In the order of the request, each once.
     items: list[MessageOut]
-    #: Of which no callback was received, in the same order.
+    #: Ids without a callback, in the order of the request.
     not_found: list[str]
 
 
@@ -163,20 +163,20 @@ _LOOKUP_SCHEMA: Final[dict[str, Any]] = {
 @router.post(
     "/lookup",
     summary="The current status of many messages",
-    response_model=Found,
+    response_model=LookupAnswer,
     openapi_extra=_LOOKUP_SCHEMA,
 )
 async def look_up_messages(
     parts: PartsDep,
-    _: Reader,  # before the body: strangers send nothing
+    _: Reader,  # before the body: only a caller with a key may send one
     body: Annotated[object, Depends(json_body)],
 ) -> Response:
-    """For a backend that polls for what it has sent: a thousand at once, doubles counting once."""
+    """For a backend that polls for its messages: up to a thousand at once, duplicates once."""
     wanted = _lookup(body)
     asked = dict.fromkeys(wanted.tracking_ids)
     rows = await messages_of(parts.reads, [one for one in asked if _can_exist(one)])
     found = [rows[one] for one in asked if one in rows]
-    return json_answer(found_json(found, [one for one in asked if one not in rows]))
+    return json_answer(lookup_json(found, [one for one in asked if one not in rows]))
 
 
 def _lookup(body: object) -> Lookup:
@@ -194,7 +194,7 @@ def _can_exist(tracking_id: str) -> bool:
         return False
 
 
-@router.get("", summary="The messages to a number, of a label, of a campaign, or updated of late")
+@router.get("", summary="The messages to a number, of a label, of a campaign, or updated recently")
 async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
     _: Reader,
@@ -218,13 +218,13 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     cursor: Cursor = None,
 ) -> Page[MessageOut]:
     """
-    In the order of their ids; a page looks at 10,000 of them at most: where filters leave few, it
-    may be short or empty although `nextCursor` goes on. `to`, `label` and `campaignTrackingId` go
-    straight to their messages; `status` alone walks through all.
+    In the order of their ids. A page scans at most 10,000 messages: with filters that few messages
+    pass it may be short or empty although `nextCursor` is not null. `to`, `label` and
+    `campaignTrackingId` use an index; `status` alone scans all messages.
 
-    With `updatedAfter` alone, or with `status`, they come in the order of their updates. Whoever
-    must miss nothing reads `/v1/events` instead: a callback that is being stored at this moment may
-    get an `updatedAt` that lies a little back.
+    With `updatedAfter` alone, or with `status`, in the order of their updates. A caller that must
+    miss nothing reads `/v1/events` instead: a callback that is being stored at this moment may get
+    a slightly earlier `updatedAt`.
     """
     scope = f"messages {(to, status, label, campaign_tracking_id, updated_after)}"
     campaign = await _campaign(parts, campaign_tracking_id)
@@ -244,7 +244,7 @@ def text_id(value: object) -> str:
     *value* of a cursor as the id of a message.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a text.
     """
     if not isinstance(value, str):
         raise ValueError  # noqa: TRY004 (what a cursor cannot be)
@@ -252,7 +252,7 @@ def text_id(value: object) -> str:
 
 
 async def _campaign(parts: Parts, tracking_id: str | None) -> CampaignKey | None:
-    """By what the campaign's messages are known; one that we do not know has none."""
+    """The keys of the campaign's messages; of an unknown campaign the given id alone."""
     if tracking_id is None:
         return None
     row = await find_campaign(parts.database, tracking_id)
@@ -261,7 +261,7 @@ async def _campaign(parts: Parts, tracking_id: str | None) -> CampaignKey | None
 
 def _recent(updated_after: datetime) -> datetime:
     """
-    *updated_after*, if it may stand alone.
+    *updated_after*, if it may be the only filter.
 
     Raises:
         InvalidRequest: it is too long ago.
@@ -300,7 +300,7 @@ def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
 
 @one.get("/{tracking_id}", summary="The current status of one message", response_model=MessageOut)
 async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Response:
-    """The state that all callbacks of this message, in whatever order they came, lead to."""
+    """The state that follows from all callbacks of this message, in any order of arrival."""
     row = await parts.current.find(tracking_id)
     if row is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
@@ -309,7 +309,7 @@ async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Re
 
 @router.get(
     "/{tracking_id}/events",
-    summary="What happened to one message",
+    summary="The history of one message",
     response_model_exclude_unset=True,
 )
 async def get_history(  # noqa: PLR0913 (the parameters of the call)
@@ -319,15 +319,15 @@ async def get_history(  # noqa: PLR0913 (the parameters of the call)
     *,
     raw: Annotated[
         bool,
-        Query(description="With each payload: secrets masked, exact for a key of scope `admin`."),
+        Query(description="With payloads; tokens are masked, except for scope `admin`."),
     ] = False,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Page[Step]:
+) -> Page[HistoryItem]:
     """
     Every distinct event, in the order of the feed.
 
-    `changed` says whether it became the current status then, `reason` why or why not: `advanced`,
+    `changed` tells if the event became the current status, `reason` why or why not: `advanced`,
     `filled` (overtaken, but the first of its status), `late` (overtaken, and its status known) or
     `lower-rank` (later in time, but a status does not fall back).
     """
@@ -337,8 +337,8 @@ async def get_history(  # noqa: PLR0913 (the parameters of the call)
     if message is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
     events = await history_of(parts.reads, message, with_payload=raw)
-    steps = told_history(events, raw=raw, exact=caller.allows(Scope.ADMIN))
-    rest = steps[1 + next((at for at, step in enumerate(steps) if int(step.id) == after), -1) :]
+    items = history_out(events, raw=raw, exact=caller.allows(Scope.ADMIN))
+    rest = items[1 + next((at for at, item in enumerate(items) if int(item.id) == after), -1) :]
     more = len(rest) > limit
     return Page(
         items=rest[:limit],

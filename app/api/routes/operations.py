@@ -1,4 +1,4 @@
-"""What orchestrators and monitoring ask."""
+"""Probes and metrics."""
 
 from fastapi import APIRouter, Response
 
@@ -16,13 +16,13 @@ class Health(Wire):
 
 @router.get("/livez", summary="Is the process alive?")
 async def get_livez() -> Health:
-    """Yes, or there is no answer."""
+    """The process answers, so it is alive."""
     return Health(result="alive")
 
 
 @router.get("/readyz", summary="Can it store and answer?")
 async def get_readyz(parts: PartsDep) -> Health:
-    """Whether the database answers and has the schema that this version needs; 503 if not."""
+    """200 if the database answers and has the schema of this version, else 503."""
     await parts.database.require_current_schema()
     return Health(result="ready")
 

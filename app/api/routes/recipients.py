@@ -10,14 +10,14 @@ from app.api.parts import Admin, PartsDep, decoded_id
 from app.api.wire import Instant, Wire
 from app.errors import Fault, InvalidRequest
 
-#: Stricter than the command line: a program has the number as it was stored.
+#: Stricter than the command line: a program sends the number as it was stored.
 _PATTERN: Final = r"^\+?[0-9]{6,15}$"
 
 router = APIRouter(prefix="/v1/recipients", tags=["recipients"])
 
 
 class ErasureOut(Wire):
-    """What an erasure came to."""
+    """The result of an erasure."""
 
     erased_at: Instant
     erased_before: bool
@@ -35,12 +35,12 @@ async def erase_recipient(
     caller: Admin,
 ) -> ErasureOut:
     """
-    Make a recipient unknown: number, texts and payloads go wherever they are stored.
+    Pseudonymise a recipient: number, texts and payloads are removed wherever they are stored.
 
-    The rows stay, under a pseudonym, so that counts stay what they are. Callbacks that still come
-    are made unknown before they are stored, and campaigns to the number are refused. All that is
-    stored is searched, which takes seconds, or minutes where much is stored; repeating it is
-    harmless. `routee-receiver erase` does the same with progress, and lifts an erasure.
+    The rows stay under a pseudonym, so counts do not change. Later callbacks are pseudonymised
+    before they are stored, and campaigns to the number are refused. All tables are scanned, which
+    takes seconds, or minutes in a large database; repeating it is harmless. `routee-receiver erase`
+    does the same with progress, and lifts an erasure.
     """
     wanted = decoded_id(number)
     if not re.fullmatch(_PATTERN, wanted, re.ASCII) or wanted.endswith("\n"):

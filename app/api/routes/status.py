@@ -1,4 +1,4 @@
-"""The status of whatever has a trackingId."""
+"""The status of a message or a campaign, by its trackingId."""
 
 from typing import Annotated, Literal
 
@@ -43,7 +43,7 @@ AnyStatus = Annotated[MessageStatus | CampaignStatus, Field(discriminator="kind"
     "/{tracking_id}", summary="The status of a message or a campaign", response_model=AnyStatus
 )
 async def get_status(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Response:
-    """For a caller that has a trackingId and need not know of what."""
+    """For a caller that has a trackingId and does not know whether it is of a message."""
     row = await parts.current.find(tracking_id)
     if row is not None:
         return json_answer(message_status_json(row))

@@ -16,9 +16,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api.caching import NoStore
 from app.api.fast_reads import FastReads
-from app.api.raw_path import RawPath
+from app.api.middleware import NoStore, RawPath
 from app.api.receiver import CallbackReceiver
 from app.domain.api_key import Scope
 from app.main import build_app

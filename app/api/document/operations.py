@@ -1,4 +1,4 @@
-"""Going through the operations of a document."""
+"""The operations of a document."""
 
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -7,7 +7,7 @@ _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "
 
 
 class Operation(NamedTuple):
-    """One call, and where it stands."""
+    """One call, and its method and path."""
 
     method: str
     path: str
@@ -16,7 +16,7 @@ class Operation(NamedTuple):
 
 
 def operations_in(document: dict[str, Any]) -> Iterator[Operation]:
-    """Every operation of the paths; those of the webhooks are not ours."""
+    """All operations of the paths, without those of the webhooks."""
     for path, item in document["paths"].items():
         for method in _METHODS:
             if method in item:

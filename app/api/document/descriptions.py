@@ -1,0 +1,115 @@
+"""The descriptions of the document."""
+
+from typing import Any, Final
+
+from app.api.document.operations import operations_in
+
+SUMMARY: Final = "Delivery status of Viber campaigns, kept from Routee's callbacks."
+
+DESCRIPTION: Final = """\
+Launches Viber campaigns at Routee, stores Routee's callbacks durably, and answers for them.
+
+- Names are Routee's own, in camelCase. Times are ISO 8601 in UTC, amounts of money decimal strings.
+- Ids are opaque; in a path they are percent-encoded, `%2F` included.
+- Lists have `limit` and `cursor`, and answer `items` and `nextCursor`, which is null on the last
+  page.
+- Errors are `application/problem+json` (RFC 9457). Act on `type`; it is stable.
+- Members may be added to answers, and values to open sets: ignore unknown ones.
+- A GET of one resource has an `ETag`; with `If-None-Match` the answer is 304 if it is unchanged.
+"""
+
+TAGS: Final[list[dict[str, Any]]] = [
+    {"name": "callbacks", "description": "What Routee posts. Its token is in the URL."},
+    {"name": "status", "description": "The status of a message or a campaign, by its trackingId."},
+    {"name": "messages", "description": "Single messages: their status and history."},
+    {"name": "campaigns", "description": "Launching campaigns, and their counts."},
+    {"name": "inbound messages", "description": "What recipients replied."},
+    {"name": "events", "description": "The feed: all status events and replies, in one order."},
+    {"name": "exports", "description": "Whole tables as CSV, NDJSON or Parquet, for analysis."},
+    {"name": "recipients", "description": "Erasing one recipient."},
+    {"name": "operations", "description": "For orchestrators and monitoring."},
+]
+
+_CAMPAIGN_ID: Final = "Routee's id of the campaign."
+
+#: Members by their name, wherever they have no description of their own.
+_MEMBERS: Final = {
+    "trackingId": "Routee's id of the message; of a campaign, that of the campaign.",
+    "campaignTrackingId": _CAMPAIGN_ID,
+    "referenceTrackingId": "The outbound message that it answers.",
+    "status": "The status of the message; `UNKNOWN` for a word that Routee does not document.",
+    "providerStatus": "Routee's own word.",
+    "detailedStatus": "Routee's reason, in a word.",
+    "description": "Routee's reason, in a sentence.",
+    "statusAt": "When the status was reached; null if Routee reported no time.",
+    "final": "No further callback is due. A failure may still become DELIVERED, a DELIVERED SEEN.",
+    "country": "ISO 3166, two letters.",
+    "price": "Exact; in the currency of the Routee account.",
+    "cost": "Exact; in the currency of the Routee account.",
+    "updatedAt": "When something new about it was last stored.",
+    "receivedAt": "When it was received.",
+    "occurredAt": "When it happened; null if Routee reported no time.",
+    "sentAt": "When it was sent; null if Routee reported no time.",
+    "changed": "Whether it became the status of the message, given all earlier events.",
+    "reason": "Why it did, or did not, become the status of the message.",
+    "messageStatus": "The status of the message now; null when the message was removed.",
+    "source": "`callback` when Routee posted it, `tracking` when Routee was asked.",
+    "raw": "The payload; only with `raw=true`. Tokens are masked, except for scope `admin`.",
+    "nextCursor": "For the parameter `cursor`; null on the last page.",
+    "submission": "How far its launch has come; `observed`: it was not launched here.",
+    "submissionReason": "Why it is rejected or unconfirmed.",
+    "billing": "How Routee charges for it.",
+    "state": "Routee's word at the launch. It never changes, as Routee offers no way to read it.",
+    "counts": "How many messages are in each status now.",
+    "total": "How many messages it has, without the awaited ones.",
+    "finalCount": "How many of them are final.",
+    "awaiting": "Expected messages without any callback; null when the number is unknown.",
+    "warnings": "What is allowed, but probably a mistake.",
+    "callbackUrl": "As it was sent to Routee, with the token masked.",
+    "inboundUrl": "As it was sent to Routee, with the token masked.",
+    "trackingIds": "Ids of messages, at most 1000.",
+    "notFound": "Ids without a callback, in the order of the request.",
+    "media": "The address of the attachment as Routee sent it; it need not be a valid URL.",
+    "filename": "The name of the attachment.",
+    "message": "The text of the reply.",
+    "erasedAt": "When the erasure was completed.",
+    "erasedBefore": "Whether the recipient had been erased before.",
+    "rows": "How many rows of each table had data of the recipient.",
+}
+#: Members that mean something else in this schema.
+_SPECIAL: Final = {
+    ("Campaign", "id"): "Our id, given at once.",
+    ("CampaignStatus", "id"): "Our id, given at once.",
+    ("FeedPage", "nextCursor"): "For the parameter `after` of the next call; never null.",
+    ("CampaignWarning", "message"): "What is probably a mistake, and what to do.",
+    ("Resolution", "trackingId"): "Routee's id of the campaign, if it was found.",
+    ("Resolution", "submission"): "The outcome of the launch.",
+}
+
+_PARAMETERS: Final = {
+    "campaignTrackingId": "Routee's id of a campaign, or ours.",
+    "referenceTrackingId": "Only those that answer this message.",
+    "from": "Only those from this number.",
+    "receivedSince": "Only those received at this time or later.",
+    "receivedBefore": "Only those received before this time.",
+    "createdSince": "Only those made at this time or later.",
+    "createdBefore": "Only those made before this time.",
+    "type": "Only items of this type.",
+    "id": "The `id` of an item of the list.",
+}
+_ANSWERS: Final = {"Successful Response": "The answer."}
+
+
+def add_descriptions(document: dict[str, Any]) -> None:
+    """Describe members and parameters that have no description of their own."""
+    for name, schema in document["components"]["schemas"].items():
+        for member, node in schema.get("properties", {}).items():
+            description = _SPECIAL.get((name, member)) or _MEMBERS.get(member)
+            if description is not None and "properties" not in node:
+                node.setdefault("description", description)
+    for _, _, node in operations_in(document):
+        for parameter in node.get("parameters", ()):
+            if parameter["name"] in _PARAMETERS:
+                parameter.setdefault("description", _PARAMETERS[parameter["name"]])
+        for answer in node["responses"].values():
+            answer["description"] = _ANSWERS.get(answer["description"], answer["description"])

@@ -1,0 +1,54 @@
+"""Middleware for all API calls: routing by the undecoded path, and no storing in caches."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_API: Final = "/v1/"
+_CACHE_CONTROL: Final = b"cache-control"
+_NOT_STORED: Final = b"no-store"
+
+
+class RawPath:
+    """
+    Passes the undecoded path of API calls to *app*.
+
+    Servers decode paths, which makes `a%2Fb` and `a/b` the same. The routes decode their ids
+    themselves.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] == "http" and scope["path"].startswith(_API):
+            raw: bytes = scope.get("raw_path") or scope["path"].encode()
+            scope = {**scope, "path": raw.partition(b"?")[0].decode("latin-1")}
+        await self._app(scope, receive, send)
+
+
+class NoStore:
+    """
+    Forbids caches to store the answers of *app* to API calls, unless an answer says otherwise.
+
+    The answers contain telephone numbers and the texts of people.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] != "http" or not scope["path"].startswith(_API):
+            await self._app(scope, receive, send)
+            return
+
+        async def _send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"]
+                if not any(name == _CACHE_CONTROL for name, _ in headers):
+                    message["headers"] = [*headers, (_CACHE_CONTROL, _NOT_STORED)]
+            await send(message)
+
+        await self._app(scope, receive, _send)
