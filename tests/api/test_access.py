@@ -39,7 +39,7 @@ READS = [
         "Bearer " + "x" * 8000,
     ],
 )
-def test_without_a_good_key_nothing_is_answered(
+def test_without_a_valid_key_every_call_is_refused(
     service: Service, path: str, header: str | None
 ) -> None:
     headers = [] if header is None else [(b"authorization", header.encode())]
@@ -51,7 +51,7 @@ def test_without_a_good_key_nothing_is_answered(
     assert set(answer.json()) <= {"type", "title", "status", "detail"}
 
 
-def test_a_key_is_asked_for_before_anything_is_said_of_the_request(service: Service) -> None:
+def test_the_key_is_verified_before_the_request(service: Service) -> None:
     for path in ("/v1/inbound-messages?limit=0", "/v1/campaigns/x/messages?cursor=x"):
         assert service.client.get(path).status_code == 401
     assert service.client.post("/v1/campaigns", json=campaign_request()).status_code == 401

@@ -50,7 +50,7 @@ def test_a_header_names_the_tag(lines: list[str]) -> None:
         ['W/"a",' * 10_000 + "x"],
     ],
 )
-def test_a_header_names_another_or_is_none(lines: list[str]) -> None:
+def test_a_header_names_another_tag_or_is_invalid(lines: list[str]) -> None:
     assert not is_named(TAG, lines)
 
 
@@ -103,19 +103,19 @@ def test_a_change_makes_another_tag(service: Service, path: tuple[str, str]) -> 
     assert changed.headers["etag"] != tag
 
 
-def test_what_is_not_there_is_not_found_whatever_the_caller_has(service: Service) -> None:
+def test_an_unknown_id_is_not_found_with_any_tag(service: Service) -> None:
     for noun in ("messages", "campaigns", "status"):
         answer = _asked(service, f"/v1/{noun}/{new_id()}", "*")
         assert answer.status_code == 404
         assert "etag" not in answer.headers
 
 
-def test_without_a_key_a_tag_is_worth_nothing(service: Service, path: tuple[str, str]) -> None:
+def test_a_tag_without_a_key_is_refused(service: Service, path: tuple[str, str]) -> None:
     answer = service.client.get(path[0], headers={"If-None-Match": "*"})
     assert answer.status_code == 401
 
 
-def test_nobody_may_store_anything_else(service: Service) -> None:
+def test_no_cache_may_store_any_other_answer(service: Service) -> None:
     document = progress()
     service.stored(document)
     message, campaign = document["trackingId"], document["campaignTrackingId"]

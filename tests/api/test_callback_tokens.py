@@ -114,7 +114,7 @@ def test_a_token_does_not_touch_a_message_of_another_campaign(
     assert _counts(service, tracking_b) == {"DELIVERED": 1}
 
 
-def test_a_reply_to_a_message_of_another_campaign_is_set_aside(service: Service) -> None:
+def test_a_reply_to_a_message_of_another_campaign_is_quarantined(service: Service) -> None:
     tracking_b = new_id("b")
     _, token_a = service.add_campaign(new_id("a"))
     _, token_b = service.add_campaign(tracking_b)
@@ -126,7 +126,7 @@ def test_a_reply_to_a_message_of_another_campaign_is_set_aside(service: Service)
     assert service.replies(referenceTrackingId=document["trackingId"]) == []
 
 
-def test_of_an_array_only_the_foreign_elements_are_set_aside(service: Service) -> None:
+def test_of_an_array_only_the_foreign_elements_are_quarantined(service: Service) -> None:
     tracking_a, tracking_b = new_id("a"), new_id("b")
     _, token_a = service.add_campaign(tracking_a)
     service.add_campaign(tracking_b)

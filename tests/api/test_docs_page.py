@@ -29,14 +29,14 @@ class Links(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_docs_need_no_script_and_nothing_from_elsewhere(service: Service) -> None:
+def test_the_docs_need_no_script_and_nothing_from_other_hosts(service: Service) -> None:
     answer = service.client.get("/docs")
     assert answer.status_code == 200
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"<script|<link|src=|url\(|@import", answer.text)
 
 
-def test_the_docs_tell_of_every_call_and_every_schema(service: Service) -> None:
+def test_the_docs_show_every_call_and_every_schema(service: Service) -> None:
     page = Links()
     page.feed(service.client.get("/docs").text)
     document = api_document()

@@ -181,7 +181,7 @@ def test_the_routes_compared_with_have_their_arguments_from_fastapi(
     assert routes.get(path, headers=reader).status_code == 200
 
 
-def test_two_keys_are_one_too_many_in_the_same_way(
+def test_two_keys_are_refused_in_the_same_way(
     service: Service, routes: httpx.Client, known: dict[str, str]
 ) -> None:
     """The first one counts."""

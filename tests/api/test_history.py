@@ -21,7 +21,7 @@ def _raw(service: Service, tracking_id: str, scope: Scope) -> Any:  # noqa: ANN4
     return step["raw"]
 
 
-def test_a_payload_that_is_stored_compressed_is_told_as_it_came(service: Service) -> None:
+def test_a_payload_that_is_stored_compressed_is_shown_as_it_came(service: Service) -> None:
     url = f"https://receiver.example/callbacks/{SECRET}/inbound"
     body = json.dumps(progress(trackingId=new_id(), inboundUrl=url, label="ά"), indent=1).encode()
     payload, dictionary = compressed(body)
@@ -31,13 +31,13 @@ def test_a_payload_that_is_stored_compressed_is_told_as_it_came(service: Service
     assert _raw(service, tracking_id, Scope.READ) == body.decode().replace(SECRET, "***")
 
 
-def test_a_payload_that_is_stored_plain_is_told_as_it_came(service: Service) -> None:
+def test_a_payload_that_is_stored_plain_is_shown_as_it_came(service: Service) -> None:
     body = json.dumps(progress(), indent=1).encode()
     tracking_id = _stored_as(service, body, body, 0)
     assert _raw(service, tracking_id, Scope.ADMIN) == body.decode()
 
 
-def test_who_does_not_ask_for_payloads_is_not_harmed_by_a_damaged_one(service: Service) -> None:
+def test_a_damaged_payload_harms_no_history_without_payloads(service: Service) -> None:
     body = json.dumps(progress()).encode()
     tracking_id = _stored_as(service, body, compressed(body)[0][:-9], 1)
     (step,) = service.history(tracking_id)

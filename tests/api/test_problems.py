@@ -83,7 +83,7 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_ones(service: Service)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b"[]", b'"text"', b"null", b"1"])
-def test_a_request_that_is_no_object_names_the_body(service: Service, body: bytes) -> None:
+def test_a_request_that_is_not_an_object_names_the_body(service: Service, body: bytes) -> None:
     headers = service.bearer(Scope.CAMPAIGNS) | {"content-type": "application/json"}
     answer = service.client.post("/v1/campaigns", content=body, headers=headers)
     _is_problem(answer, 422, "invalid-request")

@@ -152,14 +152,14 @@ def test_an_unknown_token_stores_nothing_anywhere(service: Service, token: str) 
 
 
 @pytest.mark.parametrize("path", ["", "/", "/other", "/status/more", "/STATUS", "/status%0A"])
-def test_a_good_token_opens_the_two_addresses_only(service: Service, path: str) -> None:
+def test_a_valid_token_opens_the_two_addresses_only(service: Service, path: str) -> None:
     answer = service.client.post(f"/callbacks/{SECRET}{path}", content=b"{}")
     assert answer.status_code == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("kind", ["status", "inbound", "status/"])
-def test_a_look_at_a_callback_url_is_welcome(service: Service, method: str, kind: str) -> None:
+def test_a_get_of_a_callback_url_is_answered(service: Service, method: str, kind: str) -> None:
     answer = service.client.request(method, f"/callbacks/{SECRET}/{kind}")
     assert answer.status_code == 200
     assert answer.content == (b"" if method == "HEAD" else b'{"result":"ready"}')
@@ -167,7 +167,7 @@ def test_a_look_at_a_callback_url_is_welcome(service: Service, method: str, kind
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_another_method_is_told_which_ones_there_are(service: Service, method: str) -> None:
+def test_another_method_is_answered_with_the_allowed_ones(service: Service, method: str) -> None:
     answer = service.client.request(method, f"/callbacks/{SECRET}/status")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET, HEAD, POST"
@@ -210,12 +210,12 @@ def test_a_body_in_chunks_is_stored(service: Service) -> None:
     assert service.message(document["trackingId"])["status"] == "DELIVERED"
 
 
-def test_who_asks_before_sending_too_much_is_refused_at_once(service: Service) -> None:
+def test_expect_100_with_a_large_body_is_refused_at_once(service: Service) -> None:
     head = _head(f"Content-Length: {MAX_BODY_BYTES + 1}", "Expect: 100-continue")
     assert service.raw(head).startswith(b"HTTP/1.1 413 ")
 
 
-def test_who_asks_before_sending_is_let_in(service: Service) -> None:
+def test_expect_100_is_answered_with_100(service: Service) -> None:
     body = json.dumps(progress()).encode()
     with service.connection() as connection:
         connection.sendall(
@@ -227,7 +227,7 @@ def test_who_asks_before_sending_is_let_in(service: Service) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"", b'{"trackingId"'])
-def test_a_body_that_does_not_come_is_given_up_within_the_budget(
+def test_a_body_that_does_not_arrive_is_answered_within_the_budget(
     service: Service, begun: bytes
 ) -> None:
     started = time.monotonic()
@@ -236,7 +236,7 @@ def test_a_body_that_does_not_come_is_given_up_within_the_budget(
     assert 1.4 < time.monotonic() - started < 1.95
 
 
-def test_a_body_that_trickles_in_is_given_up_within_the_budget(service: Service) -> None:
+def test_a_body_that_arrives_slowly_is_answered_within_the_budget(service: Service) -> None:
     started = time.monotonic()
     with service.connection(timeout=0.1) as connection:
         connection.sendall(_head("Content-Length: 100000"))
@@ -251,7 +251,7 @@ def test_a_body_that_trickles_in_is_given_up_within_the_budget(service: Service)
     assert time.monotonic() - started < 1.95
 
 
-def test_who_leaves_in_the_middle_of_a_body_leaves_nothing(service: Service) -> None:
+def test_a_client_that_leaves_within_a_body_stores_nothing(service: Service) -> None:
     body = json.dumps(progress()).encode()
     with service.connection() as connection:
         connection.sendall(_head(f"Content-Length: {len(body) + 1}") + body)
@@ -324,7 +324,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("body", "reason"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_cannot_be_read_is_kept_byte_for_byte_and_counted_when_it_comes_again(
+def test_an_unreadable_body_is_kept_byte_for_byte_and_its_repetitions_counted(
     service: Service, body: bytes, reason: str
 ) -> None:
     service.quarantined(body)
@@ -555,7 +555,7 @@ def test_a_thousand_elements_are_stored(service: Service) -> None:
     assert service.read(f"/v1/campaigns/{campaign}")["counts"]["SEEN"] == 998
 
 
-def test_an_array_with_strangers_is_set_aside_once_and_its_good_elements_stored(
+def test_an_array_with_invalid_elements_is_quarantined_once_and_the_others_stored(
     service: Service,
 ) -> None:
     document = progress()

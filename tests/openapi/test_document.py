@@ -130,7 +130,7 @@ def test_no_component_is_unused() -> None:
                 assert f'"#/components/{kind}/{name}"' in text, name
 
 
-def test_nobody_changes_the_document_by_serving_it(service: Service) -> None:
+def test_serving_the_document_does_not_change_it(service: Service) -> None:
     before = deepcopy(api_document())
     service.client.get("/openapi.json")
     assert api_document() == before

@@ -39,7 +39,7 @@ def _is_problem(answer: httpx.Response, status: int, slug: str) -> None:
     assert answer.json()["type"] == f"urn:routee-receiver:problem:{slug}"
 
 
-def test_a_launched_campaign_is_told_in_routees_words(
+def test_a_launched_campaign_is_shown_in_routees_words(
     service: Service, routee: SimulatedRoutee
 ) -> None:
     name = new_id("Spring")[:30]
@@ -172,7 +172,7 @@ def test_a_key_that_is_used_again_launches_nothing(
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é"])
-def test_a_key_that_is_no_key_is_refused(service: Service, key: str) -> None:
+def test_an_invalid_idempotency_key_is_refused(service: Service, key: str) -> None:
     bearer = service.bearer(Scope.CAMPAIGNS)["Authorization"].encode()
     headers = [(b"idempotency-key", key.encode()), (b"authorization", bearer)]
     answer = service.client.post("/v1/campaigns", json=campaign_request(), headers=headers)
@@ -236,7 +236,7 @@ def test_a_connection_that_is_cut_leaves_the_launch_unconfirmed(
     ("code", "content"),
     [(500, {}), (503, {}), (504, b"<html>"), (200, b"<html>"), (200, [1]), (408, {})],
 )
-def test_an_answer_that_says_nothing_leaves_the_launch_unconfirmed(
+def test_an_unusable_answer_leaves_the_launch_unconfirmed(
     asking: Service, scripted: ScriptedRoutee, code: int, content: object
 ) -> None:
     scripted.will(says(code, content))
@@ -258,7 +258,7 @@ ODD_ANSWERS: dict[str, object] = {
 
 
 @pytest.mark.parametrize("kind", ODD_ANSWERS)
-def test_whatever_else_an_acceptance_says_it_is_readable(
+def test_any_members_of_an_acceptance_are_readable(
     asking: Service, scripted: ScriptedRoutee, kind: str
 ) -> None:
     scripted.will(says(200, ODD_ANSWERS[kind]))
@@ -276,7 +276,7 @@ def test_whatever_else_an_acceptance_says_it_is_readable(
         ("400001009", "The balance is too low", None),
     ],
 )
-def test_a_refusal_of_routees_is_told_with_its_code(
+def test_a_refusal_of_routees_is_answered_with_its_code(
     asking: Service, scripted: ScriptedRoutee, code: str, said: str, field: str | None
 ) -> None:
     scripted.will(says(int(code[:3]), {"code": code, "developerMessage": said}))
@@ -396,9 +396,7 @@ def test_a_person_resolves_an_unconfirmed_launch(service: Service) -> None:
 @pytest.mark.parametrize(
     "tracking_id", ["a\0b", "\ud800", "€" * 512, "x" * 513, "", 1, ["x"], {"x": 1}]
 )
-def test_a_tracking_id_that_can_be_none_resolves_nothing(
-    service: Service, tracking_id: object
-) -> None:
+def test_an_unusable_tracking_id_resolves_nothing(service: Service, tracking_id: object) -> None:
     campaign_id = _unconfirmed(service)
     answer = _resolve(service, campaign_id, submission="launched", trackingId=tracking_id)
     _is_problem(answer, 422, "invalid-request")
@@ -458,7 +456,7 @@ def test_campaigns_are_listed_the_newest_first_and_filtered(service: Service) ->
 @pytest.mark.parametrize(
     "instant", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "2026", "x"]
 )
-def test_an_instant_that_is_none_is_named(service: Service, name: str, instant: str) -> None:
+def test_an_invalid_instant_is_named(service: Service, name: str, instant: str) -> None:
     answer = service.get(f"/v1/campaigns?{name}={instant}")
     _is_problem(answer, 422, "invalid-request")
     assert answer.json()["errors"][0]["field"] == name

@@ -174,7 +174,7 @@ def test_the_log_that_is_searched_is_the_services(
     assert "attempt to launch a campaign" in said.out + said.err
 
 
-def test_a_replay_tells_how_the_launch_stands_now(
+def test_a_replay_shows_the_current_state_of_the_launch(
     asking: Service, scripted: ScriptedRoutee
 ) -> None:
     key = _key()
@@ -205,7 +205,7 @@ def test_a_key_stands_for_one_request_only(service: Service, routee: SimulatedRo
     assert len(routee.campaigns) == before
 
 
-def test_keys_of_two_callers_have_nothing_to_do_with_each_other(service: Service) -> None:
+def test_idempotency_keys_of_two_callers_are_independent(service: Service) -> None:
     key = _key()
     _, other = service.add_key(Scope.CAMPAIGNS)
     ours = _post(service, campaign_request(), key)
@@ -215,7 +215,7 @@ def test_keys_of_two_callers_have_nothing_to_do_with_each_other(service: Service
     assert "idempotency-replayed" not in theirs.headers
 
 
-def test_of_twins_one_launches_and_the_others_are_told_when_to_come_back(
+def test_of_concurrent_twins_one_launches_and_the_others_may_retry_later(
     asking: Service, scripted: ScriptedRoutee
 ) -> None:
     key, before = _key(), len(scripted.calls)
@@ -231,7 +231,7 @@ def test_of_twins_one_launches_and_the_others_are_told_when_to_come_back(
     assert len(scripted.calls) == before + 1
 
 
-def test_a_refusal_is_told_again_and_nothing_is_asked_again(
+def test_a_refusal_is_replayed_without_asking_routee_again(
     asking: Service, scripted: ScriptedRoutee
 ) -> None:
     key, before = _key(), len(scripted.calls)
@@ -242,7 +242,7 @@ def test_a_refusal_is_told_again_and_nothing_is_asked_again(
     assert len(scripted.calls) == before + 1
 
 
-def test_what_was_not_sent_may_be_sent_under_the_same_key(
+def test_an_unsent_launch_may_be_repeated_under_the_same_key(
     asking: Service, scripted: ScriptedRoutee
 ) -> None:
     key = _key()
@@ -262,7 +262,7 @@ def test_any_visible_text_is_a_key(service: Service, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "~" * 256])
-def test_anything_else_is_none(service: Service, key: str) -> None:
+def test_other_texts_are_not_keys(service: Service, key: str) -> None:
     answer = _post(service, campaign_request(), {"Idempotency-Key": key})
     problem = _problem(answer, 422, "invalid-request")
     assert [error["field"].casefold() for error in problem["errors"]] == ["idempotency-key"]
@@ -337,7 +337,7 @@ def test_all_faults_are_listed_at_once_with_routees_codes(
         ),
     ],
 )
-def test_what_only_routee_knows_is_told_in_its_words(
+def test_what_only_routee_knows_is_answered_in_its_words(
     service: Service, changes: Document, code: str, error_code: str | None, field: str
 ) -> None:
     problem = _problem(_post(service, campaign_request(**changes)), 422, "routee-refused")
@@ -348,7 +348,7 @@ def test_what_only_routee_knows_is_told_in_its_words(
     assert (error["field"], error["code"], error.get("errorCode")) == (field, code, error_code)
 
 
-def test_an_account_without_viber_is_told_of_the_form(
+def test_an_account_without_viber_is_referred_to_the_form(
     service: Service, routee: SimulatedRoutee
 ) -> None:
     routee.account.is_viber_activated = False
@@ -373,7 +373,7 @@ def test_every_field_is_there(service: Service) -> None:
     assert set(listed) == FIELDS
 
 
-def test_the_callers_urls_are_not_sent_and_that_is_said(
+def test_the_callers_urls_are_not_sent_and_a_warning_says_so(
     service: Service, routee: SimulatedRoutee
 ) -> None:
     theirs = "https://caller.example/hook"
@@ -487,7 +487,7 @@ def probing(
         service.client.close()
 
 
-def test_media_are_looked_at_when_that_is_asked_for(
+def test_media_are_probed_on_request(
     probing: Service, media: tuple[MediaHost, Prober], scripted: ScriptedRoutee
 ) -> None:
     host, _ = media
@@ -511,7 +511,7 @@ def test_media_are_looked_at_when_that_is_asked_for(
     assert [warning["code"] for warning in answer.json()["warnings"]] == ["media-large"]
 
 
-def test_media_are_not_looked_at_otherwise(
+def test_media_are_not_probed_otherwise(
     probing: Service, media: tuple[MediaHost, Prober], scripted: ScriptedRoutee
 ) -> None:
     host, _ = media
@@ -521,7 +521,7 @@ def test_media_are_not_looked_at_otherwise(
     assert host.seen == []
 
 
-def test_media_at_home_are_not_looked_at_by_the_service_as_it_is_built(asking: Service) -> None:
+def test_private_addresses_are_not_probed_by_the_service_as_it_is_built(asking: Service) -> None:
     document = campaign_request(body={"imageURL": "https://127.0.0.1/a.png"})
     problem = _problem(_post(asking, document, path=PREFLIGHT), 422, "invalid-request")
     assert "public internet" in problem["errors"][0]["message"]
@@ -536,7 +536,9 @@ def _resolve(service: Service, campaign_id: object, scope: Scope, **said: object
     return _post(service, said, bearer=service.bearer(scope), path=path)
 
 
-def test_what_cannot_be_deleted_says_why(service: Service, routee: SimulatedRoutee) -> None:
+def test_a_campaign_that_cannot_be_cancelled_says_why(
+    service: Service, routee: SimulatedRoutee
+) -> None:
     _problem(_delete(service, new_id("unknown")), 404, "not-found")
     routee.faults.script(Endpoint.CAMPAIGN, CUT_BEFORE)
     unconfirmed = service.launch().json()
@@ -574,7 +576,7 @@ def test_each_call_needs_its_scope(service: Service) -> None:
     assert answer.json()["submissionReason"] == "resolved by a person"
 
 
-def test_what_routee_is_being_asked_for_is_not_resolved(service: Service) -> None:
+def test_a_launch_under_way_cannot_be_resolved(service: Service) -> None:
     campaign_id, _ = service.add_campaign(submission="unconfirmed")
     service.sql(
         "UPDATE campaigns SET lease_until = now() + interval '1 min' WHERE id = $1", campaign_id
@@ -597,7 +599,7 @@ def _walk(service: Service, *, limit: int, **filters: Any) -> list[str]:  # noqa
         cursor = {"cursor": page["nextCursor"]}
 
 
-def test_each_filter_finds_its_campaigns_and_walks_them(service: Service) -> None:
+def test_each_filter_finds_its_campaigns_page_by_page(service: Service) -> None:
     label = new_id("label")
     ids = [service.launched(label=label, campaignName=new_id("C")[:30])["id"] for _ in range(4)]
     rejected = service.launch(label=label, senderInfoTrackingId="unknown-sender")
@@ -884,7 +886,7 @@ def test_a_session_message_is_documented_too(service: Service, routee: Simulated
     assert routee.campaigns[campaign["trackingId"]].request.is_session_message
 
 
-def test_too_many_requests_is_told_with_its_pause(
+def test_too_many_requests_is_answered_with_its_pause(
     service: Service, routee: SimulatedRoutee
 ) -> None:
     routee.faults.script(Endpoint.CAMPAIGN, too_many_requests("9"))

@@ -197,7 +197,7 @@ async def test_one_kind_and_one_campaign_can_be_asked_for(
 @pytest.mark.parametrize(
     "after", ["", "nonsense", "f1-1-2-3-00000000", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z"]
 )
-async def test_what_is_no_cursor_is_refused(caller: Caller, after: str) -> None:
+async def test_an_invalid_cursor_is_refused(caller: Caller, after: str) -> None:
     answer = await caller.get(after=after)
     assert answer.status_code == 400
     assert answer.json()["type"] == "urn:routee-receiver:problem:invalid-cursor"
@@ -313,7 +313,7 @@ async def test_the_query_of_the_feed_page_continues_from_the_same_cursor(
     assert len(rows) == 3
 
 
-async def test_how_far_a_long_transaction_holds_the_feed_up_is_a_metric(
+async def test_how_long_a_transaction_holds_the_feed_back_is_a_metric(
     caller: Caller, connection: asyncpg.Connection
 ) -> None:
     async def _is_held_up() -> bool:

@@ -192,7 +192,7 @@ def test_a_client_that_leaves_a_query_without_rows_ends_it(loop: Loop, url: str)
         assert _ended(service)
 
 
-def test_a_client_that_takes_nothing_is_given_up(
+def test_a_client_that_reads_nothing_is_disconnected(
     crowded: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_answer, "_SEND_SECONDS", 0.5)
@@ -204,7 +204,7 @@ def test_a_client_that_takes_nothing_is_given_up(
     answer.close()
 
 
-def test_a_third_export_is_told_to_wait(crowded: Service) -> None:
+def test_a_third_export_is_refused_with_retry_after(crowded: Service) -> None:
     first, second = _begun(crowded), _begun(crowded)
     assert (first.status_code, second.status_code) == (200, 200)
     third = crowded.get("/v1/exports/messages", Scope.ADMIN)

@@ -65,7 +65,7 @@ def _walk(service: Service, path: str, limit: int) -> Iterator[list[dict[str, ob
         (1000, [25]),
     ],
 )
-def test_a_walk_gives_each_item_exactly_once(
+def test_the_pages_of_a_list_have_each_item_exactly_once(
     service: Service, path: str, limit: int, sizes: list[int]
 ) -> None:
     pages = list(_walk(service, path, limit))
@@ -116,7 +116,7 @@ def test_a_tampered_cursor_is_refused(service: Service, path: str) -> None:
         assert answer.json()["type"] == "urn:routee-receiver:problem:invalid-cursor"
 
 
-def test_a_cursor_of_4097_characters_is_not_even_looked_at(service: Service, path: str) -> None:
+def test_a_cursor_of_4097_characters_is_not_decoded(service: Service, path: str) -> None:
     assert service.get(f"{path}&cursor={'A' * 4097}").status_code == 422
 
 

@@ -56,7 +56,7 @@ def test_ids_that_cannot_exist_are_not_found(service: Service) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b"{}", b'{"trackingIds":["\\ud800"]}'])
-def test_a_lookup_that_is_none_is_refused(service: Service, body: bytes) -> None:
+def test_an_invalid_lookup_is_refused(service: Service, body: bytes) -> None:
     answer = service.client.post(
         "/v1/messages/lookup", content=body, headers=service.bearer(Scope.READ)
     )
@@ -136,7 +136,7 @@ def test_filters_narrow_each_other(
 
 
 @pytest.mark.parametrize("filters", [{}, {"status": "SEEN"}, {"status": "FAILED"}])
-def test_without_a_key_all_messages_are_walked_through(
+def test_without_an_indexed_filter_all_messages_are_scanned(
     service: Service, number: str, filters: dict[str, Any]
 ) -> None:
     wanted = set(_ids(service.read("/v1/messages", to=number, **filters)))
@@ -308,7 +308,7 @@ class TestAwaited:
         assert service.read(path, status="AWAITING")["total"] is None
         assert service.get("/v1/messages", to=NUMBERS[1], status="AWAITING").status_code == 422
 
-    def test_nobody_is_awaited_of_a_campaign_that_was_not_sent(self, service: Service) -> None:
+    def test_no_recipient_of_an_unsent_campaign_is_awaited(self, service: Service) -> None:
         campaign = service.launched(to=NUMBERS)
         for submission in ("rejected", "cancelled"):
             service.sql(

@@ -87,7 +87,7 @@ def test_a_failure_may_still_become_delivered_and_keeps_when_it_failed(service: 
     assert (message["status"], message["failedAt"]) == ("DELIVERED", "2026-03-01T10:00:00Z")
 
 
-def test_a_later_event_of_lower_rank_is_told_as_such(service: Service) -> None:
+def test_a_later_event_of_lower_rank_is_marked_as_such(service: Service) -> None:
     document = progress()
     service.stored({**document, "status": DELIVERED})
     service.stored({**document, "status": status("QUEUED", "2026-03-02T00:00:00Z")})
@@ -192,7 +192,7 @@ NO_IDS = {
 @pytest.mark.parametrize("path", ["messages/{}", "campaigns/{}", "status/{}", "messages/{}/events",
     "campaigns/{}/messages", "inbound-messages/{}"])  # fmt: skip
 @pytest.mark.parametrize("kind", NO_IDS)
-def test_what_can_be_no_id_is_not_found(service: Service, path: str, kind: str) -> None:
+def test_an_impossible_id_is_not_found(service: Service, path: str, kind: str) -> None:
     target = "/v1/" + path.format(NO_IDS[kind])
     status_line, document = _get(service, target)
     if status_line.startswith("HTTP/1.1 307 "):

@@ -27,7 +27,7 @@ def _erase(
     return answer.status_code, answer.json()
 
 
-def test_a_recipient_is_erased_and_what_comes_later_is_unknown(alone: Service) -> None:
+def test_a_recipient_is_erased_and_later_callbacks_are_pseudonymised(alone: Service) -> None:
     before, after = new_id(), new_id()
     alone.stored(progress(trackingId=before, to=NUMBER))
     alone.stored(reply(referenceTrackingId=before, **{"from": NUMBER}))
@@ -46,7 +46,7 @@ def test_a_recipient_is_erased_and_what_comes_later_is_unknown(alone: Service) -
     assert _erase(alone, NUMBER)[1]["erasedBefore"] is True
 
 
-def test_a_campaign_to_an_erased_recipient_is_refused_with_its_place(alone: Service) -> None:
+def test_a_campaign_to_an_erased_recipient_is_refused_with_its_index(alone: Service) -> None:
     _erase(alone, NUMBER)
     answer = alone.launch(to=["+306912345678", NUMBER])
     assert answer.status_code == 422
@@ -55,7 +55,7 @@ def test_a_campaign_to_an_erased_recipient_is_refused_with_its_place(alone: Serv
 
 
 @pytest.mark.parametrize("number", ["12345", "+30695551234x", "erased:0123456789abcdef"])
-def test_what_is_no_number_is_refused(alone: Service, number: str) -> None:
+def test_an_invalid_number_is_refused(alone: Service, number: str) -> None:
     assert _erase(alone, number)[0] == 422
 
 
@@ -63,7 +63,7 @@ def test_only_an_admin_erases(alone: Service) -> None:
     assert _erase(alone, NUMBER, Scope.CAMPAIGNS)[0] == 403
 
 
-def test_who_asked_is_on_record(alone: Service) -> None:
+def test_the_requester_is_recorded(alone: Service) -> None:
     _erase(alone, NUMBER)
     (row,) = alone.sql("SELECT asked_by FROM erasures")
     assert row[0].startswith("API key tests (")
