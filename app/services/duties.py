@@ -1,4 +1,4 @@
-"""Work that is done again and again in every process."""
+"""Work that every process repeats."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -43,7 +43,7 @@ async def _perform(duty: Duty, stored: Callable[[], int]) -> None:
     seen = stored()
     while True:
         await _until_due(duty, stored, seen)
-        seen = stored()  # before the duty: what is stored meanwhile it may not see
+        seen = stored()  # before the duty, which may not see what is stored meanwhile
         try:
             await duty.do()
         except asyncio.CancelledError:
@@ -52,7 +52,7 @@ async def _perform(duty: Duty, stored: Callable[[], int]) -> None:
             log.warning("duty postponed", duty=duty.name, error="cancelled from within")
         except ReceiverError as error:
             log.warning("duty postponed", duty=duty.name, error=str(error))
-        except Exception:  # a duty that fails once must not be given up for good
+        except Exception:  # a duty that failed is repeated all the same
             log.exception("duty failed", duty=duty.name)
 
 
