@@ -19,15 +19,12 @@ class HistoryItem(Wire):
     provider_status: str | None
     detailed_status: str | None
     description: str | None
-    #: Null if Routee reported no time.
     occurred_at: Instant | None
     received_at: Instant
-    #: `callback` if Routee posted it, `tracking` if we asked.
     source: str
     #: Whether it became the current status when it was stored.
     changed: bool
     reason: Effect
-    #: The payload; only with `raw`.
     raw: str | None = None
 
 

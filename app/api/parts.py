@@ -1,6 +1,6 @@
 """The dependencies of routes: the parts of the service, the caller's key, and parameters."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -13,11 +13,12 @@ from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from starlette.types import Receive
 
+from app.api.wire import Page
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
 from app.domain.callback_token import CallbackTokens
 from app.errors import Fault, Forbidden, InvalidCursor, InvalidRequest, NotFound, Unauthorized
-from app.kit.cursor import CursorInvalid, decode_cursor
+from app.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
@@ -31,6 +32,8 @@ from app.services.keyring import Keyring
 from app.services.launching.launches import Launches
 
 K = TypeVar("K")
+R = TypeVar("R")
+T = TypeVar("T")
 
 MAX_LIMIT: Final = 1000
 DEFAULT_LIMIT: Final = 100
@@ -189,6 +192,23 @@ async def disconnected(receive: Receive) -> None:
 def json_answer(body: bytes) -> Response:
     """The answer 200 with *body*, encoded JSON."""
     return Response(body, media_type="application/json")
+
+
+def page_out(
+    rows: Sequence[R],
+    limit: int,
+    *,
+    shown: Callable[[R], T],
+    position: Callable[[R], list[str | int]],
+    scope: str,
+) -> Page[T]:
+    """The first *limit* of *rows* as *shown*; a further row says that another page follows."""
+    return Page(
+        items=[shown(row) for row in rows[:limit]],
+        next_cursor=encode_cursor(position(rows[limit - 1]), scope=scope)
+        if len(rows) > limit
+        else None,
+    )
 
 
 def row_id(value: str | int) -> int:

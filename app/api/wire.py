@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Wire(BaseModel):
-    """A JSON object with names in camelCase, as in Routee's API."""
+    """A JSON object in camelCase; `document.descriptions` describes members by their name."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 

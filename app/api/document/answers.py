@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -47,12 +47,8 @@ class Failure:
     meaning: str
     detail: str | None = None
     faults: tuple[Fault, ...] = ()
-    members: tuple[tuple[str, str], ...] = ()
+    members: dict[str, Any] = field(default_factory=dict)
     retry_after: bool = False
-
-    @property
-    def _members(self) -> dict[str, Any]:
-        return dict(self.members)
 
     @property
     def example(self) -> dict[str, Any]:
@@ -63,7 +59,7 @@ class Failure:
             title=self.title,
             detail=self.detail,
             faults=self.faults,
-            **self._members,
+            **self.members,
         )
         body: dict[str, Any] = json.loads(bytes(answer.body))
         return body
@@ -130,12 +126,12 @@ NOT_CONFIGURED: Final = _failure(
 REFUSED: Final = _failure(
     RouteeRefused,
     "The balance of the Routee account is too low.",
-    members=(("code", "400001009"), ("developerMessage", "The balance is too low")),
+    members={"code": "400001009", "developerMessage": "The balance is too low"},
 )
 NOT_CANCELLED: Final = _failure(
     RouteeRefused,
     "The campaign is no longer scheduled.",
-    members=(("code", "400009002"), ("developerMessage", "The campaign is no longer scheduled")),
+    members={"code": "400009002", "developerMessage": "The campaign is no longer scheduled"},
 )
 NO_ANSWER: Final = _failure(
     RouteeUnavailable, "No connection to Routee to launch the campaign.", retry_after=True

@@ -22,6 +22,7 @@ from app.api.parts import (
     SafeText,
     TrackingId,
     json_body,
+    page_out,
     position_in,
 )
 from app.api.routes.messages import MessageOut, message_out, text_id
@@ -69,12 +70,10 @@ class CampaignOut(Wire):
     id: UUID
     #: Routee's; null until it is known.
     tracking_id: str | None
-    #: How far its launch has come; `observed`: it was not launched here.
     submission: Submission
     submission_reason: str | None
     billing: Billing | None
     type: Any
-    #: Routee's word when it was launched; Routee offers no way to read it again.
     state: Any
     created_at: Any
     sender_info_tracking_id: Any
@@ -89,19 +88,14 @@ class CampaignOut(Wire):
     cost: Money | None
     total_messages: Any
     viber_analysis: Any
-    #: As it was sent to Routee, with the token masked.
     callback_url: Any
     inbound_url: Any
     label: Any
     is_session_message: Any
     respect_quiet_hours: Any
-    #: How many messages are in each status now.
     counts: dict[Status, int]
-    #: The sum of `counts`: messages with a callback.
     total: int
-    #: How many of them are final.
     final_count: int
-    #: Expected messages without any callback; null if the expected number is unknown.
     awaiting: int | None
     warnings: list[CampaignWarning]
     updated_at: Instant
@@ -286,13 +280,15 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     scope = f"campaigns {wanted}"
     before = position_in(cursor, scope=scope, of=lambda position: UUID(str(position)))
     rows = await page_of_campaigns(parts.reads, wanted, before=before, limit=limit + 1)
-    shown, more = rows[:limit], len(rows) > limit
     counts = await counts_of_each(
-        parts.reads, [row.tracking_id for row in shown if row.tracking_id is not None]
+        parts.reads, [row.tracking_id for row in rows if row.tracking_id is not None]
     )
-    return Page(
-        items=[campaign_out(row, counts.get(row.tracking_id or "", {})) for row in shown],
-        next_cursor=encode_cursor([str(shown[-1].id)], scope=scope) if more else None,
+    return page_out(
+        rows,
+        limit,
+        shown=lambda row: campaign_out(row, counts.get(row.tracking_id or "", {})),
+        position=lambda row: [str(row.id)],
+        scope=scope,
     )
 
 

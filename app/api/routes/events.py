@@ -45,9 +45,7 @@ _OFFSET_WITH_BLANK: Final = re.compile(r" (?=\d\d:\d\d$)")
 class StatusData(Wire):
     """What an event says about its message."""
 
-    #: In our vocabulary.
     status: Status
-    #: Routee's own word.
     provider_status: str | None
     detailed_status: str | None
     description: str | None
@@ -56,7 +54,6 @@ class StatusData(Wire):
     #: Whether it became the status of the message, given all earlier items of the feed.
     changed: bool
     reason: Effect
-    #: The message's current status; null when the message was removed.
     message_status: Status | None
 
 
@@ -67,10 +64,8 @@ class FeedItem(Wire):
     #: The message that the item is about; for a reply, the message that it answers.
     tracking_id: str | None
     campaign_tracking_id: str | None
-    #: Null if Routee reported no time.
     occurred_at: Instant | None
     received_at: Instant
-    #: `callback` if Routee posted it, `tracking` if we asked.
     source: str
 
 
@@ -92,7 +87,6 @@ class FeedPageOut(Wire):
     """One page of the feed."""
 
     items: list[Annotated[StatusFeedItem | InboundFeedItem, Field(discriminator="type")]]
-    #: For the parameter `after` of the next call; never null.
     next_cursor: str
 
 

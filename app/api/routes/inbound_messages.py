@@ -17,6 +17,7 @@ from app.api.parts import (
     PartsDep,
     Reader,
     SafeText,
+    page_out,
     position_in,
     row_id,
 )
@@ -44,7 +45,6 @@ class InboundMessageOut(Wire):
     #: The Viber sender it was sent to.
     to: str | None
     message: str | None
-    #: The address of the attachment as Routee sent it; it need not be a valid URL.
     media: str | None
     filename: str | None
     sent_at: Instant | None
@@ -52,7 +52,6 @@ class InboundMessageOut(Wire):
     #: The reply's own, else that of the message that it answers.
     campaign_tracking_id: str | None
     campaign_name: str | None
-    #: The outbound message that it answers.
     reference_tracking_id: str | None
     label: str | None
 
@@ -117,14 +116,12 @@ async def _received(
 ) -> Page[InboundMessageOut]:
     after = position_in(cursor, scope=scope, of=_receipt)
     replies = await page_of_received_messages(parts.reads, wanted, after=after, limit=limit + 1)
-    shown, more = replies[:limit], len(replies) > limit
-    return Page(
-        items=[inbound_message_out(reply) for reply in shown],
-        next_cursor=encode_cursor(
-            [shown[-1].row.received_at.isoformat(), shown[-1].row.id], scope=scope
-        )
-        if more
-        else None,
+    return page_out(
+        replies,
+        limit,
+        shown=inbound_message_out,
+        position=lambda reply: [reply.row.received_at.isoformat(), reply.row.id],
+        scope=scope,
     )
 
 

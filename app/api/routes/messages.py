@@ -25,6 +25,7 @@ from app.api.parts import (
     TrackingId,
     json_answer,
     json_body,
+    page_out,
     position_in,
     row_id,
 )
@@ -72,15 +73,11 @@ class MessageOut(Wire):
     from_: str | None = Field(alias="from")
     country: str | None
     label: str | None
-    #: In our vocabulary.
     status: Status
-    #: Routee's own word.
     provider_status: str | None
     detailed_status: str | None
     description: str | None
-    #: When the status was reached; null if Routee reported no time.
     status_at: Instant | None
-    #: No further callback is due. A failure may still become DELIVERED, a DELIVERED SEEN.
     final: bool
     queued_at: Instant | None
     sent_at: Instant | None
@@ -90,7 +87,6 @@ class MessageOut(Wire):
     price: Money | None
     #: Routee's own time of creation.
     created_at: Instant | None
-    #: When we last stored something new about it.
     updated_at: Instant
 
 
@@ -148,7 +144,6 @@ class LookupAnswer(Wire):
 
     #: In the order of the request, each once.
     items: list[MessageOut]
-    #: Ids without a callback, in the order of the request.
     not_found: list[str]
 
 
@@ -283,14 +278,12 @@ async def _updated(  # noqa: PLR0913, PLR0917 (the parameters of the call)
 ) -> Page[MessageOut]:
     after = position_in(cursor, scope=scope, of=_update)
     rows = await page_of_updated_messages(parts.reads, since, status, after=after, limit=limit + 1)
-    shown, more = rows[:limit], len(rows) > limit
-    return Page(
-        items=[message_out(row) for row in shown],
-        next_cursor=encode_cursor(
-            [shown[-1].updated_at.isoformat(), shown[-1].message_tracking_id], scope=scope
-        )
-        if more
-        else None,
+    return page_out(
+        rows,
+        limit,
+        shown=message_out,
+        position=lambda row: [row.updated_at.isoformat(), row.message_tracking_id],
+        scope=scope,
     )
 
 
@@ -339,8 +332,6 @@ async def get_history(  # noqa: PLR0913 (the parameters of the call)
     events = await history_of(parts.reads, message, with_payload=raw)
     items = history_out(events, raw=raw, exact=caller.allows(Scope.ADMIN))
     rest = items[1 + next((at for at, item in enumerate(items) if int(item.id) == after), -1) :]
-    more = len(rest) > limit
-    return Page(
-        items=rest[:limit],
-        next_cursor=encode_cursor([int(rest[limit - 1].id)], scope=scope) if more else None,
+    return page_out(
+        rest, limit, shown=lambda item: item, position=lambda item: [int(item.id)], scope=scope
     )

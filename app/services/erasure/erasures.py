@@ -1,7 +1,8 @@
 """Erasing one recipient: all that is stored is pseudonymised, and so is what still comes."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -59,13 +60,7 @@ class Eraser:
             DatabaseUnavailable: it was interrupted, and has to be repeated.
         """
         digits = self._digits(number)
-        async with (
-            long_work(self._url, name="erasure") as database,
-            exclusive(database, _ERASURE_LOCK) as is_ours,
-        ):
-            if not is_ours:
-                raise ErasureInProgress(retry_after_seconds=10)
-            await self._warn_of_missing_keys(database)
+        async with self._database() as database:
             is_repeated, target = await self._target(database, digits)
             scan = ErasureScan(database, target, dry_run=dry_run, say=self._say)
             if dry_run:
@@ -89,13 +84,7 @@ class Eraser:
         """
         digits = self._digits(number)
         hashes = [mark.hash for mark in self._keys.marks_of(digits)]
-        async with (
-            long_work(self._url, name="erasure") as database,
-            exclusive(database, _ERASURE_LOCK) as is_ours,
-        ):
-            if not is_ours:
-                raise ErasureInProgress(retry_after_seconds=10)
-            await self._warn_of_missing_keys(database)
+        async with self._database() as database:
             if await find_erased(database, hashes) is None:
                 return False
             erasure, _ = await begin_erasure(database, kind="lift", asked_by=asked_by)
@@ -114,6 +103,18 @@ class Eraser:
         except NotANumber:
             fault = Fault("number", "must be a telephone number of 6 to 15 digits")
             raise InvalidRequest(faults=(fault,)) from None
+
+    @asynccontextmanager
+    async def _database(self) -> AsyncIterator[Database]:
+        """The database, for one erasure or lift at a time."""
+        async with (
+            sweeping(self._url, name="erasure") as database,
+            alone(database, _ERASURE_LOCK) as is_ours,
+        ):
+            if not is_ours:
+                raise ErasureInProgress(retry_after_seconds=10)
+            await self._warn_of_missing_keys(database)
+            yield database
 
     async def _warn_of_missing_keys(self, database: Database) -> None:
         if missing := await lacking_keys(database, self._keys.ids):
