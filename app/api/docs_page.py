@@ -48,11 +48,11 @@ def _page(app: Any) -> str:  # noqa: ANN401 (a FastAPI, cached by its identity)
     document: dict[str, Any] = app.openapi()
     info = document["info"]
     operations = list(operations_in(document))
-    title = f"{_text(info['title'])} {_text(info['version'])}"
+    title = f"{escape(info['title'])} {escape(info['version'])}"
     head = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<h1>{title}</h1><p>{_text(info['summary'])}\n\n{_text(info['description'])}</p>"
+        f"<h1>{title}</h1><p>{escape(info['summary'])}\n\n{escape(info['description'])}</p>"
         '<p>For programs: <a href="openapi.json">openapi.json</a></p>'
     )
     return "".join(
@@ -67,7 +67,7 @@ def _page(app: Any) -> str:  # noqa: ANN401 (a FastAPI, cached by its identity)
 
 def _tag(tag: dict[str, Any], operations: Iterable[Operation], document: dict[str, Any]) -> str:
     own = (_operation(one, document) for one in operations if tag["name"] in one.node["tags"])
-    heading = f"<h2>{_text(tag['name'].capitalize())}</h2><p>{_text(tag['description'])}</p>"
+    heading = f"<h2>{escape(tag['name'].capitalize())}</h2><p>{escape(tag['description'])}</p>"
     return heading + "".join(own)
 
 
@@ -78,10 +78,10 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
         scope for one in node.get("security", ()) for names in one.values() for scope in names
     ]
     parts = (
-        f"<details id={_quoted(node['operationId'])}><summary><b>{_text(method.upper())}</b> ",
-        f"<code>{_text(path)}</code> {_text(node['summary'])}</summary>",
-        f"<p>{_text(node['description'])}</p>",
-        *(f"<p>Needs an API key of scope <code>{_text(scope)}</code>.</p>" for scope in scopes),
+        f"<details id={_quoted(node['operationId'])}><summary><b>{escape(method.upper())}</b> ",
+        f"<code>{escape(path)}</code> {escape(node['summary'])}</summary>",
+        f"<p>{escape(node['description'])}</p>",
+        *(f"<p>Needs an API key of scope <code>{escape(scope)}</code>.</p>" for scope in scopes),
         _table(_parameter(one) for one in (*common, *node.get("parameters", ()))),
         _body(node.get("requestBody")),
         _table(_answer(status, one) for status, one in node["responses"].items()),
@@ -93,9 +93,9 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
 def _parameter(parameter: dict[str, Any]) -> tuple[str, str, str]:
     needed = ", needed" if parameter["required"] else ""
     return (
-        f"<code>{_text(parameter['name'])}</code>",
-        f"{_text(parameter['in'])}{needed}<br>{_type(parameter['schema'])}",
-        _text(parameter.get("description", "")),
+        f"<code>{escape(parameter['name'])}</code>",
+        f"{escape(parameter['in'])}{needed}<br>{_type(parameter['schema'])}",
+        escape(parameter.get("description", "")),
     )
 
 
@@ -103,35 +103,35 @@ def _body(body: dict[str, Any] | None) -> str:
     if body is None:
         return ""
     media, content = next(iter(body["content"].items()))
-    words = _text(body.get("description", ""))
-    return f"<p>Body: <code>{_text(media)}</code> {_type(content['schema'])} {words}</p>"
+    words = escape(body.get("description", ""))
+    return f"<p>Body: <code>{escape(media)}</code> {_type(content['schema'])} {words}</p>"
 
 
 def _answer(status: str, answer: dict[str, Any]) -> tuple[str, str, str]:
     contents = answer.get("content", {}).values()
     types = "<br>".join(_type(content["schema"]) for content in contents if "schema" in content)
-    return f"<b>{_text(status)}</b>", types, f"<p>{_text(answer['description'])}</p>"
+    return f"<b>{escape(status)}</b>", types, f"<p>{escape(answer['description'])}</p>"
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
     required = schema.get("required", ())
     members = (
         (
-            f"<code>{_text(member)}</code>",
+            f"<code>{escape(member)}</code>",
             _type(node) + ("" if member in required else "<br>may be missing"),
-            _text(node.get("description", "")),
+            escape(node.get("description", "")),
         )
         for member, node in schema.get("properties", {}).items()
     )
     examples = (
-        f"<pre>{_text(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
+        f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
         for example in schema.get("examples", ())
     )
-    words = _text(schema.get("description", ""))
+    words = escape(schema.get("description", ""))
     only = "" if "properties" in schema else f"<p>{_type(schema)}</p>"
     return "".join(
         (
-            f"<details id={_quoted(name)}><summary><code>{_text(name)}</code></summary>",
+            f"<details id={_quoted(name)}><summary><code>{escape(name)}</code></summary>",
             f"<p>{words}</p>{only}",
             _table(members),
             *examples,
@@ -144,27 +144,23 @@ def _type(schema: dict[str, Any]) -> str:
     """*schema* in a few words, with links to the schemas that it references."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"<a href={_quoted('#' + name)}>{_text(name)}</a>"
+        return f"<a href={_quoted('#' + name)}>{escape(name)}</a>"
     for choice in ("anyOf", "oneOf"):
         if choice in schema:
             return " or ".join(map(_type, schema[choice]))
     words = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
     if words:
-        return " or ".join(f"<code>{_text(str(word))}</code>" for word in words)
+        return " or ".join(f"<code>{escape(str(word))}</code>" for word in words)
     if "items" in schema:
         return f"array of {_type(schema['items'])}"
     types = schema.get("type", "any JSON")
     named = types if isinstance(types, str) else " or ".join(types)
-    return _text(" ".join(filter(None, (named, schema.get("format")))))
+    return escape(" ".join(filter(None, (named, schema.get("format")))))
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:
     lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
     return f"<table>{''.join(lines)}</table>" if lines else ""
-
-
-def _text(value: str) -> str:
-    return escape(value)
 
 
 def _quoted(value: str) -> str:

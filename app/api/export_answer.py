@@ -9,6 +9,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.parts import disconnected
+from app.api.wire import iso
 from app.errors import ReceiverError
 from app.services.exports.exports import Encoder, ExportRequest, Exports, Format
 
@@ -64,7 +65,7 @@ class ExportAnswer(Response):
     async def _send(self, send: Send) -> None:
         async with self._exports.served(self._wanted, self._encoder) as export:
             if export.complete_until is not None:
-                self.headers[COMPLETE_UNTIL] = _instant(export.complete_until)
+                self.headers[COMPLETE_UNTIL] = iso(export.complete_until)
             await send(
                 {
                     "type": "http.response.start",
@@ -79,10 +80,6 @@ class ExportAnswer(Response):
             except (ReceiverError, TimeoutError) as error:
                 # Without the last chunk the server closes the connection.
                 log.warning("an export broke off", table=self._wanted.table, error=str(error))
-
-
-def _instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 async def _sent(send: Send, chunk: bytes, *, more: bool) -> None:

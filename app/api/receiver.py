@@ -101,6 +101,8 @@ _NOT_STORED: Final = _problem(
     (b"retry-after", str(RETRY_AFTER_SECONDS).encode()),
 )
 
+_REFUSALS: Final = (_NOT_FOUND, _METHOD_NOT_ALLOWED, _TOO_SLOW, _TOO_LARGE, _NOT_STORED)
+
 #: The path of a callback URL with its token masked, and the campaign of this token.
 _Endpoint = tuple[str, UUID | None]
 #: URLs with a valid token. Verifying a token takes up to 8 µs.
@@ -143,15 +145,8 @@ class CallbackReceiver:
         self._max_body_bytes = max_body_bytes
         self._ack_budget_seconds = ack_budget_seconds
         self._counts = {
-            status: metrics.callbacks.labels(str(int(status)))
-            for status in (
-                HTTPStatus.OK,
-                HTTPStatus.NOT_FOUND,
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                HTTPStatus.REQUEST_TIMEOUT,
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                HTTPStatus.SERVICE_UNAVAILABLE,
-            )
+            answer.status: metrics.callbacks.labels(str(int(answer.status)))
+            for answer in (_READY, *_REFUSALS)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

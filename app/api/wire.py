@@ -18,7 +18,8 @@ class Wire(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-def _iso(instant: datetime) -> str:
+def iso(instant: datetime) -> str:
+    """ISO 8601 with a Z."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -29,7 +30,7 @@ def _plain(amount: Decimal) -> str:
 #: ISO 8601 with up to six digits of fraction and a Z.
 Instant = Annotated[
     datetime,
-    PlainSerializer(_iso, return_type=str, when_used="json"),
+    PlainSerializer(iso, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 #: Exact; in the currency of the Routee account.

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from app.api.document.operations import operations_in
+from app.domain.status import Status
 
 _MESSAGE_ID: Final = "0a047b46-a4dd-4ca8-b817-a6a134dd1234"
 _UNKNOWN_ID: Final = "7c1f3d52-6c0e-4d0b-93b8-0c5d5f6a2f10"
@@ -53,17 +54,7 @@ _WARNING: Final = {
     "code": "ttl-short",
     "message": "Viber's web clients need at least 300 seconds",
 }
-_COUNTS: Final = {
-    "UNKNOWN": 0,
-    "QUEUED": 0,
-    "SENT": 0,
-    "UNDELIVERED": 0,
-    "EXPIRED": 0,
-    "FAILED": 0,
-    "UNSENT": 0,
-    "DELIVERED": 1,
-    "SEEN": 0,
-}
+_COUNTS: Final = {status.value: 0 for status in Status} | {"DELIVERED": 1}
 _CAMPAIGN: Final = {
     "id": _OUR_ID,
     "trackingId": _CAMPAIGN_ID,

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
@@ -102,7 +101,7 @@ class NdjsonEncoder:
         members = dict(zip(self._names, row, strict=True))
         for index in self._money:
             if row[index] is not None:
-                members[self._names[index]] = _plain(row[index])
+                members[self._names[index]] = format(row[index], "f")
         return members
 
 
@@ -146,13 +145,9 @@ def _instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _plain(amount: Decimal) -> str:
-    return format(amount, "f")
-
-
 _WRITERS: Final[dict[CellKind, Callable[[Any], str]]] = {
     CellKind.INSTANT: _instant,
-    CellKind.MONEY: _plain,
+    CellKind.MONEY: "{:f}".format,
     CellKind.COUNT: str,
     CellKind.FLAG: json.dumps,
 }
