@@ -46,16 +46,7 @@ from app.settings import Settings, load_settings
 
 #: While this process stores nothing: the longest delay for what other processes have stored.
 _IDLE_EVERY: Final = timedelta(seconds=15)
-_ROLL_UP_EVERY: Final = timedelta(seconds=2)
-_RELAUNCH_EVERY: Final = timedelta(seconds=5)
-_FEED_EVERY: Final = timedelta(seconds=1)
-_ANALYST_WATCH_EVERY: Final = timedelta(seconds=10)
-_FORGET_EVERY: Final = timedelta(hours=1)
-_LEARN_EVERY: Final = timedelta(seconds=REFRESH_EVERY_SECONDS)
-#: How soon after a start it begins, and how often it is looked whether it is a day ago.
-_RETAIN_EVERY: Final = timedelta(minutes=10)
-_ADD_MONTHS_EVERY: Final = timedelta(hours=6)
-#: Of the three generations; Python's own are 700, 10 and 10.
+#: For the three generations; Python's defaults are 700, 10 and 10.
 _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 
 
@@ -190,14 +181,18 @@ def _analyst_watch(settings: Settings, parts: Parts) -> AnalystWatch:
     return AnalystWatch(*databases, metrics=parts.metrics, longest=longest)
 
 
-def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
+def _duties(settings: Settings, parts: Parts) -> list[Duty]:
+    database, second = parts.database, timedelta(seconds=1)
     retaining = PurgeJob(settings.database_url, retention_of(settings))
+    roll_up = partial(roll_up_events, database)
+    learn_erased = partial(parts.erased.refresh, database)
+    watch = _analyst_watch(settings, parts)
     duties = [
         Duty("fold counts", second, CountFolding(database).fold, _IDLE_EVERY),
         Duty("roll up events for BI", 2 * second, roll_up, _IDLE_EVERY),
         Duty("keep the feed's epoch", second, database.keep_epoch, _IDLE_EVERY),
         Duty("measure the feed", second, parts.feed.measure, _IDLE_EVERY),
-        Duty("learn erased recipients", LEARNT_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
+        Duty("learn erased recipients", REFRESH_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
         Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
         Duty("end long queries of analysts", 10 * second, watch.poll),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),

@@ -26,10 +26,10 @@ def erase(
     """
     Erase a recipient: number, texts and payloads, wherever they are stored.
 
-    The rows stay, under a pseudonym, so that counts stay what they are. Callbacks that still come
-    are pseudonymised before they are stored, and campaigns to the number are refused, until
-    the erasure is lifted. Everything that is stored is searched, which takes its time; broken off,
-    it is to be repeated. Needs RECEIVER_ERASURE_KEYS or RECEIVER_SIGNING_KEYS, the same as `serve`.
+    The rows stay, under a pseudonym, so that counts do not change. Until the erasure is lifted,
+    later callbacks are pseudonymised before they are stored, and campaigns to the number are
+    refused. All stored data is searched, which takes a while; an interrupted search must be
+    repeated. Needs RECEIVER_ERASURE_KEYS or RECEIVER_SIGNING_KEYS, with the values of `serve`.
 
     Example: routee-receiver erase +306912345678
     """

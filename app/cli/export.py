@@ -144,7 +144,7 @@ class ExportSummary(NamedTuple):
     complete_until: datetime | None
 
 
-async def _export(settings: Settings, wanted: ExportRequest, target: Target) -> Done:
+async def _export(settings: Settings, wanted: ExportRequest, target: Target) -> ExportSummary:
     async with _read_url(settings) as url:
         # The file is opened first, so that its faults are found before a long sort.
         with _opened(wanted, target) as write, shown_on(console) as display:
@@ -156,7 +156,7 @@ async def _export(settings: Settings, wanted: ExportRequest, target: Target) -> 
 
 
 async def _written_to(
-    write: Write, url: str, wanted: ExportRequest, reading: Reading, counter: Counter
+    write: Write, url: str, wanted: ExportRequest, reading: Reading, display: ProgressDisplay
 ) -> datetime | None:
     async with exported(url, wanted, reading) as export:
         display.expect(export.expected_rows)
@@ -187,7 +187,7 @@ async def _read_url(settings: Settings) -> AsyncIterator[str]:
 
 @contextmanager
 def _opened(wanted: ExportRequest, target: Target) -> Iterator[Write]:
-    """Something to write rows with; what it writes has its name when the block has ended well."""
+    """A function that writes rows. The output gets its name only if the block succeeds."""
     table = wanted.table
     if target.is_folder:
         with (

@@ -158,9 +158,7 @@ class PurgeJob:
         for _ in range(_TRIES):
             try:
                 return await empty_old_months(database, before=before, upto=upto, dry_run=dry_run)
-            except (
-                DatabaseUnavailable
-            ) as error:  # a session reads it; its rows are purged in chunks
+            except DatabaseUnavailable as error:  # its rows are purged in chunks
                 log.info("a month is in use", error=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
         return []
@@ -181,7 +179,7 @@ class PurgeJob:
                 await asyncio.sleep(_PAUSE_SECONDS)
             elif chunk.is_last:
                 return
-        log.info("rows are locked, the next run purges them", what=walk.name)
+        log.info("rows are locked, the next run purges them", what=purge.name)
 
     async def _messages(self, database: Database, before: datetime) -> None:
         for first in range(0, await blocks_of_messages(database), BLOCKS):

@@ -186,8 +186,8 @@ def _post(body: bytes, *headers: str, target: str = STATUS) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def test_a_callback_in_one_read_is_accepted_at_once(stage: Stage) -> None:
-    connection = await stage.connect()
+async def test_a_callback_in_one_read_is_taken_at_once(fast_stage: Stage) -> None:
+    connection = await fast_stage.connect()
     for body in (b"{}", b'{"a":1}'):
         await connection.send(_post(body))
         status, head, answer = await connection.answer()
@@ -202,8 +202,10 @@ async def test_a_callback_in_one_read_is_accepted_at_once(stage: Stage) -> None:
     assert fast_stage.intake.through_asgi == []
 
 
-async def test_after_a_trailer_that_ends_the_connection_nothing_is_accepted(stage: Stage) -> None:
-    other, connection = await stage.connect(), await stage.connect()
+async def test_behind_a_trailer_that_ends_the_connection_nothing_is_taken(
+    fast_stage: Stage,
+) -> None:
+    other, connection = await fast_stage.connect(), await fast_stage.connect()
     await other.send(_post(b"[1]"))
     await other.answer()
     chunks = b"3\r\n[0]\r\n0\r\nConnection: close\r\n\r\n"
@@ -263,7 +265,7 @@ async def test_headers_that_come_in_pieces_change_nothing(stage: Stage) -> None:
     assert stage.taken() == [b"{}"]
 
 
-async def test_a_chunked_body_is_read_whole(stage: Stage) -> None:
+async def test_a_chunked_body_is_taken_whole(stage: Stage) -> None:
     head = f"POST {STATUS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     connection = await stage.connect()
     await connection.send(head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
@@ -271,7 +273,7 @@ async def test_a_chunked_body_is_read_whole(stage: Stage) -> None:
     assert stage.taken() == [b"abcde"]
 
 
-async def test_pipelined_requests_are_answered_in_their_order(stage: Stage) -> None:
+async def test_requests_sent_ahead_are_answered_in_their_order(stage: Stage) -> None:
     stage.intake.gate.clear()
     connection = await stage.connect()
     other = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -297,7 +299,7 @@ async def test_pipelined_requests_are_answered_in_their_order(stage: Stage) -> N
         (_post(b"{}", target="/elsewhere"), 200),
     ],
 )
-async def test_all_other_requests_go_through_asgi(
+async def test_whatever_is_special_goes_through_asgi(
     stage: Stage, request_: bytes, status: int
 ) -> None:
     connection = await stage.connect()
@@ -306,7 +308,7 @@ async def test_all_other_requests_go_through_asgi(
     assert stage.intake.put_directly == []
 
 
-async def test_connection_close_closes_after_the_answer(stage: Stage) -> None:
+async def test_who_asks_for_it_is_let_go_after_the_answer(stage: Stage) -> None:
     connection = await stage.connect()
     await connection.send(_post(b"{}", "Connection: close"))
     assert (await connection.answer())[0] == 200
@@ -327,7 +329,7 @@ async def test_what_is_not_durable_is_answered_with_503(stage: Stage) -> None:
     assert count in stage.metrics.exposition().decode()
 
 
-async def test_a_client_that_leaves_costs_no_other_client_its_answer(stage: Stage) -> None:
+async def test_a_client_that_leaves_costs_nobody_else_their_answer(stage: Stage) -> None:
     stage.intake.gate.clear()
     leaving, staying = await stage.connect(), await stage.connect()
     await leaving.send(_post(b"1"))
@@ -354,7 +356,7 @@ async def test_a_shutdown_waits_for_the_answer(http: Protocol) -> None:
         assert await connection.is_closed()
 
 
-async def test_invalid_bytes_after_the_headers_are_refused(stage: Stage) -> None:
+async def test_nonsense_after_the_headers_is_refused(stage: Stage) -> None:
     head = f"POST {STATUS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     connection = await stage.connect()
     await connection.send(head + b"nonsense\r\n")

@@ -280,7 +280,7 @@ async def test_months_are_added_and_take_over_the_events_of_their_time(kept: Kep
     stored = await kept.connection.fetchrow("SELECT xid, id, received_at, payload FROM events")
     now = datetime.now(UTC)
     first = now.year * 12 + now.month + 24
-    async with sweeping(kept.url, name="tests") as database:
+    async with long_work(kept.url, name="tests") as database:
         assert await add_months(database, now=now)
         assert await add_months(database, now=now) == []
         added = await add_months(database, now=datetime(2031, 6, 9, tzinfo=UTC))

@@ -108,8 +108,8 @@ class Eraser:
     async def _database(self) -> AsyncIterator[Database]:
         """The database, for one erasure or lift at a time."""
         async with (
-            sweeping(self._url, name="erasure") as database,
-            alone(database, _ERASURE_LOCK) as is_ours,
+            long_work(self._url, name="erasure") as database,
+            exclusive(database, _ERASURE_LOCK) as is_ours,
         ):
             if not is_ours:
                 raise ErasureInProgress(retry_after_seconds=10)

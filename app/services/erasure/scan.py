@@ -172,11 +172,11 @@ class ErasureScan:
                     await _patiently(redact)
 
     def _searched_replies(
-        self, replies: Iterable[rest.StoredReply], owned: set[str]
-    ) -> tuple[list[rest.StoredReply], list[rest.StoredReply]]:
+        self, replies: Iterable[other_tables.StoredReply], owned: set[str]
+    ) -> tuple[list[other_tables.StoredReply], list[other_tables.StoredReply]]:
         """The recipient's replies, and the replies of others that quote the number."""
-        theirs: list[rest.StoredReply] = []
-        naming: list[rest.StoredReply] = []
+        theirs: list[other_tables.StoredReply] = []
+        naming: list[other_tables.StoredReply] = []
         for reply in replies:
             is_unsigned = reply.sender is None and reply.reference in owned
             if self._has(reply.sender or "") or (is_unsigned and reply.has_content):
@@ -196,10 +196,10 @@ class ErasureScan:
         blinded = self._mark.blinded(reply.identity)
         try:
             await _patiently(partial(change, identity=blinded))
-        except rest.IdentityTaken:  # the reply was stored again meanwhile, or after a lift
+        except other_tables.IdentityTaken:  # the reply was stored again meanwhile, or after a lift
             await _patiently(partial(change, identity=self._own_identity(reply)))
 
-    def _own_identity(self, reply: rest.StoredReply) -> bytes:
+    def _own_identity(self, reply: other_tables.StoredReply) -> bytes:
         """An identity that no other row of the same reply has."""
         return self._mark.blinded(hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest())
 
