@@ -1,7 +1,7 @@
 """
-How single values of Routee's JSON are read, whatever type they come in.
+Readers of single values of Routee's JSON, whatever type they have, and how much of them is kept.
 
-Each reader gives None for what it cannot use, and never raises; the exception is `identifier`.
+Each reader gives None for a value that it cannot use and never raises, except `identifier`.
 """
 
 import re
@@ -13,34 +13,42 @@ from typing import Any, Final
 Payload = Mapping[str, Any]
 
 MAX_ID_BYTES: Final = 512
+# Longer texts are cut in columns. The payload keeps them whole.
 MAX_NUMBER_CHARACTERS: Final = 32
+MAX_STATUS_CHARACTERS: Final = 64
+MAX_SENDER_CHARACTERS: Final = 64
+MAX_COUNTRY_CHARACTERS: Final = 32
+MAX_LABEL_CHARACTERS: Final = 350
+MAX_REASON_CHARACTERS: Final = 350
+MAX_DESCRIPTION_CHARACTERS: Final = 1000
+MAX_CAMPAIGN_NAME_CHARACTERS: Final = 350
 
-#: PostgreSQL refuses the one, UTF-8 the others.
+#: PostgreSQL refuses NUL; UTF-8 has no lone surrogates.
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _NUMBER: Final = re.compile(r"\+?(\d{6,15})")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: Times outside are absurd: a clock that was never set, seconds taken for milliseconds.
+#: Times outside come from clocks that were never set, or from seconds read as milliseconds.
 _FIRST_YEAR: Final = 2010
 _LAST_YEAR: Final = 2099
-#: What PostgreSQL's numeric and Python's default decimal context both keep exactly.
+#: PostgreSQL's numeric and Python's default decimal context both keep these digits exactly.
 _MAX_MONEY_DIGITS: Final = 28
 _MAX_MONEY_MAGNITUDE: Final = 15
 _SHORTEST_EPOCH_MILLISECONDS: Final = 12
-#: Beyond the year 5000; also keeps 1E+400000000 from being written out as an integer.
+#: Beyond the year 5000. The limit also stops 1E+400000000 from becoming an integer.
 _MAX_EPOCH_MILLISECONDS: Final = 10**14
 
 
 class UnusableId(ValueError):
-    """An id is there, but it can be neither stored nor looked up as it is."""
+    """The id is too long, or has characters that cannot be stored."""
 
 
 def identifier(payload: Payload, *keys: str) -> str | None:
     """
-    The first of *keys* that has an opaque id. Whole numbers count as ids; empty text does not.
+    The opaque id under the first of *keys* that has one. An id may be a whole number, not empty.
 
     Raises:
-        UnusableId: it is longer than 512 bytes, or has NUL or lone surrogates. Replacing
-            characters could make two ids equal, so it is not mended.
+        UnusableId: it is longer than 512 bytes, or has NUL or lone surrogates. They are not
+            replaced, because that could make two ids equal.
     """
     for key in keys:
         value = payload.get(key)
@@ -58,12 +66,12 @@ def _usable(value: str) -> str:
 
 
 def _is_storable(value: str) -> bool:
-    # Python knows of each string whether it is ASCII: that spares most of them the search.
+    # `isascii` is a flag of the string, so most strings skip the search.
     return "\0" not in value if value.isascii() else not _UNSTORABLE.search(value)
 
 
 def as_text(value: object, limit: int | None = None) -> str | None:
-    """*value* as text of at most *limit* characters; None for nothing and for nested values."""
+    """*value* as text of at most *limit* characters; None if it is empty, null or nested."""
     if isinstance(value, str):
         if not value:
             return None
@@ -79,12 +87,12 @@ def as_text(value: object, limit: int | None = None) -> str | None:
 def _spelt(value: float | Decimal) -> str:  # (float includes int)
     try:
         return str(value)
-    except ValueError:  # more digits than Python is willing to write out
+    except ValueError:  # it has more digits than Python converts
         return "\ufffd"
 
 
 def text(payload: Payload, *keys: str, limit: int | None = None) -> str | None:
-    """The first of *keys* that has text."""
+    """The text under the first of *keys* that has any."""
     for key in keys:
         found = as_text(payload.get(key), limit)
         if found is not None:
@@ -93,19 +101,19 @@ def text(payload: Payload, *keys: str, limit: int | None = None) -> str | None:
 
 
 def number(payload: Payload, *keys: str) -> str | None:
-    """A telephone number with its `+`, which Routee sometimes leaves out; other text as it is."""
+    """The telephone number under the first of *keys* that has text, see `as_number`."""
     found = text(payload, *keys, limit=MAX_NUMBER_CHARACTERS)
     return as_number(found) if found else None
 
 
 def as_number(text: str) -> str:
-    """The same for a text that is there."""
+    """A telephone number with its `+`, which Routee sometimes leaves out; other text unchanged."""
     match = _NUMBER.fullmatch(text)
     return f"+{match[1]}" if match else text
 
 
 def time(payload: Payload, *keys: str) -> datetime | None:
-    """The first of *keys* that has a time between 2010 and 2099, in UTC."""
+    """The time under the first of *keys* that has one, see `as_time`."""
     for key in keys:
         found = as_time(payload.get(key))
         if found is not None:
@@ -114,7 +122,11 @@ def time(payload: Payload, *keys: str) -> datetime | None:
 
 
 def as_time(value: object) -> datetime | None:
-    """An instant: ISO 8601 with 0 to 9 digits of fraction, or epoch milliseconds; else None."""
+    """
+    *value* in UTC: ISO 8601 with up to 9 digits of fraction, or epoch milliseconds.
+
+    None if it is neither, or outside 2010 to 2099.
+    """
     try:
         found = _instant(value)
     except (ValueError, OverflowError, ArithmeticError):
@@ -145,11 +157,7 @@ def _since_epoch(value: int | Decimal) -> datetime:
 
 
 def money(payload: Payload, *keys: str) -> Decimal | None:
-    """
-    The first of *keys* that has an amount, exactly, without trailing zeros.
-
-    Amounts of more than 28 digits, and NaN and Infinity, are None.
-    """
+    """The amount under the first of *keys* that has one, see `as_money`."""
     for key in keys:
         found = as_money(payload.get(key))
         if found is not None:
@@ -158,7 +166,11 @@ def money(payload: Payload, *keys: str) -> Decimal | None:
 
 
 def as_money(value: object) -> Decimal | None:
-    """An amount as an exact decimal: equal amounts look equal, whatever zeros they came with."""
+    """
+    *value* as an exact decimal without trailing zeros, so equal amounts are written alike.
+
+    None for more than 28 digits, NaN and Infinity.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     try:

@@ -1,273 +1,127 @@
-"""The only file that knows how a callback and an inbound message are spelt."""
+"""
+From the bytes of a callback to events and inbound messages.
 
-from typing import Any, Final, NamedTuple
+Nearly all callbacks are progress callbacks as documented. A typed parser reads these: it checks
+types and lengths as it goes, and takes 6 µs instead of 14. Everything that it refuses, or that is
+unusual, is read by `lenient`, which gives the same result for a documented callback.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
-from app.domain.inbound_message import InboundMessage, identity_of
-from app.domain.quarantine import Reason
-from app.domain.status import RANK, Status
+import msgspec
+from msgspec import Meta, Raw
+
+from app.domain.event import DeliveryEvent, Source
+from app.domain.status import RANK, Status, rank_of
 from app.routee import reading
-from app.routee.limits import (
-    MAX_CAMPAIGN_NAME_CHARACTERS,
-    MAX_COUNTRY_CHARACTERS,
-    MAX_DESCRIPTION_CHARACTERS,
-    MAX_LABEL_CHARACTERS,
-    MAX_REASON_CHARACTERS,
-    MAX_SENDER_CHARACTERS,
-    MAX_STATUS_CHARACTERS,
-)
-from app.routee.plain import plain_event
-from app.routee.reading import Payload, UnusableId
-from app.routee.wire import Unreadable, parse, serialise
+from app.routee.lenient import NO_ODDITIES, Record, Translation, translate_leniently
 
-Record = DeliveryEvent | InboundMessage
+__all__ = ["Record", "Translation", "translate"]
 
-#: One request with more elements than this could not be stored within its time.
-MAX_ELEMENTS: Final = 1000
+_Id = Annotated[str, Meta(min_length=1, max_length=reading.MAX_ID_BYTES)]
+_Number = Annotated[str, Meta(min_length=1, max_length=reading.MAX_NUMBER_CHARACTERS)]
+_Word = Annotated[str, Meta(min_length=1, max_length=reading.MAX_STATUS_CHARACTERS)]
+_Sender = Annotated[str, Meta(min_length=1, max_length=reading.MAX_SENDER_CHARACTERS)]
+_Country = Annotated[str, Meta(min_length=1, max_length=reading.MAX_COUNTRY_CHARACTERS)]
+_Label = Annotated[str, Meta(min_length=1, max_length=reading.MAX_LABEL_CHARACTERS)]
+_Detail = Annotated[str, Meta(min_length=1, max_length=reading.MAX_REASON_CHARACTERS)]
+_Description = Annotated[str, Meta(min_length=1, max_length=reading.MAX_DESCRIPTION_CHARACTERS)]
 
-# The spellings. Where there are several, the first one that can be read counts.
-_MESSAGE_ID = ("trackingId", "messageId")
-_CAMPAIGN_ID = ("campaignTrackingId",)
-_REFERENCE_ID = ("referenceTrackingId",)
-_CAMPAIGN_NAME = ("campaignName", "campaign")
-_STATUS_WORD = ("name", "status")
-_STATUS_TIME_INSIDE = ("updatedDate", "date")
-_STATUS_TIME_OUTSIDE = ("updatedDate",)
-_CREATED = ("createdAt",)
-_SENT = ("sentDate",)
-_FILENAME = ("filename", "fileName")
-
-_KNOWN_KEYS: Final = frozenset(
-    {
-        "action",
-        "applicationName",
-        "body",
-        "campaign",
-        "campaignName",
-        "campaignTrackingId",
-        "country",
-        "createdAt",
-        "direction",
-        "expireOnDelivery",
-        "fileName",
-        "filename",
-        "from",
-        "groups",
-        "imageURL",
-        "imageUrl",
-        "inboundUrl",
-        "label",
-        "media",
-        "message",
-        "messageId",
-        "originatingService",
-        "price",
-        "referenceTrackingId",
-        "sentDate",
-        "sessionId",
-        "sessionMessage",
-        "status",
-        "to",
-        "trackingId",
-        "ttl",
-        "updatedDate",
-        "viberAction",
-        "viberFile",
-        "viberVideo",
-    }
-)
+_NOTHING: Final = Raw(b"")
 
 
-class Translation(NamedTuple):
-    """What a request body says."""
-
-    records: tuple[Record, ...]
-    #: Why the body, as a whole, must go to the quarantine (too); None: it need not.
-    reason: Reason | None
-    #: What was unusual, by a name for counting. Nothing of it is an error.
-    oddities: frozenset[str]
+class _Reason(msgspec.Struct, rename="camel"):
+    detailed_status: _Detail | None = None
+    description: _Description | None = None
 
 
-_NOTHING_ODD: Final[frozenset[str]] = frozenset()
+class _Status(msgspec.Struct, rename="camel"):
+    name: _Word
+    updated_date: str
+    reason: _Reason | None = None
+
+
+class _Callback(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """The known fields; those of type `Raw` are kept in the payload only."""
+
+    tracking_id: _Id
+    status: _Status
+    campaign_tracking_id: _Id | None = None
+    to: _Number | None = None
+    sender: _Sender | None = msgspec.field(default=None, name="from")
+    country: _Country | None = None
+    label: _Label | None = None
+    price: Any = None
+    created_at: str | None = None
+    action: Raw = _NOTHING
+    application_name: Raw = _NOTHING
+    body: Raw = _NOTHING
+    direction: Raw = _NOTHING
+    expire_on_delivery: Raw = _NOTHING
+    groups: Raw = _NOTHING
+    image_url: Raw = msgspec.field(default=_NOTHING, name="imageURL")
+    inbound_url: Raw = _NOTHING
+    originating_service: Raw = _NOTHING
+    session_id: Raw = _NOTHING
+    session_message: Raw = _NOTHING
+    ttl: Raw = _NOTHING
+    viber_action: Raw = _NOTHING
+    viber_file: Raw = _NOTHING
+    viber_video: Raw = _NOTHING
+
+
+_DECODER: Final = msgspec.json.Decoder(_Callback, float_hook=Decimal)
+_REFUSED: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
+_UNKNOWN: Final = RANK[Status.UNKNOWN]
 
 
 def translate(body: bytes, *, campaign_id: UUID | None = None) -> Translation:
     """
-    Read a request body. Never raises: what cannot be read is named in `reason`.
+    Read a request body. Never raises: `reason` says why it cannot be read.
 
     *campaign_id* is the campaign whose token it came through.
     """
-    event = plain_event(body, campaign_id)
+    event = find_documented_event(body, campaign_id)
     if event is not None:
-        return Translation((event,), None, _NOTHING_ODD)
-    return translate_anything(body, campaign_id)
+        return Translation((event,), None, NO_ODDITIES)
+    return translate_leniently(body, campaign_id)
 
 
-def translate_anything(body: bytes, campaign_id: UUID | None) -> Translation:
-    """The same without the short cut."""
+def find_documented_event(body: bytes, campaign_id: UUID | None) -> DeliveryEvent | None:
+    """The event in *body* if it is a progress callback as documented, else None."""
+    # ASCII without \u escapes holds no character that a column refuses.
+    if not body.isascii() or rb"\u" in body:
+        return None
     try:
-        value = parse(body)
-    except Unreadable as error:
-        return Translation((), error.reason, _NOTHING_ODD)
-    if isinstance(value, dict):
-        return _translate_object(value, body, campaign_id)
-    if isinstance(value, list) and value:
-        return _translate_array(value, campaign_id)
-    return Translation((), Reason.NOT_AN_OBJECT, _NOTHING_ODD)
-
-
-def _translate_object(payload: Payload, body: bytes, campaign_id: UUID | None) -> Translation:
-    try:
-        record = _record(payload, body, campaign_id, reserialised=False)
-    except Unreadable as error:
-        return Translation((), error.reason, _NOTHING_ODD)
-    return Translation((record,), None, _oddities(payload, record))
-
-
-def _translate_array(elements: list[Any], campaign_id: UUID | None) -> Translation:
-    if len(elements) > MAX_ELEMENTS:
-        return Translation((), Reason.TOO_MANY_ELEMENTS, _NOTHING_ODD)
-    records: list[Record] = []
-    reasons: list[Reason] = []
-    oddities = {"array"}
-    for element in elements:
-        try:
-            record = _element(element, campaign_id)
-        except Unreadable as error:
-            reasons.append(error.reason)
-        else:
-            records.append(record)
-            oddities |= _oddities(element, record)
-    if reasons and records:
-        reasons = [Reason.PARTLY_UNREADABLE]
-    return Translation(tuple(records), reasons[0] if reasons else None, frozenset(oddities))
-
-
-def _element(element: object, campaign_id: UUID | None) -> Record:
-    if not isinstance(element, dict):
-        raise Unreadable(Reason.NOT_AN_OBJECT)
-    try:
-        body = serialise(element)
-    except RecursionError:
-        raise Unreadable(Reason.NOT_JSON) from None
-    return _record(element, body, campaign_id, reserialised=True)
-
-
-def _record(
-    payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
-) -> Record:
-    try:
-        message_id = reading.identifier(payload, *_MESSAGE_ID)
-        has_status = payload.get("status") is not None
-        if message_id is not None and (has_status or not _is_inbound(payload)):
-            return _event(payload, message_id, body, campaign_id, reserialised=reserialised)
-        if _is_inbound(payload):
-            return _inbound(payload, body, campaign_id, reserialised=reserialised)
-    except UnusableId:
-        raise Unreadable(Reason.UNUSABLE_ID) from None
-    raise Unreadable(Reason.NO_MESSAGE_ID)
-
-
-def _is_inbound(payload: Payload) -> bool:
-    direction = payload.get("direction")
-    return (
-        (isinstance(direction, str) and direction.lower() == "inbound")
-        or payload.get("sentDate") is not None
-        or payload.get("referenceTrackingId") is not None
-    )
-
-
-def _event(
-    payload: Payload, message_id: str, body: bytes, campaign_id: UUID | None, *, reserialised: bool
-) -> DeliveryEvent:
-    status = payload.get("status")
-    inside: Payload = status if isinstance(status, dict) else {"status": status}
-    word = reading.text(inside, *_STATUS_WORD, limit=MAX_STATUS_CHARACTERS) or ""
-    key = word.upper()[:MAX_STATUS_CHARACTERS]
-    created_at = reading.time(payload, *_CREATED)
-    occurred_at = (
-        reading.time(inside, *_STATUS_TIME_INSIDE)
-        or reading.time(payload, *_STATUS_TIME_OUTSIDE)
-        or (created_at if key == Status.QUEUED else None)
-        or UNKNOWN_TIME
-    )
-    detailed_status, description = _reason(inside.get("reason"))
+        callback = _DECODER.decode(body)
+    except _REFUSED:
+        return None
+    status = callback.status
+    key = status.name.upper()
+    occurred_at = reading.as_time(status.updated_date)
+    if rank_of(key) == _UNKNOWN or occurred_at is None:
+        return None
+    reason = status.reason
+    to = callback.to
     return DeliveryEvent(
-        message_tracking_id=message_id,
-        status_key=key,
-        occurred_at=occurred_at,
-        provider_status=word,
-        detailed_status=detailed_status,
-        description=description,
-        campaign_tracking_id=reading.identifier(payload, *_CAMPAIGN_ID),
-        campaign_id=campaign_id,
-        recipient=reading.number(payload, "to"),
-        sender=reading.text(payload, "from", limit=MAX_SENDER_CHARACTERS),
-        country=reading.text(payload, "country", limit=MAX_COUNTRY_CHARACTERS),
-        label=reading.text(payload, "label", limit=MAX_LABEL_CHARACTERS),
-        price=reading.money(payload, "price"),
-        created_at=created_at,
-        source=Source.CALLBACK,
-        payload=body,
-        payload_dictionary=0,
-        payload_reserialised=reserialised,
+        callback.tracking_id,
+        key,
+        occurred_at,
+        status.name,
+        None if reason is None else reason.detailed_status,
+        None if reason is None else reason.description,
+        callback.campaign_tracking_id,
+        campaign_id,
+        None if to is None else reading.as_number(to),
+        callback.sender,
+        callback.country,
+        callback.label,
+        reading.as_money(callback.price),
+        None if callback.created_at is None else reading.as_time(callback.created_at),
+        Source.CALLBACK,
+        body,
+        0,
+        False,  # noqa: FBT003 (naming the fields of the tuple costs half a µs)
     )
-
-
-def _reason(value: object) -> tuple[str | None, str | None]:
-    if isinstance(value, dict):
-        return (
-            reading.text(value, "detailedStatus", limit=MAX_REASON_CHARACTERS),
-            reading.text(value, "description", limit=MAX_DESCRIPTION_CHARACTERS),
-        )
-    return reading.as_text(value, MAX_REASON_CHARACTERS), None
-
-
-def _inbound(
-    payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
-) -> InboundMessage:
-    sender = reading.number(payload, "from")
-    recipient = reading.text(payload, "to", limit=MAX_SENDER_CHARACTERS)
-    sent_at = reading.time(payload, *_SENT)
-    message = reading.text(payload, "message")
-    media = reading.text(payload, "media")
-    filename = reading.text(payload, *_FILENAME)
-    reference = reading.identifier(payload, *_REFERENCE_ID)
-    return InboundMessage(
-        identity=identity_of(
-            sender=sender,
-            recipient=recipient,
-            reference_tracking_id=reference,
-            sent=sent_at.isoformat() if sent_at else reading.text(payload, *_SENT),
-            message=message,
-            media=media,
-            filename=filename,
-        ),
-        sender=sender,
-        recipient=recipient,
-        message=message,
-        media=media,
-        filename=filename,
-        sent_at=sent_at,
-        campaign_tracking_id=reading.identifier(payload, *_CAMPAIGN_ID),
-        campaign_name=reading.text(payload, *_CAMPAIGN_NAME, limit=MAX_CAMPAIGN_NAME_CHARACTERS),
-        campaign_id=campaign_id,
-        reference_tracking_id=reference,
-        label=reading.text(payload, "label", limit=MAX_LABEL_CHARACTERS),
-        payload=body,
-        payload_dictionary=0,
-        payload_reserialised=reserialised,
-    )
-
-
-def _oddities(payload: Payload, record: Record) -> frozenset[str]:
-    found: list[str] = []
-    if not payload.keys() <= _KNOWN_KEYS:
-        found.append("unknown-field")
-    if isinstance(record, DeliveryEvent):
-        if record.status_rank == RANK[Status.UNKNOWN]:
-            found.append("unknown-status")
-        if record.occurred_at is UNKNOWN_TIME:
-            found.append("unknown-time")
-    return frozenset(found) if found else _NOTHING_ODD

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.routee.plain import plain_event
-from app.routee.translate import translate, translate_anything
+from app.routee.lenient import translate_leniently
+from app.routee.translate import find_documented_event, translate
 
 CAMPAIGN = UUID(int=1)
 DOCUMENTED_PROGRESS = (Path(__file__).parents[1] / "payloads" / "progress.json").read_bytes()
@@ -94,23 +94,23 @@ def _body(payload: dict[str, Any], *, ensure_ascii: bool) -> bytes:
     return json.dumps(payload, ensure_ascii=ensure_ascii).encode(errors="surrogatepass")
 
 
-def test_the_documented_callback_takes_the_short_cut() -> None:
-    event = plain_event(DOCUMENTED_PROGRESS, CAMPAIGN)
+def test_the_typed_parser_reads_the_documented_callback() -> None:
+    event = find_documented_event(DOCUMENTED_PROGRESS, CAMPAIGN)
     assert event is not None
-    assert translate_anything(DOCUMENTED_PROGRESS, CAMPAIGN).records == (event,)
+    assert translate_leniently(DOCUMENTED_PROGRESS, CAMPAIGN).records == (event,)
 
 
 @given(changes, inner_changes, left_out, st.booleans())
-def test_the_short_cut_says_what_the_long_way_says(
+def test_the_typed_and_the_lenient_parser_agree(
     changes: dict[str, Any],
     inner: dict[str, Any],
     left_out: set[str],
-    ensure_ascii: bool,  # noqa: FBT001 (hypothesis gives it by place)
+    ensure_ascii: bool,  # noqa: FBT001 (hypothesis passes it by position)
 ) -> None:
     payload = {**DOCUMENTED, "status": {**DOCUMENTED["status"], **inner}, **changes}
     payload = {key: value for key, value in payload.items() if key not in left_out}
     body = _body(payload, ensure_ascii=ensure_ascii)
-    assert repr(translate(body, campaign_id=CAMPAIGN)) == repr(translate_anything(body, CAMPAIGN))
+    assert repr(translate(body, campaign_id=CAMPAIGN)) == repr(translate_leniently(body, CAMPAIGN))
 
 
 @pytest.mark.parametrize(
@@ -130,5 +130,5 @@ def test_the_short_cut_says_what_the_long_way_says(
         b'{"trackingId":"a","status":{"name":"SEEN","updatedDate":"2026-07-05"},"body":"\x01"}',
     ],
 )
-def test_bytes_that_only_look_plain_are_read_as_ever(body: bytes) -> None:
-    assert repr(translate(body)) == repr(translate_anything(body, None))
+def test_the_parsers_agree_on_bytes_that_only_look_documented(body: bytes) -> None:
+    assert repr(translate(body)) == repr(translate_leniently(body, None))
