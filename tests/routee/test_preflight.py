@@ -380,7 +380,7 @@ async def test_a_slow_host_is_given_up_in_time(
     assert "within 0.3 seconds" in fault.message
 
 
-async def test_the_time_box_is_for_all_redirects_together(
+async def test_the_time_limit_is_for_all_redirects_together(
     host: MediaHost, certificates: Certificates, names: Names
 ) -> None:
     host.answers["/i"] = Answer(302, {"Location": "/i"}, after_seconds=0.15)
@@ -391,7 +391,7 @@ async def test_the_time_box_is_for_all_redirects_together(
     assert len(host.seen) < 6
 
 
-async def test_a_slow_name_service_is_in_the_time_box_too(
+async def test_a_slow_name_service_is_within_the_time_limit_too(
     host: MediaHost, certificates: Certificates
 ) -> None:
     async def never(_host: str, _port: int) -> Sequence[str]:
@@ -408,7 +408,7 @@ def impatient(host: MediaHost, certificates: Certificates, resolve: Any) -> Prob
         resolve=resolve,
         allows=only_loopback,
         ports=frozenset({host.port}),
-        time_box_seconds=0.3,
+        time_limit_seconds=0.3,
     )
 
 

@@ -10,9 +10,8 @@ from app.routee.rules.body import (
     MAX_VIDEO_MEGABYTES,
     MAX_VIDEO_SECONDS,
 )
-from app.routee.rules.examination import MAX_LABEL_CHARACTERS
+from app.routee.rules.examination import MAX_TTL_SECONDS, MIN_TTL_SECONDS
 from app.routee.rules.recipients import MAX_RECIPIENTS
-from app.routee.rules.schedule import MAX_TTL_SECONDS, MIN_TTL_SECONDS
 
 Schema = dict[str, Any]
 

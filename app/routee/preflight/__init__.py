@@ -1,4 +1,4 @@
-"""A look at the media of a campaign, at their hosts, before the campaign is paid for."""
+"""Checks that the media of a campaign can be fetched, before the launch costs money."""
 
 from app.routee.preflight.media import preflight
 from app.routee.preflight.prober import Prober

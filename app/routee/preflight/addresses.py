@@ -1,4 +1,4 @@
-"""The only file that knows which addresses are on the public internet, and how to find them."""
+"""Which IP addresses are on the public internet, and the addresses of a host name."""
 
 import asyncio
 import socket
@@ -7,10 +7,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final
 
 Address = IPv4Address | IPv6Address
-#: A host and a port in, the addresses of the host out, as text, the preferred first.
+#: Takes a host and a port, gives the host's addresses as text, the preferred one first.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
-#: What `is_global` calls global, depending on Python's release, and is none of our business.
+#: Networks that `is_global` allows, in some releases of Python, and that must not be called.
 _REFUSED_IPV4: Final = tuple(
     ip_network(network)
     for network in (
@@ -28,9 +28,9 @@ _REFUSED_IPV6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
-#: The only part of IPv6 that is given out; outside are local, embedded and multicast addresses.
-_GIVEN_OUT: Final = ip_network("2000::/3")
-#: How a network that has IPv6 only shows its users the IPv4 internet (RFC 6052).
+#: The only allocated part of IPv6; outside are local, embedded and multicast addresses.
+_ALLOCATED: Final = ip_network("2000::/3")
+#: IPv4 addresses as networks with only IPv6 map them (RFC 6052).
 _NAT64: Final = ip_network("64:ff9b::/96")
 _IPV4_BITS: Final = 0xFFFF_FFFF
 
@@ -44,7 +44,7 @@ def is_public(address: Address) -> bool:
     if address in _NAT64:
         return _is_public_ipv4(IPv4Address(int(address) & _IPV4_BITS))
     return (
-        address in _GIVEN_OUT
+        address in _ALLOCATED
         and address.is_global
         and address.scope_id is None
         and not any(address in network for network in _REFUSED_IPV6)

@@ -1,4 +1,4 @@
-"""The only file that knows what Routee and Viber demand of the hosts of media."""
+"""What Routee and Viber demand of media and their hosts, and the check of one request."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -7,40 +7,49 @@ from http import HTTPStatus
 from typing import Final
 
 from app.routee.preflight.prober import Head, Prober, Unreachable
-from app.routee.rules.findings import Caution, Finding, Findings, member
-from app.routee.rules.refusals import FILE_TOO_LARGE, OUT_OF_BOUNDS, UNNAMED, Refusal, fault
+from app.routee.rules.findings import (
+    FILE_TOO_LARGE,
+    OUT_OF_BOUNDS,
+    UNNAMED,
+    Caution,
+    Finding,
+    Findings,
+    RefusalCodes,
+    fault,
+    member,
+)
 
 _KILOBYTE: Final = 1024
 _MEGABYTE: Final = 1024 * _KILOBYTE
-#: These say that the file is not there, other than those that only dislike the question.
+#: The file is missing. Other statuses may only mean that the host does not support HEAD.
 _GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What is demanded of one kind of media; sizes in bytes."""
+class MediaKind:
+    """The demands on one kind of media; sizes in bytes."""
 
     name: str
-    #: Without an answer to HEAD that names the length Viber shows no video. Of other media Routee
-    #: does not demand it, and signed URLs often allow GET alone.
+    #: Viber shows no video whose host does not answer HEAD with the length. For other media Routee
+    #: does not demand it, and signed URLs often allow only GET.
     needs_head: bool = False
     most_bytes: int | None = None
-    too_large: Refusal = UNNAMED
+    too_large: RefusalCodes = UNNAMED
     recommended_bytes: int | None = None
-    #: Beginnings of content types; empty: any.
+    #: Prefixes of content types; empty allows any.
     expected: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
 
 
-IMAGE: Final = Kind(name="image", recommended_bytes=400 * _KILOBYTE, expected=("image/",))
-THUMBNAIL: Final = Kind(name="image", expected=("image/",))
-FILE: Final = Kind(
+IMAGE: Final = MediaKind(name="image", recommended_bytes=400 * _KILOBYTE, expected=("image/",))
+THUMBNAIL: Final = MediaKind(name="image", expected=("image/",))
+FILE: Final = MediaKind(
     name="file",
     most_bytes=600 * _KILOBYTE,
     too_large=FILE_TOO_LARGE,
     unexpected=("text/html", "image/", "audio/", "video/"),
 )
-VIDEO: Final = Kind(
+VIDEO: Final = MediaKind(
     name="video",
     needs_head=True,
     most_bytes=200 * _MEGABYTE,
@@ -62,20 +71,20 @@ class Medium:
     """A file that a request refers to."""
 
     path: str
-    kind: Kind
+    kind: MediaKind
     url: str
 
 
 async def preflight(request: object, *, prober: Prober) -> Findings:
     """
-    What is wrong with the media of *request*, a campaign request as parsed JSON.
+    Check the media of *request*, a campaign request as parsed JSON.
 
-    All hosts are asked at the same time, so it takes no longer than the prober's time box. What
-    does not answer is a fault: asking again costs nothing, a campaign without its image does.
+    All hosts are called concurrently, so it takes at most the prober's time limit. A host that does
+    not answer is a fault: another attempt is free, a campaign without its image costs money.
     """
     media = _media_of(request)
-    looks = await asyncio.gather(*(_look(medium, prober) for medium in media))
-    return Findings.of(finding for look in looks for finding in look)
+    results = await asyncio.gather(*(_probe(medium, prober) for medium in media))
+    return Findings.of(finding for findings in results for finding in findings)
 
 
 def _media_of(request: object) -> tuple[Medium, ...]:
@@ -90,23 +99,23 @@ def _find(request: object, path: str) -> object:
     return value
 
 
-async def _look(medium: Medium, prober: Prober) -> Sequence[Finding]:
+async def _probe(medium: Medium, prober: Prober) -> Sequence[Finding]:
     try:
         head = await prober.head(medium.url)
     except Unreachable as error:
         return [fault(medium.path, str(error))]
-    return list(_judge(head, medium.path, medium.kind))
+    return list(_check(head, medium.path, medium.kind))
 
 
-def _judge(head: Head, path: str, kind: Kind) -> Iterator[Finding]:
+def _check(head: Head, path: str, kind: MediaKind) -> Iterator[Finding]:
     if not HTTPStatus(HTTPStatus.OK) <= head.status < HTTPStatus.MULTIPLE_CHOICES:
-        yield _judge_status(head.status, path, kind)
+        yield _status_finding(head.status, path, kind)
         return
-    yield from _judge_length(head.content_length, path, kind)
-    yield from _judge_type(head.content_type, path, kind)
+    yield from _check_length(head.content_length, path, kind)
+    yield from _check_type(head.content_type, path, kind)
 
 
-def _judge_status(status: int, path: str, kind: Kind) -> Finding:
+def _status_finding(status: int, path: str, kind: MediaKind) -> Finding:
     if kind.needs_head or status in _GONE:
         return fault(path, f"its host answers HEAD with {status}: it must answer 200")
     return Caution(
@@ -116,9 +125,9 @@ def _judge_status(status: int, path: str, kind: Kind) -> Finding:
     )
 
 
-def _judge_length(length: int | None, path: str, kind: Kind) -> Iterator[Finding]:
+def _check_length(length: int | None, path: str, kind: MediaKind) -> Iterator[Finding]:
     if length is None:
-        yield _judge_missing_length(path, kind)
+        yield _missing_length_finding(path, kind)
     elif length == 0:
         yield fault(path, f"is empty: upload the {kind.name} again")
     elif kind.most_bytes is not None and length > kind.most_bytes:
@@ -129,7 +138,7 @@ def _judge_length(length: int | None, path: str, kind: Kind) -> Iterator[Finding
         yield Caution("media-large", path, f"is large: Routee recommends at most {most}")
 
 
-def _judge_missing_length(path: str, kind: Kind) -> Finding:
+def _missing_length_finding(path: str, kind: MediaKind) -> Finding:
     if kind.needs_head:
         return fault(path, "its host sends no Content-Length: it must, or the video is not shown")
     return Caution(
@@ -139,7 +148,7 @@ def _judge_missing_length(path: str, kind: Kind) -> Finding:
     )
 
 
-def _judge_type(media_type: str | None, path: str, kind: Kind) -> Iterator[Finding]:
+def _check_type(media_type: str | None, path: str, kind: MediaKind) -> Iterator[Finding]:
     if media_type is None:
         return
     as_expected = not kind.expected or media_type.startswith(kind.expected)

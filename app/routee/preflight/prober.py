@@ -1,11 +1,10 @@
 """
-The only file that calls addresses that a stranger has chosen.
+Calls to URLs that API callers chose, protected against server-side request forgery.
 
-Such a call must not reach what only we can reach: our own machine, our network, a cloud's metadata
-service. Therefore each name is resolved once, all its addresses are checked, and the connection
-goes to a checked address rather than to the name, which could mean another one a moment later. The
-certificate is still that of the name. Redirects are not followed by the HTTP client, but
-checked as the first URL was. Nothing that a host says is read beyond the head of its answer.
+A call must not reach our own machine, our network or a cloud's metadata service. Therefore each
+name is resolved once, all its addresses are checked, and the connection goes to a checked address:
+the name could resolve to another one a moment later. The certificate is still checked against the
+name. Redirects are checked like the first URL. Only the head of an answer is read.
 """
 
 import asyncio
@@ -24,13 +23,13 @@ HTTPS_PORT: Final = 443
 MAX_REDIRECTS: Final = 5
 
 _MAX_ADDRESSES: Final = 4
-#: So that one dead address of several leaves time for the others.
+#: Short, so that one dead address of several leaves time for the others.
 _CONNECT_SECONDS: Final = 2.0
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MAX_LENGTH_DIGITS: Final = 18
 _HEADERS: Final = {
     "Accept": "*/*",
-    # The length of the file is asked for, not that of its compressed form.
+    # Content-Length is then the length of the file itself, not of its compressed form.
     "Accept-Encoding": "identity",
     "Connection": "close",
     "User-Agent": "routee-receiver",
@@ -38,12 +37,12 @@ _HEADERS: Final = {
 
 
 class Unreachable(Exception):
-    """The URL may not be called, or nothing answered there; the message says what to do."""
+    """The URL may not be called, or its host does not answer; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a host says of a file without sending it."""
+    """The head of a host's answer about a file."""
 
     status: int
     content_length: int | None
@@ -54,34 +53,34 @@ class Head:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prober:
     """
-    Asks hosts for the head of a file; a few of these at the same time are fine.
+    Asks hosts for the head of a file. Concurrent calls are fine.
 
-    Proxies and certificates from the environment are not used. The certificates that are trusted
-    are those of *ssl_context*, such as `httpx.create_ssl_context(trust_env=False)` makes.
+    Proxies and certificates from the environment are not used; *ssl_context* decides which
+    certificates are trusted, see `httpx.create_ssl_context(trust_env=False)`.
     """
 
     ssl_context: ssl.SSLContext
     resolve: Resolve = resolve_by_system
     allows: Callable[[Address], bool] = is_public
-    #: Media are served at 443. What listens elsewhere is mostly not meant for the public, and
-    #: asking there on behalf of strangers would make us a port scanner.
+    #: Other ports are mostly not meant for the public, and calling them on behalf of API callers
+    #: would make this service a port scanner.
     ports: frozenset[int] = frozenset({HTTPS_PORT})
     #: For one URL with all its redirects.
-    time_box_seconds: float = 5.0
+    time_limit_seconds: float = 5.0
 
     async def head(self, url: str) -> Head:
         """
-        The head of what is at *url*, or where that redirects to.
+        The head of the file at *url*, after its redirects.
 
         Raises:
             Unreachable: it may not be called, or it does not answer in time.
         """
         try:
-            async with asyncio.timeout(self.time_box_seconds):
+            async with asyncio.timeout(self.time_limit_seconds):
                 return _read(await self._follow(url))
         except TimeoutError:
             raise Unreachable(
-                f"did not answer within {self.time_box_seconds:g} seconds: try again, or use a "
+                f"did not answer within {self.time_limit_seconds:g} seconds: try again, or use a "
                 "faster host"
             ) from None
         except (httpx.HTTPError, OSError, ValueError) as error:
@@ -102,7 +101,7 @@ class Prober:
             parsed = base.join(url) if base else httpx.URL(url)
             problem = next((advice for fits, advice in self._demands(parsed) if not fits), None)
         except (httpx.InvalidURL, ValueError):
-            problem = "a URL that can be read: mend it"
+            problem = "a URL that can be read: correct it"
         if problem:
             subject = "redirects to what is not" if base else "is not"
             raise Unreachable(f"{subject} {problem}")
@@ -122,7 +121,7 @@ class Prober:
         return await self._ask_at(last, url)
 
     async def _addresses(self, url: httpx.URL) -> Sequence[Address]:
-        """All addresses of the host; one that is not allowed spoils them all."""
+        """All addresses of the host. If one of them is not allowed, none is."""
         try:
             found = await self.resolve(url.raw_host.decode("ascii"), _port(url))
             addresses = [ip_address(text) for text in found]
@@ -130,7 +129,7 @@ class Prober:
             addresses = []
         if not addresses:
             raise Unreachable("is at a host that cannot be found: check its name")
-        # Which address it was stays unsaid: nobody is to explore our network by asking.
+        # The message names no address, so callers cannot explore our network with it.
         if not all(map(self.allows, addresses)):
             raise Unreachable("is at a host that is not on the public internet: move the file")
         return addresses
@@ -145,8 +144,8 @@ class Prober:
                 "timeout": {"connect": _CONNECT_SECONDS},
             },
         )
-        # A transport for each call: a kept connection to this address could be to another name.
-        # Other than a client, a transport knows no proxies, cookies or redirects.
+        # Each call has its own transport: a pooled connection to this address could belong to
+        # another name. Unlike a client, a transport has no proxies, cookies or redirects.
         async with httpx.AsyncHTTPTransport(verify=self.ssl_context, trust_env=False) as transport:
             response = await transport.handle_async_request(request)
             await response.aclose()
@@ -175,6 +174,6 @@ def _advice(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"has a TLS certificate that is not accepted ({cause.verify_message}): mend it"
+            return f"has a TLS certificate that is not accepted ({cause.verify_message}): renew it"
         cause = cause.__cause__ or cause.__context__
     return "could not be reached: check that the file can be downloaded, and try again"

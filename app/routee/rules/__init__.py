@@ -1,9 +1,8 @@
-"""Every rule that Routee documents for a campaign request, checked before money is spent."""
+"""Routee's documented rules for a campaign request, checked before a launch costs money."""
 
 from app.routee.rules.examination import Examination, examine
 from app.routee.rules.findings import Caution, Findings
-from app.routee.rules.names import generated_name, is_generated
-from app.routee.rules.sending import sendable
+from app.routee.rules.names import generated_name, is_generated, sendable
 
 __all__ = [
     "Caution",

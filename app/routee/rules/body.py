@@ -1,10 +1,21 @@
-"""The only file that knows the members of a message's body."""
+"""The body of a message: its members, the layouts that are allowed, and how each is charged."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from app.routee.rules.findings import Finding, member
-from app.routee.rules.refusals import BAD_FILE_TYPE, OUT_OF_BOUNDS, fault
+from app.domain.campaign import Billing
+from app.routee.rules.findings import (
+    BAD_FILE_TYPE,
+    BAD_LAYOUT,
+    BAD_SESSION_KIND,
+    BAD_VIDEO_LAYOUT,
+    OUT_OF_BOUNDS,
+    VIDEO_IN_SESSION,
+    Finding,
+    RefusalCodes,
+    fault,
+    member,
+)
 from app.routee.rules.shapes import Member, Shape
 from app.routee.rules.values import mapping_to_text, positive, text, url
 
@@ -17,6 +28,42 @@ FILE_TYPES: Final = (
     "pdf", "xps", "pdax", "eps", "xls", "xlsx", "ods", "fods", "csv", "xlsm", "xltx",
 )
 # fmt: on
+
+TEXT: Final = "Text"
+IMAGE: Final = "Image"
+FILE: Final = "File"
+ACTION: Final = "Action"
+VIDEO: Final = "Video"
+
+#: In the order of Routee's API page; error messages list them.
+LAYOUTS: Final = (
+    (TEXT,),
+    (IMAGE,),
+    (FILE,),
+    (TEXT, ACTION),
+    (TEXT, ACTION, IMAGE),
+    (VIDEO,),
+    (VIDEO, TEXT),
+    (VIDEO, TEXT, IMAGE),
+)
+SESSION_LAYOUTS: Final = ((TEXT,), (IMAGE,), (FILE,))
+
+_PART_BY_FIELD: Final = {
+    "text": TEXT,
+    "imageURL": IMAGE,
+    "action": ACTION,
+    "viberFile": FILE,
+    "viberVideo": VIDEO,
+}
+_LAYOUTS: Final = {False: LAYOUTS, True: SESSION_LAYOUTS}
+_KIND: Final = {False: "a message", True: "a session message"}
+#: The keys are (is a session message, has a video).
+_REFUSAL: Final[dict[tuple[bool, bool], RefusalCodes]] = {
+    (False, False): BAD_LAYOUT,
+    (False, True): BAD_VIDEO_LAYOUT,
+    (True, False): BAD_SESSION_KIND,
+    (True, True): VIDEO_IN_SESSION,
+}
 
 
 def _check_file_type(value: object, path: str) -> Iterator[Finding]:
@@ -31,17 +78,17 @@ def _video_url() -> Member:
     return Member(url(most_characters=MAX_URL_CHARACTERS))
 
 
-ACTION: Final[Shape] = {
+ACTION_MEMBERS: Final[Shape] = {
     "caption": Member(text(most_characters=30), required=True),
     "targetUrl": Member(url(schemes=("https", "http")), required=True),
 }
-FILE: Final[Shape] = {
+FILE_MEMBERS: Final[Shape] = {
     "fileName": Member(text(most_characters=25), required=True),
     "fileType": Member(_check_file_type, required=True),
     "fileUrl": Member(url(), required=True),
 }
-VIDEO: Final[Shape] = {
-    # Routee's API page spells it in both ways; `check_video_url` asks for one of them.
+VIDEO_MEMBERS: Final[Shape] = {
+    # Routee's API page has both spellings; `check_video_url` demands exactly one of them.
     "videoUrl": _video_url(),
     "videoURL": _video_url(),
     "videoThumbnail": Member(
@@ -58,17 +105,17 @@ VIDEO: Final[Shape] = {
 BODY: Final[Shape] = {
     "text": Member(text()),
     "imageURL": Member(
-        url(most_characters=MAX_URL_CHARACTERS, unfit=OUT_OF_BOUNDS, too_long=OUT_OF_BOUNDS)
+        url(most_characters=MAX_URL_CHARACTERS, invalid=OUT_OF_BOUNDS, too_long=OUT_OF_BOUNDS)
     ),
-    "action": Member(shape=ACTION),
-    "viberFile": Member(shape=FILE),
-    "viberVideo": Member(shape=VIDEO),
+    "action": Member(shape=ACTION_MEMBERS),
+    "viberFile": Member(shape=FILE_MEMBERS),
+    "viberVideo": Member(shape=VIDEO_MEMBERS),
     "fallbackValues": Member(mapping_to_text),
 }
 
 
 def check_video_url(request: object) -> Iterator[Finding]:
-    """Check that a video has a URL, in one of the two spellings of its name."""
+    """Check that a video has a URL, under exactly one of the two spellings of its name."""
     video = member(member(request, "body"), "viberVideo")
     if not isinstance(video, dict):
         return
@@ -79,3 +126,38 @@ def check_video_url(request: object) -> Iterator[Finding]:
         yield fault(
             "body.viberVideo.videoURL", "is another spelling of videoUrl: give only one of them"
         )
+
+
+def check_layout(request: object) -> Iterator[Finding]:
+    """Check that the body's parts form an allowed layout."""
+    body = member(request, "body")
+    if not isinstance(body, dict):
+        return
+    parts, session = _parts(body), _is_session(request)
+    if parts in map(frozenset, _LAYOUTS[session]):
+        return
+    allowed = ", ".join("+".join(layout) for layout in _LAYOUTS[session])
+    found = "+".join(part for part in _PART_BY_FIELD.values() if part in parts) or "nothing"
+    yield fault(
+        "body",
+        f"has {found}, but {_KIND[session]} must be one of: {allowed}",
+        _REFUSAL[session, VIDEO in parts],
+    )
+
+
+def billing_of(request: object) -> Billing:
+    """How Routee will charge for *request*."""
+    if _is_session(request):
+        return Billing.SESSION
+    text_only = _parts(member(request, "body")) == {TEXT}
+    return Billing.TRANSACTIONAL if text_only else Billing.PROMOTIONAL
+
+
+def _parts(body: object) -> frozenset[str]:
+    return frozenset(
+        part for field, part in _PART_BY_FIELD.items() if member(body, field) is not None
+    )
+
+
+def _is_session(request: object) -> bool:
+    return member(request, "isSessionMessage") is True

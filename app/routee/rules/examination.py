@@ -1,5 +1,6 @@
-"""The whole examination of a campaign request: the members of its top level, and all rules."""
+"""The examination of a campaign request: its top-level members, its schedule, and all rules."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,28 +9,31 @@ from typing import Final
 
 from app.domain.campaign import Billing
 from app.errors import Fault
-from app.routee.rules.body import BODY, check_video_url
-from app.routee.rules.characters import check_characters
-from app.routee.rules.findings import Caution, Finding, Findings, member
-from app.routee.rules.labels import check_labels
-from app.routee.rules.layouts import billing_of, check_layout
+from app.routee.reading import MAX_ID_BYTES, MAX_LABEL_CHARACTERS
+from app.routee.rules.body import BODY, billing_of, check_layout, check_video_url
+from app.routee.rules.findings import OUT_OF_BOUNDS, Caution, Finding, Findings, fault, member
 from app.routee.rules.names import check_name
-from app.routee.rules.recipients import check_anybody, check_ids, check_numbers
-from app.routee.rules.refusals import OUT_OF_BOUNDS
-from app.routee.rules.schedule import (
-    MAX_TTL_SECONDS,
-    MIN_TTL_SECONDS,
-    check_schedule,
-    check_short_ttl,
+from app.routee.rules.placeholders import check_placeholders
+from app.routee.rules.recipients import check_any_recipient, check_ids, check_numbers
+from app.routee.rules.shapes import (
+    Member,
+    Shape,
+    check_characters,
+    check_shape,
+    check_unknown_fields,
 )
-from app.routee.rules.shapes import Member, Shape, check_shape, check_strangers
 from app.routee.rules.values import flag, identifier, text, whole
 
-MAX_LABEL_CHARACTERS: Final = 350
+MIN_TTL_SECONDS: Final = 30
+MAX_TTL_SECONDS: Final = 86_400
+#: Viber's web clients get no message with a shorter ttl.
+_WEB_CLIENTS_TTL_SECONDS: Final = 300
 
-#: What every id is bounded to where it is stored.
-_MAX_ID_BYTES: Final = 512
-#: Members that are replaced by our own when the request is sent.
+#: Stricter than Python, which also reads week dates and dates without times; Routee may not.
+_INSTANT: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)", re.ASCII
+)
+#: Our own URLs replace these when the request is sent.
 _OUR_URLS: Final = ("callbackUrl", "inboundUrl")
 
 
@@ -38,13 +42,13 @@ def _unchecked(_value: object, _path: str) -> Iterator[Finding]:
 
 
 REQUEST: Final[Shape] = {
-    "senderInfoTrackingId": Member(identifier(most_bytes=_MAX_ID_BYTES), required=True),
+    "senderInfoTrackingId": Member(identifier(most_bytes=MAX_ID_BYTES), required=True),
     "to": Member(check_numbers),
     "contacts": Member(check_ids),
     "groups": Member(check_ids),
     "campaignName": Member(check_name),
     "isSessionMessage": Member(flag),
-    "scheduledDate": Member(_unchecked),  # by `check_schedule`, which knows the time
+    "scheduledDate": Member(_unchecked),  # `check_schedule` does, with the current time
     "body": Member(shape=BODY, required=True),
     "ttl": Member(
         whole(least=MIN_TTL_SECONDS, most=MAX_TTL_SECONDS, unit="seconds", too_large=OUT_OF_BOUNDS)
@@ -57,21 +61,21 @@ REQUEST: Final[Shape] = {
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What became known of a request without asking anybody."""
+    """The result of examining a request, without any call to another host."""
 
-    #: With any of them the request must not be sent.
+    #: A request with any fault must not be sent.
     faults: tuple[Fault, ...]
     warnings: tuple[Caution, ...]
-    #: How Routee will charge for it; of no meaning while there are faults.
+    #: How Routee will charge for it; meaningless while there are faults.
     billing: Billing
 
 
 def examine(request: object, *, now: datetime) -> Examination:
     """
-    Everything that is wrong with, and notable about, *request*, a campaign request as parsed JSON.
+    All faults and warnings of *request*, a campaign request as parsed JSON.
 
-    *now* is aware. Never raises, whatever JSON it gets. A thousand recipients take some 40 ms of
-    pure computation, so an event loop should leave it to a thread.
+    *now* is aware. Never raises, whatever JSON it gets. A thousand recipients take about 40 ms of
+    processor time, so call it in a thread rather than in the event loop.
     """
     rules = (rule(request) for rule in _RULES)
     found = Findings.of(chain(*rules, check_schedule(request, now=now)))
@@ -82,8 +86,8 @@ def _check_members(request: object) -> Iterator[Finding]:
     return check_shape(request, "", REQUEST)
 
 
-def _check_strangers(request: object) -> Iterator[Finding]:
-    return check_strangers(request, REQUEST)
+def _check_unknown_fields(request: object) -> Iterator[Finding]:
+    return check_unknown_fields(request, REQUEST)
 
 
 def _warn_of_urls(request: object) -> Iterator[Finding]:
@@ -92,19 +96,56 @@ def _warn_of_urls(request: object) -> Iterator[Finding]:
             yield Caution(
                 "url-not-sent",
                 field,
-                "is not sent to Routee: this service names itself there, so that it learns "
-                "what becomes of the messages",
+                "is not sent to Routee: this service sends its own URL, so that it receives "
+                "the callbacks",
             )
+
+
+def check_schedule(request: object, *, now: datetime) -> Iterator[Finding]:
+    """Check that the campaign is scheduled for an instant after *now*."""
+    written = member(request, "scheduledDate")
+    if written is None:
+        return
+    instant = _instant(written)
+    if instant is None:
+        yield fault(
+            "scheduledDate",
+            "must be ISO 8601 with a time zone, such as 2031-05-14T09:30:00Z or …+03:00",
+        )
+    elif instant <= now:
+        yield fault("scheduledDate", "is in the past: choose a later time, or leave it out")
+
+
+def _instant(written: object) -> datetime | None:
+    if not isinstance(written, str) or not _INSTANT.fullmatch(written):
+        return None
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        return None
+
+
+def check_short_ttl(request: object) -> Iterator[Finding]:
+    """Warn of a ttl that is allowed, but too short for some recipients."""
+    ttl = member(request, "ttl")
+    if not isinstance(ttl, int) or isinstance(ttl, bool):
+        return
+    if MIN_TTL_SECONDS <= ttl < _WEB_CLIENTS_TTL_SECONDS:
+        yield Caution(
+            "ttl-short",
+            "ttl",
+            f"is under {_WEB_CLIENTS_TTL_SECONDS} seconds, too short for Viber's web clients",
+        )
 
 
 _RULES: Final[tuple[Callable[[object], Iterator[Finding]], ...]] = (
     _check_members,
-    _check_strangers,
-    check_anybody,
+    _check_unknown_fields,
+    check_any_recipient,
     check_video_url,
     check_layout,
     check_characters,
     check_short_ttl,
-    check_labels,
+    check_placeholders,
     _warn_of_urls,
 )

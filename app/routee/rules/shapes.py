@@ -1,18 +1,22 @@
-"""How objects with known members are checked: each member, those that lack, and strangers."""
+"""Checks of objects: known, missing and unknown fields, and characters that nothing can store."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import count
 from typing import Final
 
-from app.routee.rules.findings import WHOLE, Finding, member_path
-from app.routee.rules.refusals import fault
+from app.routee.rules.findings import WHOLE, Finding, fault, item_path, member_path
 from app.routee.rules.values import Check
 
-#: Looking for a likeness is dear; a request with more strangers has another problem.
+#: The search for a similar name is slow, and a request with more unknown fields is no typing error.
 _MAX_SUGGESTIONS: Final = 20
 _MAX_COMPARED_CHARACTERS: Final = 64
+#: NUL, which databases refuse, and lone surrogates, which have no encoding.
+_UNSENDABLE: Final = re.compile("[\x00\ud800-\udfff]")
+#: Far longer than the path of any field. Without a limit, deep nesting would exhaust the memory.
+_MAX_PATH_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ Shape = Mapping[str, Member]
 
 
 def check_shape(document: object, path: str, shape: Shape) -> Iterator[Finding]:
-    """What is wrong with the members of *document* that *shape* knows."""
+    """Check the members of *document* that *shape* knows."""
     if not isinstance(document, dict):
         yield fault(path or WHOLE, "must be a JSON object")
         return
@@ -47,19 +51,21 @@ def _check_member(value: object, path: str, known: Member) -> Iterator[Finding]:
         yield from known.check(value, path)
 
 
-def check_strangers(document: object, shape: Shape) -> Iterator[Finding]:
-    """The members of *document*, and of the objects in it, that its *shape* does not know."""
-    homes = {path.rpartition(".")[2].casefold(): path for path in _paths(shape, "")}
+def check_unknown_fields(document: object, shape: Shape) -> Iterator[Finding]:
+    """Refuse members of *document*, and of the objects in it, that its *shape* does not know."""
+    known_paths = {path.rpartition(".")[2].casefold(): path for path in _paths(shape, "")}
     numbers = count()
-    for path, key, siblings in _strangers(document, "", shape):
+    for path, key, siblings in _unknown_fields(document, "", shape):
         suggest = isinstance(key, str) and next(numbers) < _MAX_SUGGESTIONS
-        known = _likeness(str(key), path, siblings, homes) if suggest else None
+        known = _similar_field(str(key), path, siblings, known_paths) if suggest else None
         advice = f"did you mean {known}?" if known else "remove it"
         yield fault(member_path(path, key), f"is not a field that Routee knows here: {advice}")
 
 
-def _strangers(document: object, path: str, shape: Shape) -> Iterator[tuple[str, object, Shape]]:
-    """The path of the object that each stranger is in, the stranger, and who belongs there."""
+def _unknown_fields(
+    document: object, path: str, shape: Shape
+) -> Iterator[tuple[str, object, Shape]]:
+    """The path of the object that has the field, the field, and the shape of that object."""
     if not isinstance(document, dict):
         return
     for key, value in document.items():
@@ -67,7 +73,7 @@ def _strangers(document: object, path: str, shape: Shape) -> Iterator[tuple[str,
         if known is None:
             yield path, key, shape
         elif known.shape is not None:
-            yield from _strangers(value, member_path(path, key), known.shape)
+            yield from _unknown_fields(value, member_path(path, key), known.shape)
 
 
 def _paths(shape: Shape, path: str) -> Iterator[str]:
@@ -77,11 +83,38 @@ def _paths(shape: Shape, path: str) -> Iterator[str]:
         yield from _paths(known.shape or {}, here)
 
 
-def _likeness(key: str, path: str, siblings: Shape, homes: Mapping[str, str]) -> str | None:
+def _similar_field(
+    key: str, path: str, siblings: Shape, known_paths: Mapping[str, str]
+) -> str | None:
     """The path of the field of this name, wherever it belongs, else of a sibling spelt alike."""
     folded = key[:_MAX_COMPARED_CHARACTERS].casefold()
     spellings = {sibling.casefold(): member_path(path, sibling) for sibling in siblings}
-    if folded in homes:
-        return homes[folded]
+    if folded in known_paths:
+        return known_paths[folded]
     close = get_close_matches(folded, spellings, n=1)
     return spellings[close[0]] if close else None
+
+
+def check_characters(document: object) -> Iterator[Finding]:
+    """Refuse NUL and lone surrogates in any text or name of *document*."""
+    # Not recursive: JSON can be nested deeper than Python's stack.
+    pending: list[tuple[str, object]] = [("", document)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, str) and _UNSENDABLE.search(value):
+            yield fault(path or WHOLE, "has a NUL or half of a surrogate pair: remove it")
+        pending.extend(reversed(list(_children(path[:_MAX_PATH_CHARACTERS], value))))
+
+
+def _children(path: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            here = member_path(path, key)
+            yield from (((here, key),) if _is_unsendable(key) else ())
+            yield here, entry
+    elif isinstance(value, list):
+        yield from ((item_path(path, index), entry) for index, entry in enumerate(value))
+
+
+def _is_unsendable(key: object) -> bool:
+    return isinstance(key, str) and _UNSENDABLE.search(key) is not None

@@ -1,7 +1,7 @@
 """
-How single values are checked, whatever documents they stand in.
+Checks of single values, whatever object they are in.
 
-Each maker here returns a check, and no check raises. Messages never repeat a value: it can be a
+Each factory here returns a check, and no check raises. Messages never repeat a value: it can be a
 telephone number, or a megabyte.
 """
 
@@ -12,24 +12,23 @@ from math import isfinite
 from typing import Final, TypeGuard
 from urllib.parse import urlsplit
 
-from app.routee.rules.findings import Finding, member_path
-from app.routee.rules.refusals import UNNAMED, Refusal, fault
+from app.routee.rules.findings import UNNAMED, Finding, RefusalCodes, fault, member_path
 
-#: A value and its path in, what is wrong with it out. Null never gets here: it counts as absent.
+#: Takes a value and its path, gives the findings. It is never called with null, which is absent.
 Check = Callable[[object, str], Iterator[Finding]]
 
-#: Backslashes too: clients disagree about the host of a URL that has one.
-_UNFIT_FOR_URLS: Final = re.compile(r"[\s\x00-\x20\x7f\\]")
+#: Backslashes are here because clients disagree about the host of a URL that has one.
+_INVALID_IN_URLS: Final = re.compile(r"[\s\x00-\x20\x7f\\]")
 
 
 def text(*, most_characters: int | None = None, may_be_blank: bool = False) -> Check:
-    """A check for a string of at most so many characters."""
+    """A check for a string of at most *most_characters*."""
 
     def check(value: object, path: str) -> Iterator[Finding]:
         if not isinstance(value, str):
             yield fault(path, "must be a string")
         elif not may_be_blank and not value.strip():
-            yield fault(path, "must not be empty: leave it out, or write something")
+            yield fault(path, "must not be empty: leave it out or fill it in")
         elif most_characters is not None and len(value) > most_characters:
             yield fault(path, f"must have at most {most_characters} characters: shorten it")
 
@@ -42,15 +41,15 @@ def identifier(*, most_bytes: int) -> Check:
 
     def check(value: object, path: str) -> Iterator[Finding]:
         yield from filled(value, path)
-        # Lone surrogates have a finding of their own; here they only must not raise.
+        # `check_characters` reports lone surrogates; here they must only not raise.
         if isinstance(value, str) and len(value.encode(errors="surrogatepass")) > most_bytes:
-            yield fault(path, f"must have at most {most_bytes} bytes: give the id as Routee shows")
+            yield fault(path, f"must have at most {most_bytes} bytes: copy the id from Routee")
 
     return check
 
 
 def written_as(pattern: re.Pattern[str], advice: str) -> Check:
-    """A check for a string that *pattern* matches from end to end; *advice* says what it asks."""
+    """A check for a string that *pattern* matches fully; *advice* is the message if it does not."""
 
     def check(value: object, path: str) -> Iterator[Finding]:
         if not isinstance(value, str) or not pattern.fullmatch(value):
@@ -65,7 +64,7 @@ def flag(value: object, path: str) -> Iterator[Finding]:
         yield fault(path, "must be true or false, without quotes")
 
 
-def whole(*, least: int, most: int, unit: str, too_large: Refusal = UNNAMED) -> Check:
+def whole(*, least: int, most: int, unit: str, too_large: RefusalCodes = UNNAMED) -> Check:
     """A check for an integer from *least* to *most*."""
     advice = f"must be a whole number from {least} to {most} ({unit}), without quotes"
 
@@ -78,7 +77,7 @@ def whole(*, least: int, most: int, unit: str, too_large: Refusal = UNNAMED) -> 
     return check
 
 
-def positive(*, most: int, unit: str, too_large: Refusal = UNNAMED) -> Check:
+def positive(*, most: int, unit: str, too_large: RefusalCodes = UNNAMED) -> Check:
     """A check for a number above 0 and up to *most*."""
     advice = f"must be a number greater than 0 and at most {most} ({unit}), without quotes"
 
@@ -103,15 +102,15 @@ def url(
     *,
     schemes: Collection[str] = ("https",),
     most_characters: int | None = None,
-    unfit: Refusal = UNNAMED,
-    too_long: Refusal = UNNAMED,
+    invalid: RefusalCodes = UNNAMED,
+    too_long: RefusalCodes = UNNAMED,
 ) -> Check:
     """A check for an absolute URL with one of *schemes*."""
 
     def check(value: object, path: str) -> Iterator[Finding]:
         problem = _problem_of_url(value, schemes)
         if problem:
-            yield fault(path, problem, unfit)
+            yield fault(path, problem, invalid)
         if isinstance(value, str) and most_characters is not None and len(value) > most_characters:
             yield fault(path, f"must have at most {most_characters} characters", too_long)
 
@@ -121,13 +120,13 @@ def url(
 def _problem_of_url(value: object, schemes: Collection[str]) -> str | None:
     if not isinstance(value, str):
         return "must be a string with a URL"
-    if _UNFIT_FOR_URLS.search(value):
+    if _INVALID_IN_URLS.search(value):
         return "must be a URL without spaces, line ends or backslashes: percent-encode them"
     try:
         parts = urlsplit(value)
         usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        return "is not a URL that can be read: mend its host or port"
+        return "is not a valid URL: correct its host or port"
     if parts.scheme not in schemes:
         return "must be a URL that starts with " + " or ".join(f"{one}://" for one in schemes)
     return None if usable else "must name a host after ://"

@@ -1,11 +1,18 @@
+from copy import deepcopy
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.routee.rules import generated_name, is_generated
-from tests.routee.rules.requests import faulty_fields, request
+from app.routee.rules import generated_name, is_generated, sendable
+from tests.routee.rules.requests import ACTION, TEXT, faulty_fields, request
+
+OURS = {
+    "name": "rr-x",
+    "callback_url": "https://us.example/callbacks/t/status",
+    "inbound_url": "https://us.example/callbacks/t/inbound",
+}
 
 
 @pytest.mark.parametrize("name", ["ab", "a" * 30, "Summer sale 2026 - week 3", None])
@@ -41,3 +48,32 @@ def test_other_names_are_not_taken_for_generated_ones(name: str) -> None:
 def test_a_caller_may_not_choose_a_name_that_looks_generated() -> None:
     name = generated_name(UUID(int=7))
     assert faulty_fields(request(campaignName=name)) == ["campaignName"]
+
+
+def test_everything_that_was_given_is_sent_under_our_name_and_urls() -> None:
+    given = request(ttl=600, label="l", body={**TEXT, **ACTION}, contacts=["c"])
+    assert sendable(given, **OURS) == {
+        **given,
+        "campaignName": "rr-x",
+        "callbackUrl": OURS["callback_url"],
+        "inboundUrl": OURS["inbound_url"],
+    }
+
+
+def test_the_callers_urls_are_not_sent() -> None:
+    given = request(callbackUrl="https://caller.example/a", inboundUrl="https://caller.example/b")
+    assert "caller.example" not in str(sendable(given, **OURS))
+
+
+def test_nulls_are_left_out_wherever_they_stand() -> None:
+    given = request(ttl=None, body={**TEXT, "imageURL": None, "fallbackValues": {"a": None}})
+    sent = sendable(given, **OURS)
+    assert "ttl" not in sent
+    assert sent["body"] == {**TEXT, "fallbackValues": {}}
+
+
+def test_the_request_itself_is_left_as_it_was() -> None:
+    given = request(ttl=None, callbackUrl="https://caller.example/a", body={**TEXT, "action": None})
+    before = deepcopy(given)
+    sendable(given, **OURS)
+    assert given == before

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.routee.rules.layouts import LAYOUTS, SESSION_LAYOUTS
+from app.routee.rules.body import LAYOUTS, SESSION_LAYOUTS
 from tests.routee.rules.requests import (
     ACTION,
     FILE,

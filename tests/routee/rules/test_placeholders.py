@@ -5,20 +5,20 @@ import pytest
 from tests.routee.rules.requests import examined, faulty_fields, warnings, with_body
 
 
-def test_labels_with_their_values_are_not_remarked_on() -> None:
+def test_placeholders_with_their_values_are_fine() -> None:
     body = {"text": "Dear [~name], [~city] calls", "fallbackValues": {"name": "guest", "city": ""}}
     found = examined(with_body(body))
     assert (found.faults, found.warnings) == ((), ())
 
 
 @pytest.mark.parametrize("values", [None, {}, {"name": None}])
-def test_a_label_without_a_value_is_a_warning(values: object) -> None:
+def test_a_placeholder_without_a_value_is_a_warning(values: object) -> None:
     document = with_body({"text": "Dear [~name], dear [~name]", "fallbackValues": values})
-    assert warnings(document) == [("label-without-fallback", "body.text")]
+    assert warnings(document) == [("placeholder-without-fallback", "body.text")]
     assert "[~name]" in examined(document).warnings[0].message
 
 
-def test_a_value_that_no_label_uses_is_a_warning() -> None:
+def test_a_value_that_no_placeholder_uses_is_a_warning() -> None:
     document = with_body({"text": "Dear guest", "fallbackValues": {"nom": "x"}})
     assert warnings(document) == [("fallback-not-used", "body.fallbackValues.nom")]
 
@@ -41,14 +41,14 @@ def test_a_value_that_no_label_uses_is_a_warning() -> None:
         "#name#",
     ],
 )
-def test_what_other_services_take_for_a_label_is_a_warning(spelling: str) -> None:
+def test_a_placeholder_of_another_service_is_a_warning(spelling: str) -> None:
     document = with_body({"text": f"Dear {spelling}, hello"})
     assert faulty_fields(document) == []
     assert warnings(document) == [("looks-personalised", "body.text")]
     assert spelling.strip("[]") in examined(document).warnings[0].message
 
 
-def test_a_word_of_the_fallback_values_tells_a_misspelt_label() -> None:
+def test_a_name_of_a_fallback_value_reveals_a_misspelt_placeholder() -> None:
     document = with_body({"text": "Your table {table}", "fallbackValues": {"table": "1"}})
     codes = [code for code, _ in warnings(document)]
     assert codes == ["fallback-not-used", "looks-personalised"]
@@ -65,7 +65,7 @@ def test_a_word_of_the_fallback_values_tells_a_misspelt_label() -> None:
         "Call us [9-17h], ask for {anything}",
     ],
 )
-def test_ordinary_texts_are_not_taken_for_personalised_ones(text: str) -> None:
+def test_ordinary_texts_are_not_mistaken_for_personalised_ones(text: str) -> None:
     assert warnings(with_body({"text": text})) == []
 
 

@@ -1,4 +1,4 @@
-"""The only file that knows how a text is filled in for each recipient."""
+"""Placeholders in a text, `[~name]`, that Routee fills in for each recipient."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,22 +6,22 @@ from typing import Final
 
 from app.routee.rules.findings import Caution, Finding, member, member_path
 
-_LABEL: Final = re.compile(r"\[~([^\[\]]+)\]")
+_PLACEHOLDER: Final = re.compile(r"\[~([^\[\]]+)\]")
 
-#: Spellings of other services that stand in no ordinary text.
+#: Placeholders of other services, in spellings that no ordinary text has.
 _UNMISTAKABLE: Final = re.compile(
     r"\{\{[\w .-]{1,40}\}\}"  # {{name}}
     r"|\$\{[\w .-]{1,40}\}"  # ${name}
     r"|\*\|[\w .-]{1,40}\|\*"  # *|name|*
     r"|(?<![\w%])%[A-Za-z_]{2,40}%(?![\w%])"  # %name%, but not 10%off%
 )
-#: Spellings that an ordinary text can have, too: [sale], <3, ~struck out~. Only their words tell.
+#: Ordinary texts have these too, [sale] or ~struck out~, so they count only with a known word.
 _AMBIGUOUS: Final = re.compile(
     r"\[([\w .-]{1,40})\]|<([\w .-]{1,40})>|\{([\w .-]{1,40})\}|~([\w.-]{1,40})~"
     r"|(?<!\w)#([\w.-]{1,40})#"
 )
 # fmt: off
-_WORDS_OF_PERSONS: Final = frozenset((
+_PERSONAL_WORDS: Final = frozenset((
     "name", "firstname", "lastname", "surname", "fullname", "username", "nickname",
     "customername", "clientname", "customer", "recipient", "email",
     "phonenumber", "mobilenumber", "msisdn",
@@ -30,36 +30,36 @@ _WORDS_OF_PERSONS: Final = frozenset((
 _SEPARATORS: Final = re.compile(r"[\s_.-]+")
 
 
-def check_labels(request: object) -> Iterator[Finding]:
-    """Warn of labels and fallback values that do not match, and of what is no label."""
+def check_placeholders(request: object) -> Iterator[Finding]:
+    """Warn of placeholders and fallback values that do not match, and of other services' syntax."""
     body = member(request, "body")
     text, values = member(body, "text"), member(body, "fallbackValues")
     if not isinstance(text, str):
         text = ""
     values = values if isinstance(values, dict) else {}
-    yield from _check_fallbacks(frozenset(_LABEL.findall(text)), values)
-    yield from _check_other_spellings(_LABEL.sub("", text), values)
+    yield from _check_fallbacks(frozenset(_PLACEHOLDER.findall(text)), values)
+    yield from _check_other_spellings(_PLACEHOLDER.sub("", text), values)
 
 
-def _check_fallbacks(labels: frozenset[str], values: Mapping[object, object]) -> Iterator[Finding]:
+def _check_fallbacks(names: frozenset[str], values: Mapping[object, object]) -> Iterator[Finding]:
     filled = [key for key, value in values.items() if value is not None]
-    for label in sorted(labels.difference(filled)):
+    for name in sorted(names.difference(filled)):
         yield Caution(
-            "label-without-fallback",
+            "placeholder-without-fallback",
             "body.text",
-            f"has the label {_shown(f'[~{label}]')} without a value in body.fallbackValues: who "
-            "has no value of their own gets no sensible text",
+            f"has the placeholder {_shown(f'[~{name}]')} without a value in body.fallbackValues: "
+            "recipients who have no value of their own get no sensible text",
         )
-    for key in (key for key in filled if key not in labels):
+    for key in (key for key in filled if key not in names):
         yield Caution(
             "fallback-not-used",
             member_path("body.fallbackValues", key),
-            "is not used: body.text has no label of this name, written [~name]",
+            "is not used: body.text has no placeholder of this name, written [~name]",
         )
 
 
 def _check_other_spellings(text: str, values: Mapping[object, object]) -> Iterator[Finding]:
-    words = _WORDS_OF_PERSONS | {_folded(key) for key in values if isinstance(key, str)}
+    words = _PERSONAL_WORDS | {_folded(key) for key in values if isinstance(key, str)}
     found = [match[0] for match in _UNMISTAKABLE.finditer(text)]
     rest = _UNMISTAKABLE.sub("", text)
     found += [match[0] for match in _AMBIGUOUS.finditer(rest) if _is_word(match, words)]
@@ -67,8 +67,8 @@ def _check_other_spellings(text: str, values: Mapping[object, object]) -> Iterat
         yield Caution(
             "looks-personalised",
             "body.text",
-            f"has {_shown(spelling)}, which is sent as it stands: Routee fills in labels that "
-            "are written [~name]",
+            f"has {_shown(spelling)}, which is sent unchanged: Routee fills in placeholders "
+            "that are written [~name]",
         )
 
 
@@ -81,5 +81,5 @@ def _folded(word: str) -> str:
 
 
 def _shown(spelling: str) -> str:
-    """*spelling* in a message: short, and with nothing that cannot be sent."""
+    """*spelling* for a message: shortened, and without characters that JSON cannot hold."""
     return spelling[:60].encode(errors="replace").decode().replace("\x00", "?")
