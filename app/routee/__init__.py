@@ -1,1 +1,1 @@
-"""Everything that knows how Routee spells things."""
+"""Routee's HTTP contract: calls, answers, errors, callbacks and the rules of a request."""

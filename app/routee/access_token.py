@@ -1,4 +1,4 @@
-"""The only file that knows how Routee's access tokens are obtained, and how long one is used."""
+"""How Routee's access tokens are obtained, and for how long one is used."""
 
 import asyncio
 import base64
@@ -6,35 +6,34 @@ import re
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import structlog
 
 from app.errors import RouteeTokenUnavailable, RouteeUnavailable
 from app.routee import reading, wire
-from app.routee.exchange import Answer, Exchange, base_url
-from app.routee.retry_after import retry_after_seconds
+from app.routee.exchange import Exchange, RouteeAnswer, base_url, retry_after_seconds
 
 log = structlog.get_logger(__name__)
 
 _PURPOSE: Final = "obtain an access token"
-#: A token is renewed this long before its end, or at nine tenths of its life if that is later.
+#: A token is renewed this long before its end, or after nine tenths of its life if that is later.
 _MAX_MARGIN_SECONDS: Final = 60.0
 _MARGIN_SHARE: Final = 0.1
-#: If Routee does not say: short, since a token that is still alive is handed out again.
+#: Used if Routee names no life. It is short, because Routee hands out a living token again.
 _DEFAULT_LIFE_SECONDS: Final = 300.0
 _MAX_REASON_CHARACTERS: Final = 200
 _CREDENTIALS_REFUSED: Final = frozenset({400, 401, 403})
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERROR: Final = 500
-#: What a header may carry. Anything else would end in an exception that quotes the token.
+#: Characters that a header may have. Others would raise an exception that quotes the token.
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccessToken(httpx.Auth):
-    """A bearer token that signs requests. Showing it shows no secret."""
+    """A bearer token that signs requests. Its `repr` shows no secret."""
 
     value: str = field(repr=False)
     #: On the clock of its `AccessTokens`.
@@ -48,9 +47,9 @@ class AccessToken(httpx.Auth):
 
 class AccessTokens:
     """
-    The current access token, renewed shortly before its end by one request for all who wait.
+    The current access token. Concurrent callers share one request that renews it before it expires.
 
-    *fetch* makes that request, and gives the token and its life in seconds.
+    *fetch* makes that request and returns the token and its life in seconds.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class AccessTokens:
         """
         The token to use now.
 
-        Cancelling one caller does not stop the renewal that others wait for.
+        Cancelling one caller does not stop the renewal for the others.
 
         Raises:
             RouteeTokenUnavailable: there is none.
@@ -84,18 +83,18 @@ class AccessTokens:
         return renewal.result()
 
     def forget(self, token: AccessToken) -> None:
-        """Stop using *token*, unless another one has taken its place already."""
+        """Stop using *token*, unless another token has replaced it already."""
         if self._current is token:
             self._current = None
 
     async def aclose(self) -> None:
-        """Give up a renewal that is under way."""
+        """Cancel a running renewal."""
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.wait({self._renewal})
 
     async def _renew(self) -> AccessToken:
-        # Its life began before we got to know of it, so it is counted from the question.
+        # The token's life began before its answer arrived, so it is counted from the request.
         asked_at = self._clock()
         value, life_seconds = await self._fetch()
         margin = min(_MAX_MARGIN_SECONDS, life_seconds * _MARGIN_SHARE)
@@ -106,11 +105,11 @@ class AccessTokens:
     def _renewed(self, renewal: asyncio.Task[AccessToken]) -> None:
         self._renewal = None
         if not renewal.cancelled():
-            renewal.exception()  # all who waited may be gone: that is no mistake
+            renewal.exception()  # marks it as retrieved: all callers may have been cancelled
 
 
 class TokenService:
-    """Routee's token service, asked with the credentials of one application."""
+    """Routee's token service, called with the credentials of one application."""
 
     def __init__(
         self, exchange: Exchange, *, auth_url: str, application_id: str, application_secret: str
@@ -119,14 +118,14 @@ class TokenService:
         self._url = f"{base_url(auth_url, setting='RECEIVER_ROUTEE_AUTH_URL')}/oauth/token"
         self._auth = httpx.BasicAuth(application_id, application_secret)
         basic = base64.b64encode(f"{application_id}:{application_secret}".encode()).decode()
-        self._unspeakable = tuple(filter(None, (application_secret, basic)))
+        self._secrets = tuple(filter(None, (application_secret, basic)))
 
     async def fetch(self) -> tuple[str, float]:
         """
-        A token and its life in seconds, by one request.
+        Request a token; return it and its life in seconds.
 
         Raises:
-            RouteeTokenUnavailable: there is none; `temporary` says whether to ask again.
+            RouteeTokenUnavailable: there is none; `temporary` says whether a repeat may help.
         """
         request = self._exchange.build("POST", self._url, form={"grant_type": "client_credentials"})
         try:
@@ -135,13 +134,13 @@ class TokenService:
             raise RouteeTokenUnavailable(error.detail, may_have_been_accepted=False) from None
         if not answer.ok:
             raise self._refusal(answer)
-        payload = _object(answer.body)
+        payload = wire.find_object(answer.body) or {}
         token = payload.get("access_token")
         if not isinstance(token, str) or not _SENDABLE.fullmatch(token):
             raise _no_token("Routee's answer has no usable access token.", answer, temporary=False)
         return token, _life_seconds(payload.get("expires_in"))
 
-    def _refusal(self, answer: Answer) -> RouteeTokenUnavailable:
+    def _refusal(self, answer: RouteeAnswer) -> RouteeTokenUnavailable:
         reason = self._reason(answer)
         if answer.status in _CREDENTIALS_REFUSED:
             return _no_token(
@@ -152,7 +151,7 @@ class TokenService:
             )
         if answer.status == _TOO_MANY_REQUESTS or answer.status >= _SERVER_ERROR:
             return _no_token(
-                f"Routee's token service cannot answer now ({reason}).", answer, temporary=True
+                f"Routee's token service is not available now ({reason}).", answer, temporary=True
             )
         return _no_token(
             f"Routee's token service gave no token ({reason}). Check RECEIVER_ROUTEE_AUTH_URL.",
@@ -160,19 +159,19 @@ class TokenService:
             temporary=False,
         )
 
-    def _reason(self, answer: Answer) -> str:
-        payload = _object(answer.body)
+    def _reason(self, answer: RouteeAnswer) -> str:
+        payload = wire.find_object(answer.body) or {}
         said = (
             reading.text(payload, "error"),
             reading.text(payload, "error_description", "message"),
         )
         reason = ": ".join((f"HTTP {answer.status}", *filter(None, said)))
-        for secret in self._unspeakable:
+        for secret in self._secrets:
             reason = reason.replace(secret, "***")
         return reason[:_MAX_REASON_CHARACTERS]
 
 
-def _no_token(detail: str, answer: Answer, *, temporary: bool) -> RouteeTokenUnavailable:
+def _no_token(detail: str, answer: RouteeAnswer, *, temporary: bool) -> RouteeTokenUnavailable:
     return RouteeTokenUnavailable(
         detail,
         http_status=answer.status,
@@ -182,16 +181,8 @@ def _no_token(detail: str, answer: Answer, *, temporary: bool) -> RouteeTokenUna
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = wire.parse(body)
-    except wire.Unreadable:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _life_seconds(value: object) -> float:
-    """`expires_in`, which Routee also sends as a numeric string."""
+    """The value of `expires_in`, which Routee also sends as a numeric string."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return _DEFAULT_LIFE_SECONDS
     try:

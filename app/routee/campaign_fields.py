@@ -1,4 +1,4 @@
-"""Which fields Routee has for a campaign, as far as we pass them on."""
+"""The fields of Routee's answer to a launch that the API passes on."""
 
 import math
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from app.domain.masking import mask_callback_urls
 from app.routee import reading
-from app.routee.wire import Unreadable, parse
+from app.routee.wire import find_object
 
-#: Of Routee's answer; what it left out is taken from the request.
+#: From Routee's answer, or from the request where the answer has none.
 _PASSED_ON: Final = (
     "type",
     "state",
@@ -34,8 +34,8 @@ _MAX_DEPTH: Final = 32
 
 
 def passed_on(*, request: bytes | None, answer: bytes | None) -> dict[str, Any]:
-    """Routee's fields of a campaign. The tokens in its URLs are masked; unknown ones are None."""
-    asked, answered = _object(request), _object(answer)
+    """Routee's fields of a campaign; absent ones are None. The tokens in its URLs are masked."""
+    asked, answered = (find_object(body or b"") or {} for body in (request, answer))
     fields = {name: _shown(_either(name, answered, asked)) for name in _PASSED_ON}
     for name in _URLS:
         url = _shown(answered.get(name))
@@ -49,7 +49,7 @@ def _either(name: str, answered: Mapping[str, Any], asked: Mapping[str, Any]) ->
 
 
 def _shown(value: object, depth: int = 0) -> object:
-    """*value* as every JSON can have it; what none can have, or is nested too deep, is None."""
+    """*value* as plain JSON. NaN, Infinity and values that are nested too deep become None."""
     if depth > _MAX_DEPTH:
         return None
     if isinstance(value, dict):
@@ -64,11 +64,3 @@ def _shown(value: object, depth: int = 0) -> object:
 
 def _text(value: str) -> str:
     return reading.as_text(value) or ""
-
-
-def _object(body: bytes | None) -> dict[str, Any]:
-    try:
-        value = parse(body) if body else {}
-    except Unreadable:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""The only file that knows Routee's endpoints for Viber, and which of them may be asked twice."""
+"""A client of Routee's endpoints for Viber, which knows the calls that may be repeated."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from app.errors import RouteeRefused, RouteeTokenUnavailable, RouteeUnavailable
 from app.routee import reading, wire
 from app.routee.access_token import AccessToken, AccessTokens, TokenService
 from app.routee.error_answer import failure_of
-from app.routee.exchange import Answer, Exchange, Patience, base_url
+from app.routee.exchange import Exchange, Patience, RouteeAnswer, base_url
 from app.routee.launch_answer import LaunchAnswer, read_launch_answer
 from app.routee.refusals import ABOUT_ACCESS, Meaning
 from app.routee.repeats import Repeats
@@ -27,7 +27,7 @@ _MAX_PAGES_DIGITS: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One question to the API, repeatable or not."""
+    """One request to the API."""
 
     method: str
     path: str
@@ -39,10 +39,10 @@ class _Call:
 
 class RouteeClient:
     """
-    Launches Viber campaigns, deletes scheduled ones, and reads where messages have got to.
+    Launches Viber campaigns, deletes scheduled ones, and reads the status of messages.
 
     Money is `Decimal` in both directions. Reads, deletions and token requests are repeated when
-    that may help; a launch never is, once it may have reached Routee.
+    that may help. A launch is never repeated once it may have reached Routee.
 
         async with RouteeClient(
             api_url="https://connect.routee.net",
@@ -52,11 +52,11 @@ class RouteeClient:
         ) as routee:
             answer = await routee.launch_campaign({"senderInfoTrackingId": "…", …})
 
-    All methods raise `RouteeRefused` if Routee says no, `RouteeUnavailable` if it gives no usable
-    answer, and of those `RouteeTokenUnavailable` if there is no access token to ask with.
+    All methods raise `RouteeRefused` if Routee refuses, `RouteeUnavailable` if there is no usable
+    answer, and its subclass `RouteeTokenUnavailable` if there is no access token.
     """
 
-    def __init__(  # noqa: PLR0913 (all but the first four are for fine tuning)
+    def __init__(  # noqa: PLR0913 (only the first four are required)
         self,
         *,
         api_url: str,
@@ -69,12 +69,12 @@ class RouteeClient:
     ) -> None:
         """
         Args:
-            api_url: base of the API; the paths are appended.
+            api_url: base of the API, to which paths are appended.
             auth_url: base of the token service.
             application_id: of Routee's console.
             application_secret: of Routee's console.
             patience: how long to wait for connections and answers.
-            repeats: how often to repeat what may be repeated.
+            repeats: how often to repeat calls that may be repeated.
             clock: in seconds; decides when a token is renewed.
 
         Raises:
@@ -109,16 +109,16 @@ class RouteeClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections. Whoever still waits for an answer gets none."""
+        """Close all connections. Pending calls end without an answer."""
         await self._tokens.aclose()
         await self._exchange.aclose()
 
     async def launch_campaign(self, request: Mapping[str, Any]) -> LaunchAnswer:
         """
-        Ask Routee to send *request*, a campaign in its own words. It costs money.
+        Ask Routee to send the campaign *request*, in Routee's own field names. It costs money.
 
-        Never repeated, but for the one renewal of a token that Routee no longer takes. Ends within
-        `Patience.launch_seconds`, so whoever holds a lease for longer need not fear a late launch.
+        Never repeated, except once with a new token after Routee refused the token. Ends within
+        `Patience.launch_seconds`, so a lease that is longer outlasts it.
 
         Raises:
             RouteeRefused: nothing will be sent.
@@ -153,9 +153,9 @@ class RouteeClient:
         self, tracking_id: str, *, page_size: int = 100
     ) -> AsyncIterator[Mapping[str, Any]]:
         """
-        Where all messages of a campaign have got to, page after page, as Routee spells it.
+        The status of all messages of a campaign, page after page, as Routee spells it.
 
-        A message can come twice, or be missed, if the campaign grows while it is read.
+        A message can appear twice or be missed if the campaign grows during the read.
 
         Raises:
             RouteeRefused: it is unknown.
@@ -165,7 +165,7 @@ class RouteeClient:
         for number in range(_MAX_PAGES):
             page = await self._page(path, number=number, size=page_size)
             content = _content(page)
-            # The page before once more: `page` is ignored, and would be for ever.
+            # The same page again: Routee ignores `page`, and the loop would not end.
             if content == previous:
                 return
             for item in content:
@@ -182,11 +182,8 @@ class RouteeClient:
 
     async def _read(self, call: _Call) -> Mapping[str, Any]:
         answer = await self._ask(call)
-        try:
-            payload = wire.parse(answer.body)
-        except wire.Unreadable:
-            payload = None
-        if isinstance(payload, dict):
+        payload = wire.find_object(answer.body)
+        if payload is not None:
             return payload
         raise RouteeUnavailable(
             f"The answer {answer.status} to the request to {call.purpose} cannot be read.",
@@ -194,8 +191,8 @@ class RouteeClient:
             temporary=False,
         )
 
-    async def _ask(self, call: _Call, *, deadline: float | None = None) -> Answer:
-        """A 2xx, with a new token if the first one is not taken; *deadline* on the loop's clock."""
+    async def _ask(self, call: _Call, *, deadline: float | None = None) -> RouteeAnswer:
+        """A 2xx, retried once with a new token; *deadline* is on the event loop's clock."""
         token = await self._token(deadline)
         answer = await self._send(call, token, deadline)
         if answer.status in ABOUT_ACCESS:
@@ -215,7 +212,7 @@ class RouteeClient:
                 "Routee gave no access token in time.", may_have_been_accepted=False
             ) from None
 
-    async def _send(self, call: _Call, token: AccessToken, deadline: float | None) -> Answer:
+    async def _send(self, call: _Call, token: AccessToken, deadline: float | None) -> RouteeAnswer:
         request = self._exchange.build(
             call.method, f"{self._api_url}{call.path}", query=call.query, json=call.json
         )
@@ -223,14 +220,14 @@ class RouteeClient:
 
 
 class _Deletion:
-    """Attempts to delete one campaign, which understand each other's traces."""
+    """Attempts to delete one campaign; each knows whether an earlier one may have succeeded."""
 
     def __init__(self, delete: Callable[[], Awaitable[object]]) -> None:
         self._delete = delete
         self._maybe_done = False
 
     async def attempt(self) -> None:
-        """Delete it; that it is gone after an unanswered attempt is what was wanted."""
+        """Delete it. If it is gone after an unanswered attempt, that attempt deleted it."""
         try:
             await self._delete()
         except RouteeUnavailable as error:
@@ -240,9 +237,9 @@ class _Deletion:
         except RouteeRefused as refusal:
             if not self._maybe_done:
                 raise
-            self._judge(refusal)
+            self._check_refusal(refusal)
 
-    def _judge(self, refusal: RouteeRefused) -> None:
+    def _check_refusal(self, refusal: RouteeRefused) -> None:
         if refusal.meaning == Meaning.CAMPAIGN_NOT_FOUND:
             return
         if refusal.meaning != Meaning.CAMPAIGN_NOT_SCHEDULED:
@@ -260,7 +257,7 @@ def _segment(tracking_id: str) -> str:
     """*tracking_id* as one segment of a path."""
     if not tracking_id:
         raise ValueError("the tracking id is empty")
-    # A segment of dots alone would be taken for a step up, and so for another endpoint.
+    # A segment of only dots would mean a parent path, and so another endpoint.
     only_dots = not tracking_id.strip(".")
     return "%2E" * len(tracking_id) if only_dots else quote(tracking_id, safe="")
 

@@ -1,4 +1,4 @@
-"""The only file that knows how Routee spells an error, and whether it is a definite refusal."""
+"""How Routee spells an error, and whether it is a definite refusal."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,35 +7,34 @@ from typing import Any, Final
 from app.domain.masking import mask_callback_urls
 from app.errors import Fault, RouteeRefused, RouteeUnavailable
 from app.routee import reading, wire
-from app.routee.exchange import Answer
+from app.routee.exchange import RouteeAnswer, retry_after_seconds
 from app.routee.reading import Payload
 from app.routee.refusals import ABOUT_ACCESS, ADVICE, Meaning, Refusal, find_refusal, meaning_of
-from app.routee.retry_after import retry_after_seconds
 
 _REQUEST_TIMEOUT: Final = 408
 _TOO_MANY_REQUESTS: Final = 429
 _CLIENT_ERROR: Final = range(400, 500)
-#: By their definition nothing was done, even if the body is not Routee's: wrong address or method,
-#: too large, or somebody else was meant (RFC 9110).
-_NOT_TAKEN: Final = frozenset({301, 307, 308, 404, 405, 413, 414, 415, 421, 429, 431})
+#: By their definition the request was not processed, even if the body is not Routee's: wrong
+#: address or method, too large, or misdirected (RFC 9110).
+_NOT_PROCESSED: Final = frozenset({301, 307, 308, 404, 405, 413, 414, 415, 421, 429, 431})
 
 _MAX_TEXT_CHARACTERS: Final = 2000
 _MAX_CODE_CHARACTERS: Final = 64
 _CODE: Final = re.compile(r"(\d{9})(?:\.0+)?")
 _ERROR_CODE: Final = re.compile(r"\d{1,3}")
-#: The errorCode within a text: named as such, behind the nine digits, or leading.
+#: An errorCode in a text: after its name, after the nine digits, or at the beginning.
 _ERROR_CODE_IN_TEXT: Final = re.compile(
     r"error.?code\W{0,4}(\d{3})(?!\d)|\b[45]\d{8}\s*[/:-]\s*(\d{3})(?!\d)|^\W*(0\d\d)(?!\d)",
     re.IGNORECASE,
 )
 _CODE_KEYS: Final = frozenset({"code", "errorCode"})
-_PLACE_KEYS: Final = ("field", "property", "entity")
+_FIELD_KEYS: Final = ("field", "property", "entity")
 _REASON_KEYS: Final = ("developerMessage", "message")
 
 
-def failure_of(answer: Answer, *, purpose: str) -> RouteeRefused | RouteeUnavailable:
+def failure_of(answer: RouteeAnswer, *, purpose: str) -> RouteeRefused | RouteeUnavailable:
     """
-    The exception for an *answer* that is no 2xx.
+    The exception for an *answer* that is not a 2xx.
 
     *purpose* is a verb phrase for messages.
     """
@@ -49,7 +48,7 @@ def failure_of(answer: Answer, *, purpose: str) -> RouteeRefused | RouteeUnavail
     return RouteeUnavailable(
         f"Routee answered {answer.status} to the request to {purpose}.",
         http_status=answer.status,
-        may_have_been_accepted=answer.status not in _NOT_TAKEN,
+        may_have_been_accepted=answer.status not in _NOT_PROCESSED,
         temporary=not definite and answer.status >= _CLIENT_ERROR.start,
         retry_after_seconds=retry_after_seconds(answer.headers),
     )
@@ -68,10 +67,14 @@ def _payload(body: bytes) -> dict[str, Any]:
 def _refused(status: int, payload: Payload) -> RouteeRefused:
     errors = _errors(payload.get("errors"))
     properties = _properties(payload.get("properties"))
-    said = _text(payload, *_REASON_KEYS, "error_description", "error")
+    message = _text(payload, *_REASON_KEYS, "error_description", "error")
     code = _first_code(payload, *errors)
     text = "\n".join(
-        (said or "", *(f"{name} {text}" for name, text in properties.items()), *_messages(errors))
+        (
+            message or "",
+            *(f"{name} {text}" for name, text in properties.items()),
+            *_messages(errors),
+        )
     )
     error_code = _error_code(payload, properties, errors, text)
     refusal = find_refusal(code, error_code, text)
@@ -82,7 +85,7 @@ def _refused(status: int, payload: Payload) -> RouteeRefused:
         meaning=meaning,
         code=code,
         error_code=error_code,
-        developer_message=said,
+        developer_message=message,
         properties=properties,
         faults=tuple(_faults(payload, properties, errors))
         or _fault_of_table(refusal, meaning, code, error_code),
@@ -101,8 +104,8 @@ def _first_code(*payloads: Payload) -> str | None:
 def _error_code(
     payload: Payload, properties: Mapping[str, str], errors: list[Payload], text: str
 ) -> str | None:
-    for place in (payload, properties, *errors):
-        found = reading.text(place, "errorCode")
+    for source in (payload, properties, *errors):
+        found = reading.text(source, "errorCode")
         if found is not None and _ERROR_CODE.fullmatch(found):
             return found.zfill(3)
     match = _ERROR_CODE_IN_TEXT.search(text)
@@ -110,14 +113,14 @@ def _error_code(
 
 
 def _properties(value: object) -> dict[str, str]:
-    """`properties {field: text}`; a list of texts for one field becomes one text."""
+    """The member `properties {field: text}`; a list of texts becomes one text."""
     if not isinstance(value, dict):
         return {}
     return {_shown(field): _shown(text) for field, text in value.items()}
 
 
 def _errors(value: object) -> list[Payload]:
-    """`errors[]`: objects, or texts alone."""
+    """The member `errors[]`, whose items are objects or texts."""
     if not isinstance(value, list):
         return []
     items = [{"message": item} if isinstance(item, str) else item for item in value]
@@ -143,9 +146,9 @@ def _faults(
 
 
 def _fault(payload: Payload, code: str | None, error_code: str | None) -> Fault:
-    """The fault that *payload* describes; the codes are those of its surroundings."""
+    """The fault that *payload* describes, with the given codes where it has none."""
     return Fault(
-        _text(payload, *_PLACE_KEYS) or "",
+        _text(payload, *_FIELD_KEYS) or "",
         _text(payload, *_REASON_KEYS) or "Routee gave no reason.",
         _first_code(payload) or code,
         _error_code(payload, {}, [], "") or error_code,
@@ -166,7 +169,7 @@ def _text(payload: Payload, *keys: str) -> str | None:
 
 
 def _shown(value: object) -> str:
-    """Any value as text that a caller may see: Routee can quote our callback URLs."""
+    """Any value as text that callers may see, masked: Routee can quote our callback URLs."""
     text = reading.as_text(value, _MAX_TEXT_CHARACTERS)
     if text is None:
         text = wire.serialise(value).decode(errors="replace")[:_MAX_TEXT_CHARACTERS]

@@ -1,4 +1,4 @@
-"""The only file that knows how the answer to a launch is spelt."""
+"""Routee's answer to a launch."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from app.errors import RouteeUnavailable
 from app.routee import reading, wire
-from app.routee.exchange import Answer
+from app.routee.exchange import RouteeAnswer
 from app.routee.reading import Payload, UnusableId
 
 _MAX_COUNT: Final = 2**31 - 1
@@ -17,13 +17,13 @@ _MAX_COUNT_DIGITS: Final = 10
 @dataclass(frozen=True, slots=True)
 class LaunchAnswer:
     """
-    A campaign as Routee accepted it. What is missing or odd is None.
+    A campaign as Routee accepted it. Missing and unreadable values are None.
 
     The body and the payload quote the callback URLs with their tokens, and telephone numbers.
     """
 
     tracking_id: str | None
-    #: Routee's word, an open set: Queued, Scheduled, …
+    #: Routee's word, such as Queued or Scheduled; the set is open.
     state: str | None
     created_at: datetime | None
     scheduled_at: datetime | None
@@ -34,19 +34,19 @@ class LaunchAnswer:
     #: In the currency of the account.
     cost: Decimal | None
     http_status: int
-    #: The exact bytes.
+    #: The exact bytes of the answer.
     body: bytes = field(repr=False)
-    #: All of it, parsed, numbers with a fraction as `Decimal`; empty if the body is.
+    #: The parsed body, with fractions as `Decimal`; empty if the body is empty.
     payload: Payload = field(repr=False)
 
 
-def read_launch_answer(answer: Answer) -> LaunchAnswer:
+def read_launch_answer(answer: RouteeAnswer) -> LaunchAnswer:
     """
-    What a 2xx says. An empty body is an acceptance too.
+    Read a 2xx answer to a launch. An empty body is an acceptance too.
 
     Raises:
-        RouteeUnavailable: the body is no JSON object. That is no word of Routee's, but of something
-            in between, so it proves neither that the campaign was accepted nor that it was not.
+        RouteeUnavailable: the body is no JSON object. Then it comes from something between Routee
+            and us, and does not prove whether the campaign was accepted.
     """
     payload = _payload(answer)
     analysis = payload.get("viberAnalysis")
@@ -68,15 +68,12 @@ def read_launch_answer(answer: Answer) -> LaunchAnswer:
     )
 
 
-def _payload(answer: Answer) -> dict[str, Any]:
+def _payload(answer: RouteeAnswer) -> dict[str, Any]:
     if not answer.body.strip():
         return {}
-    try:
-        value = wire.parse(answer.body)
-    except wire.Unreadable:
-        value = None
-    if isinstance(value, dict):
-        return value
+    payload = wire.find_object(answer.body)
+    if payload is not None:
+        return payload
     raise RouteeUnavailable(
         f"The answer {answer.status} to the launch cannot be read, so it is unknown whether the "
         "campaign was accepted.",
@@ -94,7 +91,7 @@ def _tracking_id(payload: Payload) -> str | None:
 
 
 def _count(value: object) -> int | None:
-    """A whole number that is not negative, also as text."""
+    """A non-negative whole number, also if it is written as text."""
     digits = (reading.as_text(value) or "").strip()
     if not digits.isascii() or not digits.isdecimal() or len(digits) > _MAX_COUNT_DIGITS:
         return None

@@ -1,4 +1,4 @@
-"""The only file that knows which refusals Routee has, what they mean and what to do about them."""
+"""The table of Routee's refusals, what each means, and what the caller can do about it."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Meaning(StrEnum):
-    """What a refusal means, by a stable slug."""
+    """The meaning of a refusal, as a stable slug."""
 
     BALANCE_TOO_LOW = "balance-too-low"
     RECIPIENT_MALFORMED = "recipient-malformed"
@@ -32,11 +32,11 @@ class Meaning(StrEnum):
     VIBER_NOT_ACTIVATED = "viber-not-activated"
     ACCESS_DENIED = "access-denied"
     NOT_FOUND = "not-found"
-    #: Any other.
+    #: Any other refusal.
     REFUSED = "refused"
 
 
-#: What to do about it, for the person who asked.
+#: Advice for the caller.
 ADVICE: Final[Mapping[Meaning, str]] = {
     Meaning.BALANCE_TOO_LOW: (
         "The balance of the Routee account is too low. Top it up, then launch again."
@@ -50,8 +50,8 @@ ADVICE: Final[Mapping[Meaning, str]] = {
         "and Text+Action+Image."
     ),
     Meaning.VIDEO_LAYOUT_NOT_SUPPORTED: (
-        "The body combines a video with what it cannot be combined with. Allowed are Video, "
-        "Video+Text and Video+Text+Image."
+        "The body combines a video with parts that a video cannot be combined with. Allowed are "
+        "Video, Video+Text and Video+Text+Image."
     ),
     Meaning.VIDEO_IN_SESSION_MESSAGE: (
         "A session message cannot have a video. Leave out the video or isSessionMessage."
@@ -73,7 +73,7 @@ ADVICE: Final[Mapping[Meaning, str]] = {
     ),
     Meaning.VIDEO_TOO_LARGE: "The video is too large. At most 200 MB are allowed.",
     Meaning.VIDEO_TOO_LONG: "The video is too long. At most 600 seconds are allowed.",
-    Meaning.FIELD_INVALID: "A field of the request is not valid. Mend it, then launch again.",
+    Meaning.FIELD_INVALID: "A field of the request is not valid. Correct it, then launch again.",
     Meaning.CONTACT_NOT_FOUND: "A contact id does not exist in the Routee account.",
     Meaning.SENDER_NOT_FOUND: (
         "The sender id is not correct. senderInfoTrackingId is the id of a Viber sender of the "
@@ -101,13 +101,13 @@ ADVICE: Final[Mapping[Meaning, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One way to know a refusal. Of two rows with the same code the first that fits counts."""
+    """One row of the table. Of rows with the same code the first match counts."""
 
     code: str
     meaning: Meaning
     field: str
     error_code: str | None = None
-    #: Fits the text as well, because it is unknown where, and whether, the errorCode stands.
+    #: Matches the text instead: Routee does not document where the errorCode is, if it is sent.
     words: re.Pattern[str] | None = None
 
 
@@ -199,8 +199,8 @@ _BY_STATUS: Final[Mapping[int, Meaning]] = {
     404: Meaning.NOT_FOUND,
 }
 
-#: About who asks, not about what, so definite whatever the body says; the first of them may only
-#: mean a stale token (Routee's API page).
+#: These concern the caller's access, so they are definite whatever the body says. The first such
+#: answer may only mean a stale token (Routee's API page).
 ABOUT_ACCESS: Final = frozenset({401, 403})
 _VIBER: Final = _words("viber")
 _VIBER_IS_OFF: Final = _words(
@@ -210,7 +210,7 @@ _VIBER_IS_OFF: Final = _words(
 
 
 def find_refusal(code: str | None, error_code: str | None, text: str) -> Refusal | None:
-    """The row that fits best: by its errorCode, else by its words, else by its code alone."""
+    """The best match: by errorCode, else by words, else by code alone."""
     rows = [row for row in _REFUSALS if row.code == code]
     by_error_code = (row for row in rows if row.error_code and row.error_code == error_code)
     by_words = (row for row in rows if row.words and row.words.search(text))
@@ -219,10 +219,10 @@ def find_refusal(code: str | None, error_code: str | None, text: str) -> Refusal
 
 
 def meaning_of(refusal: Refusal | None, *, status: int, text: str) -> Meaning:
-    """What a refusal means that may not be in the table."""
+    """The meaning of a refusal; *refusal* is None if the table does not have it."""
     if refusal is not None:
         return refusal.meaning
-    # Routee's words for this are not documented.
+    # Routee does not document its words for an account without Viber.
     pattern = _VIBER if status in ABOUT_ACCESS else _VIBER_IS_OFF
     if pattern.search(text):
         return Meaning.VIBER_NOT_ACTIVATED

@@ -1,4 +1,4 @@
-"""The only file that knows how often, and after which pauses, a harmless call is repeated."""
+"""How often, and after which pauses, a harmless call is repeated."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -14,31 +14,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """How calls are repeated that may be repeated without harm."""
+    """The policy for calls that may be repeated without harm."""
 
     attempts: int = 4
-    #: No further attempt is planned after this time.
+    #: No attempt starts after this time.
     within_seconds: float = 60.0
-    #: Doubled by each further attempt.
+    #: Each attempt doubles it.
     first_pause_seconds: float = 0.2
     max_pause_seconds: float = 5.0
-    #: Up to so much is added to each pause, so that replicas do not come back all at once.
+    #: A random part of it is added to each pause, so that replicas do not retry all at once.
     jitter_seconds: float = 0.5
-    #: If Routee asks for a longer pause, that is left to the caller.
+    #: A call is not repeated if Routee asks for a longer pause; the caller decides.
     max_retry_after_seconds: int = 30
 
-    async def call(self, question: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, function: Callable[[], Awaitable[T]]) -> T:
         """
-        The first result of *question*.
+        Call *function* until it succeeds, and return its result.
 
         Raises:
-            RouteeUnavailable: the last failure, if no attempt succeeded or none would help.
+            RouteeUnavailable: the last failure, when no attempt succeeded or another cannot help.
         """
-        return await self._calls(self._pause, question)
+        return await self._calls(self._pause, function)
 
-    async def call_for_token(self, question: Callable[[], Awaitable[T]]) -> T:
-        """As `call`, for the request for an access token itself."""
-        return await self._calls(self._pause_for_token, question)
+    async def call_for_token(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Like `call`, for the request for an access token."""
+        return await self._calls(self._pause_for_token, function)
 
     @property
     def _calls(self) -> stamina.AsyncRetryingCaller:
@@ -51,11 +51,11 @@ class Repeats:
         )
 
     def _pause(self, error: Exception) -> bool | float:
-        # A token was asked for repeatedly already: repeating that would multiply the attempts.
+        # The token request was repeated already; a loop around it would multiply the attempts.
         return not isinstance(error, RouteeTokenUnavailable) and self._pause_for_token(error)
 
     def _pause_for_token(self, error: Exception) -> bool | float:
-        """Whether to go on, by stamina's pause (True) or by Routee's (seconds)."""
+        """Whether to repeat, after stamina's pause (True) or after Routee's (seconds)."""
         if not isinstance(error, RouteeUnavailable) or not error.temporary:
             return False
         seconds = error.retry_after_seconds
@@ -63,4 +63,4 @@ class Repeats:
             return True
         if seconds > self.max_retry_after_seconds:
             return False
-        return seconds + random.uniform(0, self.jitter_seconds)  # noqa: S311 (no secret)
+        return seconds + random.uniform(0, self.jitter_seconds)  # noqa: S311 (not a secret)

@@ -1,4 +1,4 @@
-"""How bytes become JSON values and back, without losing a digit or a character."""
+"""JSON from bytes and back, without losing a digit or a character."""
 
 import codecs
 import json
@@ -9,17 +9,17 @@ import msgspec
 
 from app.domain.quarantine import Reason
 
-#: Decimals stay decimals: money never passes through a binary float.
+#: Fractions become `Decimal`, so money never passes through a binary float.
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _ORDERED_ENCODER: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
-_UNFIT: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
-#: Python refuses to turn longer digit strings into an int.
+_PARSER_ERRORS: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
+#: Python refuses to convert longer digit strings into an int.
 _MAX_INTEGER_DIGITS: Final = 4000
 
 
 class Unreadable(ValueError):
-    """The bytes are no JSON that we can read; `reason` says in which way."""
+    """The bytes cannot be read as JSON; `reason` says why."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -30,15 +30,15 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 (it is any JSON value)
     """
     The JSON value in *body*.
 
-    A strict and fast parser first; what it refuses gets a second, lenient reading that allows a
-    byte order mark, control characters, lone surrogates, NaN and Infinity.
+    A strict, fast parser comes first. A lenient one reads what it refuses: a byte order mark,
+    control characters, lone surrogates, NaN and Infinity.
 
     Raises:
-        Unreadable: not even that could read it.
+        Unreadable: the lenient parser refuses it too.
     """
     try:
         return _DECODER.decode(body)
-    except _UNFIT:
+    except _PARSER_ERRORS:
         return _parse_leniently(body)
 
 
@@ -70,9 +70,18 @@ def _integer(digits: str) -> int | Decimal:
     return int(digits) if len(digits) < _MAX_INTEGER_DIGITS else Decimal(digits)
 
 
+def find_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in *body*; None if there is anything else."""
+    try:
+        value = parse(body)
+    except Unreadable:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def canonical(value: object) -> bytes:
     """
-    *value*, which has no lone surrogates, in one spelling: members in the order of their names.
+    *value* in its one canonical spelling, with members in the order of their names.
 
     Raises:
         UnicodeEncodeError: it has lone surrogates.
@@ -81,18 +90,18 @@ def canonical(value: object) -> bytes:
 
 
 def serialise(value: object) -> bytes:
-    """*value* as JSON again, numbers digit by digit."""
+    """*value* as JSON, with every digit of its numbers."""
     try:
         return _ENCODER.encode(value)
-    except _UNFIT:
-        return _written(value).encode("ascii")
+    except _PARSER_ERRORS:
+        return _escaped(value).encode("ascii")
 
 
-def _written(value: object) -> str:
-    """What the fast encoder refuses: lone surrogates, as escapes."""
+def _escaped(value: object) -> str:
+    """Encode what the fast encoder refuses: lone surrogates become escapes."""
     if isinstance(value, dict):
-        members = (f"{json.dumps(key)}:{_written(member)}" for key, member in value.items())
+        members = (f"{json.dumps(key)}:{_escaped(member)}" for key, member in value.items())
         return f"{{{','.join(members)}}}"
     if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
+        return f"[{','.join(map(_escaped, value))}]"
     return str(value) if isinstance(value, Decimal) else json.dumps(value, default=str)

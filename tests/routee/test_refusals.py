@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from app.errors import Fault, RouteeRefused, RouteeUnavailable
 from app.routee.error_answer import failure_of
-from app.routee.exchange import Answer
+from app.routee.exchange import RouteeAnswer
 from app.routee.refusals import ADVICE, Meaning
 
 
 def failure(status: int, content: object) -> RouteeRefused | RouteeUnavailable:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return failure_of(Answer(status, {}, body), purpose="launch the campaign")
+    return failure_of(RouteeAnswer(status, {}, body), purpose="launch the campaign")
 
 
 def refusal(status: int, content: object) -> RouteeRefused:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.routee.retry_after import retry_after_seconds
+from app.routee.exchange import retry_after_seconds
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 
