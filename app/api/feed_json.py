@@ -14,7 +14,7 @@ import msgspec
 from app.api.wire import known_time, plain_or_none
 from app.db.feed.pages import FeedPage, InboundItem, Item, StatusItem
 from app.domain.event import Source
-from app.domain.feed import Kind, encode_position
+from app.domain.feed import FeedItemType, encode_position
 from app.domain.status import status_of
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -83,8 +83,8 @@ def _status(item: StatusItem) -> _Item:
         event.description,
         event.recipient,
         plain_or_none(event.price),
-        item.step.changed,
-        item.step.effect,
+        item.effect.changed,
+        item.effect,
         item.message_status,
     )
     return _Item(
@@ -94,7 +94,7 @@ def _status(item: StatusItem) -> _Item:
         known_time(event.occurred_at),
         event.received_at,
         _SOURCES[event.source],
-        Kind.STATUS,
+        FeedItemType.STATUS,
         data,
     )
 
@@ -122,6 +122,6 @@ def _inbound_message(item: InboundItem) -> _Item:
         data.sent_at,
         data.received_at,
         _SOURCES[Source.CALLBACK.value],
-        Kind.INBOUND,
+        FeedItemType.INBOUND,
         data,
     )

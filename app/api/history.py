@@ -6,7 +6,7 @@ from app.api.wire import Instant, Wire, known_time
 from app.db.payloads import opened
 from app.db.tables import EventRow
 from app.domain.event import Source
-from app.domain.history import Effect, steps
+from app.domain.history import Effect, effects_of
 from app.domain.masking import mask_callback_urls
 from app.domain.status import Status, status_of
 
@@ -40,11 +40,11 @@ def history_out(events: Sequence[EventRow], *, raw: bool, exact: bool) -> list[H
             occurred_at=known_time(event.occurred_at),
             received_at=event.received_at,
             source=Source(event.source).name.lower(),
-            changed=step.changed,
-            reason=step.effect,
+            changed=effect.changed,
+            reason=effect,
             **({"raw": _payload(event, exact=exact)} if raw else {}),
         )
-        for event, step in zip(events, steps(events), strict=True)
+        for event, effect in zip(events, effects_of(events), strict=True)
     ]
 
 

@@ -1,1 +1,1 @@
-"""The vocabulary and the rules of delivery, as pure functions."""
+"""The vocabulary and the rules of message delivery, as pure functions."""

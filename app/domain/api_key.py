@@ -1,4 +1,4 @@
-"""What an API key is and what it allows."""
+"""API keys and their scopes."""
 
 import hashlib
 import secrets
@@ -13,7 +13,7 @@ _KEY_BYTES: Final = 32
 
 
 class Scope(StrEnum):
-    """What a key may be used for."""
+    """What a key gives access to."""
 
     #: Statuses, messages, campaigns, replies.
     READ = "read"
@@ -25,7 +25,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key of a backend; the key itself is known to that backend alone."""
+    """An API key as it is stored, without the key itself."""
 
     id: UUID
     name: str
@@ -33,23 +33,23 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
-    #: To the minute; None when it never was.
+    #: To the minute; None if the key was never used.
     last_used_at: datetime | None = None
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the key may be used for *scope*."""
+        """Whether the key gives access to *scope*."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     def is_good(self, now: datetime) -> bool:
-        """Whether the key is neither revoked nor expired."""
+        """Whether the key is neither revoked nor expired at *now*."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def make_key() -> str:
-    """A new key of 256 random bits, recognisable as one of ours by its prefix."""
+    """A new key of 256 random bits, with a prefix that secret scanners can recognise."""
     return _PREFIX + secrets.token_urlsafe(_KEY_BYTES)
 
 
 def digest(key: str) -> bytes:
-    """What is stored of a key: 256 random bits need no salt and no slow hash."""
+    """The hash that is stored of a key; 256 random bits need no salt and no slow hash."""
     return hashlib.sha256(key.encode(errors="surrogateescape")).digest()

@@ -1,4 +1,4 @@
-"""The only file that knows which tokens open the callback URLs, and for which campaign."""
+"""The tokens in callback URLs, and the campaign that each is for."""
 
 import hashlib
 import hmac
@@ -11,9 +11,9 @@ _UUID_CHARACTERS: Final = 36
 
 
 class Origin(NamedTuple):
-    """Where a callback comes from, as far as its token says."""
+    """The origin of a callback, according to its token."""
 
-    #: The campaign that the token was made for; None for a token that is good for all.
+    #: The campaign that the token was made for; None for a token that is valid for all.
     campaign_id: UUID | None
 
 
@@ -24,8 +24,9 @@ class CallbackTokens:
     """
     Verifies tokens, and makes those of campaigns.
 
-    A token is one of the configured secrets, or `{campaign id}.{HMAC-SHA256 in hex}`. Such a one
-    opens its campaign only. The first signing key signs, all of them verify.
+    A token is one of the configured secrets, which is valid for all campaigns, or
+    `{campaign id}.{HMAC-SHA256 in hex}`, which is valid for its campaign only. The first signing
+    key signs, all of them verify.
     """
 
     def __init__(self, *, secrets: Sequence[str], signing_keys: Sequence[str]) -> None:
@@ -34,7 +35,7 @@ class CallbackTokens:
 
     def for_campaign(self, campaign_id: UUID) -> str:
         """
-        The token that Routee is given for one campaign.
+        The token in the callback URLs of one campaign.
 
         Raises:
             IndexError: there is no signing key.
@@ -42,7 +43,7 @@ class CallbackTokens:
         return f"{campaign_id}.{_signature(self._signing_keys[0], campaign_id)}"
 
     def find_origin(self, token: str) -> Origin | None:
-        """What *token* opens; None when it is not one of ours. Takes as long either way."""
+        """The origin that *token* proves; None if it is invalid. Compares in constant time."""
         offered = token.encode(errors="surrogateescape")
         matches = [hmac.compare_digest(offered, secret) for secret in self._secrets]
         if any(matches):

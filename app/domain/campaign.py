@@ -1,20 +1,20 @@
-"""A campaign: many messages that were asked for in one request, or that callbacks named."""
+"""The words for the state of a campaign and for its billing."""
 
 from enum import StrEnum
 
 
 class Submission(StrEnum):
-    """How far asking Routee for a campaign has come."""
+    """How far the launch of a campaign has come."""
 
-    #: The intent is stored; Routee's answer is not.
+    #: The intent to launch is stored; Routee's answer is not known yet.
     LAUNCHING = "launching"
     #: Routee accepted it.
     LAUNCHED = "launched"
     #: Routee refused it; nothing was sent.
     REJECTED = "rejected"
-    #: The call went unanswered: it may or may not have been accepted.
+    #: The call had no answer: Routee may or may not have accepted it.
     UNCONFIRMED = "unconfirmed"
-    #: It was scheduled, and deleted before its time.
+    #: It was scheduled, and deleted before it was sent.
     CANCELLED = "cancelled"
     #: Not launched here; known from its callbacks.
     OBSERVED = "observed"

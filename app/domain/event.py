@@ -1,4 +1,4 @@
-"""One fact about one message, as the provider told it: a message reached a status at a time."""
+"""One normalised fact from the provider: a message reached a status at a time."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,15 +9,15 @@ from uuid import UUID
 from app.domain.merge import greatest, least
 from app.domain.status import rank_of
 
-#: Stands for "the provider gave no time that can be used". It is never our own clock: a callback
-#: that is repeated after midnight must be the same event.
+#: The time of an event whose callback has no usable time. It is never our own clock, because a
+#: callback that is repeated later must be the same event.
 UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 EventIdentity = tuple[str, str, datetime]
 
 
 class Source(IntEnum):
-    """How an event came to us."""
+    """Where an event comes from."""
 
     #: Routee posted it.
     CALLBACK = 0
@@ -29,66 +29,66 @@ class DeliveryEvent(NamedTuple):
     """
     A normalised callback.
 
-    A tuple, because a batch of them is turned into columns by one `zip`.
+    It is a tuple, so one `zip` turns a batch of them into columns.
     """
 
     #: The provider's id of the message, at most 512 bytes of UTF-8.
     message_tracking_id: str
-    #: The provider's word for the status, upper-cased; empty when it gave none.
+    #: The provider's word for the status, upper-cased; empty if there is none.
     status_key: str
-    #: When the status was reached; `UNKNOWN_TIME` when the provider did not say.
+    #: When the status was reached, or `UNKNOWN_TIME`.
     occurred_at: datetime
-    #: The provider's word as it spelt it, at most 64 characters.
+    #: The provider's word as it is spelt there, at most 64 characters.
     provider_status: str
     detailed_status: str | None
     description: str | None
     campaign_tracking_id: str | None
-    #: Our own campaign, when the callback came through its token.
+    #: Our own campaign, if the callback came through that campaign's token.
     campaign_id: UUID | None
-    #: The number the message went to.
+    #: The number that the message was sent to.
     recipient: str | None
-    #: The Viber sender it came from.
+    #: The Viber sender of the message.
     sender: str | None
     country: str | None
     label: str | None
     price: Decimal | None
-    #: Routee's own time of creation.
+    #: When Routee created the message.
     created_at: datetime | None
     source: Source
-    #: What arrived, byte for byte.
+    #: The callback, byte for byte.
     payload: bytes
-    #: With which dictionary `payload` is compressed; 0 when it is plain.
+    #: The dictionary with which `payload` is compressed; 0 if it is not.
     payload_dictionary: int
-    #: Whether `payload` is one element of an array, written out again.
+    #: Whether `payload` is an element of an array, serialised again.
     payload_reserialised: bool
 
     @property
     def identity(self) -> EventIdentity:
-        """What makes two callbacks the same event. Routee sends no event id."""
+        """Equal for two callbacks of the same event. Routee sends no event id."""
         return self[:3]
 
     @property
     def status_rank(self) -> int:
-        """The rank of the word."""
+        """The rank of the status."""
         return rank_of(self.status_key)
 
     @property
     def order(self) -> tuple[int, datetime, str]:
-        """By what the current status of a message is chosen: the greatest wins."""
+        """The sort key of a message's events: the greatest one is the current status."""
         return (self.status_rank, self.occurred_at, self.status_key)
 
 
 def merged_event(kept: DeliveryEvent, other: DeliveryEvent) -> DeliveryEvent:
     """
-    Two tellings of one event as one: what either knows is known. The payload of *kept* stays.
+    Two reports of one event, which have the same identity, merged into one.
 
-    Both have the same identity. Every column but source and payload merges commutatively.
+    Source and payload are those of *kept*. Every other column merges commutatively.
     """
-    told = max(kept, other, key=_telling)
+    greater = max(kept, other, key=_wording)
     return kept._replace(
-        provider_status=told.provider_status,
-        detailed_status=told.detailed_status,
-        description=told.description,
+        provider_status=greater.provider_status,
+        detailed_status=greater.detailed_status,
+        description=greater.description,
         campaign_tracking_id=least(kept.campaign_tracking_id, other.campaign_tracking_id),
         campaign_id=least(kept.campaign_id, other.campaign_id),
         recipient=least(kept.recipient, other.recipient),
@@ -100,5 +100,5 @@ def merged_event(kept: DeliveryEvent, other: DeliveryEvent) -> DeliveryEvent:
     )
 
 
-def _telling(event: DeliveryEvent) -> tuple[str, str, str]:
+def _wording(event: DeliveryEvent) -> tuple[str, str, str]:
     return (event.provider_status, event.detailed_status or "", event.description or "")

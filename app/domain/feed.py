@@ -1,4 +1,4 @@
-"""The only file that knows what a place in the feed is, and how it is written as a cursor."""
+"""Positions in the feed, and their spelling as a cursor."""
 
 import hashlib
 import re
@@ -13,8 +13,8 @@ _PATTERN: Final = re.compile(
 )
 
 
-class Kind(StrEnum):
-    """What an item of the feed tells of."""
+class FeedItemType(StrEnum):
+    """The types of items in the feed."""
 
     STATUS = "message.status"
     INBOUND = "message.inbound"
@@ -22,11 +22,11 @@ class Kind(StrEnum):
 
 class Position(NamedTuple):
     """
-    A place in the one order of status events and inbound messages.
+    A position in the one order of status events and inbound messages.
 
-    Ids come from one sequence, and sequences commit out of order. Transaction ids do so as well,
-    but below the oldest one that is still running nothing can appear any more. They start anew on
-    another server, hence the epoch.
+    Ids come from one sequence, but transactions commit in another order. Ordered by transaction id
+    first, no item can appear any more below the oldest running transaction. Transaction ids start
+    again on another server, hence the epoch.
     """
 
     feed_epoch: int
@@ -34,11 +34,11 @@ class Position(NamedTuple):
     id: int
 
 
-#: Before everything.
+#: Before every item.
 BEGINNING: Final = Position(0, 0, 0)
 
-#: The greatest that the columns can hold.
-_END: Final = Position(2**15 - 1, 2**64 - 1, 2**63 - 1)
+#: The greatest values that the columns can hold.
+_LAST: Final = Position(2**15 - 1, 2**64 - 1, 2**63 - 1)
 
 
 class PositionInvalid(ValueError):
@@ -49,24 +49,24 @@ def encode_position(position: Position) -> str:
     """
     *position* as a cursor.
 
-    Opaque to callers of the API, but its three numbers stand between the hyphens, so that a reader
-    with SQL alone can go on from it; README says how.
+    It is opaque to API clients, but its three numbers are between the hyphens, so that a reader of
+    SQL can continue from it (docs/feed.md).
     """
     return _checked("-".join([_VERSION, *map(str, position)]))
 
 
 def decode_position(cursor: str) -> Position:
     """
-    The place that *cursor* stands for.
+    The position that *cursor* spells.
 
     Raises:
-        PositionInvalid: it was changed, or is no cursor at all.
+        PositionInvalid: it was changed, or is no cursor of the feed.
     """
     match = _PATTERN.fullmatch(cursor)
     if match is None or _checked(cursor.rpartition("-")[0]) != cursor:
         raise PositionInvalid
     position = Position(*map(int, match.groups()[:3]))
-    if any(mine > most for mine, most in zip(position, _END, strict=True)):
+    if any(number > limit for number, limit in zip(position, _LAST, strict=True)):
         raise PositionInvalid
     return position
 

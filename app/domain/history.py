@@ -1,9 +1,9 @@
-"""What each event did to its message, as a function of the stored events alone."""
+"""The effect of each event on its message, as a function of the stored events alone."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Protocol
 
 from app.domain.status import rank_of
 
@@ -13,16 +13,21 @@ class Effect(StrEnum):
 
     #: It became the current status.
     ADVANCED = "advanced"
-    #: It was overtaken, but is the first of its status: it filled in that status's time.
+    #: A later status was known already, but the event is the first of its status.
     FILLED = "filled"
-    #: It was overtaken, and its status was known already.
+    #: A later status was known already, and so was the status of the event.
     LATE = "late"
-    #: It happened after the current status, but a status does not fall back in rank.
+    #: It happened after the current status, but has a lower rank.
     LOWER_RANK = "lower-rank"
 
+    @property
+    def changed(self) -> bool:
+        """Whether the event became the current status."""
+        return self is Effect.ADVANCED
 
-class Told(Protocol):
-    """What must be known of an event to place it."""
+
+class ReportedStatus(Protocol):
+    """The part of an event that decides its effect."""
 
     @property
     def status_key(self) -> str:
@@ -33,38 +38,17 @@ class Told(Protocol):
         """When the status was reached."""
 
 
-class Step(NamedTuple):
-    """What one event did."""
-
-    changed: bool
-    effect: Effect
-
-
-_STEPS: Final = {
-    effect: Step(changed=effect is Effect.ADVANCED, effect=effect) for effect in Effect
-}
-
-
-def steps(events: Iterable[Told]) -> Iterator[Step]:
-    """
-    What each of *events*, all of one message, did.
-
-    They come in the order of the feed, and the answers in the same order.
-    """
+def effects_of(events: Iterable[ReportedStatus]) -> Iterator[Effect]:
+    """The effect of each of *events*, all of one message and in the order of the feed."""
     greatest: tuple[int, datetime, str] | None = None
     known: set[str] = set()
     for event in events:
         order = (rank_of(event.status_key), event.occurred_at, event.status_key)
         if greatest is None or order > greatest:
             greatest = order
-            effect = Effect.ADVANCED
+            yield Effect.ADVANCED
+        elif event.occurred_at > greatest[1]:
+            yield Effect.LOWER_RANK
         else:
-            effect = _held_back(event, greatest[1], known)
+            yield Effect.LATE if event.status_key in known else Effect.FILLED
         known.add(event.status_key)
-        yield _STEPS[effect]
-
-
-def _held_back(event: Told, current_at: datetime, known: set[str]) -> Effect:
-    if event.occurred_at > current_at:
-        return Effect.LOWER_RANK
-    return Effect.LATE if event.status_key in known else Effect.FILLED

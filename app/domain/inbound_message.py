@@ -1,4 +1,4 @@
-"""A recipient's reply. It has no id of its own, so its content makes its identity."""
+"""A recipient's reply. Routee gives it no id, so its content is its identity."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-#: Stands first in every identity, so that the rule can change without old rows counting twice.
+#: The first byte of every identity, so that a new rule cannot collide with stored rows.
 IDENTITY_VERSION: Final = 1
 
 
@@ -17,16 +17,16 @@ class InboundMessage(NamedTuple):
     identity: bytes
     #: The recipient's number.
     sender: str | None
-    #: The Viber sender it was sent to.
+    #: The Viber sender that it was sent to.
     recipient: str | None
     message: str | None
-    #: Where the attachment is. As the provider spells it: it need not be a valid URL.
+    #: The address of the attachment as the provider spells it; it need not be a valid URL.
     media: str | None
     filename: str | None
     sent_at: datetime | None
     campaign_tracking_id: str | None
     campaign_name: str | None
-    #: Our own campaign, when the message came through its token.
+    #: Our own campaign, if the message came through that campaign's token.
     campaign_id: UUID | None
     #: The outbound message that it answers.
     reference_tracking_id: str | None
@@ -36,7 +36,7 @@ class InboundMessage(NamedTuple):
     payload_reserialised: bool
 
 
-def identity_of(  # noqa: PLR0913 (all that a reply consists of)
+def identity_of(  # noqa: PLR0913 (all parts of a reply)
     *,
     sender: str | None,
     recipient: str | None,
@@ -47,9 +47,9 @@ def identity_of(  # noqa: PLR0913 (all that a reply consists of)
     filename: str | None,
 ) -> bytes:
     """
-    33 bytes that are equal for two deliveries of the same reply: a version, then a SHA-256.
+    33 bytes that are equal for two deliveries of the same reply: a version and a SHA-256.
 
-    *sent* is the time of sending, in one spelling where it could be read, else as it came.
+    *sent* is the time of sending, in one spelling if it is readable, else as it arrived.
     """
     content = [sender, recipient, reference_tracking_id, sent, message, media, filename]
     text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))

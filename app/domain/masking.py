@@ -1,9 +1,9 @@
-"""What may be shown of a secret or of a telephone number."""
+"""Masks for callback tokens and telephone numbers."""
 
 import re
 from typing import Final
 
-#: In any spelling of the slash that JSON or a URL in a URL may have.
+#: JSON, and a URL within a URL, can spell the slash in several ways.
 _CALLBACK_URL: Final = re.compile(r"(callbacks(?:\\*/|\\+u002[Ff]|%2[Ff]))[A-Za-z0-9_~.%-]+")
 _MASK: Final = r"\1***"
 _SHOWN_DIGITS: Final = 3
@@ -15,5 +15,5 @@ def mask_callback_urls(text: str) -> str:
 
 
 def mask_number(number: str) -> str:
-    """A telephone number of which only the last three digits can be read."""
+    """A telephone number with only its last three digits."""
     return f"***{number[-_SHOWN_DIGITS:]}" if len(number) > _SHOWN_DIGITS else "***"

@@ -1,10 +1,10 @@
-"""The two ways in which a column of a projection takes in another value, in any order."""
+"""The two order-independent merges of a column's values."""
 
 from typing import Any, Protocol, TypeVar
 
 
 class _Ordered(Protocol):
-    def __lt__(self, other: Any, /) -> bool: ...  # noqa: ANN401 (whatever it compares with)
+    def __lt__(self, other: Any, /) -> bool: ...  # noqa: ANN401 (any comparable type)
 
 
 T = TypeVar("T", bound=_Ordered)

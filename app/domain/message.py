@@ -1,8 +1,8 @@
 """
-The projection of a message: what all its events together say, whatever their order.
+The projection of a message: the state that all its events lead to, in any order.
 
-Every column merges commutatively, associatively and idempotently. `db/ingest` says the same in SQL,
-and one property test holds the two against each other.
+Every column merges commutatively, associatively and idempotently. `db/ingest` does the same in
+SQL, and a property test compares the two.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,14 +21,14 @@ class Message(NamedTuple):
     """The current state of one message."""
 
     message_tracking_id: str
-    #: The first six are those of the greatest event by rank, time and word.
+    #: The first six columns are those of the greatest event by rank, time and word.
     status_rank: int
     status_at: datetime
     status_key: str
     provider_status: str
     detailed_status: str | None
     description: str | None
-    #: The least of those named; None until a callback names one.
+    #: The least of the reported ones; None until a callback reports one.
     campaign_tracking_id: str | None
     campaign_id: UUID | None
     recipient: str | None
@@ -37,13 +37,13 @@ class Message(NamedTuple):
     label: str | None
     created_at: datetime | None
     price: Decimal | None
-    #: The earliest known time of each status.
+    #: The next five are the earliest known time of each status.
     queued_at: datetime | None
     sent_at: datetime | None
     delivered_at: datetime | None
     seen_at: datetime | None
     failed_at: datetime | None
-    #: The span of all known times: which partitions hold the history.
+    #: The range of all known times, which says what partitions hold the history.
     first_occurred_at: datetime | None
     last_occurred_at: datetime | None
 
@@ -53,7 +53,7 @@ class Message(NamedTuple):
         return status_of(self.status_key)
 
 
-#: The columns that together follow the greatest event.
+#: These columns are taken together from the greatest event.
 STATUS_COLUMNS: Final = (
     "status_rank",
     "status_at",
@@ -63,7 +63,7 @@ STATUS_COLUMNS: Final = (
     "description",
 )
 
-#: How each other column takes in another value.
+#: How each other column merges another value.
 MERGES: Final[dict[str, Callable[..., object]]] = {
     "campaign_tracking_id": least,
     "campaign_id": least,
@@ -87,7 +87,7 @@ _MERGES_IN_ORDER: Final = tuple(MERGES[name] for name in Message._fields[_STATUS
 
 
 def projected(event: DeliveryEvent) -> Message:
-    """What a single event says of its message."""
+    """The state of a message after a single event."""
     at = event.occurred_at if event.occurred_at != UNKNOWN_TIME else None
     key = event.status_key
     return Message(
@@ -117,8 +117,8 @@ def projected(event: DeliveryEvent) -> Message:
 
 
 def merged(one: Message, other: Message) -> Message:
-    """Two projections of the same message as one."""
-    leading = max(one, other, key=_standing)
+    """Two states of the same message merged into one."""
+    leading = max(one, other, key=_status_order)
     rest = (
         merge(mine, theirs)
         for merge, mine, theirs in zip(
@@ -138,7 +138,7 @@ def project(events: Iterable[DeliveryEvent]) -> Message:
     return reduce(merged, map(projected, events))
 
 
-def _standing(message: Message) -> tuple[int, datetime, str, str, str, str]:
+def _status_order(message: Message) -> tuple[int, datetime, str, str, str, str]:
     return (
         message.status_rank,
         message.status_at,

@@ -1,16 +1,16 @@
-"""For how long what is kept, and what is too old to be taken in."""
+"""Retention periods, and the age from which callbacks are not stored any more."""
 
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from app.domain.event import UNKNOWN_TIME
 
-#: By so much may the clock of whoever told a time be ahead of ours.
-CLOCKS_DIFFER: Final = timedelta(hours=1)
+#: The provider's clock may be ahead of ours by this much.
+MAX_CLOCK_SKEW: Final = timedelta(hours=1)
 
 
 class Retention(NamedTuple):
-    """For how long each kind of thing is kept; None: for ever."""
+    """For how long each kind of data is kept; None means for ever."""
 
     raw: timedelta | None = None
     events: timedelta | None = None
@@ -19,14 +19,14 @@ class Retention(NamedTuple):
 
     @property
     def is_unlimited(self) -> bool:
-        """Whether nothing is ever removed."""
+        """Whether all data is kept for ever."""
         return not any(self)
 
 
 def retention_of_days(
     *, raw: int | None, events: int | None, messages: int | None, inbound: int | None
 ) -> Retention:
-    """The same in days."""
+    """The retention with these periods in days."""
     return Retention(
         *(
             None if days is None else timedelta(days=days)
@@ -36,13 +36,13 @@ def retention_of_days(
 
 
 class Horizons(NamedTuple):
-    """What was received before may have been removed; None: nothing was."""
+    """Data received before these instants may have been removed; None if none was."""
 
     events: datetime | None = None
     inbound: datetime | None = None
 
     def or_later(self, retention: Retention, *, now: datetime) -> "Horizons":
-        """These, or those that *retention* has *now*, whichever are later."""
+        """The later of these and of the horizons that follow from *retention* at *now*."""
         return Horizons(
             _later(self.events, retention.events, now), _later(self.inbound, retention.inbound, now)
         )
@@ -56,11 +56,11 @@ def _later(horizon: datetime | None, kept: timedelta | None, now: datetime) -> d
 
 def is_expired(happened_at: datetime | None, horizon: datetime | None) -> bool:
     """
-    Whether what happened then may have been removed already.
+    Whether data about something that happened then may have been removed already.
 
-    What was received before the horizon happened before it, so that a repetition of it is known by
-    its time. What has no known time is never expired.
+    An event that was received before *horizon* also happened before it, so a later copy of it can
+    be recognised by its time. An event without a known time never expires.
     """
     if horizon is None or happened_at is None or happened_at == UNKNOWN_TIME:
         return False
-    return happened_at < horizon + CLOCKS_DIFFER
+    return happened_at < horizon + MAX_CLOCK_SKEW

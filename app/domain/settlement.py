@@ -1,4 +1,4 @@
-"""The state machine of a launch: what Routee's reply to an attempt makes of the campaign."""
+"""The state machine of a launch: the state of a campaign after each attempt."""
 
 from datetime import timedelta
 from enum import Enum, auto
@@ -7,53 +7,53 @@ from typing import Final, NamedTuple
 from app.domain.campaign import Submission
 
 
-class Reply(Enum):
+class AttemptOutcome(Enum):
     """How an attempt to launch a campaign ended."""
 
-    #: A 2xx.
+    #: Routee answered 2xx.
     ACCEPTED = auto()
     #: The account has a campaign of that name.
     NAME_IN_USE = auto()
     #: Any other definite refusal.
     REFUSED = auto()
-    #: No usable answer: it may have been accepted.
+    #: There was no usable answer: Routee may have accepted it.
     UNANSWERED = auto()
-    #: It never reached Routee.
+    #: The request never reached Routee.
     NOT_SENT = auto()
 
 
 class Settlement(NamedTuple):
-    """What becomes of a campaign after an attempt."""
+    """The state of a campaign after an attempt."""
 
     submission: Submission
-    #: Whether another attempt under the same name may still tell more.
-    ask_again: bool
+    #: Whether another attempt under the same name can still decide it.
+    retry: bool
 
 
-_LAUNCHED: Final = Settlement(Submission.LAUNCHED, ask_again=False)
-_REJECTED: Final = Settlement(Submission.REJECTED, ask_again=False)
-_OPEN: Final = Settlement(Submission.UNCONFIRMED, ask_again=True)
-_FOR_A_PERSON: Final = Settlement(Submission.UNCONFIRMED, ask_again=False)
+_LAUNCHED: Final = Settlement(Submission.LAUNCHED, retry=False)
+_REJECTED: Final = Settlement(Submission.REJECTED, retry=False)
+_OPEN: Final = Settlement(Submission.UNCONFIRMED, retry=True)
+_MANUAL: Final = Settlement(Submission.UNCONFIRMED, retry=False)
 
-_AFTER_THE_FIRST: Final = {
-    Reply.ACCEPTED: _LAUNCHED,
-    Reply.NAME_IN_USE: _REJECTED,
-    Reply.REFUSED: _REJECTED,
-    Reply.UNANSWERED: _OPEN,
-    Reply.NOT_SENT: _REJECTED,
+_AFTER_FIRST_ATTEMPT: Final = {
+    AttemptOutcome.ACCEPTED: _LAUNCHED,
+    AttemptOutcome.NAME_IN_USE: _REJECTED,
+    AttemptOutcome.REFUSED: _REJECTED,
+    AttemptOutcome.UNANSWERED: _OPEN,
+    AttemptOutcome.NOT_SENT: _REJECTED,
 }
-#: A refusal of a repetition proves nothing about the attempt before: the balance may be gone
-#: *because* that was accepted.
-_AFTER_ANOTHER: Final = {
-    Reply.ACCEPTED: _LAUNCHED,
-    Reply.NAME_IN_USE: _FOR_A_PERSON,
-    Reply.REFUSED: _OPEN,
-    Reply.UNANSWERED: _OPEN,
-    Reply.NOT_SENT: _OPEN,
+#: The refusal of a retry proves nothing about earlier attempts: the balance may be too low
+#: *because* one of them was accepted.
+_AFTER_RETRY: Final = {
+    AttemptOutcome.ACCEPTED: _LAUNCHED,
+    AttemptOutcome.NAME_IN_USE: _MANUAL,
+    AttemptOutcome.REFUSED: _OPEN,
+    AttemptOutcome.UNANSWERED: _OPEN,
+    AttemptOutcome.NOT_SENT: _OPEN,
 }
 
-#: How long to wait before the first repetition, the second, and so on. The first must not overtake
-#: the attempt that went unanswered; after the last, an hour late, nobody wants it any more.
+#: The waits before the first retry, the second, and so on. The first retry must not overtake the
+#: unanswered attempt. After the last one the campaign is an hour late, and a person decides.
 PAUSES: Final = (
     timedelta(seconds=30),
     timedelta(minutes=1),
@@ -65,18 +65,18 @@ PAUSES: Final = (
 )
 
 
-def settlement_of(reply: Reply, *, repeated: bool, name_generated: bool) -> Settlement:
+def settlement_of(outcome: AttemptOutcome, *, repeated: bool, name_generated: bool) -> Settlement:
     """
-    What *reply* makes of a campaign.
+    The state of a campaign after *outcome*.
 
-    *repeated* says that an earlier attempt may have been accepted. Only our own attempts can have
-    used a generated name, so that such a name is in use proves that one of them was accepted.
+    *repeated* says that an earlier attempt may have been accepted. Only this service uses generated
+    names, so if one is in use, an earlier attempt was accepted.
     """
-    if reply is Reply.NAME_IN_USE and name_generated:
+    if outcome is AttemptOutcome.NAME_IN_USE and name_generated:
         return _LAUNCHED
-    return (_AFTER_ANOTHER if repeated else _AFTER_THE_FIRST)[reply]
+    return (_AFTER_RETRY if repeated else _AFTER_FIRST_ATTEMPT)[outcome]
 
 
-def pause_before(repetition: int) -> timedelta | None:
-    """How long to wait before *repetition*, counted from 1; None when there is to be none."""
-    return PAUSES[repetition - 1] if repetition <= len(PAUSES) else None
+def pause_before(retry: int) -> timedelta | None:
+    """The wait before a retry, counted from 1; None if there is no such retry."""
+    return PAUSES[retry - 1] if retry <= len(PAUSES) else None

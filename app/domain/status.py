@@ -1,13 +1,13 @@
-"""The only place that knows which statuses there are and which of two is further on."""
+"""The statuses of a message and their ranks."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class Status(StrEnum):
-    """Where one message stands. A word that Routee may add one day reads as `UNKNOWN`."""
+    """The status of a message. A word of Routee's that is not in this list reads as `UNKNOWN`."""
 
-    #: A word that is not in this list; the provider's own word is kept beside it.
+    #: Any other word; the provider's own word is stored beside it.
     UNKNOWN = "UNKNOWN"
     #: Accepted by Routee, or being sent again.
     QUEUED = "QUEUED"
@@ -15,7 +15,7 @@ class Status(StrEnum):
     SENT = "SENT"
     #: Viber could not deliver it: not a Viber user, opted out, and the like.
     UNDELIVERED = "UNDELIVERED"
-    #: Its time to live ran out.
+    #: Its time to live expired.
     EXPIRED = "EXPIRED"
     #: It failed at Routee or Viber.
     FAILED = "FAILED"
@@ -27,10 +27,10 @@ class Status(StrEnum):
     SEEN = "SEEN"
 
 
-#: Shown for a recipient of whose message nothing is known yet. No message is ever in it.
+#: Shown for a recipient without any callback yet. No stored message has it.
 AWAITING: Final = "AWAITING"
 
-#: The greater rank wins whatever the times say: deliveries are reported in any order.
+#: The greater rank wins, whatever the times are, because callbacks arrive in any order.
 RANK: Final[dict[str, int]] = {
     Status.UNKNOWN: 0,
     Status.QUEUED: 1,
@@ -43,7 +43,7 @@ RANK: Final[dict[str, int]] = {
     Status.SEEN: 5,
 }
 
-#: From this rank on no further callback is owed, though a failure may still become DELIVERED.
+#: From this rank on no further callback is expected, though a failure may become DELIVERED.
 FINAL_RANK: Final = 3
 
 FAILURES: Final = frozenset(
@@ -54,15 +54,15 @@ _BY_KEY: Final[dict[str, Status]] = {status.value: status for status in Status}
 
 
 def status_of(status_key: str) -> Status:
-    """The status that the provider's word, upper-cased, stands for."""
+    """The status for the provider's word, upper-cased."""
     return _BY_KEY.get(status_key, Status.UNKNOWN)
 
 
 def rank_of(status_key: str) -> int:
-    """The rank of the provider's word, upper-cased; 0 for a word that is not known."""
+    """The rank of the provider's word, upper-cased; 0 for an unknown word."""
     return RANK.get(status_key, 0)
 
 
 def is_final(rank: int) -> bool:
-    """Whether a message of this rank has reached an end."""
+    """Whether a status of this rank is final."""
     return rank >= FINAL_RANK

@@ -19,7 +19,7 @@ from app.db.messages import CurrentMessage
 from app.db.tables import InboundMessageRow
 from app.domain.event import UNKNOWN_TIME, Source
 from app.domain.feed import Position
-from app.domain.history import Effect, Step
+from app.domain.history import Effect
 from app.domain.status import Status
 
 #: All that the database can have: no NUL, and no half characters.
@@ -54,7 +54,7 @@ STATUS_ITEMS = st.builds(
     POSITIONS,
     _rows(FeedEvent, source=st.sampled_from([source.value for source in Source])),
     st.none() | TEXTS,
-    st.builds(lambda effect: Step(effect is Effect.ADVANCED, effect), st.sampled_from(Effect)),
+    st.sampled_from(Effect),
     st.none() | st.sampled_from(Status),
 )
 _REPLY_TEXTS = (
@@ -120,5 +120,5 @@ def _is_told(item: StatusItem | InboundItem, one: dict[str, Any]) -> None:
     assert [data["detailedStatus"], data["description"], data["to"]] == [
         event.detailed_status, event.description, event.recipient,
     ]  # fmt: skip
-    assert (data["changed"], data["reason"]) == item.step
+    assert (data["changed"], data["reason"]) == (item.effect is Effect.ADVANCED, item.effect)
     assert data["messageStatus"] == item.message_status

@@ -17,7 +17,7 @@ positions = st.builds(
 
 
 @given(positions)
-def test_a_cursor_leads_back_to_its_place(position: Position) -> None:
+def test_a_cursor_leads_back_to_its_position(position: Position) -> None:
     cursor = encode_position(position)
     assert decode_position(cursor) == position
     assert re.fullmatch(r"[A-Za-z0-9_-]+", cursor)
@@ -49,6 +49,6 @@ def test_a_cursor_with_another_character_is_refused(at: int, character: str) -> 
         encode_position(Position(-1, 1, 1)),
     ],
 )
-def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+def test_a_text_that_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(PositionInvalid):
         decode_position(cursor)

@@ -29,7 +29,7 @@ from app.db.campaigns import find_campaign
 from app.db.database import Database
 from app.db.feed.pages import CampaignKeys, FeedFilter
 from app.domain.api_key import Scope
-from app.domain.feed import Kind, Position, PositionInvalid, decode_position
+from app.domain.feed import FeedItemType, Position, PositionInvalid, decode_position
 from app.domain.history import Effect
 from app.domain.status import Status
 from app.errors import InvalidCursor
@@ -72,14 +72,14 @@ class FeedItem(Wire):
 class StatusFeedItem(FeedItem):
     """A message reached a status."""
 
-    type: Literal[Kind.STATUS] = Kind.STATUS
+    type: Literal[FeedItemType.STATUS] = FeedItemType.STATUS
     data: StatusData
 
 
 class InboundFeedItem(FeedItem):
     """A recipient replied."""
 
-    type: Literal[Kind.INBOUND] = Kind.INBOUND
+    type: Literal[FeedItemType.INBOUND] = FeedItemType.INBOUND
     data: InboundMessageOut
 
 
@@ -111,7 +111,7 @@ class FeedQuery(BaseModel):
         allow_inf_nan=False,
         description="For how many seconds to wait for an item if there is none.",
     )
-    kind: Kind | None = Field(default=None, alias="type")
+    kind: FeedItemType | None = Field(default=None, alias="type")
     campaign_tracking_id: SafeText | None = Field(
         default=None,
         alias="campaignTrackingId",

@@ -33,7 +33,7 @@ EventKey = tuple[str, str, datetime]
 class Replacement(NamedTuple):
     """The number to search for, and what replaces it."""
 
-    #: See `domain.erasure.spellings`.
+    #: See `domain.erasure.spelling_pattern`.
     pattern: str
     pseudonym: str
     #: All that may have replaced the number in earlier erasures, finished or not.

@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy import text
 
 from app.db.database import Database
-from app.domain.erasure import Mark
+from app.domain.erasure import NumberHash
 from app.domain.retention import Horizons
 
 

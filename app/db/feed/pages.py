@@ -33,8 +33,8 @@ from app.db.feed.positions import (
 from app.db.inbound_messages import Reply
 from app.db.tables import EventRow, InboundMessageRow, MessageRow
 from app.domain.event import UNKNOWN_TIME
-from app.domain.feed import Kind, Position
-from app.domain.history import Step, steps
+from app.domain.feed import FeedItemType, Position
+from app.domain.history import Effect, effects_of
 from app.domain.merge import greatest, least
 from app.domain.status import Status, status_of
 
@@ -60,13 +60,13 @@ class CampaignKeys(NamedTuple):
 class FeedFilter(NamedTuple):
     """Which items are wanted."""
 
-    kind: Kind | None = None
+    kind: FeedItemType | None = None
     campaign: CampaignKeys | None = None
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[FeedItemType, ...]:
         """The kinds that are wanted."""
-        return tuple(Kind) if self.kind is None else (self.kind,)
+        return tuple(FeedItemType) if self.kind is None else (self.kind,)
 
 
 class FeedEvent(NamedTuple):
@@ -141,7 +141,10 @@ class _Span(NamedTuple):
 
 _EVENT_COLUMNS: Final = tuple(getattr(EventRow, name) for name in FeedEvent._fields)
 
-_TABLES: Final[dict[Kind, FeedTable]] = {Kind.STATUS: EventRow, Kind.INBOUND: InboundMessageRow}
+_TABLES: Final[dict[FeedItemType, FeedTable]] = {
+    FeedItemType.STATUS: EventRow,
+    FeedItemType.INBOUND: InboundMessageRow,
+}
 
 #: The status words of all events of some messages up to a position, from those partitions alone
 #: that can have them. The caller sorts them by position, not by id: of two batches that wait for
@@ -231,7 +234,7 @@ def items_query(
     table = _TABLES[kind]
     about = (
         EventRow.message_tracking_id
-        if kind is Kind.STATUS
+        if kind is FeedItemType.STATUS
         else InboundMessageRow.reference_tracking_id
     )
     named: ColumnElement[str | None] = func.coalesce(
@@ -245,7 +248,7 @@ def items_query(
         .where(within.contains(table))
         .order_by(*in_order(table))
     )
-    if kind is Kind.INBOUND:
+    if kind is FeedItemType.INBOUND:
         query = query.options(defer(table.payload))
     return query if campaign is None else query.where(_is_of(campaign, table, named))
 

@@ -15,7 +15,14 @@ import structlog
 
 from app.db.database import Database
 from app.db.erasure.recipients import Erased, read_erased
-from app.domain.erasure import ErasureKeys, Mark, blinded_key, candidates, digits_of, spellings
+from app.domain.erasure import (
+    ErasureKeys,
+    NumberHash,
+    digits_of,
+    possible_numbers,
+    pseudonymised_key,
+    spelling_pattern,
+)
 from app.domain.event import DeliveryEvent
 from app.domain.quarantine import Quarantined
 from app.domain.retention import Horizons
@@ -146,7 +153,7 @@ class ErasedRecipients:
         for mark, pattern in self._recognised_in(octets):
             left = without_number(octets, pattern, mark.pseudonym)
             if left != octets:
-                octets, sha256 = left, mark.blinded(sha256)
+                octets, sha256 = left, mark.pseudonymised(sha256)
         if octets == body.body:
             return None
         return Pseudonymised(body._replace(sha256=sha256, body=octets), sha256)
@@ -156,7 +163,7 @@ class ErasedRecipients:
 
     def _each_recognised_in(self, body: bytes) -> Iterator[Recognised]:
         tried: set[str] = set()
-        for digits in islice(candidates(body), _MAX_CANDIDATES):
+        for digits in islice(possible_numbers(body), _MAX_CANDIDATES):
             if digits not in tried:
                 tried.add(digits)
                 if (mark := self.mark_of(digits)) is not None:
@@ -171,8 +178,8 @@ class ErasedRecipients:
             )
 
 
-def _recognised(mark: Mark, digits: str) -> Recognised:
-    return Recognised(mark, re.compile(spellings(digits)))
+def _recognised(mark: NumberHash, digits: str) -> Recognised:
+    return Recognised(mark, re.compile(spelling_pattern(digits)))
 
 
 def _redacted_event(event: DeliveryEvent, erased: Recognised) -> DeliveryEvent:

@@ -99,7 +99,7 @@ class Eraser:
                 'key with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
             )
         try:
-            return wanted_digits(number)
+            return valid_digits(number)
         except NotANumber:
             fault = Fault("number", "must be a telephone number of 6 to 15 digits")
             raise InvalidRequest(faults=(fault,)) from None

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from app.domain.erasure import LONGEST_SPELLING
+from app.domain.erasure import MAX_SPELLING_CHARACTERS
 from app.routee.wire import Unreadable, parse, serialise
 
 #: A search blocks all other threads; one of a piece takes a millisecond or two.
@@ -15,7 +15,7 @@ _GONE: Final = object()
 def is_in(text: str, pattern: re.Pattern[str]) -> bool:
     """Whether *pattern*, of the spellings of a number, is in *text*; searched piece by piece."""
     for begin in range(0, len(text), _PIECE_CHARACTERS):
-        first = max(0, begin - LONGEST_SPELLING)
+        first = max(0, begin - MAX_SPELLING_CHARACTERS)
         found = pattern.search(text, first, begin + _PIECE_CHARACTERS)
         # At the end of a piece the match may be a part of a longer number.
         if found and pattern.match(text, found.start()):

@@ -193,7 +193,7 @@ class ErasureScan:
             # With the same identity a repetition is still deduplicated.
             await _patiently(partial(change, identity=reply.identity))
             return
-        blinded = self._mark.blinded(reply.identity)
+        blinded = self._mark.pseudonymised(reply.identity)
         try:
             await _patiently(partial(change, identity=blinded))
         except other_tables.IdentityTaken:  # the reply was stored again meanwhile, or after a lift

@@ -12,7 +12,7 @@ from app.db.database import Database
 from app.db.launching.launches import OpenLaunch, Outcome, settle_launched, settle_open
 from app.domain.callback_token import CallbackTokens
 from app.domain.campaign import Submission
-from app.domain.settlement import Reply, Settlement, pause_before, settlement_of
+from app.domain.settlement import AttemptOutcome, Settlement, pause_before, settlement_of
 from app.errors import RouteeError, RouteeRefused, RouteeUnavailable
 from app.routee.client import RouteeClient
 from app.routee.launch_answer import LaunchAnswer
@@ -90,15 +90,15 @@ class Attempts:
 
     async def _ask(
         self, body: Mapping[str, object]
-    ) -> tuple[Reply, RouteeError | None, LaunchAnswer | None]:
+    ) -> tuple[AttemptOutcome, RouteeError | None, LaunchAnswer | None]:
         try:
-            return Reply.ACCEPTED, None, await self._client.launch_campaign(body)
+            return AttemptOutcome.ACCEPTED, None, await self._client.launch_campaign(body)
         except RouteeRefused as refusal:
             in_use = refusal.meaning == Meaning.CAMPAIGN_NAME_IN_USE
-            return Reply.NAME_IN_USE if in_use else Reply.REFUSED, refusal, None
+            return AttemptOutcome.NAME_IN_USE if in_use else AttemptOutcome.REFUSED, refusal, None
         except RouteeUnavailable as silence:
             accepted = silence.may_have_been_accepted
-            return Reply.UNANSWERED if accepted else Reply.NOT_SENT, silence, None
+            return AttemptOutcome.UNANSWERED if accepted else AttemptOutcome.NOT_SENT, silence, None
 
     async def _settle(
         self,

@@ -14,7 +14,7 @@ from app.db.feed.pages import CampaignKeys, FeedFilter, StatusItem, page_of_feed
 from app.db.feed.positions import newest_position, oldest_position, position_before, raise_floor
 from app.db.ingest import append_events
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
-from app.domain.feed import BEGINNING, Kind, Position
+from app.domain.feed import BEGINNING, FeedItemType, Position
 from app.domain.history import Effect
 from app.domain.inbound_message import InboundMessage
 from app.domain.status import Status
@@ -207,7 +207,7 @@ async def test_a_client_that_applies_the_changes_ends_like_the_messages_table(
     applied: dict[str, str] = {}
     for item in await Reader(database, limit=11).read():
         assert isinstance(item, StatusItem)
-        if item.step.changed:
+        if item.effect.changed:
             applied[item.event.message_tracking_id] = item.event.status_key
     rows = await connection.fetch("SELECT message_tracking_id, status FROM messages")
     assert len(rows) == 40
@@ -229,7 +229,7 @@ async def test_changed_follows_the_order_of_the_feed_when_two_batches_compete(
     items = [item for item in await Reader(database).read() if isinstance(item, StatusItem)]
     assert names(items) == ["other SENT", "m DELIVERED", "m SENT"]
     assert items[1].event.id > items[2].event.id
-    assert [item.step.changed for item in items] == [True, True, False]
+    assert [item.effect.changed for item in items] == [True, True, False]
 
 
 async def test_one_kind_alone_can_be_read_and_its_cursor_goes_on_past_the_other(
@@ -237,8 +237,8 @@ async def test_one_kind_alone_can_be_read_and_its_cursor_goes_on_past_the_other(
 ) -> None:
     first, second = reply("m1"), reply()
     await store(connection, event("m1"), first, event("m2"), second, event("m3"))
-    statuses = Reader(database, FeedFilter(Kind.STATUS), limit=2)
-    replies = Reader(database, FeedFilter(Kind.INBOUND), limit=1)
+    statuses = Reader(database, FeedFilter(FeedItemType.STATUS), limit=2)
+    replies = Reader(database, FeedFilter(FeedItemType.INBOUND), limit=1)
     assert names(await statuses.read()) == ["m1 SENT", "m2 SENT", "m3 SENT"]
     assert names(await replies.read()) == [first.message, second.message]
     assert replies.position == statuses.position == await newest_position(database)

@@ -63,7 +63,8 @@ def _asked(rows: int) -> dict[str, tuple[ClauseElement, dict[str, object]]]:
         f"{kind}": items_query(kind, None, middle).limit(100) for kind in Kind
     }
     queries |= {
-        f"{kind} of a campaign": items_query(kind, campaign, window).limit(100) for kind in Kind
+        f"{kind} of a campaign": items_query(kind, campaign, window).limit(100)
+        for kind in FeedItemType
     }
     queries |= {
         f"window of {table.__tablename__}": limit_query(table, middle) for table in FEED_TABLES

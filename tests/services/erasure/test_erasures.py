@@ -15,7 +15,7 @@ from app.db.erasure import other_tables
 from app.db.erasure.recipients import Erased, add_erased
 from app.db.erasure.rollups import Rollup, redact_rollups
 from app.db.ingest_session import IngestSession
-from app.domain.erasure import ErasureKeys, spellings
+from app.domain.erasure import ErasureKeys, spelling_pattern
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ErasureInProgress, ErasureNotConfigured, InvalidRequest
 from app.kit.uuid7 import uuid7
@@ -274,7 +274,7 @@ async def test_every_spelling_is_found_by_the_scan_and_by_the_screen(kept: Kept)
 
 
 async def test_postgresql_finds_what_python_finds(kept: Kept) -> None:
-    pattern = spellings(DIGITS)
+    pattern = spelling_pattern(DIGITS)
     for spelt in SPELLINGS:
         assert re.search(pattern, spelt), spelt
         assert await kept.connection.fetchval("SELECT $1 ~ $2", spelt, pattern), spelt
@@ -316,7 +316,7 @@ async def test_an_unreadable_body_keeps_what_is_of_other_people(
         left = [row[0] for row in rows]
         assert json.loads(left[0]) == [of_others, "no object", {"of": [OTHER]}]
         assert left[1] == latin.replace(
-            NUMBER.encode(), KEYS.marks_of(DIGITS)[0].pseudonym.encode()
+            NUMBER.encode(), KEYS.hashes_of(DIGITS)[0].pseudonym.encode()
         )
         assert left[2] == b""
 
@@ -332,10 +332,10 @@ async def test_a_reply_stored_again_during_an_interrupted_erasure_does_not_stop_
     # As if it had been stored between the two: under the identity that the erasure is to give.
     await kept.connection.execute(
         "INSERT INTO inbound_messages (identity, sender) SELECT $1, $2",
-        KEYS.marks_of(DIGITS)[0].blinded(
+        KEYS.hashes_of(DIGITS)[0].pseudonymised(
             await kept.connection.fetchval("SELECT identity FROM inbound_messages")
         ),
-        KEYS.marks_of(DIGITS)[0].pseudonym,
+        KEYS.hashes_of(DIGITS)[0].pseudonym,
     )
     assert (await _erase(kept))["inbound_messages"] == 1
     await kept.store([answer], screen=_screen())
@@ -360,7 +360,7 @@ async def test_an_interrupted_erasure_is_completed_by_its_pseudonyms(
     await kept.store(
         [callback("m"), _changed(reply("m", "it is me, of Elm Street"), **{"from": None})]
     )
-    mark = KEYS.marks_of(DIGITS)[0]
+    mark = KEYS.hashes_of(DIGITS)[0]
     # What is left when the process dies after the messages and before the events and replies.
     await kept.connection.execute("UPDATE messages SET recipient = $1", mark.pseudonym)
     await kept.connection.execute(
@@ -435,7 +435,7 @@ async def _holding(kept: Kept, mode: str) -> AsyncIterator[None]:
 async def _know(kept: Kept) -> None:
     """As an erasure that died after it had told all processes."""
     database = Database(kept.url, name="tests")
-    await add_erased(database, KEYS.marks_of(DIGITS)[0])
+    await add_erased(database, KEYS.hashes_of(DIGITS)[0])
     await database.close()
 
 

@@ -3,12 +3,12 @@ import re
 
 import pytest
 
-from app.domain.erasure import spellings
+from app.domain.erasure import spelling_pattern
 from app.services.erasure.redaction import _PIECE_CHARACTERS, is_in, redacted_json, without_number
 
 DIGITS = "306912345678"
 OTHER = "306987654321"
-PATTERN = re.compile(spellings(DIGITS))
+PATTERN = re.compile(spelling_pattern(DIGITS))
 PSEUDONYM = "erased:0123456789abcdef"
 
 

@@ -8,7 +8,7 @@ import pytest
 from app.db.database import Database
 from app.db.feed.pages import CampaignKeys, FeedFilter, FeedPage
 from app.db.feed.positions import raise_floor
-from app.domain.feed import BEGINNING, Kind, Position
+from app.domain.feed import BEGINNING, FeedItemType, Position
 from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
 from app.services.feed import pages as services_feed
@@ -72,7 +72,7 @@ async def test_a_client_that_waits_is_answered_when_an_item_comes(
 async def test_a_client_waits_on_when_the_new_item_is_not_wanted(
     feed: Feed, connection: asyncpg.Connection
 ) -> None:
-    wanted = FeedFilter(Kind.INBOUND, CampaignKeys("wanted", None))
+    wanted = FeedFilter(FeedItemType.INBOUND, CampaignKeys("wanted", None))
     waiting = asyncio.create_task(feed.page(wanted, after=BEGINNING, limit=10, wait_seconds=20))
     await store(connection, event("m"), reply("m"))
     await asyncio.sleep(0.5)
@@ -87,7 +87,7 @@ async def test_a_client_that_has_waited_in_vain_gets_a_later_cursor(
 ) -> None:
     await store(connection, event("m"))
     started = time.monotonic()
-    wanted = FeedFilter(Kind.INBOUND)
+    wanted = FeedFilter(FeedItemType.INBOUND)
     page = await feed.page(wanted, after=BEGINNING, limit=10, wait_seconds=0.6)
     assert page.is_empty
     assert page.end == await feed.newest() > BEGINNING

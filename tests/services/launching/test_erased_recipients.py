@@ -71,7 +71,7 @@ async def test_the_answer_to_a_launch_names_no_erased_recipient(
     routee.will(says(200, {"trackingId": "routee-1", "viberAnalysis": analysis}))
     await _launch(launching, TO_CONTACTS)
     answer = json.loads(await connection.fetchval("SELECT answer FROM campaigns"))
-    pseudonym = KEYS.marks_of(DIGITS)[0].pseudonym
+    pseudonym = KEYS.hashes_of(DIGITS)[0].pseudonym
     assert answer["viberAnalysis"] == {
         "recipientCountries": {pseudonym: "GR", "+306987654321": "GR"},
         "total": 2,
