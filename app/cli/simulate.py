@@ -14,8 +14,8 @@ import uvicorn
 from rich.console import Console
 
 from app.sandbox.behaviour import Behaviour
-from app.sandbox.courier import Progress
-from app.sandbox.faults import Endpoint, Fault, named_faults
+from app.sandbox.callback_poster import PostingProgress
+from app.sandbox.faults import Endpoint, InjectedFault, named_faults
 from app.sandbox.ledger import Launches
 from app.sandbox.routee import SimulatedRoutee
 
@@ -136,15 +136,15 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
 
 
 def _read_faults(
-    written: Iterable[str], faults: Mapping[str, Fault]
-) -> dict[Endpoint, dict[Fault, float]]:
+    written: Iterable[str], faults: Mapping[str, InjectedFault]
+) -> dict[Endpoint, dict[InjectedFault, float]]:
     """
     The probability of each fault by endpoint.
 
     Raises:
         typer.BadParameter: one of them does not have the form of the option.
     """
-    shares: dict[Endpoint, dict[Fault, float]] = {}
+    shares: dict[Endpoint, dict[InjectedFault, float]] = {}
     for one in written:
         try:
             endpoint, name, share = one.split(":")
@@ -154,7 +154,9 @@ def _read_faults(
     return shares
 
 
-def _plan(routee: SimulatedRoutee, endpoint: Endpoint, shares: Mapping[Fault, float]) -> None:
+def _plan(
+    routee: SimulatedRoutee, endpoint: Endpoint, shares: Mapping[InjectedFault, float]
+) -> None:
     try:
         routee.faults.sometimes(endpoint, shares)
     except ValueError as error:
@@ -229,7 +231,7 @@ def _launches_line(launches: Collection[Launches]) -> str:
     )
 
 
-def _fault_lines(routee: SimulatedRoutee, faults: Mapping[str, Fault]) -> Iterator[str]:
+def _fault_lines(routee: SimulatedRoutee, faults: Mapping[str, InjectedFault]) -> Iterator[str]:
     names = {fault: name for name, fault in faults.items()}
     for (endpoint, fault), count in sorted(
         routee.faults.met.items(), key=lambda item: (item[0][0], names[item[0][1]])
@@ -237,7 +239,7 @@ def _fault_lines(routee: SimulatedRoutee, faults: Mapping[str, Fault]) -> Iterat
         yield f"{endpoint} {names[fault]}: {count} times"
 
 
-def _line(progress: Progress) -> str:
+def _line(progress: PostingProgress) -> str:
     return (
         f"{progress.settled} of {progress.total} callbacks settled: "
         f"{progress.acknowledged} acknowledged, "

@@ -1,1 +1,1 @@
-"""What a person runs to try the service or to prove it."""
+"""Programs to try and to prove the service: the simulated Routee and the demo."""

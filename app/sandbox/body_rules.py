@@ -1,4 +1,4 @@
-"""The only file of the simulator that knows what a message may consist of."""
+"""The simulator's rules for the body of a message."""
 
 import re
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from app.sandbox.refusals import (
     BAD_VIDEO,
     BAD_VIDEO_LAYOUT,
     FILE_TOO_LARGE,
-    Refusal,
+    ErrorRow,
 )
-from app.sandbox.requests import Body, Part
+from app.sandbox.requests import MessageBody, Part
 
-#: A file counts as larger than 600 KB if this stands in its URL, because none is fetched.
+#: Files are not fetched: one counts as larger than 600 KB if its URL contains this.
 LARGE_FILE_URL_PART = "larger-than-600-kb"
 
 _LAYOUTS = frozenset(
@@ -48,22 +48,22 @@ _FILE_NAME_CHARACTERS = 25
 _CAPTION_CHARACTERS = 30
 _VIDEO_MEGABYTES = 200
 _VIDEO_SECONDS = 600
-_NO_URL_CHARACTER = re.compile(r"[\s\x00-\x1f\x7f]")
+_INVALID_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
-def _has_bad_video_layout(body: Body) -> bool:
+def _has_bad_video_layout(body: MessageBody) -> bool:
     return Part.VIDEO in body.parts and body.parts not in _VIDEO_LAYOUTS
 
 
-def _has_bad_layout(body: Body) -> bool:
+def _has_bad_layout(body: MessageBody) -> bool:
     return Part.VIDEO not in body.parts and body.parts not in _LAYOUTS
 
 
-def _has_bad_image_url(body: Body) -> bool:
+def _has_bad_image_url(body: MessageBody) -> bool:
     return bool(body.image_url) and not _is_media_url(body.image_url)
 
 
-def _has_bad_action(body: Body) -> bool:
+def _has_bad_action(body: MessageBody) -> bool:
     if not body.action:
         return False
     return not (
@@ -72,19 +72,19 @@ def _has_bad_action(body: Body) -> bool:
     )
 
 
-def _has_bad_file_type(body: Body) -> bool:
+def _has_bad_file_type(body: MessageBody) -> bool:
     if not body.file:
         return False
     return str(body.file.get("fileType")).lower() not in _FILE_TYPES
 
 
-def _has_large_file(body: Body) -> bool:
+def _has_large_file(body: MessageBody) -> bool:
     if not body.file:
         return False
     return LARGE_FILE_URL_PART in str(body.file.get("fileUrl"))
 
 
-def _has_bad_file(body: Body) -> bool:
+def _has_bad_file(body: MessageBody) -> bool:
     if not body.file:
         return False
     return not (
@@ -93,12 +93,12 @@ def _has_bad_file(body: Body) -> bool:
     )
 
 
-def _has_bad_thumbnail(body: Body) -> bool:
+def _has_bad_thumbnail(body: MessageBody) -> bool:
     thumbnail = body.video.get("videoThumbnail") if body.video else None
     return thumbnail is not None and not _is_media_url(thumbnail)
 
 
-def _has_bad_video(body: Body) -> bool:
+def _has_bad_video(body: MessageBody) -> bool:
     if not body.video:
         return False
     return not (
@@ -108,8 +108,8 @@ def _has_bad_video(body: Body) -> bool:
     )
 
 
-#: The first that is broken is answered.
-BODY_RULES: tuple[tuple[Callable[[Body], bool], Refusal], ...] = (
+#: The first rule that is broken decides the answer.
+BODY_RULES: tuple[tuple[Callable[[MessageBody], bool], ErrorRow], ...] = (
     (_has_bad_video_layout, BAD_VIDEO_LAYOUT),
     (_has_bad_layout, BAD_LAYOUT),
     (_has_bad_image_url, BAD_IMAGE_URL),
@@ -123,12 +123,8 @@ BODY_RULES: tuple[tuple[Callable[[Body], bool], Refusal], ...] = (
 
 
 def _is_media_url(value: object) -> bool:
-    """Whether *value* is an https URL of a length that Routee takes."""
-    if (
-        not isinstance(value, str)
-        or len(value) > _URL_CHARACTERS
-        or _NO_URL_CHARACTER.search(value)
-    ):
+    """Whether *value* is an https URL that is short enough for Routee."""
+    if not isinstance(value, str) or len(value) > _URL_CHARACTERS or _INVALID_IN_URLS.search(value):
         return False
     try:
         parts = urlsplit(value)
@@ -142,7 +138,7 @@ def _is_text(value: object, *, longest: int | None = None) -> bool:
 
 
 def _is_within(value: object, most: int) -> bool:
-    """Whether *value* is a positive number that is not greater than *most*; absent is as well."""
+    """Whether *value* is absent, or a positive number up to *most*."""
     if value is None:
         return True
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most

@@ -1,4 +1,4 @@
-"""Whether what the service holds is what the simulated Routee knows it sent."""
+"""Compares the data of the service with the ledger of the simulated Routee."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from app.sandbox.demo_stack import Backend
 from app.sandbox.ledger import EventKey, InboundKey, SimulatedCampaign
-from app.sandbox.stage import Backend
 
-#: How many histories are asked for at the same time.
-_ASKED_AT_ONCE: Final = 8
+#: The number of histories that are requested concurrently.
+_CONCURRENT_REQUESTS: Final = 8
 _SHOWN_DIFFERENCES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the service answered about one campaign, and how that differs from what was sent."""
+    """The service's data about one campaign, and its differences from what was sent."""
 
     campaign: dict[str, Any]
     messages: list[dict[str, Any]]
@@ -26,12 +26,12 @@ class Comparison:
 
     @property
     def events(self) -> int:
-        """How many distinct events are stored."""
+        """The number of distinct events."""
         return sum(map(len, self.histories.values()))
 
 
 async def compare(backend: Backend, sent: SimulatedCampaign) -> Comparison:
-    """Ask the service for everything it holds of *sent*."""
+    """Read everything that the service has about *sent*, and compare."""
     path = f"/v1/campaigns/{sent.tracking_id}"
     campaign = await backend.get(path)
     listed = await backend.all_items(f"{path}/messages")
@@ -49,7 +49,7 @@ async def compare(backend: Backend, sent: SimulatedCampaign) -> Comparison:
 
 
 async def _histories(backend: Backend, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-    limit = asyncio.Semaphore(_ASKED_AT_ONCE)
+    limit = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
     async def _history(message_id: str) -> list[dict[str, Any]]:
         async with limit:
@@ -89,7 +89,7 @@ def _shown(counts: dict[str, int]) -> list[tuple[str, int]]:
 def _differences(kind: str, sent: Iterable[object], held: Iterable[object]) -> list[str]:
     expected, found = list(sent), list(held)
     missing = [f"{kind} missing: {item}" for item in set(expected) - set(found)]
-    strange = [f"{kind} not sent: {item}" for item in set(found) - set(expected)]
+    unexpected = [f"{kind} not sent: {item}" for item in set(found) - set(expected)]
     doubled = len(found) - len(set(found))
-    twice = [f"{kind}s held twice: {doubled}"] if doubled else []
-    return missing[:_SHOWN_DIFFERENCES] + strange[:_SHOWN_DIFFERENCES] + twice
+    duplicates = [f"{kind}s held twice: {doubled}"] if doubled else []
+    return missing[:_SHOWN_DIFFERENCES] + unexpected[:_SHOWN_DIFFERENCES] + duplicates

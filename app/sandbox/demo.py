@@ -1,4 +1,4 @@
-"""The demo: one campaign through the whole product, watched live, and compared at the end."""
+"""The demo: one campaign through the whole service, shown live and compared at the end."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from app.sandbox.behaviour import Behaviour
+from app.sandbox.callback_poster import PostingProgress
 from app.sandbox.comparison import Comparison, compare
-from app.sandbox.courier import Progress as Posted
-from app.sandbox.stage import Backend, Stage, set_up
+from app.sandbox.demo_stack import Backend, DemoStack, running_stack
 
 RECIPIENTS: Final = 500
 BEHAVIOUR: Final = Behaviour(
@@ -27,39 +27,39 @@ BEHAVIOUR: Final = Behaviour(
 )
 _REFRESH_SECONDS: Final = 0.25
 _BAR_CHARACTERS: Final = 40
-#: So many more callbacks than messages that a history is worth a look.
-_TOLD_EVENTS: Final = 3
-#: Hours to milliseconds of an ISO 8601 time.
+#: The demo prefers to show a history with at least this many events.
+_MIN_SHOWN_EVENTS: Final = 3
+#: The hours to milliseconds of an ISO 8601 time.
 _CLOCK: Final = slice(11, 23)
 
 
 async def demonstrate(folder: Path, console: Console, *, keep: bool) -> bool:
     """
-    Run the demo with its data in *folder*; whether all that was sent is held, once.
+    Run the demo with its data in *folder*; return whether all that was sent is stored, once.
 
-    With *keep* everything goes on running until the task is cancelled.
+    With *keep* everything keeps running until the task is cancelled.
     """
     console.print("Starting PostgreSQL, the service and a simulated Routee …")
-    async with set_up(folder, BEHAVIOUR) as stage:
-        console.print(f"The service listens on [bold]{stage.service_url}[/]\n")
-        launched = await stage.backend.launch(_request())
+    async with running_stack(folder, BEHAVIOUR) as stack:
+        console.print(f"The service listens on [bold]{stack.service_url}[/]\n")
+        launched = await stack.backend.launch(_request())
         console.print(
             f"Launched campaign [bold]{launched['trackingId']}[/] to {RECIPIENTS} recipients: "
             f"Routee says {launched['state']}, cost {launched['cost']}"
         )
-        await _watch(stage, launched, console)
-        comparison = await compare(stage.backend, stage.routee.campaigns[launched["trackingId"]])
-        _show_outcome(console, stage.routee.progress, comparison)
+        await _watch(stack, launched, console)
+        comparison = await compare(stack.backend, stack.routee.campaigns[launched["trackingId"]])
+        _show_outcome(console, stack.routee.progress, comparison)
         _show_history(console, comparison)
-        _show_next(console, stage, comparison, keep=keep)
+        _show_next(console, stack, comparison, keep=keep)
         if keep:
-            console.print("\nEverything goes on running. Ctrl-C ends it.")
+            console.print("\nEverything keeps running. Ctrl-C ends it.")
             await asyncio.Event().wait()
     return not comparison.differences
 
 
 def _request() -> dict[str, Any]:
-    """A campaign as a caller of Routee's API writes it."""
+    """A campaign in the form of Routee's API."""
     return {
         "senderInfoTrackingId": "9d1b8a5c-7f64-4a1e-bb0e-2f7f1a6f0c11",
         "to": [f"+3069450{number:05}" for number in range(RECIPIENTS)],
@@ -72,8 +72,8 @@ def _request() -> dict[str, Any]:
     }
 
 
-async def _watch(stage: Stage, launched: dict[str, Any], console: Console) -> None:
-    """Show a progress bar and the funnel until everything was posted."""
+async def _watch(stack: DemoStack, launched: dict[str, Any], console: Console) -> None:
+    """Show a progress bar and the counts by status until all callbacks are posted."""
     bar = Progress(
         TextColumn("callbacks"),
         BarColumn(_BAR_CHARACTERS),
@@ -84,14 +84,14 @@ async def _watch(stage: Stage, launched: dict[str, Any], console: Console) -> No
     task = bar.add_task("callbacks", total=None)
     with (
         Live(bar, console=console, auto_refresh=False, transient=True) as live,
-        _running(stage.routee.drained()) as posting,
+        _running(stack.routee.drained()) as posting,
     ):
         while not posting.done():
             await asyncio.wait({posting}, timeout=_REFRESH_SECONDS)
-            posted = stage.routee.progress
+            posted = stack.routee.progress
             bar.update(task, total=posted.total, completed=posted.settled)
-            funnel = await _funnel(stage.backend, launched["id"])
-            live.update(Group(bar, funnel), refresh=True)
+            counts = await _counts_table(stack.backend, launched["id"])
+            live.update(Group(bar, counts), refresh=True)
         posting.result()
 
 
@@ -104,7 +104,7 @@ def _running(doing: Any) -> Iterator["asyncio.Task[None]"]:  # noqa: ANN401 (any
         task.cancel()
 
 
-async def _funnel(backend: Backend, campaign_id: str) -> Table:
+async def _counts_table(backend: Backend, campaign_id: str) -> Table:
     campaign = await backend.get(f"/v1/campaigns/{campaign_id}")
     table = Table(box=None, show_header=False)
     for status, count in {**campaign["counts"], "awaiting": campaign["awaiting"] or 0}.items():
@@ -113,7 +113,7 @@ async def _funnel(backend: Backend, campaign_id: str) -> Table:
     return table
 
 
-def _show_outcome(console: Console, posted: Posted, comparison: Comparison) -> None:
+def _show_outcome(console: Console, posted: PostingProgress, comparison: Comparison) -> None:
     distinct = comparison.events + len(comparison.replies)
     answered = posted.acknowledged + posted.duplicates_acknowledged
     table = Table(
@@ -125,7 +125,7 @@ def _show_outcome(console: Console, posted: Posted, comparison: Comparison) -> N
     table.add_row("answered 200", str(answered))
     table.add_row("events stored", str(comparison.events))
     table.add_row("inbound messages stored", str(len(comparison.replies)))
-    table.add_row("duplicates absorbed", str(answered - distinct))
+    table.add_row("duplicates recognised", str(answered - distinct))
     table.add_section()
     for status, count in comparison.campaign["counts"].items():
         if count:
@@ -141,12 +141,12 @@ def _show_outcome(console: Console, posted: Posted, comparison: Comparison) -> N
 
 
 def _show_history(console: Console, comparison: Comparison) -> None:
-    """Show the message whose events came in the least helpful order."""
+    """Show the message with the most events that did not change its status."""
     message_id, events = max(
         comparison.histories.items(),
-        key=lambda item: (len(item[1]) >= _TOLD_EVENTS, _surprises(item[1])),
+        key=lambda item: (len(item[1]) >= _MIN_SHOWN_EVENTS, _unchanged_count(item[1])),
     )
-    table = Table(title=f"\nHow message {message_id} got there", title_justify="left")
+    table = Table(title=f"\nThe history of message {message_id}", title_justify="left")
     for column in ("stored", "status", "occurred", "changed", "reason"):
         table.add_column(column)
     for event in events:
@@ -160,11 +160,11 @@ def _show_history(console: Console, comparison: Comparison) -> None:
     console.print(table)
 
 
-def _surprises(events: list[dict[str, Any]]) -> int:
+def _unchanged_count(events: list[dict[str, Any]]) -> int:
     return sum(not event["changed"] for event in events)
 
 
-def _show_next(console: Console, stage: Stage, comparison: Comparison, *, keep: bool) -> None:
+def _show_next(console: Console, stack: DemoStack, comparison: Comparison, *, keep: bool) -> None:
     message_id = comparison.messages[0]["trackingId"]
     campaign_id = comparison.campaign["trackingId"]
     console.print(
@@ -180,7 +180,7 @@ def _show_next(console: Console, stage: Stage, comparison: Comparison, *, keep: 
         f"/v1/inbound-messages?campaignTrackingId={campaign_id}&limit=5",
     ):
         console.print(
-            f"  curl -H 'Authorization: Bearer {stage.api_key}' '{stage.service_url}{path}'",
+            f"  curl -H 'Authorization: Bearer {stack.api_key}' '{stack.service_url}{path}'",
             soft_wrap=True,
             markup=False,
             highlight=False,

@@ -1,4 +1,4 @@
-"""The only file that knows the truth: what was simulated, and what became of each callback."""
+"""The ledger: everything that was simulated, and the fate of each callback."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from app.sandbox.requests import CampaignRequest, Recipient
 
-#: The order of what a message can go through: a greater rank is not undone by a smaller one. On
-#: purpose not the service's own table: the ledger is what the service is checked against.
+#: The ranks of the statuses. This is not the service's own table on purpose, because the service is
+#: checked against the ledger.
 RANK_BY_STATUS = {
     "QUEUED": 1,
     "SENT": 2,
@@ -23,26 +23,26 @@ RANK_BY_STATUS = {
 
 
 class Fate(Enum):
-    """What became of a callback."""
+    """The state of a callback."""
 
-    #: The campaign named no URL for it.
+    #: The campaign has no URL for it.
     UNASKED = "unasked"
     #: Never posted, on purpose.
     LOST = "lost"
-    #: Posted again and again until it is acknowledged or abandoned.
+    #: Posted until it is acknowledged or abandoned.
     PENDING = "pending"
     #: Answered with 200 in time, at least once.
     ACKNOWLEDGED = "acknowledged"
-    #: Not acknowledged by the last repeat either. It may have arrived all the same.
+    #: The last attempt was not acknowledged either. It may have arrived nevertheless.
     ABANDONED = "abandoned"
 
 
-#: The fates of what a receiver may have seen, and must have seen once all is acknowledged.
+#: The fates of callbacks that a receiver may have, and must have once all are acknowledged.
 POSTED = frozenset({Fate.PENDING, Fate.ACKNOWLEDGED, Fate.ABANDONED})
 
 
 class EventKey(NamedTuple):
-    """What tells one status of a message from another; equal callbacks have equal keys."""
+    """The identity of one status of a message; equal callbacks have equal keys."""
 
     message_tracking_id: str
     status: str
@@ -50,7 +50,7 @@ class EventKey(NamedTuple):
 
 
 class InboundKey(NamedTuple):
-    """What tells one reply from another; equal callbacks have equal keys."""
+    """The identity of one reply; equal callbacks have equal keys."""
 
     reference_tracking_id: str
     sent_at: datetime
@@ -58,7 +58,7 @@ class InboundKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class StatusReason:
     """Why a message has its status, in Routee's words."""
 
     detailed_status: str
@@ -67,10 +67,10 @@ class Reason:
 
 @dataclass(slots=True, eq=False)
 class Occurrence:
-    """One status of one message; the instant has whole milliseconds, as on the wire."""
+    """One status of one message; the instant has whole milliseconds, as in Routee's JSON."""
 
     status: str
-    reason: Reason | None
+    reason: StatusReason | None
     occurred_at: datetime
     fate: Fate = Fate.UNASKED
 
@@ -81,12 +81,12 @@ class Occurrence:
 
     @property
     def weight(self) -> tuple[int, datetime, str]:
-        """The occurrence of the greatest weight is the status of the message."""
+        """The sort key: the greatest occurrence is the status of the message."""
         return RANK_BY_STATUS[self.status], self.occurred_at, self.status
 
 
 @dataclass(slots=True, eq=False)
-class Reply:
+class SimulatedReply:
     """An inbound message that answers an outbound one."""
 
     message: str | None
@@ -103,7 +103,7 @@ class SimulatedMessage:
     tracking_id: str
     recipient: Recipient
     occurrences: tuple[Occurrence, ...]
-    replies: tuple[Reply, ...]
+    replies: tuple[SimulatedReply, ...]
 
     @property
     def to(self) -> str:
@@ -112,17 +112,17 @@ class SimulatedMessage:
 
     @property
     def created_at(self) -> datetime:
-        """When it was queued first."""
+        """When it was first queued."""
         return self.occurrences[0].occurred_at
 
     @property
     def final(self) -> Occurrence:
-        """What tracking answers: the greatest occurrence, lost or not."""
+        """The greatest occurrence, lost or not, which tracking answers."""
         return max(self.occurrences, key=lambda occurrence: occurrence.weight)
 
     @property
     def final_posted(self) -> Occurrence | None:
-        """What the callbacks alone amount to, or None if none was posted."""
+        """The greatest occurrence that is posted, or None if none is."""
         posted = [occurrence for occurrence in self.occurrences if occurrence.fate in POSTED]
         return max(posted, key=lambda occurrence: occurrence.weight, default=None)
 
@@ -130,21 +130,21 @@ class SimulatedMessage:
 @dataclass(slots=True)
 class Launches:
     """
-    The requests for a campaign of one name, whatever became of them.
+    The requests for a campaign of one name, accepted or not.
 
-    Routee accepts one campaign of a name. Only when it was deleted can there be another.
+    Routee accepts one campaign of a name, and another one only after that was deleted.
     """
 
-    #: When each request came in, also those that met a fault or came with a stale token.
+    #: When each request arrived, also those with a fault or a stale token.
     arrived_at: list[datetime] = field(default_factory=list)
-    #: How many of them Routee accepted, whether the client was told or not.
+    #: The number that Routee accepted, whether the client got the answer or not.
     accepted: int = 0
-    #: The nine digits of each refusal, in order; faults and stale tokens are none.
+    #: The nine digits of each refusal, in order; faults and stale tokens do not count.
     refusal_codes: list[str] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
-        """How many requests came in."""
+        """The number of requests that arrived."""
         return len(self.arrived_at)
 
 
@@ -153,28 +153,27 @@ class SimulatedCampaign:
     """
     An accepted campaign; `messages` by tracking id is empty until a scheduled one begins.
 
-    The `expected_…` say what a receiver holds once everything was posted, and the `acknowledged_…`
-    what it has confirmed with a 200. They are the same once nothing is pending and nothing was
-    abandoned.
+    `expected_…` is what a receiver has once everything is posted, `acknowledged_…` what it has
+    answered with 200. They are equal once no callback is pending, unless some were abandoned.
     """
 
     tracking_id: str
     request: CampaignRequest
     accepted_at: datetime
     state: str
-    #: How many campaigns were accepted before; with the seed it decides the story.
+    #: The number of campaigns accepted before; with the seed it decides the scenarios.
     number: int
     messages: dict[str, SimulatedMessage] = field(default_factory=dict)
 
     @property
     def expected_statuses(self) -> dict[str, str]:
-        """The final status by message id, as far as it is posted; none posted, none listed."""
+        """The greatest posted status by message id, of messages with any posted status."""
         finals = ((message.tracking_id, message.final_posted) for message in self.messages.values())
         return {tracking_id: final.status for tracking_id, final in finals if final}
 
     @property
     def tracked_statuses(self) -> dict[str, str]:
-        """The final status by message id as tracking answers it, lost callbacks included."""
+        """The status by message id that tracking answers, lost callbacks included."""
         return {message.tracking_id: message.final.status for message in self.messages.values()}
 
     @property

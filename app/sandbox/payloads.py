@@ -1,14 +1,20 @@
-"""The only file of the simulator that knows the shapes of Routee's JSON."""
+"""The JSON documents of the simulated Routee: answers, callbacks and tracking."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.sandbox.ledger import Occurrence, Reason, Reply, SimulatedCampaign, SimulatedMessage
+from app.sandbox.ledger import (
+    Occurrence,
+    SimulatedCampaign,
+    SimulatedMessage,
+    SimulatedReply,
+    StatusReason,
+)
 from app.sandbox.requests import GROUP_MEMBERS, PRICE, CampaignRequest, number_of_contact
 
-#: The name that stands for every sender id.
+#: The name of every sender.
 SENDER_NAME = "Routeetest"
 
 _APPLICATION_NAME = "default"
@@ -22,7 +28,7 @@ def written(document: Document) -> bytes:
 
 
 def iso(instant: datetime) -> str:
-    """*instant*, which is in UTC, as Routee writes it: with milliseconds and `Z`."""
+    """*instant*, which is in UTC, in Routee's form: with milliseconds and `Z`."""
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -56,7 +62,7 @@ def campaign_answer(campaign: SimulatedCampaign) -> Document:
 def status_callback(
     campaign: SimulatedCampaign, message: SimulatedMessage, occurrence: Occurrence
 ) -> Document:
-    """What is posted to the callback URL for one status (routee-contract, section 3)."""
+    """The callback for one status (routee-contract, section 3)."""
     request = campaign.request
     return {
         "trackingId": message.tracking_id,
@@ -87,9 +93,9 @@ def status_callback(
 
 
 def inbound_callback(
-    campaign: SimulatedCampaign, message: SimulatedMessage, reply: Reply
+    campaign: SimulatedCampaign, message: SimulatedMessage, reply: SimulatedReply
 ) -> Document:
-    """What is posted to the inbound URL for one reply (routee-contract, section 4)."""
+    """The callback for one reply (routee-contract, section 4)."""
     return {
         "from": message.to,
         "to": SENDER_NAME,
@@ -106,7 +112,7 @@ def inbound_callback(
 
 
 def tracking_item(campaign: SimulatedCampaign, message: SimulatedMessage) -> Document:
-    """What a tracking read says about one message (routee-contract, section 5)."""
+    """The tracking document of one message (routee-contract, section 5)."""
     request = campaign.request
     return {
         "trackingId": message.tracking_id,
@@ -166,7 +172,7 @@ def _analysis(request: CampaignRequest) -> Document:
     }
 
 
-def _reason(reason: Reason | None) -> Document | None:
+def _reason(reason: StatusReason | None) -> Document | None:
     if reason is None:
         return None
     return {"detailedStatus": reason.detailed_status, "description": reason.description}

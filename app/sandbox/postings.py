@@ -1,29 +1,33 @@
-"""The only file that decides which callbacks are posted, in which order, and which twice."""
+"""The callbacks of a campaign in the order of posting, and a queue by due time."""
 
+import asyncio
+import heapq
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from random import Random
 
 from app.sandbox.behaviour import Behaviour
-from app.sandbox.ledger import Fate, Occurrence, Reply, SimulatedCampaign
+from app.sandbox.ledger import Fate, Occurrence, SimulatedCampaign, SimulatedReply
 from app.sandbox.payloads import Document, inbound_callback, status_callback
 
-#: A doubled callback is posted again within so many seconds of its acknowledgement.
-_DOUBLED_WITHIN_SECONDS = 0.5
+#: A duplicate is posted within this time after the acknowledgement.
+_DUPLICATED_WITHIN_SECONDS = 0.5
 
 
 @dataclass(slots=True, eq=False)
 class Posting:
-    """One callback on its way: what, where to, and how often it was repeated."""
+    """One callback to post: its document, its URL, and the number of its repeats."""
 
     url: str
-    subject: Occurrence | Reply
-    #: Makes the payload, anew for each attempt, so that waiting costs no memory.
+    subject: Occurrence | SimulatedReply
+    #: Makes the payload for each attempt, so that a waiting callback takes little memory.
     document: Callable[[], Document]
     at: datetime
-    #: Seconds from the acknowledgement until it is posted once more; None: never.
+    #: Seconds between the acknowledgement and a second copy; None for no copy.
     doubled_after_seconds: float | None = None
     is_double: bool = False
     repeats: int = 0
@@ -31,14 +35,14 @@ class Posting:
     @property
     def is_inbound(self) -> bool:
         """True for a reply, False for a status."""
-        return isinstance(self.subject, Reply)
+        return isinstance(self.subject, SimulatedReply)
 
 
 def postings_of(campaign: SimulatedCampaign, *, behaviour: Behaviour, rng: Random) -> list[Posting]:
     """
-    What is to be posted for *campaign*, in the order in which it should go out.
+    The callbacks to post for *campaign*, in their order.
 
-    Writes the fate of each callback into the ledger: pending, or lost.
+    Sets the fate of each callback in the ledger: pending, or lost.
     """
     statuses = list(_status_postings(campaign))
     lost = _share_of(statuses, behaviour.lost_share, rng)
@@ -49,7 +53,7 @@ def postings_of(campaign: SimulatedCampaign, *, behaviour: Behaviour, rng: Rando
     for posting in postings:
         posting.subject.fate = Fate.PENDING
     for posting in _share_of(postings, behaviour.duplicate_share, rng):
-        posting.doubled_after_seconds = rng.uniform(0, _DOUBLED_WITHIN_SECONDS)
+        posting.doubled_after_seconds = rng.uniform(0, _DUPLICATED_WITHIN_SECONDS)
     if behaviour.shuffled:
         rng.shuffle(postings)
     return postings
@@ -76,5 +80,34 @@ def _reply_postings(campaign: SimulatedCampaign) -> Iterator[Posting]:
 
 
 def _share_of(postings: Sequence[Posting], share: float, rng: Random) -> list[Posting]:
-    """Exactly this share of them, to the nearest whole number."""
+    """A random sample of this share of *postings*, rounded to a whole number."""
     return rng.sample(postings, round(len(postings) * share))
+
+
+class PostingQueue:
+    """Hands out each posting once it is due, the earliest first; equal ones first in, first out."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, int, Posting]] = []
+        self._order = itertools.count()
+        self._added = asyncio.Event()
+
+    def add(self, posting: Posting, *, in_seconds: float) -> None:
+        """Add *posting*, due in so many seconds."""
+        due = asyncio.get_running_loop().time() + in_seconds
+        heapq.heappush(self._entries, (due, next(self._order), posting))
+        self._added.set()
+
+    async def next(self) -> Posting:
+        """Wait until the earliest posting is due, and remove it. For one caller at a time."""
+        while (seconds := self._seconds_until_next()) is None or seconds > 0:
+            self._added.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._added.wait()
+        return heapq.heappop(self._entries)[2]
+
+    def _seconds_until_next(self) -> float | None:
+        if not self._entries:
+            return None
+        return self._entries[0][0] - asyncio.get_running_loop().time()

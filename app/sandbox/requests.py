@@ -1,4 +1,4 @@
-"""The only file of the simulator that reads a campaign request (routee-contract, section 2)."""
+"""A campaign request as the simulator reads it (routee-contract, section 2)."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 
-#: What one message costs, in the account's currency.
+#: The price of one message in the account's currency.
 PRICE = Decimal("0.035")
 
-#: Each simulated group has so many members, because no address book stands behind its name.
+#: The number of members of each group; there is no address book.
 GROUP_MEMBERS = 3
 
-#: What a number is counted as when its prefix is not in the table (user-assigned in ISO 3166).
+#: The country of a number whose prefix is not in the table (user-assigned in ISO 3166).
 UNKNOWN_COUNTRY = "ZZ"
 
 _COUNTRY_BY_PREFIX = {
@@ -51,12 +51,12 @@ _PLACEHOLDER = re.compile(r"\[~([^\]]+)\]")
 
 
 class UnreadableRequestError(ValueError):
-    """The request is not of the documented form; the message names the field."""
+    """The request does not have the documented form; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One person of a campaign; `groups` are those that the person was found in."""
+    """One recipient of a campaign; `groups` are those that contain the recipient."""
 
     number: str
     groups: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Recipient:
 
 
 class Part(Enum):
-    """What a message can have; which of them together are its layout."""
+    """The parts that a message can have; together they are its layout."""
 
     TEXT = "text"
     IMAGE = "imageURL"
@@ -81,20 +81,20 @@ class Part(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What is sent; the media are kept as they came."""
+class MessageBody:
+    """The body of a message; the media are unchanged."""
 
     text: str | None
     image_url: str | None
     action: Mapping[str, object] | None
     file: Mapping[str, object] | None
     video: Mapping[str, object] | None
-    #: As it came, for the echo in the answer.
+    #: The document as it was received, for the echo in the answer.
     document: Mapping[str, object]
 
     @property
     def parts(self) -> frozenset[Part]:
-        """The parts that are there; an empty one is not."""
+        """The parts that are present and not empty."""
         return frozenset(part for part in Part if self.document.get(part.value))
 
 
@@ -107,24 +107,24 @@ class CampaignRequest:
     contacts: tuple[str, ...]
     groups: tuple[str, ...]
     name: str | None
-    body: Body
+    body: MessageBody
     ttl_seconds: int | None
     scheduled_at: datetime | None
     callback_url: str | None
     inbound_url: str | None
     label: str | None
     is_session_message: bool
-    #: As it came, for the echo in the answer.
+    #: The document as it was received, for the echo in the answer.
     document: Mapping[str, object] = field(repr=False)
 
     @property
     def cost(self) -> Decimal:
-        """What all messages cost together, in the account's currency."""
+        """The price of all messages in the account's currency."""
         return PRICE * len(self.recipients)
 
     @property
     def recipients(self) -> tuple[Recipient, ...]:
-        """Those of `to`, then the contacts, then the members of the groups."""
+        """The numbers of `to`, then the contacts, then the members of the groups."""
         return (
             *(Recipient(number) for number in self.to),
             *(Recipient(number_of_contact(contact)) for contact in self.contacts),
@@ -137,17 +137,17 @@ class CampaignRequest:
 
 
 def number_of_contact(contact_id: str) -> str:
-    """A made-up Greek mobile number, always the same for the same contact."""
+    """A fictitious Greek mobile number, always the same for the same contact."""
     return f"+30690{zlib.crc32(contact_id.encode()) % 10_000_000:07d}"
 
 
 def read_campaign_request(document: object) -> CampaignRequest:
     """
-    The request that *document*, parsed JSON, stands for.
+    The request in *document*, which is parsed JSON.
 
     Raises:
-        UnreadableRequestError: a field has another type than documented, or one that is required
-            is missing.
+        UnreadableRequestError: a field has another type than documented, or a required one is
+            missing.
     """
     fields = _Fields(document)
     _require_writable(document)
@@ -169,7 +169,7 @@ def read_campaign_request(document: object) -> CampaignRequest:
 
 
 def campaign_name_in(body: bytes) -> str | None:
-    """The campaign name of a request as it came, or None if none can be made out."""
+    """The campaign name in the bytes of a request, or None if there is no readable one."""
     try:
         return _Fields(json.loads(body)).text("campaignName")
     except ValueError:
@@ -177,18 +177,18 @@ def campaign_name_in(body: bytes) -> str | None:
 
 
 def _require_writable(document: object) -> None:
-    """Much of a request is echoed; what Python reads but UTF-8 or JSON cannot carry is refused."""
+    """Refuse values that Python reads but UTF-8 or JSON cannot have: the answer echoes them."""
     try:
         json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
-        raise UnreadableRequestError("NaN and lone surrogates are not taken") from None
+        raise UnreadableRequestError("NaN and lone surrogates are not accepted") from None
 
 
-def _read_body(document: Mapping[str, object] | None) -> Body:
+def _read_body(document: Mapping[str, object] | None) -> MessageBody:
     if document is None:
         raise UnreadableRequestError("body is required")
     fields = _Fields(document)
-    return Body(
+    return MessageBody(
         text=_filled(fields.text("text"), fields.mapping("fallbackValues") or {}),
         image_url=fields.text("imageURL"),
         action=fields.mapping("action"),
@@ -199,14 +199,14 @@ def _read_body(document: Mapping[str, object] | None) -> Body:
 
 
 def _filled(text: str | None, values: Mapping[str, object]) -> str | None:
-    """*text* with each `[~label]` replaced by its fallback value, where there is one."""
+    """*text* with each placeholder replaced by its fallback value, if it has one."""
     if text is None:
         return None
     return _PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), text)
 
 
 class _Fields:
-    """Typed reading of a JSON object; null and missing are the same."""
+    """Typed access to a JSON object; null counts as missing."""
 
     def __init__(self, document: object) -> None:
         if not isinstance(document, dict):

@@ -1,4 +1,4 @@
-"""A Routee to try and to prove the service with: the calls that it answers."""
+"""The simulated Routee: its endpoints."""
 
 import asyncio
 import json
@@ -17,31 +17,30 @@ from starlette.routing import Route
 
 from app.sandbox.account import QUEUED, SCHEDULED, SimulatedAccount
 from app.sandbox.behaviour import Behaviour
-from app.sandbox.courier import Courier, Progress
-from app.sandbox.deliveries import messages_of
-from app.sandbox.door import Answering, Door
+from app.sandbox.callback_poster import CallbackPoster, PostingProgress
 from app.sandbox.fault_plan import FaultPlan
 from app.sandbox.faults import Endpoint
 from app.sandbox.ledger import Launches, SimulatedCampaign
 from app.sandbox.payloads import campaign_answer, tracking_item
 from app.sandbox.postings import Posting, postings_of
 from app.sandbox.refusals import NO_CAMPAIGN, NO_MESSAGE, NOT_SCHEDULED, UNREADABLE
+from app.sandbox.request_guard import Answering, RequestGuard
 from app.sandbox.requests import campaign_name_in, read_campaign_request
 from app.sandbox.rules import find_refusal
-from app.sandbox.tokens import TokenDesk
+from app.sandbox.scenarios import simulate_messages
+from app.sandbox.tokens import TokenIssuer
 from app.sandbox.tracking import tracking_page
 
-#: How many callbacks overtake the answer when `Behaviour.before_answer` is set.
+#: The number of callbacks that are posted before the answer with `Behaviour.before_answer`.
 EARLY_CALLBACKS = 10
 
 
 class SimulatedRoutee:
     """
-    Plays Routee: answers its API as an ASGI app, and posts the callbacks over HTTP.
+    Simulates Routee: answers its API as an ASGI app, and posts the callbacks over HTTP.
 
-    Both bases, of the API and of the token service, are the origin at which `app` is mounted.
-    Whoever builds one closes it, with `aclose` or through the lifespan of `app`; the ledger can be
-    read afterwards.
+    The base URLs of the API and of the token service are both the origin at which `app` is served.
+    Close it with `aclose` or through the lifespan of `app`; the ledger can be read afterwards.
     """
 
     def __init__(
@@ -53,27 +52,27 @@ class SimulatedRoutee:
         balance: Decimal = Decimal("Infinity"),
         token_lifetime_seconds: float = 3600,
     ) -> None:
-        #: Its balance, and whether Viber is activated, may be set at any time.
+        #: The balance, and whether Viber is activated, can be set at any time.
         self.account = SimulatedAccount(balance=balance)
-        #: How long tokens live may be set, and the living one made to expire, at any time.
-        self.tokens = TokenDesk(
+        #: The life of tokens can be set, and the current token expired, at any time.
+        self.tokens = TokenIssuer(
             application_id=application_id,
             application_secret=application_secret,
             lifetime_seconds=token_lifetime_seconds,
         )
-        #: What goes wrong with which request.
+        #: The faults of requests.
         self.faults = FaultPlan(seed=behaviour.seed)
         self._behaviour = behaviour
-        self._door = Door(tokens=self.tokens, faults=self.faults, account=self.account)
-        self._progress = Progress()
-        self._courier = Courier(behaviour=behaviour, progress=self._progress)
-        self._beginnings: dict[str, asyncio.TimerHandle] = {}
-        #: The API, for uvicorn; for any ASGI server as long as no connection is to be cut.
+        self._guard = RequestGuard(tokens=self.tokens, faults=self.faults, account=self.account)
+        self._progress = PostingProgress()
+        self._poster = CallbackPoster(behaviour=behaviour, progress=self._progress)
+        self._scheduled_starts: dict[str, asyncio.TimerHandle] = {}
+        #: The API. Faults that cut a connection need uvicorn; all else works in any ASGI server.
         self.app = Starlette(routes=self._routes(), lifespan=self._lifespan)
 
     @property
-    def progress(self) -> Progress:
-        """How far the posting is, at this moment."""
+    def progress(self) -> PostingProgress:
+        """A snapshot of the progress of the callbacks."""
         return replace(self._progress)
 
     @property
@@ -83,35 +82,35 @@ class SimulatedRoutee:
 
     @property
     def launches(self) -> Mapping[str, Launches]:
-        """The ledger by campaign name: how often each was asked for, and how often accepted."""
+        """The launch requests by campaign name."""
         return MappingProxyType(self.account.launches)
 
     def hold(self) -> None:
-        """Post no callback more until `release`; those that are under way still go out."""
-        self._courier.hold()
+        """Start no callback until `release`; those that are under way continue."""
+        self._poster.hold()
 
     def release(self) -> None:
-        """Post the callbacks that were held back, and hold none back any more."""
-        self._courier.release()
+        """Post the callbacks that were held, and hold none from now on."""
+        self._poster.release()
 
     async def drained(self) -> None:
         """
-        Wait until every callback of the campaigns that have begun is acknowledged or abandoned.
+        Wait until every callback of the started campaigns is acknowledged or abandoned.
 
-        One that is still Scheduled does not count, what is held back does. Also returns when the
+        Held callbacks count, campaigns that are still Scheduled do not. Also returns when the
         simulator is closed.
 
         Raises:
-            ExceptionGroup: posting broke down because of a defect of the simulator.
+            ExceptionGroup: the simulator failed.
         """
-        await self._courier.drained()
+        await self._poster.drained()
 
     async def aclose(self) -> None:
-        """Stop posting, forget scheduled beginnings, end slow answers. May be called twice."""
-        self._door.close()
-        for beginning in self._beginnings.values():
-            beginning.cancel()
-        await self._courier.aclose()
+        """Stop posting, cancel scheduled starts, end slow answers. May be called twice."""
+        self._guard.close()
+        for start in self._scheduled_starts.values():
+            start.cancel()
+        await self._poster.aclose()
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -132,11 +131,11 @@ class SimulatedRoutee:
             ),
             (Endpoint.TRACKING, "GET", "/viber/tracking/{tracking_id}", self._track_message),
         )
-        token = self._door.open(Endpoint.TOKEN, self.tokens.issue)
+        token = self._guard.wrapped(Endpoint.TOKEN, self.tokens.issue)
         return [
             Route("/oauth/token", token, methods=["POST"]),
             *(
-                Route(path, self._door.guarded(endpoint, answering), methods=[method])
+                Route(path, self._guard.guarded(endpoint, answering), methods=[method])
                 for endpoint, method, path, answering in resources
             ),
         ]
@@ -153,9 +152,9 @@ class SimulatedRoutee:
             return refusal.answer()
         campaign = self.account.accept(asked, now=_now())
         if campaign.state == SCHEDULED:
-            self._begin_later(campaign)
+            self._start_later(campaign)
         else:
-            await self._begin_now(campaign)
+            await self._start_now(campaign)
         return JSONResponse(campaign_answer(campaign))
 
     async def _delete_campaign(self, request: Request) -> Response:
@@ -164,7 +163,7 @@ class SimulatedRoutee:
             return NO_CAMPAIGN.answer()
         if campaign.state != SCHEDULED:
             return NOT_SCHEDULED.answer()
-        self._beginnings.pop(campaign.tracking_id).cancel()
+        self._scheduled_starts.pop(campaign.tracking_id).cancel()
         self.account.delete(campaign)
         return Response(status_code=204)
 
@@ -181,27 +180,27 @@ class SimulatedRoutee:
             return NO_CAMPAIGN.answer()
         return tracking_page(campaign, request.query_params)
 
-    async def _begin_now(self, campaign: SimulatedCampaign) -> None:
+    async def _start_now(self, campaign: SimulatedCampaign) -> None:
         early = EARLY_CALLBACKS if self._behaviour.before_answer else 0
         postings = self._plan(campaign)
-        self._courier.take(postings[early:])
-        await self._courier.take_now(postings[:early])
+        self._poster.take(postings[early:])
+        await self._poster.take_now(postings[:early])
 
-    def _begin_later(self, campaign: SimulatedCampaign) -> None:
-        def begin() -> None:
-            del self._beginnings[campaign.tracking_id]
+    def _start_later(self, campaign: SimulatedCampaign) -> None:
+        def start() -> None:
+            del self._scheduled_starts[campaign.tracking_id]
             campaign.state = QUEUED
-            self._courier.take(self._plan(campaign))
+            self._poster.take(self._plan(campaign))
 
         at = campaign.request.scheduled_at or campaign.accepted_at
-        self._beginnings[campaign.tracking_id] = asyncio.get_running_loop().call_later(
-            (at - _now()).total_seconds(), begin
+        self._scheduled_starts[campaign.tracking_id] = asyncio.get_running_loop().call_later(
+            (at - _now()).total_seconds(), start
         )
 
     def _plan(self, campaign: SimulatedCampaign) -> list[Posting]:
-        """Write the story of *campaign* into the ledger; what is to be posted of it, in order."""
-        rng = Random(f"{self._behaviour.seed}/{campaign.number}")  # noqa: S311 (a story, no secret)
-        for message in messages_of(campaign.request, started_at=_now(), rng=rng):
+        """Simulate the messages of *campaign*; return the callbacks to post, in order."""
+        rng = Random(f"{self._behaviour.seed}/{campaign.number}")  # noqa: S311 (no secret)
+        for message in simulate_messages(campaign.request, started_at=_now(), rng=rng):
             self.account.add_message(campaign, message)
         postings = postings_of(campaign, behaviour=self._behaviour, rng=rng)
         self._progress.lost += len(campaign.lost_events)
@@ -209,6 +208,6 @@ class SimulatedRoutee:
 
 
 def _now() -> datetime:
-    """The present instant in whole milliseconds, as the wire has them."""
+    """The current time in whole milliseconds, as in Routee's JSON."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,4 +1,4 @@
-"""The only file of the simulator that knows what it refuses (routee-contract, section 2)."""
+"""The rules by which the simulated Routee refuses a campaign (routee-contract, section 2)."""
 
 import re
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from app.sandbox.refusals import (
     UNKNOWN_CONTACT,
     UNKNOWN_SENDER,
     VIDEO_IN_SESSION,
-    Refusal,
+    ErrorRow,
 )
 from app.sandbox.requests import CampaignRequest, Part
 
-#: The one sender id that no account has; every other one that is not empty is known.
+#: The one unknown sender id; every other non-empty id is known.
 UNKNOWN_SENDER_ID = "unknown-sender"
 
-#: The one contact id that no account has; every other one is known.
+#: The one unknown contact id; every other id is known.
 UNKNOWN_CONTACT_ID = "unknown-contact"
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
@@ -36,7 +36,7 @@ _RECIPIENT_ITEMS = 1000
 _SESSION_KINDS = frozenset({frozenset({part}) for part in (Part.TEXT, Part.IMAGE, Part.FILE)})
 
 
-def find_refusal(request: CampaignRequest, account: SimulatedAccount) -> Refusal | None:
+def find_refusal(request: CampaignRequest, account: SimulatedAccount) -> ErrorRow | None:
     """Why *request* is refused, or None if it is accepted."""
     of_request = (refusal for breaks, refusal in _REQUEST_RULES if breaks(request))
     of_body = (refusal for breaks, refusal in BODY_RULES if breaks(request.body))
@@ -89,9 +89,9 @@ def _costs_too_much(request: CampaignRequest, account: SimulatedAccount) -> bool
     return request.cost > account.balance
 
 
-#: What the request says of itself is looked at first, then its body, then the account; in each of
-#: them the first rule that is broken is answered.
-_REQUEST_RULES: tuple[tuple[Callable[[CampaignRequest], bool], Refusal], ...] = (
+#: The request is checked first, then its body, then the account. The first rule that is broken
+#: decides the answer.
+_REQUEST_RULES: tuple[tuple[Callable[[CampaignRequest], bool], ErrorRow], ...] = (
     (_has_bad_name, BAD_NAME),
     (_has_too_few_or_many_recipients, BAD_RECIPIENTS),
     (_has_bad_recipient, BAD_RECIPIENT),
@@ -103,7 +103,7 @@ _REQUEST_RULES: tuple[tuple[Callable[[CampaignRequest], bool], Refusal], ...] = 
     (_is_session_of_another_kind, BAD_SESSION_KIND),
 )
 
-_ACCOUNT_RULES: tuple[tuple[Callable[[CampaignRequest, SimulatedAccount], bool], Refusal], ...] = (
+_ACCOUNT_RULES: tuple[tuple[Callable[[CampaignRequest, SimulatedAccount], bool], ErrorRow], ...] = (
     (_has_name_in_use, NAME_IN_USE),
     (_costs_too_much, BALANCE_TOO_LOW),
 )

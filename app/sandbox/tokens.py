@@ -1,4 +1,4 @@
-"""The only file of the simulator that knows about tokens (routee-contract, section 1)."""
+"""The access tokens of the simulated Routee (routee-contract, section 1)."""
 
 import base64
 import binascii
@@ -13,13 +13,13 @@ from starlette.responses import JSONResponse
 _GRANT = "client_credentials"
 
 
-class TokenDesk:
-    """Hands out access tokens; one that is still alive is handed out again, as Routee does."""
+class TokenIssuer:
+    """Issues access tokens; a living token is issued again, as Routee does."""
 
     def __init__(
         self, *, application_id: str, application_secret: str, lifetime_seconds: float
     ) -> None:
-        #: How long the next token lives; the living one keeps its own time.
+        #: The life of the next token; the current one keeps its own.
         self.lifetime_seconds = lifetime_seconds
         self._credentials = f"{application_id}:{application_secret}".encode()
         self._token = ""
@@ -43,14 +43,14 @@ class TokenDesk:
             }
         )
 
-    def opens(self, authorization: str) -> bool:
-        """True if the `Authorization` header has the token that is alive."""
+    def accepts(self, authorization: str) -> bool:
+        """Whether the `Authorization` header has the living token."""
         expected = f"Bearer {self._token}".encode()
         alive = time.monotonic() < self._expires_at
         return alive and hmac.compare_digest(authorization.encode(), expected)
 
     def expire(self) -> None:
-        """Let the living token be expired; the next one is another."""
+        """Expire the living token; the next one is a new one."""
         self._expires_at = time.monotonic()
 
     def _knows(self, authorization: str) -> bool:
@@ -69,7 +69,7 @@ class TokenDesk:
 
 
 def unknown_token() -> JSONResponse:
-    """The answer of every resource to a token that is unknown or has expired."""
+    """The answer of every endpoint to an unknown or expired token."""
     return _token_error(401, "invalid_token", "The access token is invalid or has expired")
 
 

@@ -1,4 +1,4 @@
-"""The only file of the simulator that sorts and cuts the messages of a campaign into pages."""
+"""Tracking reads of a campaign: its messages, sorted and in pages."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -12,7 +12,7 @@ from app.sandbox.refusals import UNREADABLE
 
 _PAGE_ITEMS = 20
 
-#: What `sort` may name; anything else leaves the order in which the messages were queued.
+#: The values of `sort`; any other keeps the order in which the messages were queued.
 _SORT_KEYS: dict[str, Callable[[SimulatedMessage], object]] = {
     "trackingId": attrgetter("tracking_id"),
     "to": attrgetter("to"),
@@ -36,7 +36,7 @@ def tracking_page(campaign: SimulatedCampaign, query: QueryParams) -> JSONRespon
 
 
 def _sorted(messages: list[SimulatedMessage], sort: str) -> list[SimulatedMessage]:
-    """*messages* in the order that `field` or `field,desc` asks for."""
+    """*messages* in the order of *sort*: `field` or `field,desc`."""
     field, _, direction = sort.partition(",")
     key = _SORT_KEYS.get(field)
     if key is None:

@@ -24,7 +24,7 @@ from app.sandbox.faults import (
     CUT_AFTER,
     CUT_BEFORE,
     Endpoint,
-    Fault,
+    InjectedFault,
     denied,
     garbage,
     server_error,
@@ -45,7 +45,7 @@ SLOW_SECONDS = 0.4
 CALLERS = 12
 
 #: What a launch meets at Routee, and how often; together less than one.
-SHARES: dict[Fault, float] = {
+SHARES: dict[InjectedFault, float] = {
     CUT_BEFORE: 0.06,
     CUT_AFTER: 0.10,
     server_error(): 0.04,
@@ -57,7 +57,7 @@ SHARES: dict[Fault, float] = {
     slow_before(SLOW_SECONDS): 0.10,
     slow_after(SLOW_SECONDS): 0.15,
 }
-TOKEN_SHARES: dict[Fault, float] = {server_error(): 0.15, CUT_BEFORE: 0.1}
+TOKEN_SHARES: dict[InjectedFault, float] = {server_error(): 0.15, CUT_BEFORE: 0.1}
 
 
 class Order(NamedTuple):

@@ -15,7 +15,7 @@ from app.routee.repeats import Repeats
 from app.routee.rules import examine, sendable
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.body_rules import LARGE_FILE_URL_PART
-from app.sandbox.faults import Endpoint, Fault, denied
+from app.sandbox.faults import Endpoint, InjectedFault, denied
 from app.sandbox.routee import SimulatedRoutee
 from app.sandbox.rules import UNKNOWN_CONTACT_ID, UNKNOWN_SENDER_ID
 from app.sandbox.serving import listening_socket, served, url_of
@@ -244,7 +244,7 @@ def _counting(routee: SimulatedRoutee) -> list[Endpoint]:
     seen: list[Endpoint] = []
     draw = routee.faults.next
 
-    def noting(endpoint: Endpoint) -> Fault | None:
+    def noting(endpoint: Endpoint) -> InjectedFault | None:
         seen.append(endpoint)
         return draw(endpoint)
 

@@ -3,12 +3,12 @@ from collections import Counter
 import pytest
 
 from app.sandbox.fault_plan import FaultPlan
-from app.sandbox.faults import CUT_AFTER, CUT_BEFORE, Endpoint, Fault, garbage, server_error
+from app.sandbox.faults import CUT_AFTER, CUT_BEFORE, Endpoint, InjectedFault, garbage, server_error
 
-SHARES: dict[Fault, float] = {CUT_AFTER: 0.2, server_error(): 0.1}
+SHARES: dict[InjectedFault, float] = {CUT_AFTER: 0.2, server_error(): 0.1}
 
 
-def drawn(plan: FaultPlan, times: int = 1000) -> list[Fault | None]:
+def drawn(plan: FaultPlan, times: int = 1000) -> list[InjectedFault | None]:
     return [plan.next(Endpoint.CAMPAIGN) for _ in range(times)]
 
 
@@ -45,7 +45,7 @@ def test_chances_come_out_as_often_as_they_should() -> None:
 
 
 def test_a_seed_repeats_the_chances_whatever_happens_elsewhere() -> None:
-    def told(seed: int, *, with_others: bool) -> list[Fault | None]:
+    def told(seed: int, *, with_others: bool) -> list[InjectedFault | None]:
         plan = FaultPlan(seed=seed)
         plan.sometimes(Endpoint.CAMPAIGN, SHARES)
         plan.sometimes(Endpoint.TOKEN, SHARES)
@@ -73,6 +73,6 @@ def test_after_clearing_nothing_goes_wrong_there_any_more() -> None:
 @pytest.mark.parametrize(
     "shares", [{CUT_AFTER: 1.1}, {CUT_AFTER: -0.1}, {CUT_AFTER: 0.6, CUT_BEFORE: 0.6}]
 )
-def test_probabilities_out_of_bounds_are_refused(shares: dict[Fault, float]) -> None:
+def test_probabilities_out_of_bounds_are_refused(shares: dict[InjectedFault, float]) -> None:
     with pytest.raises(ValueError, match="campaign"):
         FaultPlan(seed=1).sometimes(Endpoint.CAMPAIGN, shares)

@@ -12,7 +12,7 @@ from app.sandbox.faults import (
     CUT_AFTER,
     CUT_BEFORE,
     Endpoint,
-    Fault,
+    InjectedFault,
     denied,
     garbage,
     server_error,
@@ -39,7 +39,7 @@ async def bytes_answered_to_token_request(stage: Stage) -> bytes:
 
 @pytest.mark.parametrize("fault", [CUT_BEFORE, CUT_AFTER])
 async def test_a_cut_connection_has_not_a_byte_of_an_answer_and_is_no_error_of_the_server(
-    fault: Fault, capsys: pytest.CaptureFixture[str]
+    fault: InjectedFault, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with staged() as stage:
         stage.routee.faults.script(Endpoint.TOKEN, fault)
@@ -130,7 +130,7 @@ async def test_a_denial_happens_once_or_always_though_the_token_is_good(status: 
 
 
 @pytest.mark.parametrize("fault", [slow_before(0.3), slow_after(0.3)])
-async def test_a_slow_answer_is_right_but_late(fault: Fault) -> None:
+async def test_a_slow_answer_is_right_but_late(fault: InjectedFault) -> None:
     async with staged_in_process() as stage:
         stage.routee.faults.script(Endpoint.CAMPAIGN, fault)
         launching = asyncio.create_task(stage.launch())
@@ -214,7 +214,11 @@ async def test_requests_are_counted_by_name_whatever_becomes_of_them() -> None:
 
 async def test_of_many_requests_at_the_same_time_routee_accepts_one() -> None:
     async with staged() as stage:
-        faults: dict[Fault, float] = {CUT_BEFORE: 0.3, CUT_AFTER: 0.3, slow_before(0.05): 0.3}
+        faults: dict[InjectedFault, float] = {
+            CUT_BEFORE: 0.3,
+            CUT_AFTER: 0.3,
+            slow_before(0.05): 0.3,
+        }
         stage.routee.faults.sometimes(Endpoint.CAMPAIGN, faults)
         launching = (stage.launch() for _ in range(40))
         answers = await asyncio.gather(*launching, return_exceptions=True)

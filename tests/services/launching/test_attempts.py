@@ -12,7 +12,7 @@ from app.sandbox.faults import (
     CUT_AFTER,
     CUT_BEFORE,
     Endpoint,
-    Fault,
+    InjectedFault,
     denied,
     slow_after,
     slow_before,
@@ -48,7 +48,7 @@ async def _die_at(stage: Stage, requests: int, doing: "asyncio.Task[object]", na
 async def test_an_intent_both_of_whose_owners_died_is_taken_up_again(
     stage: Stage, accepted_by: str
 ) -> None:
-    lost: tuple[Fault, Fault] = (
+    lost: tuple[InjectedFault, InjectedFault] = (
         slow_after(5) if accepted_by == "the first" else slow_before(60),
         slow_after(5) if accepted_by == "the second" else slow_before(60),
     )
@@ -88,7 +88,9 @@ async def test_silent_launches_are_repeated_side_by_side(stage: Stage) -> None:
     assert len(stage.routee.campaigns) == 4
 
 
-async def _unanswered_twice(stage: Stage, first: Fault, second: Fault) -> CampaignRow:
+async def _unanswered_twice(
+    stage: Stage, first: InjectedFault, second: InjectedFault
+) -> CampaignRow:
     stage.routee.faults.script(CAMPAIGN, first, second)
     campaign_id = await stage.launch(campaignName=NAME)
     await stage.some_time_later()
@@ -97,7 +99,7 @@ async def _unanswered_twice(stage: Stage, first: Fault, second: Fault) -> Campai
 
 @pytest.mark.parametrize("refusal", [None, denied(), too_many_requests()])
 async def test_a_late_refusal_of_the_first_attempt_does_not_speak_for_the_second(
-    stage: Stage, refusal: Fault | None
+    stage: Stage, refusal: InjectedFault | None
 ) -> None:
     campaign = await _unanswered_twice(stage, CUT_BEFORE, CUT_AFTER)
     assert (campaign.submission, campaign.attempts) == (Submission.UNCONFIRMED, 2)

@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
-from app.sandbox.deliveries import messages_of
 from app.sandbox.ledger import SimulatedMessage
 from app.sandbox.requests import read_campaign_request
+from app.sandbox.scenarios import simulate_messages
 
 STARTED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ FAILURES = {
 
 def told(recipients: int, seed: int = 1, **fields: object) -> list[SimulatedMessage]:
     request = {"to": [f"+30691{number:07d}" for number in range(recipients)], "body": {}}
-    return messages_of(
+    return simulate_messages(
         read_campaign_request(request | fields),
         started_at=STARTED_AT,
         rng=Random(seed),  # noqa: S311 (a story)

@@ -1,4 +1,4 @@
-"""The only file of the simulator that knows what a request meets on its way in and out."""
+"""The checks and faults around every endpoint of the simulated Routee."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,64 +10,65 @@ from starlette.responses import Response
 
 from app.sandbox.account import SimulatedAccount
 from app.sandbox.fault_plan import FaultPlan
-from app.sandbox.faults import Endpoint, Fault, Slow
-from app.sandbox.hang_up import HangUp
+from app.sandbox.faults import Endpoint, HangUp, InjectedFault, Slow
 from app.sandbox.refusals import VIBER_NOT_ACTIVATED
 from app.sandbox.requests import campaign_name_in
-from app.sandbox.tokens import TokenDesk, unknown_token
+from app.sandbox.tokens import TokenIssuer, unknown_token
 
 Answering = Callable[[Request], Awaitable[Response]]
 
 
-class Door:
+class RequestGuard:
     """
-    Lets requests in: past the faults that are planned, with a living token, to an active account.
+    Wraps endpoints with the planned faults, the check of the token and that of the account.
 
     `close` ends the waits of slow answers.
     """
 
-    def __init__(self, *, tokens: TokenDesk, faults: FaultPlan, account: SimulatedAccount) -> None:
+    def __init__(
+        self, *, tokens: TokenIssuer, faults: FaultPlan, account: SimulatedAccount
+    ) -> None:
         self._tokens = tokens
         self._faults = faults
         self._account = account
         self._closed = asyncio.Event()
 
     def close(self) -> None:
-        """Let nobody wait any longer."""
+        """End the waits of slow answers."""
         self._closed.set()
 
-    def open(self, endpoint: Endpoint, answering: Answering) -> Answering:
-        """*answering* for everyone, with the faults planned for *endpoint*."""
+    def wrapped(self, endpoint: Endpoint, answering: Answering) -> Answering:
+        """*answering* without a check of access, with the faults planned for *endpoint*."""
 
-        async def let_in(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             try:
-                # Read before any wait: who has sent it all may go, and it is handled all the same.
+                # Read before any wait, so that a complete request is handled if its client leaves.
                 body = await request.body()
             except ClientDisconnect:
                 return HangUp()
             self._note(endpoint, body)
-            return await self._meeting(self._faults.next(endpoint), request, answering)
+            return await self._answer_with(self._faults.next(endpoint), request, answering)
 
-        return let_in
+        return respond
 
     def guarded(self, endpoint: Endpoint, answering: Answering) -> Answering:
-        """*answering* for those who may use Viber, with the faults planned for *endpoint*."""
+        """*answering* with the checks of access and the faults planned for *endpoint*."""
 
         async def guard(request: Request) -> Response:
-            if not self._tokens.opens(request.headers.get("authorization", "")):
+            if not self._tokens.accepts(request.headers.get("authorization", "")):
                 return unknown_token()
             if not self._account.is_viber_activated:
                 return VIBER_NOT_ACTIVATED.answer()
             return await answering(request)
 
-        return self.open(endpoint, guard)
+        return self.wrapped(endpoint, guard)
 
     def _note(self, endpoint: Endpoint, body: bytes) -> None:
         if endpoint is Endpoint.CAMPAIGN and (name := campaign_name_in(body)):
             self._account.note_arrival(name, at=datetime.now(UTC))
 
-    async def _meeting(
-        self, fault: Fault | None, request: Request, answering: Answering
+    async def _answer_with(
+        self, fault: InjectedFault | None, request: Request, answering: Answering
     ) -> Response:
         if fault is None:
             return await answering(request)

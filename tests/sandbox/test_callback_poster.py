@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from app.sandbox.behaviour import Behaviour
-from app.sandbox.courier import REPEAT_AFTER_SECONDS, Courier, Progress
+from app.sandbox.callback_poster import REPEAT_AFTER_SECONDS, CallbackPoster, PostingProgress
 from app.sandbox.ledger import Fate, Occurrence
 from app.sandbox.payloads import Document, iso
 from app.sandbox.postings import Posting
@@ -339,7 +339,7 @@ async def test_a_defect_in_the_posting_reaches_who_waits() -> None:
         raise ZeroDivisionError
 
     subject = Occurrence("QUEUED", None, datetime.now(UTC))
-    courier = Courier(behaviour=Behaviour(), progress=Progress())
+    courier = CallbackPoster(behaviour=Behaviour(), progress=PostingProgress())
     courier.take([Posting("http://127.0.0.1:9/", subject, defect, subject.occurred_at)])
 
     with pytest.raises(ExceptionGroup) as caught:

@@ -1,4 +1,4 @@
-"""The whole product on one machine: the service, a simulated Routee, and a backend that asks."""
+"""The whole system in one process: PostgreSQL, the service, a simulated Routee and a client."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -27,8 +27,8 @@ _PAGE_ITEMS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """What plays together."""
+class DemoStack:
+    """The running parts of the demo."""
 
     routee: SimulatedRoutee
     backend: "Backend"
@@ -37,7 +37,7 @@ class Stage:
 
 
 class Backend:
-    """A caller of the API."""
+    """A client of the service's API."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -47,11 +47,11 @@ class Backend:
         return _json(await self._client.post("/v1/campaigns", json=request))
 
     async def get(self, path: str, **parameters: str | int) -> dict[str, Any]:
-        """What *path* answers."""
+        """The answer to a GET of *path*."""
         return _json(await self._client.get(path, params=parameters))
 
     async def all_items(self, path: str, **parameters: str) -> list[dict[str, Any]]:
-        """Every item of a list, page by page."""
+        """All items of a list, read page by page."""
         items: list[dict[str, Any]] = []
         cursor: dict[str, str] = {}
         while True:
@@ -63,8 +63,8 @@ class Backend:
 
 
 @asynccontextmanager
-async def set_up(folder: Path, behaviour: Behaviour) -> AsyncIterator[Stage]:
-    """Start everything, with its data in *folder*, and end it all with the block."""
+async def running_stack(folder: Path, behaviour: Behaviour) -> AsyncIterator[DemoStack]:
+    """Run everything while the block runs, with its data in *folder*."""
     async with EmbeddedPostgres(folder) as database_url:
         await migrate_database(database_url)
         api_key = await _new_key(database_url)
@@ -93,7 +93,7 @@ async def set_up(folder: Path, behaviour: Behaviour) -> AsyncIterator[Stage]:
                 timeout=_TIMEOUT_SECONDS,
             ) as client,
         ):
-            yield Stage(routee, Backend(client), url_of(service_socket), api_key)
+            yield DemoStack(routee, Backend(client), url_of(service_socket), api_key)
             await routee.aclose()
 
 

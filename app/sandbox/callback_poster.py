@@ -1,4 +1,4 @@
-"""The only file that posts callbacks, by Routee's rules for itself (routee-contract, section 3)."""
+"""Posts callbacks and repeats them, as Routee does (routee-contract, section 3)."""
 
 import asyncio
 import ssl
@@ -13,19 +13,18 @@ import structlog
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.ledger import Fate
 from app.sandbox.payloads import written
-from app.sandbox.postings import Posting
-from app.sandbox.timetable import Timetable
+from app.sandbox.postings import Posting, PostingQueue
 
-#: The whole attempt, from the connection to the last byte of the answer; not scaled.
+#: For a whole attempt, from connecting to the last byte of the answer. `time_scale` does not apply.
 ATTEMPT_LIMIT_SECONDS = 2.0
 
 #: The wait before each repeat: 30 s, 1, 2, 5, 10, 15, 30 min, 1, 2, 4, 8, 24 h.
 REPEAT_AFTER_SECONDS = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 
-#: How far the pace may catch up after a moment in which nothing could be posted.
+#: After a pause, callbacks for at most this time are posted faster than the rate.
 _CATCH_UP_SECONDS = 0.1
 
-#: Shorter than what servers commonly allow (uvicorn: 5 s), so that they never hang up first.
+#: Shorter than common limits of servers (uvicorn: 5 s), so that a server never closes first.
 _KEEPALIVE_SECONDS = 2.0
 
 _HEADERS = {"Content-Type": "application/json"}
@@ -34,20 +33,20 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Progress:
+class PostingProgress:
     """
-    How far the posting is; all numbers are counts.
+    Counts of the callbacks so far.
 
     `planned`, `acknowledged` and `abandoned` count distinct callbacks, statuses and replies
-    together, and the `inbound_…` the replies among them. `duplicates_…` count the second copies
-    alone. `attempted`, `retries`, `refused` and `unanswered` count single POSTs of either kind.
+    together; `inbound_…` count the replies among them, `duplicates_…` only the second copies.
+    `attempted`, `retries`, `refused` and `unanswered` count single POSTs.
     """
 
-    #: Distinct callbacks that are posted until they are acknowledged or abandoned.
+    #: Distinct callbacks to post until they are acknowledged or abandoned.
     planned: int = 0
     #: Of these, answered with 200 in time.
     acknowledged: int = 0
-    #: Callbacks, copies included, given up after the last repeat.
+    #: Callbacks and copies that the last attempt did not deliver.
     abandoned: int = 0
     #: Status callbacks that are never posted, on purpose.
     lost: int = 0
@@ -59,11 +58,11 @@ class Progress:
     duplicates_acknowledged: int = 0
     #: POSTs made.
     attempted: int = 0
-    #: Of these, repeats of what was not acknowledged.
+    #: Of these, repeats of unacknowledged callbacks.
     retries: int = 0
-    #: Of these, answered otherwise than with 200.
+    #: Of these, answered with another status than 200.
     refused: int = 0
-    #: Of these, without an answer in time, or without a connection.
+    #: Of these, without a connection or without an answer in time.
     unanswered: int = 0
 
     @property
@@ -73,23 +72,23 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        """How much of `total` is acknowledged or abandoned."""
+        """The part of `total` that is acknowledged or abandoned."""
         return self.acknowledged + self.duplicates_acknowledged + self.abandoned
 
 
-class Courier:
+class CallbackPoster:
     """
-    Posts what it is given until it is acknowledged or abandoned.
+    Posts callbacks until they are acknowledged or abandoned.
 
-    One task hands out what is due at the agreed pace, and a fixed number of workers post it; a wait
-    for a repeat occupies no worker. The tasks start with the first posting and belong to the
-    courier: `aclose` ends them.
+    One task hands out due callbacks at the configured rate, and a fixed number of workers post
+    them; a callback that waits for its next attempt occupies no worker. The tasks start with the
+    first callback and end with `aclose`.
     """
 
-    def __init__(self, *, behaviour: Behaviour, progress: Progress) -> None:
+    def __init__(self, *, behaviour: Behaviour, progress: PostingProgress) -> None:
         self._behaviour = behaviour
         self._progress = progress
-        self._timetable = Timetable[Posting]()
+        self._queue = PostingQueue()
         self._ready = asyncio.Queue[Posting](maxsize=behaviour.connections)
         self._next_slot = 0.0
         self._running: asyncio.Task[None] | None = None
@@ -100,26 +99,26 @@ class Courier:
             self._released.set()
 
     def hold(self) -> None:
-        """Post nothing more until `release`; what is under way still goes out."""
+        """Start no attempt until `release`; attempts that are under way continue."""
         self._released.clear()
 
     def release(self) -> None:
-        """Post what was held back, by the agreed pace, and hold nothing back any more."""
+        """Post the held callbacks at the configured rate, and hold none from now on."""
         self._released.set()
 
     def take(self, postings: Sequence[Posting]) -> None:
-        """Post all of these in their order, spread by the agreed pace, after the agreed delay."""
+        """Post all of these in their order, at the configured rate and after the delay."""
         self._count_planned(postings)
         self._start()
-        for place, posting in enumerate(postings):
-            seconds = self._behaviour.delay_seconds + place / self._behaviour.callbacks_per_second
-            self._timetable.add(posting, in_seconds=seconds)
+        for index, posting in enumerate(postings):
+            seconds = self._behaviour.delay_seconds + index / self._behaviour.callbacks_per_second
+            self._queue.add(posting, in_seconds=seconds)
 
     async def take_now(self, postings: Sequence[Posting]) -> None:
         """
-        Attempt each of these once before returning, without regard to pace and delay.
+        Attempt each of these once before returning, without rate and delay.
 
-        While callbacks are held back these are as well, like all others.
+        While callbacks are held, these are held too.
         """
         if not self._released.is_set():
             self.take(postings)
@@ -132,17 +131,17 @@ class Courier:
 
     async def drained(self) -> None:
         """
-        Wait until everything taken so far is acknowledged or abandoned, or the courier is closed.
+        Wait until all callbacks so far are acknowledged or abandoned, or the poster is closed.
 
         Raises:
-            ExceptionGroup: posting broke down for a reason that is a defect of the simulator.
+            ExceptionGroup: the simulator failed.
         """
         await self._settled.wait()
         if self._running and self._has_ended and not self._running.cancelled():
             self._running.result()
 
     async def aclose(self) -> None:
-        """Stop posting. What is still pending stays so in the ledger."""
+        """Stop posting. Pending callbacks stay pending in the ledger."""
         if self._running:
             self._running.cancel()
             await asyncio.wait({self._running})
@@ -157,7 +156,7 @@ class Courier:
 
     def _start(self) -> None:
         if self._running is None:
-            self._running = asyncio.create_task(self._run(), name="courier")
+            self._running = asyncio.create_task(self._run(), name="callback poster")
             self._running.add_done_callback(self._note_end)
 
     @property
@@ -167,7 +166,7 @@ class Courier:
     def _note_end(self, running: asyncio.Task[None]) -> None:
         self._note_settled()
         if not running.cancelled() and (error := running.exception()):
-            _log.error("posting broke down", exc_info=error)
+            _log.error("posting failed", exc_info=error)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -177,12 +176,12 @@ class Courier:
 
     async def _hand_out(self) -> None:
         while True:
-            posting = await self._timetable.next()
+            posting = await self._queue.next()
             await self._released.wait()
-            await self._keep_pace()
+            await self._keep_rate()
             await self._ready.put(posting)
 
-    async def _keep_pace(self) -> None:
+    async def _keep_rate(self) -> None:
         now = asyncio.get_running_loop().time()
         slot = max(self._next_slot, now - _CATCH_UP_SECONDS)
         self._next_slot = slot + 1 / self._behaviour.callbacks_per_second
@@ -190,21 +189,21 @@ class Courier:
             await asyncio.sleep(slot - now)
 
     async def _work(self) -> None:
-        # A client, thus a connection, for each worker: httpx looks through all connections of a
-        # client before each request, which more than halves the speed with sixteen of them.
+        # Each worker has its own client with one connection: httpx searches all connections of a
+        # client before each request, and with sixteen of them that more than halves the speed.
         async with self._new_client() as client:
             while True:
                 await self._deliver(await self._ready.get(), client)
 
     @cached_property
     def _certificates(self) -> ssl.SSLContext:
-        """Reading these takes long; the clients of all workers share them."""
+        """The trusted certificates. Reading them is slow, so all clients share them."""
         return httpx.create_ssl_context(trust_env=False)
 
     def _new_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             verify=self._certificates,
-            # That of a single step; the whole attempt has its own.
+            # For a single step; `_is_acknowledged` limits the whole attempt.
             timeout=ATTEMPT_LIMIT_SECONDS,
             limits=httpx.Limits(keepalive_expiry=_KEEPALIVE_SECONDS),
             follow_redirects=False,
@@ -229,7 +228,7 @@ class Courier:
                 )
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
             self._progress.unanswered += 1
-            # Not the error's text and not the URL: a callback token stands in it.
+            # Neither the error's text nor the URL is logged: the URL contains the callback token.
             _log.debug("callback unanswered", error=type(error).__name__, repeats=posting.repeats)
             return False
         if answer.status_code == HTTPStatus.OK:
@@ -254,12 +253,12 @@ class Courier:
         self._progress.inbound_acknowledged += posting.is_inbound
         if posting.doubled_after_seconds is not None:
             double = replace(posting, is_double=True, repeats=0)
-            self._timetable.add(double, in_seconds=posting.doubled_after_seconds)
+            self._queue.add(double, in_seconds=posting.doubled_after_seconds)
 
     def _repeat(self, posting: Posting) -> None:
         seconds = REPEAT_AFTER_SECONDS[posting.repeats] * self._behaviour.time_scale
         posting.repeats += 1
-        self._timetable.add(posting, in_seconds=seconds)
+        self._queue.add(posting, in_seconds=seconds)
 
     def _abandon(self, posting: Posting) -> None:
         self._progress.abandoned += 1
@@ -271,7 +270,7 @@ class Courier:
             self._progress.duplicates_planned -= 1
 
     def _note_settled(self) -> None:
-        # After the end nothing is settled any more: nobody should wait for it.
+        # After the end no callback will be settled, so `drained` must not wait.
         if self._has_ended or self._progress.settled == self._progress.total:
             self._settled.set()
         else:
