@@ -11,24 +11,10 @@ from app.routee.wire import find_object
 
 #: From Routee's answer, or from the request where the answer has none.
 _PASSED_ON: Final = (
-    "type",
-    "state",
-    "createdAt",
-    "senderInfoTrackingId",
-    "senderInfoName",
-    "to",
-    "contacts",
-    "groups",
-    "campaignName",
-    "scheduledDate",
-    "body",
-    "ttl",
-    "totalMessages",
-    "viberAnalysis",
-    "label",
-    "isSessionMessage",
-    "respectQuietHours",
-)
+    "type", "state", "createdAt", "senderInfoTrackingId", "senderInfoName", "to", "contacts",
+    "groups", "campaignName", "scheduledDate", "body", "ttl", "totalMessages", "viberAnalysis",
+    "label", "isSessionMessage", "respectQuietHours",
+)  # fmt: skip
 _URLS: Final = ("callbackUrl", "inboundUrl")
 _MAX_DEPTH: Final = 32
 

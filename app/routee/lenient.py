@@ -42,45 +42,16 @@ _CREATED = ("createdAt",)
 _SENT = ("sentDate",)
 _FILENAME = ("filename", "fileName")
 
-_KNOWN_KEYS: Final = frozenset(
-    {
-        "action",
-        "applicationName",
-        "body",
-        "campaign",
-        "campaignName",
-        "campaignTrackingId",
-        "country",
-        "createdAt",
-        "direction",
-        "expireOnDelivery",
-        "fileName",
-        "filename",
-        "from",
-        "groups",
-        "imageURL",
-        "imageUrl",
-        "inboundUrl",
-        "label",
-        "media",
-        "message",
-        "messageId",
-        "originatingService",
-        "price",
-        "referenceTrackingId",
-        "sentDate",
-        "sessionId",
-        "sessionMessage",
-        "status",
-        "to",
-        "trackingId",
-        "ttl",
-        "updatedDate",
-        "viberAction",
-        "viberFile",
-        "viberVideo",
-    }
-)
+# fmt: off
+_KNOWN_KEYS: Final = frozenset((
+    "action", "applicationName", "body", "campaign", "campaignName", "campaignTrackingId",
+    "country", "createdAt", "direction", "expireOnDelivery", "fileName", "filename", "from",
+    "groups", "imageURL", "imageUrl", "inboundUrl", "label", "media", "message", "messageId",
+    "originatingService", "price", "referenceTrackingId", "sentDate", "sessionId",
+    "sessionMessage", "status", "to", "trackingId", "ttl", "updatedDate", "viberAction",
+    "viberFile", "viberVideo",
+))
+# fmt: on
 
 
 class Translation(NamedTuple):

@@ -73,15 +73,11 @@ def _has_bad_action(body: MessageBody) -> bool:
 
 
 def _has_bad_file_type(body: MessageBody) -> bool:
-    if not body.file:
-        return False
-    return str(body.file.get("fileType")).lower() not in _FILE_TYPES
+    return bool(body.file and str(body.file.get("fileType")).lower() not in _FILE_TYPES)
 
 
 def _has_large_file(body: MessageBody) -> bool:
-    if not body.file:
-        return False
-    return LARGE_FILE_URL_PART in str(body.file.get("fileUrl"))
+    return bool(body.file and LARGE_FILE_URL_PART in str(body.file.get("fileUrl")))
 
 
 def _has_bad_file(body: MessageBody) -> bool:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 #: The price of one message in the account's currency.
 PRICE = Decimal("0.035")
@@ -19,32 +22,11 @@ GROUP_MEMBERS = 3
 UNKNOWN_COUNTRY = "ZZ"
 
 _COUNTRY_BY_PREFIX = {
-    "1": "US",
-    "30": "GR",
-    "31": "NL",
-    "32": "BE",
-    "33": "FR",
-    "34": "ES",
-    "351": "PT",
-    "355": "AL",
-    "357": "CY",
-    "359": "BG",
-    "36": "HU",
-    "380": "UA",
-    "381": "RS",
-    "385": "HR",
-    "389": "MK",
-    "39": "IT",
-    "40": "RO",
-    "41": "CH",
-    "420": "CZ",
-    "43": "AT",
-    "44": "GB",
-    "46": "SE",
-    "48": "PL",
-    "49": "DE",
-    "90": "TR",
-}
+    "1": "US", "30": "GR", "31": "NL", "32": "BE", "33": "FR", "34": "ES", "351": "PT",
+    "355": "AL", "357": "CY", "359": "BG", "36": "HU", "380": "UA", "381": "RS", "385": "HR",
+    "389": "MK", "39": "IT", "40": "RO", "41": "CH", "420": "CZ", "43": "AT", "44": "GB",
+    "46": "SE", "48": "PL", "49": "DE", "90": "TR",
+}  # fmt: skip
 _LONGEST_PREFIX = 3
 
 _PLACEHOLDER = re.compile(r"\[~([^\]]+)\]")
@@ -214,36 +196,22 @@ class _Fields:
         self.document: Mapping[str, object] = document
 
     def text(self, name: str) -> str | None:
-        value = self.document.get(name)
-        if value is None or isinstance(value, str):
-            return value
-        raise UnreadableRequestError(f"{name} must be a string")
+        return self._typed(name, str, "a string")
 
     def texts(self, name: str) -> tuple[str, ...]:
-        values = self.document.get(name)
-        if values is None:
-            return ()
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        values = self._typed(name, list, "an array of strings") or []
+        if not all(isinstance(value, str) for value in values):
             raise UnreadableRequestError(f"{name} must be an array of strings")
         return tuple(values)
 
     def mapping(self, name: str) -> Mapping[str, object] | None:
-        value = self.document.get(name)
-        if value is None or isinstance(value, dict):
-            return value
-        raise UnreadableRequestError(f"{name} must be an object")
+        return self._typed(name, dict, "an object")
 
     def whole(self, name: str) -> int | None:
-        value = self.document.get(name)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-        raise UnreadableRequestError(f"{name} must be a whole number")
+        return self._typed(name, int, "a whole number")
 
     def flag(self, name: str) -> bool:
-        value = self.document.get(name)
-        if value is None or isinstance(value, bool):
-            return bool(value)
-        raise UnreadableRequestError(f"{name} must be true or false")
+        return self._typed(name, bool, "true or false") or False
 
     def instant(self, name: str) -> datetime | None:
         written = self.text(name)
@@ -256,3 +224,10 @@ class _Fields:
         except (ValueError, OverflowError):
             pass
         raise UnreadableRequestError(f"{name} must be ISO 8601 with a zone")
+
+    def _typed(self, name: str, kind: type[T], description: str) -> T | None:
+        value = self.document.get(name)
+        # Not isinstance: true and false are no whole numbers.
+        if value is None or type(value) is kind:
+            return value
+        raise UnreadableRequestError(f"{name} must be {description}")
