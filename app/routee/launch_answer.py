@@ -61,7 +61,7 @@ def read_launch_answer(answer: RouteeAnswer) -> LaunchAnswer:
         number_of_recipients=(
             _count(analysis.get("numberOfRecipients")) if isinstance(analysis, dict) else None
         ),
-        cost=reading.money(payload, "cost"),
+        cost=reading.as_money(payload.get("cost")),
         http_status=answer.status,
         body=answer.body,
         payload=payload,

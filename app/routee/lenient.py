@@ -169,7 +169,7 @@ def _event(
         sender=reading.text(payload, "from", limit=MAX_SENDER_CHARACTERS),
         country=reading.text(payload, "country", limit=MAX_COUNTRY_CHARACTERS),
         label=reading.text(payload, "label", limit=MAX_LABEL_CHARACTERS),
-        price=reading.money(payload, "price"),
+        price=reading.as_money(payload.get("price")),
         created_at=created_at,
         source=Source.CALLBACK,
         payload=body,

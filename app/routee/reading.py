@@ -100,9 +100,9 @@ def text(payload: Payload, *keys: str, limit: int | None = None) -> str | None:
     return None
 
 
-def number(payload: Payload, *keys: str) -> str | None:
-    """The telephone number under the first of *keys* that has text, see `as_number`."""
-    found = text(payload, *keys, limit=MAX_NUMBER_CHARACTERS)
+def number(payload: Payload, key: str) -> str | None:
+    """The telephone number under *key*, see `as_number`."""
+    found = as_text(payload.get(key), MAX_NUMBER_CHARACTERS)
     return as_number(found) if found else None
 
 
@@ -154,15 +154,6 @@ def _since_epoch(value: int | Decimal) -> datetime:
     sane = -_MAX_EPOCH_MILLISECONDS < value < _MAX_EPOCH_MILLISECONDS
     milliseconds = int(value) if sane else 0
     return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def money(payload: Payload, *keys: str) -> Decimal | None:
-    """The amount under the first of *keys* that has one, see `as_money`."""
-    for key in keys:
-        found = as_money(payload.get(key))
-        if found is not None:
-            return found
-    return None
 
 
 def as_money(value: object) -> Decimal | None:

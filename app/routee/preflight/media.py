@@ -66,15 +66,6 @@ _KIND_BY_FIELD: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """A file that a request refers to."""
-
-    path: str
-    kind: MediaKind
-    url: str
-
-
 async def preflight(request: object, *, prober: Prober) -> Findings:
     """
     Check the media of *request*, a campaign request as parsed JSON.
@@ -82,14 +73,11 @@ async def preflight(request: object, *, prober: Prober) -> Findings:
     All hosts are called concurrently, so it takes at most the prober's time limit. A host that does
     not answer is a fault: another attempt is free, a campaign without its image costs money.
     """
-    media = _media_of(request)
-    results = await asyncio.gather(*(_probe(medium, prober) for medium in media))
+    media = ((path, kind, _find(request, path)) for path, kind in _KIND_BY_FIELD.items())
+    results = await asyncio.gather(
+        *(_probe(path, kind, url, prober) for path, kind, url in media if isinstance(url, str))
+    )
     return Findings.of(finding for findings in results for finding in findings)
-
-
-def _media_of(request: object) -> tuple[Medium, ...]:
-    candidates = ((path, kind, _find(request, path)) for path, kind in _KIND_BY_FIELD.items())
-    return tuple(Medium(path, kind, url) for path, kind, url in candidates if isinstance(url, str))
 
 
 def _find(request: object, path: str) -> object:
@@ -99,12 +87,12 @@ def _find(request: object, path: str) -> object:
     return value
 
 
-async def _probe(medium: Medium, prober: Prober) -> Sequence[Finding]:
+async def _probe(path: str, kind: MediaKind, url: str, prober: Prober) -> Sequence[Finding]:
     try:
-        head = await prober.head(medium.url)
+        head = await prober.head(url)
     except Unreachable as error:
-        return [fault(medium.path, str(error))]
-    return list(_check(head, medium.path, medium.kind))
+        return [fault(path, str(error))]
+    return list(_check(head, path, kind))
 
 
 def _check(head: Head, path: str, kind: MediaKind) -> Iterator[Finding]:
