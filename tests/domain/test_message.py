@@ -43,18 +43,18 @@ def test_any_order_any_repetition_same_result(stored: list[DeliveryEvent], rando
 
 @given(deliveries())
 def test_events_are_the_truth(delivered: list[DeliveryEvent]) -> None:
-    """What is known of a message does not change when tellings of one event are merged first."""
+    """What is known of a message does not change when reports of one event are merged first."""
     by_identity = attrgetter("identity")
     distinct: list[DeliveryEvent] = []
-    for _, tellings in groupby(sorted(delivered, key=by_identity), key=by_identity):
-        kept, *others = tellings
+    for _, reports in groupby(sorted(delivered, key=by_identity), key=by_identity):
+        kept, *others = reports
         for other in others:
             kept = merged_event(kept, other)
         distinct.append(kept)
     by_message = attrgetter("message_tracking_id")
     for message_id, of_message in groupby(sorted(distinct, key=by_message), key=by_message):
-        told = [event for event in delivered if event.message_tracking_id == message_id]
-        assert project(of_message) == project(told)
+        of_one = [event for event in delivered if event.message_tracking_id == message_id]
+        assert project(of_message) == project(of_one)
 
 
 @given(events(), events())

@@ -26,6 +26,6 @@ async def client(routee: ScriptedRoutee) -> AsyncIterator[RouteeClient]:
 
 @pytest.fixture
 def unused_url() -> str:
-    """An address where nobody listens."""
+    """An address at which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"

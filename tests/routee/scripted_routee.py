@@ -1,4 +1,4 @@
-"""A server on a real loopback socket that answers as a test has scripted, in Routee's place."""
+"""A scripted Routee on a real loopback socket."""
 
 import asyncio
 from collections import deque

@@ -105,7 +105,9 @@ async def test_an_endless_life_is_no_error(routee: ScriptedRoutee, client: Route
     assert len(routee.token_requests) == 1
 
 
-async def test_all_who_wait_share_one_request(routee: ScriptedRoutee, client: RouteeClient) -> None:
+async def test_concurrent_callers_share_one_request(
+    routee: ScriptedRoutee, client: RouteeClient
+) -> None:
     routee.will(says(200, {}))
     routee.will_give_tokens(late(0.1, token("shared")))
 
@@ -115,7 +117,7 @@ async def test_all_who_wait_share_one_request(routee: ScriptedRoutee, client: Ro
     assert {call.headers["authorization"] for call in routee.calls} == {"Bearer shared"}
 
 
-async def test_all_who_are_refused_at_once_share_one_renewal(
+async def test_concurrently_refused_callers_share_one_renewal(
     routee: ScriptedRoutee, client: RouteeClient
 ) -> None:
     routee.will(says(200, {}))
@@ -127,7 +129,7 @@ async def test_all_who_are_refused_at_once_share_one_renewal(
     assert len(routee.token_requests) == 2
 
 
-async def test_one_who_stops_waiting_does_not_stop_the_renewal_for_the_others(
+async def test_a_cancelled_caller_does_not_stop_the_renewal_for_the_others(
     routee: ScriptedRoutee, client: RouteeClient
 ) -> None:
     routee.will(says(200, {}))

@@ -77,7 +77,7 @@ async def test_the_answer_to_a_launch_is_read_without_losing_a_digit_or_a_byte(
 @pytest.mark.parametrize(
     "content", [b"", b"{}", b'{"trackingId":null,"totalMessages":-1,"viberAnalysis":[],"cost":"x"}']
 )
-async def test_any_2xx_is_an_acceptance_and_what_is_missing_or_odd_is_none(
+async def test_any_2xx_is_an_acceptance_and_missing_or_unreadable_fields_are_none(
     routee: ScriptedRoutee, client: RouteeClient, content: bytes
 ) -> None:
     routee.will(says(202, content))
@@ -220,7 +220,7 @@ async def test_a_token_that_is_refused_twice_is_given_up(
     assert (len(routee.calls), len(routee.token_requests)) == (2, 2)
 
 
-async def test_an_account_without_viber_is_told_about_the_application_form(
+async def test_an_account_without_viber_gets_a_hint_to_the_application_form(
     routee: ScriptedRoutee, client: RouteeClient
 ) -> None:
     routee.will(says(403, {"code": "403000000", "developerMessage": "Viber is not enabled"}))
@@ -245,7 +245,7 @@ async def test_a_launch_that_waits_too_long_for_a_token_was_not_accepted(
     assert routee.calls == []
 
 
-async def test_a_launch_that_is_repeated_with_a_new_token_ends_in_time_all_the_same(
+async def test_a_launch_that_is_repeated_with_a_new_token_still_ends_in_time(
     routee: ScriptedRoutee,
 ) -> None:
     routee.will(late(0.2, says(401, b"")), late(0.4, says(200, LAUNCHED)))

@@ -1,4 +1,4 @@
-"""Nothing secret leaves the client, by whatever door."""
+"""No secret leaves the client: not in logs, exceptions or representations."""
 
 import logging
 import traceback

@@ -211,7 +211,7 @@ async def _refusal(client: RouteeClient, document: Document) -> RouteeRefused:
 
 
 @pytest.mark.parametrize("name", KNOWN_BEFORE)
-def test_what_can_be_known_is_found_with_routees_codes(name: str) -> None:
+def test_the_examination_finds_documented_refusals_with_routees_codes(name: str) -> None:
     row = KNOWN_BEFORE[name]
     faults = examine(row.request, now=NOW).faults
     assert (row.found_at, row.code, row.error_code) in [
@@ -221,13 +221,13 @@ def test_what_can_be_known_is_found_with_routees_codes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VIDEO_BOUNDS)
-def test_the_bounds_of_a_video_are_known(name: str) -> None:
+def test_the_examination_knows_the_limits_of_a_video(name: str) -> None:
     document, field = VIDEO_BOUNDS[name]
     (fault,) = examine(document, now=NOW).faults
     assert (fault.field, fault.code, fault.error_code) == (field, FIELD, None)
 
 
-async def test_what_is_known_costs_no_call(stage: Stage) -> None:
+async def test_a_fault_that_the_examination_finds_costs_no_call(stage: Stage) -> None:
     seen = _counting(stage.routee)
     for document in [
         *(row.request for row in KNOWN_BEFORE.values()),
@@ -253,7 +253,7 @@ def _counting(routee: SimulatedRoutee) -> list[Endpoint]:
 
 
 @pytest.mark.parametrize("name", ROWS)
-async def test_every_row_comes_back_with_its_meaning(line: Line, name: str) -> None:
+async def test_every_row_of_the_table_has_its_meaning(line: Line, name: str) -> None:
     row = ROWS[name]
     refusal = await _refusal(line.client, row.request)
     _is_row(refusal, row)
@@ -272,7 +272,9 @@ def _is_row(refusal: RouteeRefused, row: Row) -> None:
 
 
 @pytest.mark.parametrize("name", VIDEO_BOUNDS)
-async def test_the_bounds_of_a_video_come_back_as_one_of_them(line: Line, name: str) -> None:
+async def test_a_refusal_of_a_video_has_the_meaning_of_one_of_its_limits(
+    line: Line, name: str
+) -> None:
     document, _ = VIDEO_BOUNDS[name]
     refusal = await _refusal(line.client, document)
     assert (refusal.http_status, refusal.code) == (400, FIELD)
@@ -322,7 +324,7 @@ async def test_the_deletion_of_a_campaign_that_is_being_sent(line: Line) -> None
     _is_row(caught.value, Row({}, 400, "400009002", None, Meaning.CAMPAIGN_NOT_SCHEDULED))
 
 
-async def test_viber_that_is_not_activated_has_words_of_its_own(line: Line) -> None:
+async def test_an_account_without_viber_has_its_own_meaning(line: Line) -> None:
     line.routee.account.is_viber_activated = False
     refusal = await _refusal(line.client, request())
     assert (refusal.http_status, refusal.meaning) == (403, Meaning.VIBER_NOT_ACTIVATED)
@@ -332,7 +334,7 @@ async def test_viber_that_is_not_activated_has_words_of_its_own(line: Line) -> N
     assert caught.value.meaning == Meaning.VIBER_NOT_ACTIVATED
 
 
-async def test_an_expired_token_is_renewed_and_nobody_notices(line: Line) -> None:
+async def test_an_expired_token_is_renewed_without_a_failure(line: Line) -> None:
     seen = _counting(line.routee)
     await line.client.launch_campaign(_sent(request(), "the first"))
     line.routee.tokens.expire()
@@ -343,7 +345,7 @@ async def test_an_expired_token_is_renewed_and_nobody_notices(line: Line) -> Non
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_access_denied_once_is_asked_for_again_with_a_new_token(
+async def test_a_call_that_is_denied_once_is_repeated_with_a_new_token(
     line: Line, status: int
 ) -> None:
     line.routee.faults.script(Endpoint.CAMPAIGN, denied(status))
@@ -353,9 +355,7 @@ async def test_access_denied_once_is_asked_for_again_with_a_new_token(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_access_denied_for_good_is_a_refusal_after_two_requests(
-    line: Line, status: int
-) -> None:
+async def test_a_call_that_is_denied_twice_is_a_refusal(line: Line, status: int) -> None:
     line.routee.faults.always(Endpoint.CAMPAIGN, denied(status))
     refusal = await _refusal(line.client, request())
     assert (refusal.http_status, refusal.meaning) == (status, Meaning.ACCESS_DENIED)
@@ -364,7 +364,7 @@ async def test_access_denied_for_good_is_a_refusal_after_two_requests(
     assert not line.routee.campaigns
 
 
-async def test_credentials_that_are_wrong_are_no_refusal_of_the_campaign(line: Line) -> None:
+async def test_wrong_credentials_are_no_refusal_of_the_campaign(line: Line) -> None:
     line.routee.faults.always(Endpoint.TOKEN, denied())
     with pytest.raises(RouteeUnavailable) as caught:
         await line.client.launch_campaign(_sent(request()))

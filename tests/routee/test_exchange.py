@@ -26,9 +26,9 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
         ("Sun, 99 Mar 2026 12:00:30 GMT", None),
     ],
 )
-def test_seconds_and_dates_are_understood(value: str, seconds: int | None) -> None:
+def test_retry_after_is_read_from_seconds_and_dates(value: str, seconds: int | None) -> None:
     assert retry_after_seconds({"Retry-After": value}, now=NOW) == seconds
 
 
-def test_its_absence_is_understood() -> None:
+def test_a_missing_retry_after_is_none() -> None:
     assert retry_after_seconds({}) is None

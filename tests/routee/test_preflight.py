@@ -40,7 +40,7 @@ async def host(certificates: Certificates) -> AsyncIterator[MediaHost]:
 
 
 class Names:
-    """A name service that gives out what it was told, and counts the questions."""
+    """A name service with configured answers that counts its calls."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -99,9 +99,7 @@ def codes(found: Findings) -> list[tuple[str, str]]:
     return [(caution.code, caution.field) for caution in found.warnings]
 
 
-async def test_media_that_are_as_they_should_be_are_not_remarked_on(
-    host: MediaHost, prober: Prober
-) -> None:
+async def test_media_without_a_defect_have_no_findings(host: MediaHost, prober: Prober) -> None:
     host.answers = {
         "/i": Answer(headers=PNG),
         "/f": Answer(headers=PDF),
@@ -115,7 +113,7 @@ async def test_media_that_are_as_they_should_be_are_not_remarked_on(
     assert sorted(seen.target for seen in host.seen) == ["/f", "/i", "/t", "/v"]
 
 
-async def test_it_asks_with_head_for_the_name_and_not_for_the_address(
+async def test_the_head_request_names_the_host_and_not_the_address(
     host: MediaHost, prober: Prober
 ) -> None:
     host.answers["/a%20b?c=d"] = Answer(headers=PNG)
@@ -137,7 +135,7 @@ async def test_a_name_that_changes_its_address_after_the_check_gains_nothing(
 
 
 @pytest.mark.parametrize("found", [["10.0.0.1"], [LOOPBACK, "10.0.0.1"], ["::1", LOOPBACK]])
-async def test_one_private_address_spoils_a_name(
+async def test_one_private_address_makes_a_name_unusable(
     host: MediaHost, prober: Prober, names: Names, found: list[str]
 ) -> None:
     names.will_say(found)
@@ -252,7 +250,7 @@ async def test_a_port_other_than_443_is_not_called_unless_it_was_allowed(
     assert names.asked == []
 
 
-async def test_a_name_that_nobody_knows_is_a_fault(prober: Prober, names: Names) -> None:
+async def test_an_unknown_host_name_is_a_fault(prober: Prober, names: Names) -> None:
     names.will_say([])
     url = f"https://nowhere.test:{next(iter(prober.ports))}/"
     fault = only_fault(await preflight(image(url), prober=prober))
@@ -260,7 +258,7 @@ async def test_a_name_that_nobody_knows_is_a_fault(prober: Prober, names: Names)
 
 
 async def test_a_certificate_of_another_name_is_a_fault(host: MediaHost, prober: Prober) -> None:
-    url = host.url("/i", name="stranger.test")
+    url = host.url("/i", name="other.test")
     fault = only_fault(await preflight(image(url), prober=prober))
     assert "certificate" in fault.message
     assert host.seen == []
@@ -354,9 +352,7 @@ async def test_a_dead_address_does_not_hide_a_living_one(
     assert await preflight(image(host.url("/i")), prober=prober) == Findings()
 
 
-async def test_a_host_that_nothing_listens_at_is_a_fault(
-    certificates: Certificates, names: Names
-) -> None:
+async def test_a_host_without_a_server_is_a_fault(certificates: Certificates, names: Names) -> None:
     with socket.socket() as closed:
         closed.bind((LOOPBACK, 0))
         port = closed.getsockname()[1]
@@ -412,7 +408,7 @@ def impatient(host: MediaHost, certificates: Certificates, resolve: Any) -> Prob
     )
 
 
-async def test_media_are_looked_at_at_the_same_time(host: MediaHost, prober: Prober) -> None:
+async def test_media_are_checked_concurrently(host: MediaHost, prober: Prober) -> None:
     host.answers["/v"] = Answer(headers=MP4, after_seconds=0.3)
     host.answers["/t"] = Answer(headers=PNG, after_seconds=0.3)
     started = asyncio.get_running_loop().time()
@@ -441,9 +437,7 @@ async def test_an_image_whose_host_does_not_answer_head_is_a_warning(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-async def test_an_image_that_is_not_there_is_a_fault(
-    host: MediaHost, prober: Prober, status: int
-) -> None:
+async def test_a_missing_image_is_a_fault(host: MediaHost, prober: Prober, status: int) -> None:
     host.answers["/i"] = Answer(status)
     found = await preflight(image(host.url("/i")), prober=prober)
     assert only_fault(found).field == "body.imageURL"
@@ -464,7 +458,7 @@ async def test_a_file_without_a_content_length_is_a_warning(
 
 
 @pytest.mark.parametrize("length", ["-1", "12 kB", "1" * 30])
-async def test_a_content_length_that_is_no_length_does_no_harm(
+async def test_an_invalid_content_length_counts_as_missing(
     host: MediaHost, prober: Prober, length: str
 ) -> None:
     host.answers["/i"] = Answer(headers=PNG | {"Content-Length": length})
@@ -472,9 +466,7 @@ async def test_a_content_length_that_is_no_length_does_no_harm(
     assert len(found.faults) + len(found.warnings) == 1
 
 
-async def test_a_host_that_never_stops_talking_is_not_listened_to(
-    host: MediaHost, prober: Prober
-) -> None:
+async def test_an_endless_answer_is_not_read(host: MediaHost, prober: Prober) -> None:
     host.answers["/i"] = Answer(headers=PNG | {"X": "y" * 500_000})
     fault = only_fault(await preflight(image(host.url("/i")), prober=prober))
     assert "could not be reached" in fault.message
@@ -547,7 +539,7 @@ async def test_a_file_may_be_served_as_almost_anything(
 @pytest.mark.parametrize(
     "request_", [None, 5, [], {}, {"body": 5}, image(5), image(None), {"body": {"viberFile": []}}]
 )
-async def test_what_has_no_media_asks_nobody(
+async def test_a_request_without_media_calls_no_host(
     request_: object, host: MediaHost, prober: Prober
 ) -> None:
     assert await preflight(request_, prober=prober) == Findings()

@@ -1,4 +1,4 @@
-"""Every refusal that is known, and bodies that nobody foresaw."""
+"""Every known refusal, and arbitrary bodies."""
 
 import json
 from typing import NamedTuple
@@ -147,7 +147,7 @@ def test_every_meaning_has_advice() -> None:
         b'"message":"errorCode=007"',
     ],
 )
-def test_the_error_code_is_found_wherever_it_stands(code: bytes, elsewhere: bytes) -> None:
+def test_the_error_code_is_found_in_any_field(code: bytes, elsewhere: bytes) -> None:
     found = refusal(400, b'{"code":' + code + b"," + elsewhere + b"}")
 
     assert (found.code, found.error_code) == ("400019002", "007")
@@ -155,7 +155,7 @@ def test_the_error_code_is_found_wherever_it_stands(code: bytes, elsewhere: byte
 
 
 @pytest.mark.parametrize("text", ["+30 691 001 016 is wrong", "600 KB", "0070 is wrong"])
-def test_a_number_in_the_text_is_not_taken_for_an_error_code(text: str) -> None:
+def test_a_number_in_the_text_is_not_mistaken_for_an_error_code(text: str) -> None:
     assert refusal(400, {"code": "400019002", "developerMessage": text}).error_code is None
 
 
@@ -216,7 +216,7 @@ def test_a_single_property_becomes_a_fault() -> None:
     assert found.faults == (Fault("ttl", "bad", "400000000"),)
 
 
-def test_a_callback_url_that_is_quoted_loses_its_token() -> None:
+def test_the_token_of_a_quoted_callback_url_is_masked() -> None:
     url = "https://x.example/callbacks/secret-token/status"
 
     found = refusal(
@@ -262,7 +262,7 @@ def test_other_bodies_are_no_refusal_by_routee(status: int, content: bytes) -> N
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, 408])
-def test_what_may_pass_is_no_refusal_even_with_a_code(status: int) -> None:
+def test_a_temporary_status_is_no_refusal_even_with_a_code(status: int) -> None:
     found = failure(status, {"code": f"{status}000000", "developerMessage": "+306900000001"})
 
     assert isinstance(found, RouteeUnavailable)
@@ -289,6 +289,6 @@ BODIES = st.binary(max_size=50) | st.dictionaries(KEYS, VALUES).map(
 
 
 @given(body=BODIES)
-def test_no_body_is_too_odd(body: bytes) -> None:
+def test_any_body_is_read(body: bytes) -> None:
     for status in (400, 403, 404, 500):
         assert failure(status, body).http_status == status

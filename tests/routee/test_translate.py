@@ -161,7 +161,9 @@ def test_a_number_is_the_same_with_and_without_plus(number: object) -> None:
     assert _event({"trackingId": "m", "to": number}).recipient == "+306912345678"
 
 
-def test_long_and_unstorable_texts_are_cut_and_mended_in_columns_and_kept_in_the_payload() -> None:
+def test_columns_cut_long_texts_and_replace_unstorable_characters_and_the_payload_keeps_both() -> (
+    None
+):
     body = json.dumps(
         {"trackingId": "m", "label": "l\0\ud800" * 200, "status": "s" * 100, "to": "9" * 100}
     ).encode()
@@ -198,7 +200,7 @@ def test_long_and_unstorable_texts_are_cut_and_mended_in_columns_and_kept_in_the
         (b'{"trackingId":"m","campaignTrackingId":"' + b"x" * 513 + b'"}', Reason.UNUSABLE_ID),
     ],
 )
-def test_what_cannot_be_read_is_named(body: bytes, reason: Reason) -> None:
+def test_an_unreadable_body_has_a_reason(body: bytes, reason: Reason) -> None:
     translation = translate(body)
     assert translation.records == ()
     assert translation.reason is reason
@@ -227,11 +229,11 @@ def test_a_message_id_without_status_is_progress_of_unknown_status() -> None:
         {"trackingId": "m", "direction": "inbound"},
     ],
 )
-def test_replies_are_told_by_their_marks(payload: dict[str, Any]) -> None:
+def test_replies_are_recognised_by_their_fields(payload: dict[str, Any]) -> None:
     _inbound(payload)
 
 
-def test_a_status_makes_it_progress_whatever_else_is_there() -> None:
+def test_a_status_makes_it_a_progress_callback_whatever_the_other_fields() -> None:
     _event({"trackingId": "m", "status": "SEEN", "direction": "Inbound"})
 
 
@@ -266,7 +268,7 @@ def test_fields_beside_the_content_do_not_make_another_reply() -> None:
     assert _inbound(changed).identity == _inbound(json.loads(INBOUND)).identity
 
 
-def test_an_array_gives_each_element_written_out_again() -> None:
+def test_each_element_of_an_array_is_serialised_again() -> None:
     translation = translate(b"[" + PROGRESS + b"," + INBOUND + b"]")
     event, message = translation.records
     assert isinstance(event, DeliveryEvent)
@@ -279,18 +281,18 @@ def test_an_array_gives_each_element_written_out_again() -> None:
     assert translation.reason is None
 
 
-def test_an_array_with_strangers_keeps_the_good_and_names_the_whole() -> None:
+def test_an_array_with_invalid_elements_keeps_the_valid_ones_and_has_a_reason() -> None:
     translation = translate(b"[" + PROGRESS + b',{},"x",[1]]')
     assert len(translation.records) == 1
     assert translation.reason is Reason.PARTLY_UNREADABLE
 
 
-def test_an_array_of_too_many_elements_is_kept_whole() -> None:
+def test_an_array_of_too_many_elements_has_a_reason_and_no_records() -> None:
     body = json.dumps([{"trackingId": "m"}] * (MAX_ELEMENTS + 1)).encode()
     assert translate(body) == ((), Reason.TOO_MANY_ELEMENTS, frozenset())
 
 
-def test_the_campaign_of_the_token_rides_along() -> None:
+def test_the_campaign_of_the_token_is_in_each_record() -> None:
     campaign_id = uuid4()
     for body in (PROGRESS, INBOUND):
         [record] = translate(body, campaign_id=campaign_id).records
@@ -306,7 +308,7 @@ def test_the_campaign_of_the_token_rides_along() -> None:
         (b'{"trackingId":"m","status":"SEEN","new":1}', {"unknown-time", "unknown-field"}),
     ],
 )
-def test_what_is_unusual_is_named_for_counting(payload: bytes, oddities: set[str]) -> None:
+def test_oddities_are_named_for_counting(payload: bytes, oddities: set[str]) -> None:
     assert translate(payload).oddities == oddities
 
 

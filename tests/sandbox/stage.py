@@ -27,7 +27,7 @@ APPLICATION_SECRET = "secret of the application"
 
 
 class Changes(TypedDict, total=False):
-    """What a test wants otherwise than `Behaviour` has it by default."""
+    """The settings of `Behaviour` that a test changes."""
 
     callbacks_per_second: float
     duplicate_share: float
@@ -54,7 +54,7 @@ class Received:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells one callback from another, for statuses and replies alike."""
+        """The identity of a callback, for statuses and replies alike."""
         if self.path == "/inbound":
             return self.document["referenceTrackingId"], "INBOUND", self.document["sentDate"]
         status = self.document["status"]
@@ -62,7 +62,7 @@ class Received:
 
 
 class Receiver:
-    """Writes down what is posted to it, and answers as it is told."""
+    """Records the callbacks, and answers as configured."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -157,7 +157,7 @@ class Stage:
 
 @asynccontextmanager
 async def staged(**changes: Unpack[Changes]) -> AsyncIterator[Stage]:
-    """A stage whose simulator behaves so; without a pace and with a fast clock if not told."""
+    """A stage with this behaviour; by default without a rate and with a fast clock."""
     async with staged_routee(
         SimulatedRoutee(
             behaviour=Behaviour(**(FAST | changes)),
@@ -187,13 +187,13 @@ async def staged_routee(routee: SimulatedRoutee) -> AsyncIterator[Stage]:
         stage = Stage(routee, receiver, origin, api)
         await stage.fetch_token()
         yield stage
-        # Before the server stops, so that it has no connections of the courier to wait for.
+        # Before the server stops, so that it does not wait for connections of the poster.
         await routee.aclose()
 
 
 @asynccontextmanager
 async def staged_in_process() -> AsyncIterator[Stage]:
-    """A stage without sockets, for what is answered at once; nobody takes the callbacks."""
+    """A stage without sockets, for immediate answers; no server receives the callbacks."""
     routee = SimulatedRoutee(
         behaviour=Behaviour(held=True),
         application_id=APPLICATION_ID,
@@ -208,7 +208,7 @@ async def staged_in_process() -> AsyncIterator[Stage]:
 
 
 class PromptServer(uvicorn.Server):
-    """Stops when it is told, not at its next look at the clock."""
+    """Stops at once, not at its next tick."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -17,10 +17,10 @@ from app.sandbox.behaviour import Behaviour
         ("duplicate_share", math.nan),
     ],
 )
-def test_a_number_out_of_bounds_is_refused_by_name(name: str, value: float) -> None:
+def test_a_number_out_of_range_is_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
         Behaviour(**{name: value})  # type: ignore[arg-type]
 
 
-def test_as_fast_as_possible_is_within_bounds() -> None:
+def test_an_infinite_rate_is_allowed() -> None:
     assert Behaviour(callbacks_per_second=math.inf).callbacks_per_second == math.inf

@@ -27,7 +27,7 @@ def expected_keys(stage: Stage) -> set[tuple[str, str, str]]:
     }
 
 
-async def test_every_planned_callback_arrives_once_on_a_good_day() -> None:
+async def test_every_planned_callback_arrives_once_without_faults() -> None:
     async with staged() as stage:
         campaign = await stage.launched(100)
         await stage.drained()
@@ -137,7 +137,7 @@ async def test_after_twelve_repeats_a_callback_is_abandoned() -> None:
         assert fates == {Fate.ABANDONED}
 
 
-async def test_repeats_wait_as_long_as_the_ladder_says() -> None:
+async def test_repeats_wait_as_long_as_the_schedule_says() -> None:
     scale = 0.001
     async with staged(time_scale=scale) as stage:
         stage.receiver.status_of = lambda r: 503 if stage.receiver.times(r) < 5 else 200
@@ -151,13 +151,13 @@ async def test_repeats_wait_as_long_as_the_ladder_says() -> None:
             assert seconds * scale <= wait + 0.002 < seconds * scale + 0.25
 
 
-def test_the_ladder_has_the_twelve_steps_of_the_contract() -> None:
+def test_the_schedule_has_the_twelve_waits_of_the_contract() -> None:
     minutes = [0.5, 1, 2, 5, 10, 15, 30, 1 * 60, 2 * 60, 4 * 60, 8 * 60, 24 * 60]
 
     assert [seconds / 60 for seconds in REPEAT_AFTER_SECONDS] == minutes
 
 
-async def test_a_wait_for_a_repeat_holds_nobody_else_up() -> None:
+async def test_a_wait_for_a_repeat_does_not_delay_other_callbacks() -> None:
     async with staged(connections=1, time_scale=1.0) as stage:
         stage.receiver.status_of = lambda r: 503 if r is stage.receiver.received[0] else 200
         await stage.launched(10)
@@ -179,7 +179,7 @@ async def test_a_receiver_that_does_not_listen_counts_as_unanswered() -> None:
         assert progress.unanswered == progress.planned * 13
 
 
-async def test_a_url_that_nobody_can_post_to_ends_in_abandonment() -> None:
+async def test_callbacks_to_an_unusable_url_are_abandoned() -> None:
     async with staged() as stage:
         for url in ("not a url", "http://[", "ftp://127.0.0.1/status"):
             await stage.launched(1, campaignName=None, callbackUrl=url, inboundUrl=None)
@@ -188,7 +188,7 @@ async def test_a_url_that_nobody_can_post_to_ends_in_abandonment() -> None:
         assert stage.routee.progress.abandoned == stage.routee.progress.planned
 
 
-async def test_lost_callbacks_are_never_posted_but_stand_in_the_ledger() -> None:
+async def test_lost_callbacks_are_never_posted_but_are_in_the_ledger() -> None:
     async with staged(lost_share=0.2) as stage:
         campaign = await stage.launched(100)
         await stage.drained()
@@ -237,7 +237,7 @@ async def test_an_early_callback_that_is_refused_is_repeated_like_any_other() ->
         assert stage.routee.progress.acknowledged == stage.routee.progress.planned
 
 
-async def test_the_first_callback_waits_for_the_agreed_delay() -> None:
+async def test_the_first_callback_waits_for_the_configured_delay() -> None:
     async with staged(delay_seconds=0.3) as stage:
         began = asyncio.get_running_loop().time()
         await stage.launched(5)
@@ -246,7 +246,7 @@ async def test_the_first_callback_waits_for_the_agreed_delay() -> None:
         assert 0.3 <= stage.receiver.received[0].at - began < 1
 
 
-async def test_callbacks_keep_the_agreed_pace() -> None:
+async def test_callbacks_keep_the_configured_rate() -> None:
     async with staged(callbacks_per_second=100) as stage:
         began = asyncio.get_running_loop().time()
         await stage.launched(30)
@@ -256,7 +256,7 @@ async def test_callbacks_keep_the_agreed_pace() -> None:
         assert 50 < len(stage.receiver.received) / seconds < 120
 
 
-async def test_two_campaigns_share_the_pace() -> None:
+async def test_two_campaigns_share_the_rate() -> None:
     async with staged(callbacks_per_second=200) as stage:
         began = asyncio.get_running_loop().time()
         await stage.launched(40, campaignName="one")
@@ -307,7 +307,7 @@ async def test_drained_returns_at_once_if_there_is_nothing_to_do() -> None:
         await stage.drained(seconds=0.5)
 
 
-async def test_closing_stops_the_posting_and_wakes_who_waits() -> None:
+async def test_closing_stops_the_posting_and_ends_drained() -> None:
     async with staged(callbacks_per_second=5) as stage:
         campaign = await stage.launched(20)
         waiting = asyncio.create_task(stage.routee.drained())
@@ -322,8 +322,8 @@ async def test_closing_stops_the_posting_and_wakes_who_waits() -> None:
         assert campaign.acknowledged_events < campaign.expected_events
 
 
-async def test_a_seed_repeats_order_losses_and_doubles() -> None:
-    async def told(seed: int) -> list[tuple[str, str]]:
+async def test_a_seed_repeats_order_losses_and_duplicates() -> None:
+    async def posted(seed: int) -> list[tuple[str, str]]:
         async with staged(
             seed=seed, connections=1, shuffled=True, lost_share=0.1, callbacks_per_second=2000
         ) as stage:
@@ -331,19 +331,19 @@ async def test_a_seed_repeats_order_losses_and_doubles() -> None:
             await stage.drained()
             return [(r.document["to"], r.key[1]) for r in stage.receiver.received]
 
-    assert await told(7) == await told(7) != await told(8)
+    assert await posted(7) == await posted(7) != await posted(8)
 
 
-async def test_a_defect_in_the_posting_reaches_who_waits() -> None:
+async def test_drained_raises_a_failure_of_the_posting() -> None:
     def defect() -> Document:
         raise ZeroDivisionError
 
     subject = Occurrence("QUEUED", None, datetime.now(UTC))
-    courier = CallbackPoster(behaviour=Behaviour(), progress=PostingProgress())
-    courier.take([Posting("http://127.0.0.1:9/", subject, defect, subject.occurred_at)])
+    poster = CallbackPoster(behaviour=Behaviour(), progress=PostingProgress())
+    poster.take([Posting("http://127.0.0.1:9/", subject, defect, subject.occurred_at)])
 
     with pytest.raises(ExceptionGroup) as caught:
-        await courier.drained()
-    await courier.aclose()
+        await poster.drained()
+    await poster.aclose()
 
     assert caught.group_contains(ZeroDivisionError)

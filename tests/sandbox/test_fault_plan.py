@@ -12,11 +12,11 @@ def drawn(plan: FaultPlan, times: int = 1000) -> list[InjectedFault | None]:
     return [plan.next(Endpoint.CAMPAIGN) for _ in range(times)]
 
 
-def test_nothing_goes_wrong_unless_told() -> None:
+def test_without_a_plan_there_are_no_faults() -> None:
     assert set(drawn(FaultPlan(seed=1))) == {None}
 
 
-def test_a_script_is_played_once_in_its_order_and_for_its_endpoint_alone() -> None:
+def test_a_script_runs_once_in_order_and_for_its_endpoint_only() -> None:
     plan = FaultPlan(seed=1)
     plan.script(Endpoint.CAMPAIGN, CUT_AFTER, None)
     plan.script(Endpoint.CAMPAIGN, CUT_BEFORE)
@@ -26,7 +26,7 @@ def test_a_script_is_played_once_in_its_order_and_for_its_endpoint_alone() -> No
     assert plan.met == {(Endpoint.CAMPAIGN, CUT_AFTER): 1, (Endpoint.CAMPAIGN, CUT_BEFORE): 1}
 
 
-def test_a_script_goes_before_what_always_happens() -> None:
+def test_a_script_comes_before_a_constant_fault() -> None:
     plan = FaultPlan(seed=1)
     plan.always(Endpoint.CAMPAIGN, garbage())
     plan.script(Endpoint.CAMPAIGN, None, CUT_AFTER)
@@ -34,7 +34,7 @@ def test_a_script_goes_before_what_always_happens() -> None:
     assert drawn(plan, 4) == [None, CUT_AFTER, garbage(), garbage()]
 
 
-def test_chances_come_out_as_often_as_they_should() -> None:
+def test_faults_occur_with_their_probability() -> None:
     plan = FaultPlan(seed=1)
     plan.sometimes(Endpoint.CAMPAIGN, SHARES)
     counts = Counter(drawn(plan))
@@ -44,8 +44,8 @@ def test_chances_come_out_as_often_as_they_should() -> None:
     assert counts.total() - counts[None] == plan.met.total()
 
 
-def test_a_seed_repeats_the_chances_whatever_happens_elsewhere() -> None:
-    def told(seed: int, *, with_others: bool) -> list[InjectedFault | None]:
+def test_a_seed_repeats_the_faults_whatever_other_endpoints_do() -> None:
+    def drawn(seed: int, *, with_others: bool) -> list[InjectedFault | None]:
         plan = FaultPlan(seed=seed)
         plan.sometimes(Endpoint.CAMPAIGN, SHARES)
         plan.sometimes(Endpoint.TOKEN, SHARES)
@@ -53,11 +53,11 @@ def test_a_seed_repeats_the_chances_whatever_happens_elsewhere() -> None:
             plan.next(Endpoint.TOKEN)
         return drawn(plan, 100)
 
-    assert told(7, with_others=False) == told(7, with_others=True)
-    assert told(7, with_others=False) != told(8, with_others=False)
+    assert drawn(7, with_others=False) == drawn(7, with_others=True)
+    assert drawn(7, with_others=False) != drawn(8, with_others=False)
 
 
-def test_after_clearing_nothing_goes_wrong_there_any_more() -> None:
+def test_after_clearing_there_are_no_more_faults() -> None:
     plan = FaultPlan(seed=1)
     for endpoint in (Endpoint.CAMPAIGN, Endpoint.TOKEN):
         plan.always(endpoint, CUT_BEFORE)
@@ -73,6 +73,6 @@ def test_after_clearing_nothing_goes_wrong_there_any_more() -> None:
 @pytest.mark.parametrize(
     "shares", [{CUT_AFTER: 1.1}, {CUT_AFTER: -0.1}, {CUT_AFTER: 0.6, CUT_BEFORE: 0.6}]
 )
-def test_probabilities_out_of_bounds_are_refused(shares: dict[InjectedFault, float]) -> None:
+def test_probabilities_out_of_range_are_refused(shares: dict[InjectedFault, float]) -> None:
     with pytest.raises(ValueError, match="campaign"):
         FaultPlan(seed=1).sometimes(Endpoint.CAMPAIGN, shares)

@@ -82,7 +82,7 @@ async def test_a_campaign_that_is_cut_after_is_accepted_and_its_callbacks_go_out
 
 
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_server_error_tells_nothing_of_whether_the_campaign_was_accepted(
+async def test_a_server_error_does_not_reveal_whether_the_campaign_was_accepted(
     *, handled: bool
 ) -> None:
     async with staged_in_process() as stage:
@@ -143,7 +143,7 @@ async def test_a_slow_answer_is_right_but_late(fault: InjectedFault) -> None:
         assert stage.routee.launches[NAME].accepted == 1
 
 
-async def test_a_client_that_waits_no_longer_has_its_campaign_accepted_all_the_same(
+async def test_the_campaign_of_a_client_that_stopped_waiting_is_still_accepted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with staged() as stage:
@@ -193,7 +193,7 @@ async def test_a_deletion_that_is_cut_after_has_happened() -> None:
         assert (await stage.delete(path)).json()["code"] == "404009001"
 
 
-async def test_requests_are_counted_by_name_whatever_becomes_of_them() -> None:
+async def test_requests_are_counted_by_name_whatever_their_outcome() -> None:
     async with staged_in_process() as stage:
         stage.routee.faults.script(Endpoint.CAMPAIGN, server_error(), too_many_requests())
         for _ in range(4):
@@ -229,7 +229,7 @@ async def test_of_many_requests_at_the_same_time_routee_accepts_one() -> None:
         assert len(stage.routee.campaigns) == 1
 
 
-async def test_a_cut_without_uvicorn_is_said_to_be_impossible() -> None:
+async def test_a_cut_without_uvicorn_raises() -> None:
     async with staged_in_process() as stage:
         stage.routee.faults.script(Endpoint.TOKEN, CUT_BEFORE)
 

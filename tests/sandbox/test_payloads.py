@@ -83,7 +83,7 @@ async def test_an_inbound_callback_answers_a_message_in_the_documented_names() -
             assert INSTANT.fullmatch(reply["sentDate"])
 
 
-async def test_members_of_a_group_are_told_with_their_group() -> None:
+async def test_callbacks_of_group_members_name_their_group() -> None:
     async with staged() as stage:
         await stage.launched(to=[], groups=["customers"])
         await stage.drained()

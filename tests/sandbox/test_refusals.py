@@ -165,7 +165,7 @@ async def test_a_refusal_has_the_documented_code_and_leaves_no_trace(
 
 
 @pytest.mark.parametrize("changes", ACCEPTED)
-async def test_what_is_within_the_rules_is_accepted(changes: Document) -> None:
+async def test_a_request_within_the_rules_is_accepted(changes: Document) -> None:
     async with staged_in_process() as stage:
         answer = await stage.post(stage.request() | changes)
 

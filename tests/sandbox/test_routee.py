@@ -246,7 +246,7 @@ async def test_tracking_a_campaign_can_be_sorted_either_way() -> None:
         assert [item["status"]["date"] for item in falling] == dates[::-1]
 
 
-async def test_a_page_that_cannot_be_is_refused() -> None:
+async def test_an_invalid_page_is_refused() -> None:
     async with staged() as stage:
         campaign = await stage.launched()
         for query in ("page=-1", "size=0", "page=one"):
@@ -255,7 +255,7 @@ async def test_a_page_that_cannot_be_is_refused() -> None:
             assert answer.status_code == 400
 
 
-async def test_what_was_never_sent_cannot_be_tracked() -> None:
+async def test_unknown_ids_cannot_be_tracked() -> None:
     async with staged() as stage:
         assert (await stage.get("/viber/tracking/unknown")).status_code == 404
         unknown = await stage.get("/viber/tracking/campaign/unknown")
@@ -306,7 +306,7 @@ async def test_a_date_in_the_past_is_sent_at_once() -> None:
         assert campaign.state == "Queued"
 
 
-async def test_closing_forgets_what_is_scheduled_and_may_be_done_twice() -> None:
+async def test_closing_cancels_scheduled_campaigns_and_may_be_done_twice() -> None:
     async with staged() as stage:
         soon = (datetime.now(UTC) + timedelta(seconds=0.3)).isoformat()
         campaign = await stage.launched(scheduledDate=soon)

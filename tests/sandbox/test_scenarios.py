@@ -23,38 +23,44 @@ FAILURES = {
 }
 
 
-def told(recipients: int, seed: int = 1, **fields: object) -> list[SimulatedMessage]:
+def simulated(recipients: int, seed: int = 1, **fields: object) -> list[SimulatedMessage]:
     request = {"to": [f"+30691{number:07d}" for number in range(recipients)], "body": {}}
     return simulate_messages(
         read_campaign_request(request | fields),
         started_at=STARTED_AT,
-        rng=Random(seed),  # noqa: S311 (a story)
+        rng=Random(seed),  # noqa: S311 (no secret)
     )
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_with_a_hundred_recipients_each_failure_is_some_messages_last_word(seed: int) -> None:
-    finals = {(message.final.status, message.final.detailed_status) for message in told(100, seed)}
+def test_with_a_hundred_recipients_each_failure_is_the_final_status_of_some_message(
+    seed: int,
+) -> None:
+    finals = {
+        (message.final.status, message.final.detailed_status) for message in simulated(100, seed)
+    }
 
     assert finals == FAILURES | {("SEEN", None), ("DELIVERED", "Delivered")}
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_with_a_hundred_recipients_some_reply_and_all_of_them_have_seen(seed: int) -> None:
-    replied = [message for message in told(100, seed) if message.replies]
+    replied = [message for message in simulated(100, seed) if message.replies]
 
     assert {len(message.replies) for message in replied} == {1, 2}
     assert {message.final.status for message in replied} == {"SEEN"}
 
 
 def test_most_messages_are_queued_then_delivered_then_seen() -> None:
-    stories = [[occurrence.status for occurrence in message.occurrences] for message in told(1000)]
+    courses = [
+        [occurrence.status for occurrence in message.occurrences] for message in simulated(1000)
+    ]
 
-    assert stories.count(["QUEUED", "DELIVERED", "SEEN"]) > 500
+    assert courses.count(["QUEUED", "DELIVERED", "SEEN"]) > 500
 
 
 def test_the_times_of_a_message_increase_in_whole_milliseconds() -> None:
-    for message in [*told(300), *told(100, ttl=0)]:
+    for message in [*simulated(300), *simulated(100, ttl=0)]:
         times = [occurrence.occurred_at for occurrence in message.occurrences]
         times += [reply.sent_at for reply in message.replies]
         assert all(earlier < later for earlier, later in pairwise(times))
@@ -64,34 +70,34 @@ def test_the_times_of_a_message_increase_in_whole_milliseconds() -> None:
 
 
 def test_a_message_expires_when_its_ttl_is_over() -> None:
-    expired = [message for message in told(100, ttl=30) if message.final.status == "EXPIRED"]
+    expired = [message for message in simulated(100, ttl=30) if message.final.status == "EXPIRED"]
 
     spans = {message.final.occurred_at - message.created_at for message in expired}
     assert spans == {timedelta(seconds=30)}
 
 
 def test_a_resent_message_that_arrives_is_delivered_and_not_undelivered() -> None:
-    resent = [message for message in told(100) if len(message.occurrences) == 4]
+    resent = [message for message in simulated(100) if len(message.occurrences) == 4]
 
     statuses = [occurrence.status for occurrence in resent[0].occurrences]
     assert statuses == ["QUEUED", "UNDELIVERED", "QUEUED", "DELIVERED"]
     assert resent[0].final.status == "DELIVERED"
 
 
-def test_the_same_seed_tells_the_same_story_under_new_ids() -> None:
-    def story(messages: list[SimulatedMessage]) -> list[object]:
+def test_the_same_seed_gives_the_same_scenarios_with_new_ids() -> None:
+    def course(messages: list[SimulatedMessage]) -> list[object]:
         return [
             [(o.status, o.detailed_status, o.occurred_at) for o in message.occurrences]
             + [(reply.message, reply.sent_at) for reply in message.replies]
             for message in messages
         ]
 
-    first, second, other = told(100), told(100), told(100, seed=2)
+    first, second, other = simulated(100), simulated(100), simulated(100, seed=2)
 
-    assert story(first) == story(second)
-    assert story(first) != story(other)
+    assert course(first) == course(second)
+    assert course(first) != course(other)
     assert not {m.tracking_id for m in first} & {m.tracking_id for m in second}
 
 
-def test_a_single_recipient_has_a_story_too() -> None:
-    assert len(told(1)) == 1
+def test_a_single_recipient_has_a_scenario_too() -> None:
+    assert len(simulated(1)) == 1

@@ -49,7 +49,7 @@ def _wait_for(origin: str, process: subprocess.Popen[str]) -> None:
     pytest.fail("the simulator does not listen")
 
 
-def test_it_makes_faults_and_says_at_the_end_what_came_in_and_what_went_wrong() -> None:
+def test_it_makes_faults_and_reports_requests_and_faults_at_the_end() -> None:
     faults = ("--fault", "campaign:cut-after:1", "--fault", "token:500:1", "--no-viber")
     with simulator(*faults) as (process, origin):
         token = httpx.post(f"{origin}/oauth/token", trust_env=False)
@@ -78,7 +78,7 @@ def test_it_makes_faults_and_says_at_the_end_what_came_in_and_what_went_wrong() 
         ["campaign:500:0.6", "campaign:429:0.6"],
     ],
 )
-def test_faults_that_cannot_be_are_refused_before_it_starts(faults: list[str]) -> None:
+def test_invalid_faults_are_refused_before_the_start(faults: list[str]) -> None:
     app = typer.Typer()
     app.command()(simulate)
     options = [part for fault in faults for part in ("--fault", fault)]

@@ -52,7 +52,7 @@ def test_exactly_the_documented_layouts_are_allowed(parts: set[str]) -> None:
 
 
 @pytest.mark.parametrize("parts", EVERY, ids=lambda parts: "+".join(sorted(parts)) or "nothing")
-def test_session_messages_are_one_thing_and_no_video(parts: set[str]) -> None:
+def test_session_messages_are_a_text_an_image_or_a_file(parts: set[str]) -> None:
     is_fine = faulty_fields(sent_as(parts, session=True)) == []
     assert is_fine == (parts in [{"Text"}, {"Image"}, {"File"}])
 

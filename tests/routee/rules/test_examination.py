@@ -68,7 +68,7 @@ def test_no_json_makes_it_raise_and_every_finding_can_be_sent_as_an_answer(
 
 @given(st.dictionaries(st.sampled_from(sorted(REQUEST)), anything), st.data())
 @settings(max_examples=80, deadline=None)
-def test_whatever_stands_in_a_known_field_it_does_not_raise(
+def test_no_value_of_a_known_field_makes_it_raise(
     members: dict[str, Any], data: st.DataObject
 ) -> None:
     body = data.draw(st.dictionaries(st.sampled_from(sorted(known_keys(REQUEST))), anything))
@@ -86,7 +86,7 @@ def test_nesting_deeper_than_the_stack_does_not_make_it_raise() -> None:
 
 
 @pytest.mark.parametrize("document", [None, 5, "text", [], [request()], True, Decimal("NaN")])
-def test_what_is_no_object_has_one_fault(document: object) -> None:
+def test_a_request_that_is_no_object_has_one_fault(document: object) -> None:
     assert faulty_fields(document) == ["$"]
 
 
@@ -124,7 +124,7 @@ def test_all_faults_are_reported_at_once() -> None:
         (7, False),
     ],
 )
-def test_the_sender_id_is_required_and_bounded(value: object, *, is_fine: bool) -> None:
+def test_the_sender_id_is_required_and_limited(value: object, *, is_fine: bool) -> None:
     found = faulty_fields(request(senderInfoTrackingId=value))
     assert found == ([] if is_fine else ["senderInfoTrackingId"])
 
@@ -139,7 +139,7 @@ def test_is_session_message_is_a_boolean(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["true", 1, 0, "", []])
-def test_what_only_looks_like_a_boolean_is_refused(value: object) -> None:
+def test_a_value_that_only_looks_like_a_boolean_is_refused(value: object) -> None:
     assert faulty_fields(request(isSessionMessage=value)) == ["isSessionMessage"]
 
 
@@ -255,7 +255,7 @@ def test_other_file_types_carry_routees_code(file_type: object) -> None:
     assert codes_at(document, "body.viberFile.fileType") == [("400019002", "019")]
 
 
-def test_a_file_type_with_its_dot_is_told_so() -> None:
+def test_a_file_type_with_a_dot_gets_the_advice_to_remove_it() -> None:
     (fault,) = examined(with_changed(FILE, fileType=".pdf")).faults
     assert "without the dot" in fault.message
 
@@ -284,10 +284,10 @@ def test_the_url_of_a_video_may_be_spelt_in_both_ways() -> None:
 
 @pytest.mark.parametrize("field", ["videoUrl", "videoThumbnail"])
 def test_urls_of_a_video_are_https_of_at_most_1000_characters(field: str) -> None:
-    place = f"body.viberVideo.{field}"
+    path = f"body.viberVideo.{field}"
     assert faulty_fields(with_changed(VIDEO, **{field: LONGEST_URL})) == []
-    assert faulty_fields(with_changed(VIDEO, **{field: TOO_LONG_URL})) == [place]
-    assert faulty_fields(with_changed(VIDEO, **{field: "http://media.example/"})) == [place]
+    assert faulty_fields(with_changed(VIDEO, **{field: TOO_LONG_URL})) == [path]
+    assert faulty_fields(with_changed(VIDEO, **{field: "http://media.example/"})) == [path]
 
 
 def test_a_thumbnail_url_that_is_too_long_carries_routees_code() -> None:
@@ -306,7 +306,7 @@ def test_a_thumbnail_url_that_is_too_long_carries_routees_code() -> None:
         ("duration", Decimal("599.5")),
     ],
 )
-def test_a_video_within_its_bounds_is_fine(field: str, value: object) -> None:
+def test_a_video_within_its_limits_is_fine(field: str, value: object) -> None:
     assert faulty_fields(with_changed(VIDEO, **{field: value})) == []
 
 
@@ -319,7 +319,7 @@ def test_a_video_within_its_bounds_is_fine(field: str, value: object) -> None:
         ("duration", 10**4000),
     ],
 )
-def test_a_video_beyond_its_bounds_carries_routees_code(field: str, value: object) -> None:
+def test_a_video_beyond_its_limits_carries_routees_code(field: str, value: object) -> None:
     document = with_changed(VIDEO, **{field: value})
     assert codes_at(document, f"body.viberVideo.{field}") == [("400000000", None)]
 
@@ -379,20 +379,18 @@ def test_other_fallback_values_are_refused(values: object, field: str) -> None:
         ),
     ],
 )
-def test_a_misspelt_field_is_told_the_right_one(
-    document: object, field: str, suggestion: str
-) -> None:
+def test_a_misspelt_field_gets_a_suggestion(document: object, field: str, suggestion: str) -> None:
     (fault,) = examined(document).faults
     assert fault.field == field
     assert f"did you mean {suggestion}?" in fault.message
 
 
-def test_a_field_like_no_other_is_to_be_removed() -> None:
+def test_a_field_without_a_similar_one_gets_the_advice_to_remove_it() -> None:
     (fault,) = examined(request(zzz=None)).faults
     assert (fault.field, "remove it" in fault.message) == ("zzz", True)
 
 
-def test_thousands_of_unknown_fields_are_all_reported_in_no_time() -> None:
+def test_thousands_of_unknown_fields_are_all_reported_quickly() -> None:
     document = request(**{f"campaignNames{number}": 0 for number in range(20_000)})
     assert len(examined(document).faults) == 20_000
 

@@ -26,7 +26,7 @@ def test_other_names_are_refused(name: object) -> None:
 
 
 @given(st.uuids())
-def test_a_generated_name_is_allowed_and_known_as_ours(campaign_id: UUID) -> None:
+def test_a_generated_name_is_allowed_and_recognised(campaign_id: UUID) -> None:
     name = generated_name(campaign_id)
     assert 2 <= len(name) <= 30
     assert all(
@@ -41,7 +41,7 @@ def test_two_campaigns_never_share_a_generated_name(one: UUID, other: UUID) -> N
 
 
 @pytest.mark.parametrize("name", ["rr-", "rr-sale", "Summer sale", "", f"rr-{'1' * 26}", "x" * 29])
-def test_other_names_are_not_taken_for_generated_ones(name: str) -> None:
+def test_other_names_are_not_mistaken_for_generated_ones(name: str) -> None:
     assert not is_generated(name)
 
 
@@ -50,7 +50,7 @@ def test_a_caller_may_not_choose_a_name_that_looks_generated() -> None:
     assert faulty_fields(request(campaignName=name)) == ["campaignName"]
 
 
-def test_everything_that_was_given_is_sent_under_our_name_and_urls() -> None:
+def test_the_whole_request_is_sent_with_our_name_and_urls() -> None:
     given = request(ttl=600, label="l", body={**TEXT, **ACTION}, contacts=["c"])
     assert sendable(given, **OURS) == {
         **given,
@@ -65,14 +65,14 @@ def test_the_callers_urls_are_not_sent() -> None:
     assert "caller.example" not in str(sendable(given, **OURS))
 
 
-def test_nulls_are_left_out_wherever_they_stand() -> None:
+def test_nulls_are_left_out_at_any_depth() -> None:
     given = request(ttl=None, body={**TEXT, "imageURL": None, "fallbackValues": {"a": None}})
     sent = sendable(given, **OURS)
     assert "ttl" not in sent
     assert sent["body"] == {**TEXT, "fallbackValues": {}}
 
 
-def test_the_request_itself_is_left_as_it_was() -> None:
+def test_the_request_itself_is_not_changed() -> None:
     given = request(ttl=None, callbackUrl="https://caller.example/a", body={**TEXT, "action": None})
     before = deepcopy(given)
     sendable(given, **OURS)

@@ -16,7 +16,7 @@ def test_any_one_of_the_sources_is_enough(source: str) -> None:
 
 
 @pytest.mark.parametrize("to", [None, []])
-def test_a_campaign_for_nobody_is_refused(to: object) -> None:
+def test_a_campaign_without_recipients_is_refused(to: object) -> None:
     assert faulty_fields(request(to=to, contacts=[], groups=None)) == ["to"]
 
 
@@ -77,19 +77,19 @@ def test_a_number_of_an_unknown_range_is_only_a_warning(number: str) -> None:
 @pytest.mark.parametrize(
     "number", ["+306912345678", "+4915112345678", "+12025550123", "+6598765432"]
 )
-def test_an_ordinary_number_is_not_remarked_on(number: str) -> None:
+def test_an_ordinary_number_has_no_findings(number: str) -> None:
     found = examined(request(to=[number]))
     assert (found.faults, found.warnings) == ((), ())
 
 
-def test_a_needless_zero_after_the_country_code_is_a_warning() -> None:
+def test_an_extra_zero_after_the_country_code_is_a_warning() -> None:
     document = request(to=["+4407911123456"])
     assert faulty_fields(document) == []
     assert warnings(document) == [("number-not-canonical", "to[0]")]
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_recipient_who_stands_there_again_is_a_fault_that_names_both_places(source: str) -> None:
+def test_a_repeated_recipient_is_a_fault_that_names_both_indexes(source: str) -> None:
     found = examined(request(**{source: [*numbers(3), numbers(2)[1], numbers(1)[0]]})).faults
     assert [fault.field for fault in found] == [f"{source}[3]", f"{source}[4]"]
     assert f"{source}[1]" in found[0].message

@@ -52,7 +52,7 @@ def test_now_and_the_past_are_refused(written: str) -> None:
         True,
     ],
 )
-def test_what_is_no_instant_with_a_zone_is_refused(written: object) -> None:
+def test_a_text_that_is_no_instant_with_a_zone_is_refused(written: object) -> None:
     assert faulty_fields(request(scheduledDate=written)) == ["scheduledDate"]
 
 
