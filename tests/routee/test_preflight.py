@@ -258,7 +258,7 @@ async def test_an_unknown_host_name_is_a_fault(prober: Prober, names: Names) -> 
 
 
 async def test_a_certificate_of_another_name_is_a_fault(host: MediaHost, prober: Prober) -> None:
-    url = host.url("/i", name="other.test")
+    url = host.url("/i", name="unlisted.test")
     fault = only_fault(await preflight(image(url), prober=prober))
     assert "certificate" in fault.message
     assert host.seen == []
