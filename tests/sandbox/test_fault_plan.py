@@ -45,7 +45,7 @@ def test_faults_occur_with_their_probability() -> None:
 
 
 def test_a_seed_repeats_the_faults_whatever_other_endpoints_do() -> None:
-    def drawn(seed: int, *, with_others: bool) -> list[InjectedFault | None]:
+    def faults_of(seed: int, *, with_others: bool) -> list[InjectedFault | None]:
         plan = FaultPlan(seed=seed)
         plan.sometimes(Endpoint.CAMPAIGN, SHARES)
         plan.sometimes(Endpoint.TOKEN, SHARES)
@@ -53,8 +53,8 @@ def test_a_seed_repeats_the_faults_whatever_other_endpoints_do() -> None:
             plan.next(Endpoint.TOKEN)
         return drawn(plan, 100)
 
-    assert drawn(7, with_others=False) == drawn(7, with_others=True)
-    assert drawn(7, with_others=False) != drawn(8, with_others=False)
+    assert faults_of(7, with_others=False) == faults_of(7, with_others=True)
+    assert faults_of(7, with_others=False) != faults_of(8, with_others=False)
 
 
 def test_after_clearing_there_are_no_more_faults() -> None:
