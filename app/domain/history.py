@@ -13,9 +13,9 @@ class Effect(StrEnum):
 
     #: It became the current status.
     ADVANCED = "advanced"
-    #: A later status was known already, but the event is the first of its status.
+    #: A greater event was stored already, but this is the first one of its status.
     FILLED = "filled"
-    #: A later status was known already, and so was the status of the event.
+    #: A greater event was stored already, and so was an event of this status.
     LATE = "late"
     #: It happened after the current status, but has a lower rank.
     LOWER_RANK = "lower-rank"

@@ -135,7 +135,7 @@ class RouteeClient:
 
     async def track_message(self, tracking_id: str) -> Mapping[str, Any]:
         """
-        Where one message has got to, as Routee spells it.
+        The status of one message, as Routee spells it.
 
         Raises:
             RouteeRefused: it is unknown.

@@ -17,7 +17,7 @@ class Repeats:
     """The policy for calls that may be repeated without harm."""
 
     attempts: int = 4
-    #: No attempt starts after this time.
+    #: After this time no further attempt is scheduled.
     within_seconds: float = 60.0
     #: Each attempt doubles it.
     first_pause_seconds: float = 0.2

@@ -1,4 +1,4 @@
-"""The whole system in one process: PostgreSQL, the service, a simulated Routee and a client."""
+"""The whole system on one machine: the service, a simulated Routee and a client."""
 
 import secrets
 from collections.abc import AsyncIterator

@@ -183,7 +183,7 @@ class SimulatedCampaign:
 
     @property
     def acknowledged_events(self) -> frozenset[EventKey]:
-        """Every status that a 200 was answered to, once."""
+        """Every status that was answered with 200, once."""
         return frozenset(self._events(frozenset({Fate.ACKNOWLEDGED})))
 
     @property
@@ -198,7 +198,7 @@ class SimulatedCampaign:
 
     @property
     def acknowledged_inbound(self) -> frozenset[InboundKey]:
-        """Every reply that a 200 was answered to, once."""
+        """Every reply that was answered with 200, once."""
         return frozenset(self._inbound(frozenset({Fate.ACKNOWLEDGED})))
 
     def _events(self, fates: frozenset[Fate]) -> Iterator[EventKey]:
