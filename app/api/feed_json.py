@@ -55,7 +55,7 @@ class _Item(msgspec.Struct, rename="camel", gc=False):
     occurred_at: datetime | None
     received_at: datetime
     source: str
-    type: Literal[Kind.STATUS, Kind.INBOUND]
+    type: Literal[FeedItemType.STATUS, FeedItemType.INBOUND]
     data: _Status | _InboundMessage
 
 

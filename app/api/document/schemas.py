@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from app.api.document.operations import operations_in
+from app.routee.reading import MAX_LABEL_CHARACTERS
 from app.routee.rules.body import (
     FILE_TYPES,
     MAX_URL_CHARACTERS,

@@ -66,7 +66,7 @@ async def find_erased(database: Database, hashes: Collection[bytes]) -> bytes | 
         return found
 
 
-async def add_erased(database: Database, mark: Mark) -> timedelta:
+async def add_erased(database: Database, mark: NumberHash) -> timedelta:
     """Make sure that a recipient is erased from now on; for how long it has been erased."""
     async with database.writing() as session:
         # Before the row, so that a reader of the new version does not miss it.

@@ -95,7 +95,7 @@ class StatusItem(NamedTuple):
     #: That of the event, else that of its message.
     campaign_tracking_id: str | None
     #: What it did to its message, given all events of the message before it in the feed.
-    step: Step
+    effect: Effect
     #: The current status of the message; None if the message was removed.
     message_status: Status | None
 
@@ -207,7 +207,7 @@ async def _rows_in(
     of_each_kind: list[list[_FeedRow]] = []
     for kind in wanted.kinds:
         rows = await session.execute(items_query(kind, wanted.campaign, within).limit(limit))
-        make = _event_row if kind is Kind.STATUS else _reply_row
+        make = _event_row if kind is FeedItemType.STATUS else _reply_row
         of_each_kind.append([make(row) for row in rows])
     return list(islice(merge(*of_each_kind, key=attrgetter("position")), limit))
 
@@ -228,7 +228,7 @@ def limit_query(table: FeedTable, within: FeedRange) -> Select[int, int, int]:
 
 
 def items_query(
-    kind: Kind, campaign: CampaignKeys | None, within: FeedRange
+    kind: FeedItemType, campaign: CampaignKeys | None, within: FeedRange
 ) -> Select[*tuple[Any, ...]]:
     """The rows of one kind, each with columns of the message that it is about."""
     table = _TABLES[kind]
@@ -243,7 +243,7 @@ def items_query(
     added = (MessageRow.status, MessageRow.first_occurred_at, MessageRow.last_occurred_at)
     query = (
         # Columns of events instead of ORM objects: those cost much, and a page has a thousand.
-        select(*_EVENT_COLUMNS if kind is Kind.STATUS else (table,), named, *added)
+        select(*_EVENT_COLUMNS if kind is FeedItemType.STATUS else (table,), named, *added)
         .outerjoin(MessageRow, MessageRow.message_tracking_id == about)
         .where(within.contains(table))
         .order_by(*in_order(table))
@@ -266,21 +266,21 @@ def _is_of(
 
 
 async def _items_of(session: AsyncSession, page: Sequence[_FeedRow]) -> list[Item]:
-    steps_by_id = await _steps_in(session, page)
+    effects_by_id = await _effects_in(session, page)
     items: list[Item] = []
     for position, row, campaign, status, *_ in page:
         if isinstance(row, InboundMessageRow):
             items.append(InboundItem(position, Reply(row, campaign)))
         else:
-            step = steps_by_id.get(row.id)
-            if step is None:  # removed since the page was read, so the floor was raised
+            effect = effects_by_id.get(row.id)
+            if effect is None:  # removed since the page was read, so the floor was raised
                 continue
             now = None if status is None else status_of(status)
-            items.append(StatusItem(position, row, campaign, step, now))
+            items.append(StatusItem(position, row, campaign, effect, now))
     return items
 
 
-async def _steps_in(session: AsyncSession, page: Sequence[_FeedRow]) -> Mapping[int, Step]:
+async def _effects_in(session: AsyncSession, page: Sequence[_FeedRow]) -> Mapping[int, Effect]:
     """What each event of *page*, and each before it, did to its message; by the id of the event."""
     spans = _spans_in(page)
     if not spans:
@@ -288,13 +288,13 @@ async def _steps_in(session: AsyncSession, page: Sequence[_FeedRow]) -> Mapping[
     messages, firsts, lasts = zip(*spans, strict=True)
     parameters = {"messages": messages, "firsts": firsts, "lasts": lasts}
     rows = await session.execute(HISTORIES, parameters | page[-1].position._asdict())
-    steps_by_id: dict[int, Step] = {}
+    effects_by_id: dict[int, Effect] = {}
     for _, group in groupby(rows, key=attrgetter("message_tracking_id")):
         history = list(group)
         if len(history) > 1:
             history.sort(key=attrgetter("feed_epoch", "xid", "id"))
-        steps_by_id.update(zip((row.id for row in history), steps(history), strict=True))
-    return steps_by_id
+        effects_by_id.update(zip((row.id for row in history), effects_of(history), strict=True))
+    return effects_by_id
 
 
 def _spans_in(page: Sequence[_FeedRow]) -> Sequence[_Span]:

@@ -46,7 +46,7 @@ _MAX_CANDIDATES: Final = 200_000
 class Recognised(NamedTuple):
     """An erased recipient in a text."""
 
-    mark: Mark
+    mark: NumberHash
     #: Matches all spellings of the number.
     pattern: re.Pattern[str]
 
@@ -98,7 +98,7 @@ class ErasedRecipients:
             self._warn_of_missing(key_ids - self._keys.ids)
         self._read_at = max(self._read_at, asked_at)
 
-    def mark_of(self, number: str | None) -> Mark | None:
+    def mark_of(self, number: str | None) -> NumberHash | None:
         """The mark of *number*, if it is erased."""
         return self._keys.find(number, self._hashes) if number else None
 
@@ -111,11 +111,11 @@ class ErasedRecipients:
         if mark is None or number is None:
             return None
         erased = _recognised(mark, digits_of(number))
-        sha256 = mark.blinded(hashlib.sha256(record.payload).digest())
+        sha256 = mark.pseudonymised(hashlib.sha256(record.payload).digest())
         if isinstance(record, DeliveryEvent):
             return Pseudonymised(_redacted_event(record, erased), sha256)
         reply = record._replace(
-            identity=mark.blinded(record.identity),
+            identity=mark.pseudonymised(record.identity),
             sender=mark.pseudonym,
             message=None,
             media=None,
@@ -146,7 +146,7 @@ class ErasedRecipients:
         of the key can reproduce: a repeated launch must be recognised.
         """
         found = self._recognised_in(key.encode(errors="replace"))
-        return [key, *(blinded_key(mark, key) for mark, _ in found)]
+        return [key, *(pseudonymised_key(mark, key) for mark, _ in found)]
 
     def _redacted_body(self, body: Quarantined) -> Pseudonymised | None:
         octets, sha256 = body.body, body.sha256

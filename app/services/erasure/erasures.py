@@ -18,7 +18,7 @@ from app.db.erasure.erasures import (
 )
 from app.db.erasure.recipients import add_erased, find_erased, lacking_keys, remove_erased
 from app.db.retention.runs import exclusive, long_work
-from app.domain.erasure import ErasureKeys, NotANumber, wanted_digits
+from app.domain.erasure import ErasureKeys, NotANumber, valid_digits
 from app.errors import ErasureInProgress, ErasureNotConfigured, Fault, InvalidRequest
 from app.services.erasure.erased_recipients import KNOWN_WITHIN_SECONDS
 from app.services.erasure.scan import ErasureScan, ErasureTarget
@@ -83,7 +83,7 @@ class Eraser:
             ErasureInProgress: an erasure is running.
         """
         digits = self._digits(number)
-        hashes = [mark.hash for mark in self._keys.marks_of(digits)]
+        hashes = [mark.hash for mark in self._keys.hashes_of(digits)]
         async with self._database() as database:
             if await find_erased(database, hashes) is None:
                 return False
@@ -125,7 +125,7 @@ class Eraser:
 
     async def _target(self, database: Database, digits: str) -> tuple[bool, ErasureTarget]:
         """Whether the number is erased already, and what to search for."""
-        marks = self._keys.marks_of(digits)
+        marks = self._keys.hashes_of(digits)
         known = await find_erased(database, [mark.hash for mark in marks])
         mark = next((mark for mark in marks if mark.hash == known), marks[0])
         pseudonyms = frozenset(one.pseudonym for one in marks)

@@ -20,7 +20,7 @@ from app.db.erasure.rollups import (
     find_rollups,
     redact_rollups,
 )
-from app.domain.erasure import Mark, blinded_key, spellings
+from app.domain.erasure import NumberHash, pseudonymised_key, spelling_pattern
 from app.domain.feed import BEGINNING
 from app.errors import DatabaseUnavailable
 from app.services.erasure.redaction import is_in, redacted_json, without_number
@@ -49,7 +49,7 @@ class ErasureTarget(NamedTuple):
     """The number to search for."""
 
     digits: str
-    mark: Mark
+    mark: NumberHash
     #: All that may have replaced the number in an earlier erasure, the mark's pseudonym included.
     pseudonyms: frozenset[str]
 
@@ -64,7 +64,7 @@ class ErasureScan:
         self._mark = target.mark
         self._pseudonyms = target.pseudonyms
         self._wanted = Replacement(
-            spellings(target.digits), target.mark.pseudonym, sorted(target.pseudonyms)
+            spelling_pattern(target.digits), target.mark.pseudonym, sorted(target.pseudonyms)
         )
         self._pattern = re.compile(self._wanted.pattern)
         self._dry_run = dry_run
@@ -193,15 +193,17 @@ class ErasureScan:
             # With the same identity a repetition is still deduplicated.
             await _patiently(partial(change, identity=reply.identity))
             return
-        blinded = self._mark.pseudonymised(reply.identity)
+        pseudonymised = self._mark.pseudonymised(reply.identity)
         try:
-            await _patiently(partial(change, identity=blinded))
+            await _patiently(partial(change, identity=pseudonymised))
         except other_tables.IdentityTaken:  # the reply was stored again meanwhile, or after a lift
             await _patiently(partial(change, identity=self._own_identity(reply)))
 
     def _own_identity(self, reply: other_tables.StoredReply) -> bytes:
         """An identity that no other row of the same reply has."""
-        return self._mark.blinded(hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest())
+        return self._mark.pseudonymised(
+            hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest()
+        )
 
     async def _bodies(self) -> None:
         after = 0
@@ -219,7 +221,7 @@ class ErasureScan:
     async def _replace_body(self, body: other_tables.StoredBody, left: bytes) -> None:
         if self._dry_run:
             return
-        sha256 = self._mark.blinded(body.sha256)
+        sha256 = self._mark.pseudonymised(body.sha256)
         replace = partial(other_tables.replace_body, self._database, body, left=left, sha256=sha256)
         await _patiently(replace)
 
@@ -282,7 +284,7 @@ class ErasureScan:
         for key in await other_tables.find_keys(self._database, self._wanted):
             self._note_one("idempotency_keys")
             if not self._dry_run:
-                new = blinded_key(self._mark, key.key)
+                new = pseudonymised_key(self._mark, key.key)
                 await _patiently(partial(other_tables.rename_key, self._database, key, new))
 
     async def _analysis(self, analysis: Rollup) -> None:

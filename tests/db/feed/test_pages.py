@@ -156,7 +156,7 @@ async def test_each_item_says_what_it_changed_and_the_current_status_of_its_mess
     items = await Reader(database, limit=2).read()
     assert all(isinstance(item, StatusItem) for item in items)
     shown = [
-        (item.event.status_key, item.step.effect, item.message_status)
+        (item.event.status_key, item.effect, item.message_status)
         for item in items
         if isinstance(item, StatusItem)
     ]
@@ -364,7 +364,7 @@ async def test_an_event_that_is_removed_while_its_page_is_read_is_noticed(
     connection: asyncpg.Connection, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store(connection, event("m1"), event("m2"))
-    newest, steps_in = await newest_position(database), pages._steps_in
+    newest, steps_in = await newest_position(database), pages._effects_in
 
     async def _after_a_removal(session: AsyncSession, page: Sequence[Any]) -> Mapping[int, Any]:
         await connection.execute("DELETE FROM events WHERE message_tracking_id = 'm2'")
@@ -372,7 +372,7 @@ async def test_an_event_that_is_removed_while_its_page_is_read_is_noticed(
             await raise_floor(removing, newest)
         return await steps_in(session, page)
 
-    monkeypatch.setattr(pages, "_steps_in", _after_a_removal)
+    monkeypatch.setattr(pages, "_effects_in", _after_a_removal)
     with pytest.raises(CursorExpired):
         await page_of_feed(database, EVERYTHING, after=BEGINNING, limit=10)
 

@@ -18,7 +18,7 @@ from app.db.feed.pages import (
     limit_query,
 )
 from app.db.feed.positions import FEED_TABLES, FeedRange, Horizon, first_query, last_query
-from app.domain.feed import Kind, Position
+from app.domain.feed import FeedItemType, Position
 from tests.database import connect
 from tests.db.feed.feed_stage import days
 
@@ -60,7 +60,7 @@ def _asked(rows: int) -> dict[str, tuple[ClauseElement, dict[str, object]]]:
     window = middle._replace(until=Position(0, rows // 2 + 10_000, 0))
     campaign = CampaignKeys("c7", None)
     queries: dict[str, ClauseElement] = {
-        f"{kind}": items_query(kind, None, middle).limit(100) for kind in Kind
+        f"{kind}": items_query(kind, None, middle).limit(100) for kind in FeedItemType
     }
     queries |= {
         f"{kind} of a campaign": items_query(kind, campaign, window).limit(100)

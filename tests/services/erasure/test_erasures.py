@@ -511,7 +511,7 @@ async def test_a_missing_key_is_logged_as_an_error(
 
 def test_an_older_read_does_not_replace_a_newer_one() -> None:
     erased = ErasedRecipients(KEYS)
-    mark = KEYS.marks_of(DIGITS)[0]
+    mark = KEYS.hashes_of(DIGITS)[0]
     erased.update(Erased(2, frozenset({mark.hash}), frozenset({mark.key_id})), asked_at=0)
     erased.update(Erased(1, frozenset(), frozenset()), asked_at=0)
     assert erased.mark_of(NUMBER) == mark
