@@ -39,7 +39,7 @@ _TEMPORARY = (
 
 
 def url_of(site: Site, port: int) -> str:
-    """The URL of our database, for asyncpg, SQLAlchemy and psql alike. It has the password."""
+    """The URL of our database, as asyncpg, SQLAlchemy and psql take it. It has the password."""
     password = read_password(site.paths.password)
     folder = quote(str(site.sockets), safe="")
     return f"postgresql://{SUPERUSER}:{password}@/{DATABASE}?host={folder}&port={port}"

@@ -158,7 +158,7 @@ def _since_epoch(value: int | Decimal) -> datetime:
 
 def as_money(value: object) -> Decimal | None:
     """
-    *value* as an exact decimal without trailing zeros, so equal amounts are written alike.
+    *value* as an exact decimal without trailing zeros, so that equal amounts have one spelling.
 
     None for more than 28 digits, NaN and Infinity.
     """

@@ -54,7 +54,7 @@ class Received:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The identity of a callback, for statuses and replies alike."""
+        """The identity of a callback, of statuses and of replies."""
         if self.path == "/inbound":
             return self.document["referenceTrackingId"], "INBOUND", self.document["sentDate"]
         status = self.document["status"]

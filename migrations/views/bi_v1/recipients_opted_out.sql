@@ -32,7 +32,7 @@ FROM (
 ) AS o;
 
 COMMENT ON VIEW bi_v1.recipients_opted_out IS 'Recipients who do not want messages of a sender: Routee failed a message to them with the reason Opted Out. Known from failed messages only; a recipient who opted out and was not written to since is not in it, and one who came back stays in it.';
-COMMENT ON COLUMN bi_v1.recipients_opted_out.recipient IS 'The number, masked to its last three digits unless the role is a member of bi_reader_pii. One row is one number, even where masked numbers look alike.';
+COMMENT ON COLUMN bi_v1.recipients_opted_out.recipient IS 'The number, masked to its last three digits unless the role is a member of bi_reader_pii. One row is one number, even where masked numbers look the same.';
 COMMENT ON COLUMN bi_v1.recipients_opted_out.sender IS 'The Viber sender that was opted out of; NULL when not reported.';
 COMMENT ON COLUMN bi_v1.recipients_opted_out.messages IS 'Number of messages that failed because of it.';
 COMMENT ON COLUMN bi_v1.recipients_opted_out.first_at IS 'When the first of them failed, by Routee''s clock; NULL when not reported.';
