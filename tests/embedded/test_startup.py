@@ -4,6 +4,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -28,7 +29,8 @@ StartUser = Callable[[], User]
 
 def kill_and_wait(data_dir: Path, pids: set[int]) -> None:
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended since the pids were listed
+            os.kill(pid, signal.SIGKILL)
     while runs(data_dir):
         time.sleep(0.02)
 
