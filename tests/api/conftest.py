@@ -41,12 +41,12 @@ T = TypeVar("T")
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 
-SECRET = "callback-secret-" + secrets.token_urlsafe(24)
-OLD_SECRET = "former-secret-" + secrets.token_urlsafe(24)
-SIGNING_KEY = "signing-key-" + secrets.token_urlsafe(24)
-OLD_SIGNING_KEY = "former-key-" + secrets.token_urlsafe(24)
+SECRET = "callback-secret-Qm3vX9tLk2RwZ7bYc5NdGh8S"
+OLD_SECRET = "former-secret-pT4zK8yWq6JfVn2HcXr9Lm5B"
+SIGNING_KEY = "signing-key-bV7sD3kPz9QxWc4RnTy6Hj2M"
+OLD_SIGNING_KEY = "former-key-hL9wF5nCx8KvBq3ZtPr7Yd4G"
 ROUTEE_ID = "application-of-the-tests"
-ROUTEE_SECRET = "routee-secret-" + secrets.token_urlsafe(24)
+ROUTEE_SECRET = "routee-secret-Zk6mT2rVb9XwNc5QjHs8Lp3D"
 
 #: Where nobody listens.
 NOWHERE = "http://127.0.0.1:9"
