@@ -4,18 +4,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from app.sandbox.refusals import (
-    BAD_ACTION,
-    BAD_FILE,
-    BAD_FILE_TYPE,
-    BAD_IMAGE_URL,
-    BAD_LAYOUT,
-    BAD_THUMBNAIL,
-    BAD_VIDEO,
-    BAD_VIDEO_LAYOUT,
-    FILE_TOO_LARGE,
-    ErrorRow,
-)
+from app.sandbox import refusals
+from app.sandbox.refusals import ErrorRow
 from app.sandbox.requests import MessageBody, Part
 
 #: Files are not fetched: one counts as larger than 600 KB if its URL contains this.
@@ -106,15 +96,15 @@ def _has_bad_video(body: MessageBody) -> bool:
 
 #: The first rule that is broken decides the answer.
 BODY_RULES: tuple[tuple[Callable[[MessageBody], bool], ErrorRow], ...] = (
-    (_has_bad_video_layout, BAD_VIDEO_LAYOUT),
-    (_has_bad_layout, BAD_LAYOUT),
-    (_has_bad_image_url, BAD_IMAGE_URL),
-    (_has_bad_action, BAD_ACTION),
-    (_has_bad_file_type, BAD_FILE_TYPE),
-    (_has_large_file, FILE_TOO_LARGE),
-    (_has_bad_file, BAD_FILE),
-    (_has_bad_thumbnail, BAD_THUMBNAIL),
-    (_has_bad_video, BAD_VIDEO),
+    (_has_bad_video_layout, refusals.BAD_VIDEO_LAYOUT),
+    (_has_bad_layout, refusals.BAD_LAYOUT),
+    (_has_bad_image_url, refusals.BAD_IMAGE_URL),
+    (_has_bad_action, refusals.BAD_ACTION),
+    (_has_bad_file_type, refusals.BAD_FILE_TYPE),
+    (_has_large_file, refusals.FILE_TOO_LARGE),
+    (_has_bad_file, refusals.BAD_FILE),
+    (_has_bad_thumbnail, refusals.BAD_THUMBNAIL),
+    (_has_bad_video, refusals.BAD_VIDEO),
 )
 
 

@@ -44,10 +44,6 @@ class FaultPlan:
             raise ValueError(f"each probability for {endpoint} and their sum must be 0 to 1")
         self._shares[endpoint] = dict(shares)
 
-    def always(self, endpoint: Endpoint, fault: InjectedFault) -> None:
-        """Give every request *fault* from now on, except those of the script."""
-        self.sometimes(endpoint, {fault: 1.0})
-
     def clear(self, endpoint: Endpoint | None = None) -> None:
         """Plan no fault for *endpoint*, or for any endpoint, from now on."""
         for one in Endpoint if endpoint is None else (endpoint,):

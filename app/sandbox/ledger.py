@@ -1,6 +1,6 @@
 """The ledger: everything that was simulated, and the fate of each callback."""
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -153,8 +153,7 @@ class SimulatedCampaign:
     """
     An accepted campaign; `messages` by tracking id is empty until a scheduled one begins.
 
-    `expected_…` is what a receiver has once everything is posted, `acknowledged_…` what it has
-    answered with 200. They are equal once no callback is pending, unless some were abandoned.
+    `expected_…` is what a receiver has once everything is posted and nothing was abandoned.
     """
 
     tracking_id: str
@@ -172,43 +171,30 @@ class SimulatedCampaign:
         return {tracking_id: final.status for tracking_id, final in finals if final}
 
     @property
-    def tracked_statuses(self) -> dict[str, str]:
-        """The status by message id that tracking answers, lost callbacks included."""
-        return {message.tracking_id: message.final.status for message in self.messages.values()}
-
-    @property
     def expected_events(self) -> frozenset[EventKey]:
         """Every status that is posted, once."""
-        return frozenset(self._events(POSTED))
-
-    @property
-    def acknowledged_events(self) -> frozenset[EventKey]:
-        """Every status that was answered with 200, once."""
-        return frozenset(self._events(frozenset({Fate.ACKNOWLEDGED})))
+        return self.events_of(POSTED)
 
     @property
     def lost_events(self) -> frozenset[EventKey]:
         """Every status that is never posted although a callback URL was given."""
-        return frozenset(self._events(frozenset({Fate.LOST})))
+        return self.events_of({Fate.LOST})
 
     @property
     def expected_inbound(self) -> frozenset[InboundKey]:
         """Every reply that is posted, once."""
-        return frozenset(self._inbound(POSTED))
+        return frozenset(
+            InboundKey(message.tracking_id, reply.sent_at, reply.message)
+            for message in self.messages.values()
+            for reply in message.replies
+            if reply.fate in POSTED
+        )
 
-    @property
-    def acknowledged_inbound(self) -> frozenset[InboundKey]:
-        """Every reply that was answered with 200, once."""
-        return frozenset(self._inbound(frozenset({Fate.ACKNOWLEDGED})))
-
-    def _events(self, fates: frozenset[Fate]) -> Iterator[EventKey]:
-        for message in self.messages.values():
-            for occurrence in message.occurrences:
-                if occurrence.fate in fates:
-                    yield EventKey(message.tracking_id, occurrence.status, occurrence.occurred_at)
-
-    def _inbound(self, fates: frozenset[Fate]) -> Iterator[InboundKey]:
-        for message in self.messages.values():
-            for reply in message.replies:
-                if reply.fate in fates:
-                    yield InboundKey(message.tracking_id, reply.sent_at, reply.message)
+    def events_of(self, fates: Collection[Fate]) -> frozenset[EventKey]:
+        """Every status whose callback has one of these fates, once."""
+        return frozenset(
+            EventKey(message.tracking_id, occurrence.status, occurrence.occurred_at)
+            for message in self.messages.values()
+            for occurrence in message.occurrences
+            if occurrence.fate in fates
+        )

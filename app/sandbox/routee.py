@@ -54,7 +54,7 @@ class SimulatedRoutee:
     ) -> None:
         #: The balance, and whether Viber is activated, can be set at any time.
         self.account = SimulatedAccount(balance=balance)
-        #: The life of tokens can be set, and the current token expired, at any time.
+        #: The life of tokens can be set at any time.
         self.tokens = TokenIssuer(
             application_id=application_id,
             application_secret=application_secret,

@@ -3,22 +3,10 @@
 import re
 from collections.abc import Callable
 
+from app.sandbox import refusals
 from app.sandbox.account import SimulatedAccount
 from app.sandbox.body_rules import BODY_RULES
-from app.sandbox.refusals import (
-    BAD_LABEL,
-    BAD_NAME,
-    BAD_RECIPIENT,
-    BAD_RECIPIENTS,
-    BAD_SESSION_KIND,
-    BAD_TTL,
-    BALANCE_TOO_LOW,
-    NAME_IN_USE,
-    UNKNOWN_CONTACT,
-    UNKNOWN_SENDER,
-    VIDEO_IN_SESSION,
-    ErrorRow,
-)
+from app.sandbox.refusals import ErrorRow
 from app.sandbox.requests import CampaignRequest, Part
 
 #: The one unknown sender id; every other non-empty id is known.
@@ -92,18 +80,18 @@ def _costs_too_much(request: CampaignRequest, account: SimulatedAccount) -> bool
 #: The request is checked first, then its body, then the account. The first rule that is broken
 #: decides the answer.
 _REQUEST_RULES: tuple[tuple[Callable[[CampaignRequest], bool], ErrorRow], ...] = (
-    (_has_bad_name, BAD_NAME),
-    (_has_too_few_or_many_recipients, BAD_RECIPIENTS),
-    (_has_bad_recipient, BAD_RECIPIENT),
-    (_has_bad_ttl, BAD_TTL),
-    (_has_bad_label, BAD_LABEL),
-    (_has_unknown_contact, UNKNOWN_CONTACT),
-    (_has_unknown_sender, UNKNOWN_SENDER),
-    (_is_session_with_video, VIDEO_IN_SESSION),
-    (_is_session_of_another_kind, BAD_SESSION_KIND),
+    (_has_bad_name, refusals.BAD_NAME),
+    (_has_too_few_or_many_recipients, refusals.BAD_RECIPIENTS),
+    (_has_bad_recipient, refusals.BAD_RECIPIENT),
+    (_has_bad_ttl, refusals.BAD_TTL),
+    (_has_bad_label, refusals.BAD_LABEL),
+    (_has_unknown_contact, refusals.UNKNOWN_CONTACT),
+    (_has_unknown_sender, refusals.UNKNOWN_SENDER),
+    (_is_session_with_video, refusals.VIDEO_IN_SESSION),
+    (_is_session_of_another_kind, refusals.BAD_SESSION_KIND),
 )
 
 _ACCOUNT_RULES: tuple[tuple[Callable[[CampaignRequest, SimulatedAccount], bool], ErrorRow], ...] = (
-    (_has_name_in_use, NAME_IN_USE),
-    (_costs_too_much, BALANCE_TOO_LOW),
+    (_has_name_in_use, refusals.NAME_IN_USE),
+    (_costs_too_much, refusals.BALANCE_TOO_LOW),
 )

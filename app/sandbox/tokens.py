@@ -49,10 +49,6 @@ class TokenIssuer:
         alive = time.monotonic() < self._expires_at
         return alive and hmac.compare_digest(authorization.encode(), expected)
 
-    def expire(self) -> None:
-        """Expire the living token; the next one is a new one."""
-        self._expires_at = time.monotonic()
-
     def _knows(self, authorization: str) -> bool:
         scheme, _, encoded = authorization.partition(" ")
         try:

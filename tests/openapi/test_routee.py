@@ -24,7 +24,14 @@ from tests.openapi.contract import Contract
 from tests.openapi.documents import routee as routee_document
 from tests.openapi.recording import Recorder
 from tests.openapi.validation import faults
-from tests.sandbox.stage import APPLICATION_ID, APPLICATION_SECRET, FAST, Receiver, served
+from tests.sandbox.stage import (
+    APPLICATION_ID,
+    APPLICATION_SECRET,
+    FAST,
+    Receiver,
+    expire_token,
+    served,
+)
 
 DOCUMENT = routee_document()
 CONTRACT = Contract(DOCUMENT)
@@ -181,7 +188,7 @@ async def test_refusals_are_as_documented() -> None:
 async def test_refused_tokens_are_as_documented() -> None:
     async with staged() as stage:
         await stage.launched()
-        stage.routee.tokens.expire()
+        expire_token(stage.routee)
         await stage.launched()
         stage.assert_all_as_documented()
         assert 401 in {exchange.status for exchange in stage.recorder.exchanges}

@@ -31,6 +31,7 @@ from tests.routee.rules.requests import (
     with_body,
     with_changed,
 )
+from tests.sandbox.stage import expire_token
 from tests.services.launching.launch_stage import API_KEY, QUICK, SECRET, Stage, set_up
 
 Document = dict[str, Any]
@@ -337,7 +338,7 @@ async def test_an_account_without_viber_has_its_own_meaning(line: Line) -> None:
 async def test_an_expired_token_is_renewed_without_a_failure(line: Line) -> None:
     seen = _counting(line.routee)
     await line.client.launch_campaign(_sent(request(), "the first"))
-    line.routee.tokens.expire()
+    expire_token(line.routee)
     await line.client.launch_campaign(_sent(request(), "the second"))
     first = [Endpoint.TOKEN, Endpoint.CAMPAIGN]
     assert seen == [*first, Endpoint.CAMPAIGN, Endpoint.TOKEN, Endpoint.CAMPAIGN]
@@ -356,7 +357,7 @@ async def test_a_call_that_is_denied_once_is_repeated_with_a_new_token(
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_call_that_is_denied_twice_is_a_refusal(line: Line, status: int) -> None:
-    line.routee.faults.always(Endpoint.CAMPAIGN, denied(status))
+    line.routee.faults.sometimes(Endpoint.CAMPAIGN, {denied(status): 1})
     refusal = await _refusal(line.client, request())
     assert (refusal.http_status, refusal.meaning) == (status, Meaning.ACCESS_DENIED)
     assert refusal.developer_message == "Access is denied"
@@ -365,7 +366,7 @@ async def test_a_call_that_is_denied_twice_is_a_refusal(line: Line, status: int)
 
 
 async def test_wrong_credentials_are_no_refusal_of_the_campaign(line: Line) -> None:
-    line.routee.faults.always(Endpoint.TOKEN, denied())
+    line.routee.faults.sometimes(Endpoint.TOKEN, {denied(): 1})
     with pytest.raises(RouteeUnavailable) as caught:
         await line.client.launch_campaign(_sent(request()))
     assert caught.value.slug == "routee-token-unavailable"

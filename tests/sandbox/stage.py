@@ -5,6 +5,7 @@ import json
 import math
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,13 +18,38 @@ from httpx import ASGITransport
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.sandbox.behaviour import Behaviour
-from app.sandbox.ledger import SimulatedCampaign
+from app.sandbox.ledger import EventKey, Fate, InboundKey, SimulatedCampaign
 from app.sandbox.routee import SimulatedRoutee
 
 CALLBACK_PATHS = ("/status", "/inbound")
 
 APPLICATION_ID = "application"
 APPLICATION_SECRET = "secret of the application"
+
+
+def expire_token(routee: SimulatedRoutee) -> None:
+    """Expire the living token; the next one is a new one."""
+    routee.tokens._expires_at = time.monotonic()
+
+
+def tracked_statuses(campaign: SimulatedCampaign) -> dict[str, str]:
+    """The status by message id that tracking answers, lost callbacks included."""
+    return {message.tracking_id: message.final.status for message in campaign.messages.values()}
+
+
+def acknowledged_events(campaign: SimulatedCampaign) -> frozenset[EventKey]:
+    """Every status that was answered with 200, once."""
+    return campaign.events_of({Fate.ACKNOWLEDGED})
+
+
+def acknowledged_replies(campaign: SimulatedCampaign) -> frozenset[InboundKey]:
+    """Every reply that was answered with 200, once."""
+    return frozenset(
+        InboundKey(message.tracking_id, reply.sent_at, reply.message)
+        for message in campaign.messages.values()
+        for reply in message.replies
+        if reply.fate is Fate.ACKNOWLEDGED
+    )
 
 
 class Changes(TypedDict, total=False):

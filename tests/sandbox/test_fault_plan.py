@@ -28,7 +28,7 @@ def test_a_script_runs_once_in_order_and_for_its_endpoint_only() -> None:
 
 def test_a_script_comes_before_a_constant_fault() -> None:
     plan = FaultPlan(seed=1)
-    plan.always(Endpoint.CAMPAIGN, garbage())
+    plan.sometimes(Endpoint.CAMPAIGN, {garbage(): 1})
     plan.script(Endpoint.CAMPAIGN, None, CUT_AFTER)
 
     assert drawn(plan, 4) == [None, CUT_AFTER, garbage(), garbage()]
@@ -60,7 +60,7 @@ def test_a_seed_repeats_the_faults_whatever_other_endpoints_do() -> None:
 def test_after_clearing_there_are_no_more_faults() -> None:
     plan = FaultPlan(seed=1)
     for endpoint in (Endpoint.CAMPAIGN, Endpoint.TOKEN):
-        plan.always(endpoint, CUT_BEFORE)
+        plan.sometimes(endpoint, {CUT_BEFORE: 1})
         plan.script(endpoint, CUT_AFTER)
     plan.clear(Endpoint.CAMPAIGN)
     assert plan.next(Endpoint.CAMPAIGN) is None

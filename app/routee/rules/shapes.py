@@ -86,7 +86,7 @@ def _paths(shape: Shape, path: str) -> Iterator[str]:
 def _similar_field(
     key: str, path: str, siblings: Shape, known_paths: Mapping[str, str]
 ) -> str | None:
-    """The path of the field of this name, wherever it belongs, else of a sibling with a similar name."""
+    """The path of the field of this name, wherever it belongs, else of a similar sibling."""
     folded = key[:_MAX_COMPARED_CHARACTERS].casefold()
     spellings = {sibling.casefold(): member_path(path, sibling) for sibling in siblings}
     if folded in known_paths:
