@@ -8,7 +8,7 @@ import structlog
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.parts import disconnected
+from app.api.parts import unless_gone
 from app.api.wire import iso
 from app.errors import ReceiverError
 from app.services.exports.exports import Encoder, ExportRequest, Exports, Format
@@ -51,16 +51,7 @@ class ExportAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the export; if the client closes the connection, the query ends."""
         del scope
-        sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(disconnected(receive))
-        try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-        finally:
-            sending.cancel()
-            leaving.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+        await unless_gone(receive, self._send(send))
 
     async def _send(self, send: Send) -> None:
         async with self._exports.served(self._wanted, self._encoder) as export:

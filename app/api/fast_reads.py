@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
+from app.api.caching import Revalidated
 from app.api.parts import decoded_id, parts_of, verified_caller
 from app.api.problems import answer_to
 from app.domain.api_key import Scope as KeyScope
@@ -51,6 +52,10 @@ class ReadById(FastRead):
         tracking_id = decoded_id(request.path_params["tracking_id"])
         reader = await verified_caller(request, KeyScope.READ)
         return tracking_id, await parts_of(request), reader
+
+
+class RevalidatedRead(Revalidated, ReadById):
+    """A route of `ReadById` whose answers 200 are revalidated."""
 
 
 class FastReads:

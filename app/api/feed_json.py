@@ -7,12 +7,13 @@ compares their bytes.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from app.api.wire import known_time, plain_or_none
 from app.db.feed.pages import FeedPage, InboundItem, Item, StatusItem
+from app.db.inbound_messages import Reply
 from app.domain.event import Source
 from app.domain.feed import FeedItemType, encode_position
 from app.domain.status import status_of
@@ -99,9 +100,14 @@ def _status(item: StatusItem) -> _Item:
     )
 
 
-def _inbound_message(item: InboundItem) -> _Item:
-    row, campaign = item.reply
-    data = _InboundMessage(
+def inbound_message_members(reply: Reply) -> dict[str, Any]:
+    """The members of a reply by their names in the model `InboundMessageOut`."""
+    return msgspec.structs.asdict(_reply(reply))
+
+
+def _reply(reply: Reply) -> _InboundMessage:
+    row = reply.row
+    return _InboundMessage(
         id=str(row.id),
         from_=row.sender,
         to=row.recipient,
@@ -110,15 +116,19 @@ def _inbound_message(item: InboundItem) -> _Item:
         filename=row.filename,
         sent_at=row.sent_at,
         received_at=row.received_at,
-        campaign_tracking_id=campaign,
+        campaign_tracking_id=reply.campaign_tracking_id,
         campaign_name=row.campaign_name,
         reference_tracking_id=row.reference_tracking_id,
         label=row.label,
     )
+
+
+def _inbound_message(item: InboundItem) -> _Item:
+    data = _reply(item.reply)
     return _Item(
         data.id,
         data.reference_tracking_id,
-        campaign,
+        data.campaign_tracking_id,
         data.sent_at,
         data.received_at,
         _SOURCES[Source.CALLBACK.value],

@@ -7,12 +7,13 @@ describes the same members in the OpenAPI document; a test compares their bytes.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from app.api.wire import known_time, plain_or_none
 from app.db.messages import CurrentMessage
+from app.db.tables import MessageRow
 from app.domain.status import is_final
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -50,6 +51,11 @@ class _LookupAnswer(msgspec.Struct, rename="camel"):
     not_found: Sequence[str]
 
 
+def message_members(row: CurrentMessage | MessageRow) -> dict[str, Any]:
+    """The members of one message by their names in the model."""
+    return msgspec.structs.asdict(_message(_Message, row))
+
+
 def message_json(row: CurrentMessage) -> bytes:
     """One message."""
     return _ENCODER.encode(_message(_Message, row))
@@ -65,7 +71,7 @@ def lookup_json(rows: Sequence[CurrentMessage], not_found: Sequence[str]) -> byt
     return _ENCODER.encode(_LookupAnswer([_message(_Message, row) for row in rows], not_found))
 
 
-def _message(as_type: type[_Message], row: CurrentMessage) -> _Message:
+def _message(as_type: type[_Message], row: CurrentMessage | MessageRow) -> _Message:
     # By position: keyword arguments would cost more than all the rest.
     return as_type(
         row.message_tracking_id,

@@ -1,5 +1,6 @@
 """The dependencies of routes: the parts of the service, the caller's key, and parameters."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -159,10 +160,6 @@ Number = Annotated[SafeText, AfterValidator(_as_number)]
 #: ISO 8601 only: pydantic would read a bare number as seconds since 1970.
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_instant)]
 TrackingId = Annotated[str, Depends(_opaque_id)]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
-Cursor = Annotated[
-    str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
-]
 
 
 async def json_body(request: Request) -> object:
@@ -183,7 +180,19 @@ async def json_body(request: Request) -> object:
         raise InvalidRequest(faults=(Fault("body", "must be JSON in UTF-8"),)) from None
 
 
-async def disconnected(receive: Receive) -> None:
+async def unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:
+    """The result of *doing*; None if the client hangs up first, which cancels *doing*."""
+    work, gone = asyncio.create_task(doing), asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return work.result() if work.done() else None
+    finally:
+        work.cancel()
+        gone.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
     """Return once the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -192,23 +201,6 @@ async def disconnected(receive: Receive) -> None:
 def json_answer(body: bytes) -> Response:
     """The answer 200 with *body*, encoded JSON."""
     return Response(body, media_type="application/json")
-
-
-def page_out(
-    rows: Sequence[R],
-    limit: int,
-    *,
-    shown: Callable[[R], T],
-    position: Callable[[R], list[str | int]],
-    scope: str,
-) -> Page[T]:
-    """The first *limit* of *rows* as *shown*; a further row says that another page follows."""
-    return Page(
-        items=[shown(row) for row in rows[:limit]],
-        next_cursor=encode_cursor(position(rows[limit - 1]), scope=scope)
-        if len(rows) > limit
-        else None,
-    )
 
 
 def row_id(value: str | int) -> int:
@@ -224,18 +216,55 @@ def row_id(value: str | int) -> int:
     return number
 
 
-def position_in(cursor: str | None, *, scope: str, of: Callable[..., K]) -> K | None:
-    """
-    The position in *cursor*, made by *of* from its parts; None for the first page.
+class Paging:
+    """The parameters of a list in pages; `scope` is the list with its filters."""
 
-    Raises:
-        InvalidCursor: it is not a cursor of the list *scope*.
-    """
-    if cursor is None:
-        return None
-    try:
-        return of(*decode_cursor(cursor, scope=scope))
-    except (CursorInvalid, ValueError, TypeError):
-        raise InvalidCursor(
-            "Send `nextCursor` of the page before unchanged, with the same filters."
-        ) from None
+    def __init__(
+        self,
+        limit: Annotated[
+            int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")
+        ] = DEFAULT_LIMIT,
+        cursor: Annotated[
+            str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
+        ] = None,
+    ) -> None:
+        self.limit = limit
+        self._cursor = cursor
+
+    def position(self, *, scope: str, of: Callable[..., K]) -> K | None:
+        """
+        The position in the cursor, made by *of* from its parts; None for the first page.
+
+        Raises:
+            InvalidCursor: it is not a cursor of the list *scope*.
+        """
+        if self._cursor is None:
+            return None
+        try:
+            return of(*decode_cursor(self._cursor, scope=scope))
+        except (CursorInvalid, ValueError, TypeError):
+            raise InvalidCursor(
+                "Send `nextCursor` of the page before unchanged, with the same filters."
+            ) from None
+
+    def page_of(
+        self,
+        rows: Sequence[R],
+        *,
+        shown: Callable[[R], T],
+        position: Callable[[R], list[str | int]],
+        scope: str,
+    ) -> Page[T]:
+        """The first `limit` of *rows* as *shown*; a further row says that another page follows."""
+        items = [shown(row) for row in rows[: self.limit]]
+        end = position(rows[self.limit - 1]) if len(rows) > self.limit else None
+        cursor = None if end is None else encode_cursor(end, scope=scope)
+        return Page(items=items, next_cursor=cursor)
+
+
+def cursor_after(end: str | int | None, *, scope: str) -> str | None:
+    """The cursor of the page after the row *end* of the list *scope*; None after the last page."""
+    return None if end is None else encode_cursor([end], scope=scope)
+
+
+PagingDep = Annotated[Paging, Depends()]

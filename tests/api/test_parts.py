@@ -1,6 +1,6 @@
 import pytest
 
-from app.api.parts import position_in, row_id
+from app.api.parts import Paging, row_id
 from app.errors import InvalidCursor
 from app.kit.cursor import encode_cursor
 
@@ -10,8 +10,8 @@ from app.kit.cursor import encode_cursor
 )
 def test_a_forged_cursor_is_refused(position: list[str | int]) -> None:
     with pytest.raises(InvalidCursor):
-        position_in(encode_cursor(position, scope="list"), scope="list", of=row_id)
+        Paging(cursor=encode_cursor(position, scope="list")).position(scope="list", of=row_id)
 
 
 def test_without_a_cursor_the_list_begins_at_its_beginning() -> None:
-    assert position_in(None, scope="list", of=row_id) is None
+    assert Paging().position(scope="list", of=row_id) is None

@@ -6,33 +6,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+from app import errors
 from app.api.document.operations import operations_in
 from app.api.problems import MEDIA_TYPE, problem
 from app.domain.api_key import Scope
-from app.errors import (
-    ApiError,
-    CampaignNameInUse,
-    CampaignNotCancellable,
-    CampaignNotUnconfirmed,
-    CursorExpired,
-    ErasureInProgress,
-    ErasureNotConfigured,
-    Fault,
-    Forbidden,
-    IdempotencyKeyReused,
-    InvalidCursor,
-    InvalidRequest,
-    LaunchingNotConfigured,
-    LaunchInProgress,
-    LaunchRejected,
-    NotFound,
-    Overloaded,
-    RouteeRefused,
-    RouteeTokenUnavailable,
-    RouteeUnavailable,
-    TooManyExports,
-    Unauthorized,
-)
+from app.errors import ApiError, Fault
 
 SECURITY_SCHEME: Final = "apiKey"
 
@@ -70,74 +48,79 @@ def _failure(error: type[ApiError], detail: str | None = None, **more: Any) -> F
     return Failure(error.status, error.slug, error.title, first_line, detail, **more)
 
 
+def _invalid(*fault: str) -> Failure:
+    return _failure(errors.InvalidRequest, faults=(Fault(*fault),))
+
+
 _CAMPAIGN: Final = "01982f6e-5b1c-7c3a-9d35-0c9f6b1e2a47"
 
-UNAUTHORIZED: Final = _failure(Unauthorized, "Send the header `Authorization: Bearer <api key>`.")
-FORBIDDEN: Final = _failure(Forbidden, "This call needs a key of scope `read`.")
-GUESSING: Final = _failure(Overloaded, "Too many API keys are being tried.", retry_after=True)
-NOT_FOUND: Final = _failure(NotFound, "No callback has named the message 'dcfa62e1' yet.")
+UNAUTHORIZED: Final = _failure(
+    errors.Unauthorized, "Send the header `Authorization: Bearer <api key>`."
+)
+FORBIDDEN: Final = _failure(errors.Forbidden, "This call needs a key of scope `read`.")
+GUESSING: Final = _failure(
+    errors.Overloaded, "Too many API keys are being tried.", retry_after=True
+)
+NOT_FOUND: Final = _failure(errors.NotFound, "No callback has named the message 'dcfa62e1' yet.")
 INVALID_CURSOR: Final = _failure(
-    InvalidCursor, "Send `nextCursor` of the page before unchanged, with the same filters."
+    errors.InvalidCursor, "Send `nextCursor` of the page before unchanged, with the same filters."
 )
 CURSOR_EXPIRED: Final = _failure(
-    CursorExpired, "Go on with `after=<receivedAt of the last item that you processed>`."
+    errors.CursorExpired, "Go on with `after=<receivedAt of the last item that you processed>`."
 )
-INVALID: Final = _failure(
-    InvalidRequest,
-    faults=(Fault("limit", "Input should be less than or equal to 1000"),),
+INVALID: Final = _invalid("limit", "Input should be less than or equal to 1000")
+NOT_INSTALLED: Final = _invalid(
+    "format", "Parquet needs pyarrow: pip install 'routee-receiver[parquet]'"
 )
-NOT_INSTALLED: Final = _failure(
-    InvalidRequest,
-    faults=(Fault("format", "Parquet needs pyarrow: pip install 'routee-receiver[parquet]'"),),
+TOO_MANY_EXPORTS: Final = _failure(
+    errors.TooManyExports, "2 exports are under way.", retry_after=True
 )
-TOO_MANY_EXPORTS: Final = _failure(TooManyExports, "2 exports are under way.", retry_after=True)
-INVALID_CAMPAIGN: Final = _failure(
-    InvalidRequest,
-    faults=(Fault("to[0]", "must be a telephone number in E.164", "400019002", "001"),),
+INVALID_CAMPAIGN: Final = _invalid(
+    "to[0]", "must be a telephone number in E.164", "400019002", "001"
 )
 NAME_IN_USE: Final = _failure(
-    CampaignNameInUse, "A campaign named 'Spring sale' exists already. Choose another name."
+    errors.CampaignNameInUse, "A campaign named 'Spring sale' exists already. Choose another name."
 )
 NOT_UNCONFIRMED: Final = _failure(
-    CampaignNotUnconfirmed, "It is launched; there is nothing to resolve."
+    errors.CampaignNotUnconfirmed, "It is launched; there is nothing to resolve."
 )
 NOT_CANCELLABLE: Final = _failure(
-    CampaignNotCancellable,
+    errors.CampaignNotCancellable,
     "It is rejected and has no trackingId by which Routee could delete it.",
 )
 IN_PROGRESS: Final = _failure(
-    LaunchInProgress,
+    errors.LaunchInProgress,
     f"Do not launch it again: /v1/campaigns/{_CAMPAIGN} will show what has become of it.",
     retry_after=True,
 )
-LAUNCH_REJECTED: Final = _failure(LaunchRejected, "The balance of the Routee account is too low.")
-KEY_REUSED: Final = _failure(IdempotencyKeyReused)
-NO_NUMBER: Final = _failure(
-    InvalidRequest,
-    faults=(Fault("number", "must be a telephone number of 6 to 15 digits"),),
+LAUNCH_REJECTED: Final = _failure(
+    errors.LaunchRejected, "The balance of the Routee account is too low."
 )
-ERASURE_IN_PROGRESS: Final = _failure(ErasureInProgress, retry_after=True)
+KEY_REUSED: Final = _failure(errors.IdempotencyKeyReused)
+NO_NUMBER: Final = _invalid("number", "must be a telephone number of 6 to 15 digits")
+ERASURE_IN_PROGRESS: Final = _failure(errors.ErasureInProgress, retry_after=True)
 ERASURE_NOT_CONFIGURED: Final = _failure(
-    ErasureNotConfigured, "Set RECEIVER_ERASURE_KEYS, or RECEIVER_SIGNING_KEYS, for all processes."
+    errors.ErasureNotConfigured,
+    "Set RECEIVER_ERASURE_KEYS, or RECEIVER_SIGNING_KEYS, for all processes.",
 )
 NOT_CONFIGURED: Final = _failure(
-    LaunchingNotConfigured, "Not set: RECEIVER_PUBLIC_URL, RECEIVER_SIGNING_KEYS."
+    errors.LaunchingNotConfigured, "Not set: RECEIVER_PUBLIC_URL, RECEIVER_SIGNING_KEYS."
 )
 REFUSED: Final = _failure(
-    RouteeRefused,
+    errors.RouteeRefused,
     "The balance of the Routee account is too low.",
     members={"code": "400001009", "developerMessage": "The balance is too low"},
 )
 NOT_CANCELLED: Final = _failure(
-    RouteeRefused,
+    errors.RouteeRefused,
     "The campaign is no longer scheduled.",
     members={"code": "400009002", "developerMessage": "The campaign is no longer scheduled"},
 )
 NO_ANSWER: Final = _failure(
-    RouteeUnavailable, "No connection to Routee to launch the campaign.", retry_after=True
+    errors.RouteeUnavailable, "No connection to Routee to launch the campaign.", retry_after=True
 )
 NO_TOKEN: Final = _failure(
-    RouteeTokenUnavailable,
+    errors.RouteeTokenUnavailable,
     "Routee refused the application's credentials (HTTP 401).",
     retry_after=True,
 )

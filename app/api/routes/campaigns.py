@@ -9,21 +9,18 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from app.api.caching import NOT_MODIFIED, Revalidated
 from app.api.parts import (
-    DEFAULT_LIMIT,
     Admin,
-    Cursor,
     Launcher,
-    Limit,
     Moment,
     Number,
+    PagingDep,
     Parts,
     PartsDep,
     Reader,
     SafeText,
     TrackingId,
+    cursor_after,
     json_body,
-    page_out,
-    position_in,
 )
 from app.api.routes.messages import MessageOut, message_out, text_id
 from app.api.wire import Instant, Money, Page, Wire
@@ -45,7 +42,6 @@ from app.db.tables import CampaignRow
 from app.domain.campaign import Billing, Submission
 from app.domain.status import AWAITING, RANK, Status, is_final
 from app.errors import DatabaseUnavailable, NotFound
-from app.kit.cursor import encode_cursor
 from app.routee import reading
 from app.routee.campaign_fields import passed_on
 from app.services.launching.launches import under_way
@@ -272,20 +268,18 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     submission: Annotated[Submission | None, Query(description="Only those in this state.")] = None,
     created_since: Annotated[Moment | None, Query(alias="createdSince")] = None,
     created_before: Annotated[Moment | None, Query(alias="createdBefore")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
 ) -> Page[CampaignOut]:
     """Every campaign that was launched here or named in a callback, with its counts."""
     wanted = CampaignFilter(name, label, submission, created_since, created_before)
     scope = f"campaigns {wanted}"
-    before = position_in(cursor, scope=scope, of=lambda position: UUID(str(position)))
-    rows = await page_of_campaigns(parts.reads, wanted, before=before, limit=limit + 1)
+    before = paging.position(scope=scope, of=lambda position: UUID(str(position)))
+    rows = await page_of_campaigns(parts.reads, wanted, before=before, limit=paging.limit + 1)
     counts = await counts_of_each(
         parts.reads, [row.tracking_id for row in rows if row.tracking_id is not None]
     )
-    return page_out(
+    return paging.page_of(
         rows,
-        limit,
         shown=lambda row: campaign_out(row, counts.get(row.tracking_id or "", {})),
         position=lambda row: [str(row.id)],
         scope=scope,
@@ -322,15 +316,14 @@ async def get_campaign(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> C
 
 
 @router.get("/{tracking_id}/messages", summary="The messages of one campaign")
-async def list_campaign_messages(  # noqa: PLR0913 (the parameters of the call)
+async def list_campaign_messages(
     tracking_id: TrackingId,
     parts: PartsDep,
     _: Reader,
     *,
     status: Annotated[AnyStatus | None, Query(description="Only those in this status.")] = None,
     to: Annotated[Number | None, Query(description="Only those to this number.")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
 ) -> CampaignMessages:
     """
     All messages with a callback, in the order of their ids; then the awaited ones.
@@ -345,14 +338,12 @@ async def list_campaign_messages(  # noqa: PLR0913 (the parameters of the call)
     `nextCursor` is not null.
     """
     scope = f"messages of {(tracking_id, status, to)}"
-    start = position_in(cursor, scope=scope, of=_start)
-    campaign = await find_campaign(parts.database, tracking_id)
-    if campaign is None:
-        raise NotFound(f"There is no campaign {tracking_id!r}.")
-    items, following = await _listed(parts, campaign, status, to, start, limit)
+    start = paging.position(scope=scope, of=_start)
+    campaign = await _row(parts, tracking_id)
+    items, following = await _listed(parts, campaign, status, to, start, paging.limit)
     return CampaignMessages(
         items=items,
-        next_cursor=None if following is None else encode_cursor([following], scope=scope),
+        next_cursor=cursor_after(following, scope=scope),
         total=await _total(parts, campaign, status, to),
     )
 
@@ -420,10 +411,15 @@ async def _total(
     return sum(counts.values()) if status is None else counts.get(status, 0)
 
 
-async def _campaign(parts: Parts, tracking_id: str) -> CampaignOut:
+async def _row(parts: Parts, tracking_id: str) -> CampaignRow:
     row = await find_campaign(parts.database, tracking_id)
     if row is None:
         raise NotFound(f"There is no campaign {tracking_id!r}.")
+    return row
+
+
+async def _campaign(parts: Parts, tracking_id: str) -> CampaignOut:
+    row = await _row(parts, tracking_id)
     counts = await counts_of(parts.database, row.tracking_id) if row.tracking_id else {}
     return campaign_out(row, counts)
 

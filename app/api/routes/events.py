@@ -1,15 +1,12 @@
 """The feed: all status events and replies in one order."""
 
-import asyncio
 import re
-from collections.abc import Coroutine
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.types import Receive
 
 from app.api.fast_reads import FastRead
 from app.api.parts import (
@@ -18,9 +15,9 @@ from app.api.parts import (
     PartsDep,
     Reader,
     SafeText,
-    disconnected,
     json_answer,
     parts_of,
+    unless_gone,
     verified_caller,
 )
 from app.api.routes.inbound_messages import InboundMessageOut
@@ -34,8 +31,6 @@ from app.domain.history import Effect
 from app.domain.status import Status
 from app.errors import InvalidCursor
 from app.services.feed.pages import Feed
-
-T = TypeVar("T")
 
 MAX_WAIT_SECONDS: Final = 30
 #: In a query, an unencoded plus arrives as a blank.
@@ -157,7 +152,7 @@ async def list_events(
         limit=query.limit,
         wait_seconds=query.wait,
     )
-    served = await (_unless_gone(request.receive, page) if query.wait else page)
+    served = await (unless_gone(request.receive, page) if query.wait else page)
     # An answer to a client that has hung up is not read.
     return json_answer(b"" if served is None else served.body)
 
@@ -195,15 +190,3 @@ def _instant(text: str) -> datetime | None:
     except ValueError:
         return None
     return instant if instant.tzinfo is not None else None
-
-
-async def _unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:
-    """The result of *doing*; None if the client hangs up first, which cancels *doing*."""
-    work, gone = asyncio.create_task(doing), asyncio.create_task(disconnected(receive))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return work.result() if work.done() else None
-    finally:
-        work.cancel()
-        gone.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)

@@ -7,18 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
+from app.api.feed_json import inbound_message_members
 from app.api.parts import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
     Moment,
     Number,
+    Paging,
+    PagingDep,
     Parts,
     PartsDep,
     Reader,
     SafeText,
-    page_out,
-    position_in,
+    cursor_after,
     row_id,
 )
 from app.api.wire import Instant, Page, Wire
@@ -31,7 +30,6 @@ from app.db.inbound_messages import (
     page_of_received_messages,
 )
 from app.errors import NotFound
-from app.kit.cursor import encode_cursor
 
 router = APIRouter(prefix="/v1/inbound-messages", tags=["inbound messages"])
 
@@ -58,34 +56,20 @@ class InboundMessageOut(Wire):
 
 def inbound_message_out(reply: Reply) -> InboundMessageOut:
     """A stored reply as the API shows it."""
-    row = reply.row
-    return InboundMessageOut(
-        id=str(row.id),
-        from_=row.sender,
-        to=row.recipient,
-        message=row.message,
-        media=row.media,
-        filename=row.filename,
-        sent_at=row.sent_at,
-        received_at=row.received_at,
-        campaign_tracking_id=reply.campaign_tracking_id,
-        campaign_name=row.campaign_name,
-        reference_tracking_id=row.reference_tracking_id,
-        label=row.label,
-    )
+    return InboundMessageOut(**inbound_message_members(reply))
 
 
 @router.get("", summary="Replies, the oldest first")
-async def list_inbound_messages(  # noqa: PLR0913, PLR0917 (the parameters of the call)
+async def list_inbound_messages(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
     _: Reader,
+    *,
     campaign_tracking_id: Annotated[SafeText | None, Query(alias="campaignTrackingId")] = None,
     reference_tracking_id: Annotated[SafeText | None, Query(alias="referenceTrackingId")] = None,
     from_: Annotated[Number | None, Query(alias="from")] = None,
     received_since: Annotated[Moment | None, Query(alias="receivedSince")] = None,
     received_before: Annotated[Moment | None, Query(alias="receivedBefore")] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
 ) -> Page[InboundMessageOut]:
     """
     Recipients' replies, in the order in which they were stored.
@@ -102,23 +86,24 @@ async def list_inbound_messages(  # noqa: PLR0913, PLR0917 (the parameters of th
     )
     scope = f"inbound messages {wanted._replace(campaign_tracking_id=campaign_tracking_id)}"
     if not wanted.has_key:
-        return await _received(parts, wanted, scope, limit, cursor)
-    after = position_in(cursor, scope=scope, of=row_id)
-    page = await page_of_inbound_messages(parts.reads, wanted, after=after, limit=limit)
+        return await _received(parts, wanted, scope, paging)
+    after = paging.position(scope=scope, of=row_id)
+    page = await page_of_inbound_messages(parts.reads, wanted, after=after, limit=paging.limit)
     return Page(
         items=[inbound_message_out(reply) for reply in page.replies],
-        next_cursor=None if page.end is None else encode_cursor([page.end], scope=scope),
+        next_cursor=cursor_after(page.end, scope=scope),
     )
 
 
 async def _received(
-    parts: Parts, wanted: InboundFilter, scope: str, limit: int, cursor: str | None
+    parts: Parts, wanted: InboundFilter, scope: str, paging: Paging
 ) -> Page[InboundMessageOut]:
-    after = position_in(cursor, scope=scope, of=_receipt)
-    replies = await page_of_received_messages(parts.reads, wanted, after=after, limit=limit + 1)
-    return page_out(
+    after = paging.position(scope=scope, of=_receipt)
+    replies = await page_of_received_messages(
+        parts.reads, wanted, after=after, limit=paging.limit + 1
+    )
+    return paging.page_of(
         replies,
-        limit,
         shown=inbound_message_out,
         position=lambda reply: [reply.row.received_at.isoformat(), reply.row.id],
         scope=scope,

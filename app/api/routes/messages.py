@@ -7,29 +7,27 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, Field, ValidationError
 
-from app.api.caching import NOT_MODIFIED, Revalidated
-from app.api.fast_reads import ReadById
+from app.api.caching import NOT_MODIFIED
+from app.api.fast_reads import RevalidatedRead
 from app.api.history import HistoryItem, history_out
-from app.api.message_json import lookup_json, message_json
+from app.api.message_json import lookup_json, message_json, message_members
 from app.api.parts import (
-    DEFAULT_LIMIT,
     MAX_LIMIT,
-    Cursor,
-    Limit,
     Moment,
     Number,
+    Paging,
+    PagingDep,
     Parts,
     PartsDep,
     Reader,
     SafeText,
     TrackingId,
+    cursor_after,
     json_answer,
     json_body,
-    page_out,
-    position_in,
     row_id,
 )
-from app.api.wire import Instant, Money, Page, Wire, known_time
+from app.api.wire import Instant, Money, Page, Wire
 from app.db.campaigns import find_campaign
 from app.db.messages import (
     CampaignKey,
@@ -43,21 +41,16 @@ from app.db.messages import (
 )
 from app.db.tables import MessageRow
 from app.domain.api_key import Scope
-from app.domain.status import Status, is_final
+from app.domain.status import Status
 from app.errors import Fault, InvalidRequest, NotFound
-from app.kit.cursor import encode_cursor
 from app.routee import reading
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 
-class _ReadMessage(Revalidated, ReadById):
-    """Answered without FastAPI's dependency injection, and revalidated."""
-
-
 #: Behind `router`: one message.
 one = APIRouter(
-    prefix="/v1/messages", tags=["messages"], route_class=_ReadMessage, responses=NOT_MODIFIED
+    prefix="/v1/messages", tags=["messages"], route_class=RevalidatedRead, responses=NOT_MODIFIED
 )
 
 #: How long ago `updatedAfter` may be on its own: all that was updated since is read for each page.
@@ -92,28 +85,7 @@ class MessageOut(Wire):
 
 def message_out(row: MessageRow | CurrentMessage) -> MessageOut:
     """A stored message as the API shows it."""
-    return MessageOut(
-        tracking_id=row.message_tracking_id,
-        campaign_tracking_id=row.campaign_tracking_id,
-        to=row.recipient,
-        from_=row.sender,
-        country=row.country,
-        label=row.label,
-        status=Status(row.status),
-        provider_status=row.provider_status or None,
-        detailed_status=row.detailed_status,
-        description=row.description,
-        status_at=known_time(row.status_at),
-        final=is_final(row.status_rank),
-        queued_at=row.queued_at,
-        sent_at=row.sent_at,
-        delivered_at=row.delivered_at,
-        seen_at=row.seen_at,
-        failed_at=row.failed_at,
-        price=row.price,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+    return MessageOut(**message_members(row))
 
 
 def _of_unicode(text: str) -> str:
@@ -209,8 +181,7 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
             "24 hours ago.",
         ),
     ] = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
 ) -> Page[MessageOut]:
     """
     In the order of their ids. A page scans at most 10,000 messages: with filters that few messages
@@ -225,13 +196,13 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     campaign = await _campaign(parts, campaign_tracking_id)
     wanted = MessageFilter(to, campaign, label, status, updated_after)
     if wanted.has_key or updated_after is None:
-        after = position_in(cursor, scope=scope, of=text_id)
-        page = await page_of_messages(parts.reads, wanted, after=after, limit=limit)
+        after = paging.position(scope=scope, of=text_id)
+        page = await page_of_messages(parts.reads, wanted, after=after, limit=paging.limit)
         return Page(
             items=[message_out(row) for row in page.rows],
-            next_cursor=None if page.end is None else encode_cursor([page.end], scope=scope),
+            next_cursor=cursor_after(page.end, scope=scope),
         )
-    return await _updated(parts, _recent(updated_after), status, scope, limit, cursor)
+    return await _updated(parts, _recent(updated_after), status, scope, paging)
 
 
 def text_id(value: object) -> str:
@@ -268,19 +239,15 @@ def _recent(updated_after: datetime) -> datetime:
     return updated_after
 
 
-async def _updated(  # noqa: PLR0913, PLR0917 (the parameters of the call)
-    parts: Parts,
-    since: datetime,
-    status: Status | None,
-    scope: str,
-    limit: int,
-    cursor: str | None,
+async def _updated(
+    parts: Parts, since: datetime, status: Status | None, scope: str, paging: Paging
 ) -> Page[MessageOut]:
-    after = position_in(cursor, scope=scope, of=_update)
-    rows = await page_of_updated_messages(parts.reads, since, status, after=after, limit=limit + 1)
-    return page_out(
+    after = paging.position(scope=scope, of=_update)
+    rows = await page_of_updated_messages(
+        parts.reads, since, status, after=after, limit=paging.limit + 1
+    )
+    return paging.page_of(
         rows,
-        limit,
         shown=message_out,
         position=lambda row: [row.updated_at.isoformat(), row.message_tracking_id],
         scope=scope,
@@ -305,7 +272,7 @@ async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Re
     summary="The history of one message",
     response_model_exclude_unset=True,
 )
-async def get_history(  # noqa: PLR0913 (the parameters of the call)
+async def get_history(
     tracking_id: TrackingId,
     parts: PartsDep,
     caller: Reader,
@@ -314,8 +281,7 @@ async def get_history(  # noqa: PLR0913 (the parameters of the call)
         bool,
         Query(description="With payloads; tokens are masked, except for scope `admin`."),
     ] = False,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    paging: PagingDep,
 ) -> Page[HistoryItem]:
     """
     Every distinct event, in the order of the feed.
@@ -325,13 +291,13 @@ async def get_history(  # noqa: PLR0913 (the parameters of the call)
     `lower-rank` (later in time, but a status does not fall back).
     """
     scope = f"events of {tracking_id}"
-    after = position_in(cursor, scope=scope, of=row_id)
+    after = paging.position(scope=scope, of=row_id)
     message = await find_message(parts.reads, tracking_id)
     if message is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
     events = await history_of(parts.reads, message, with_payload=raw)
     items = history_out(events, raw=raw, exact=caller.allows(Scope.ADMIN))
     rest = items[1 + next((at for at, item in enumerate(items) if int(item.id) == after), -1) :]
-    return page_out(
-        rest, limit, shown=lambda item: item, position=lambda item: [int(item.id)], scope=scope
+    return paging.page_of(
+        rest, shown=lambda item: item, position=lambda item: [int(item.id)], scope=scope
     )

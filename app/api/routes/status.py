@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from app.api.caching import NOT_MODIFIED, Revalidated
-from app.api.fast_reads import ReadById
+from app.api.caching import NOT_MODIFIED
+from app.api.fast_reads import RevalidatedRead
 from app.api.message_json import message_status_json
 from app.api.parts import PartsDep, Reader, TrackingId, json_answer
 from app.api.routes.campaigns import CampaignOut, campaign_out
@@ -14,13 +14,8 @@ from app.api.routes.messages import MessageOut
 from app.db.campaigns import counts_of, find_campaign
 from app.errors import NotFound
 
-
-class _ReadStatus(Revalidated, ReadById):
-    """Answered without FastAPI's dependency injection, and revalidated."""
-
-
 router = APIRouter(
-    prefix="/v1/status", tags=["status"], route_class=_ReadStatus, responses=NOT_MODIFIED
+    prefix="/v1/status", tags=["status"], route_class=RevalidatedRead, responses=NOT_MODIFIED
 )
 
 
