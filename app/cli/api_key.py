@@ -7,11 +7,10 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
-from app.cli.running import console, current_database, loaded_settings, run, say
+from app.cli.running import console, run_with_database, say
 from app.db.api_keys import add_api_key, all_api_keys, api_keys_named, revoke_api_key
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope, digest, make_key
-from app.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
@@ -35,7 +34,11 @@ def create(
     key = make_key()
     scopes = frozenset(scope or [Scope.READ])
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
-    key_id = run(_create(loaded_settings(), name, key, scopes, expires_at))
+    key_id = run_with_database(
+        lambda database: add_api_key(
+            database, name=name, sha256=digest(key), scopes=scopes, expires_at=expires_at
+        )
+    )
     say(f"Key {key_id} for {name!r} with scope {', '.join(sorted(scopes))}. It is shown only once:")
     typer.echo(key)
 
@@ -43,7 +46,7 @@ def create(
 @app.command(name="list")
 def list_keys() -> None:
     """List all keys, the revoked and the expired ones included."""
-    keys = run(_list(loaded_settings()))
+    keys = run_with_database(all_api_keys)
     now = datetime.now(UTC)
     table = Table("id", "name", "scopes", "created", "expires", "last used", "state")
     for key in keys:
@@ -64,7 +67,7 @@ def revoke(
     key: Annotated[str, typer.Argument(help="Its id, or its name if no other key has that name.")],
 ) -> None:
     """Revoke a key. It stops working within seconds."""
-    found = run(_revoke(loaded_settings(), key))
+    found = run_with_database(lambda database: _revoke(database, key))
     if not found:
         say(f"There is no key {key!r}. See: routee-receiver api-key list")
         raise typer.Exit(1)
@@ -86,29 +89,10 @@ def _state(key: ApiKey, now: datetime) -> str:
     return "good" if key.is_good(now) else "expired"
 
 
-async def _create(
-    settings: Settings,
-    name: str,
-    key: str,
-    scopes: frozenset[Scope],
-    expires_at: datetime | None,
-) -> UUID:
-    async with current_database(settings) as database:
-        return await add_api_key(
-            database, name=name, sha256=digest(key), scopes=scopes, expires_at=expires_at
-        )
-
-
-async def _list(settings: Settings) -> list[ApiKey]:
-    async with current_database(settings) as database:
-        return await all_api_keys(database)
-
-
-async def _revoke(settings: Settings, key: str) -> list[UUID]:
+async def _revoke(database: Database, key: str) -> list[UUID]:
     """The ids of the keys whose id or name is *key*; a single one is revoked."""
-    async with current_database(settings) as database:
-        found = await _ids_of(database, key)
-        return found if len(found) != 1 or await revoke_api_key(database, found[0]) else []
+    found = await _ids_of(database, key)
+    return found if len(found) != 1 or await revoke_api_key(database, found[0]) else []
 
 
 async def _ids_of(database: Database, key: str) -> list[UUID]:

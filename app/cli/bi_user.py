@@ -8,14 +8,21 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli.running import console, current_database, database_url, loaded_settings, run, say
+from app.cli.running import (
+    console,
+    current_database,
+    database_url,
+    loaded_settings,
+    run,
+    run_with_database,
+    say,
+)
 from app.db.bi.address import address, on_localhost, socket_folder_of
 from app.db.bi.hardening import Change, find_hardening, script
 from app.db.bi.hardening import harden as harden_database
 from app.db.bi.login import BiLogin, check_name
 from app.db.bi.users import (
     CreatedLogin,
-    KnownLogin,
     NotAllowed,
     bi_logins,
     create_bi_login,
@@ -70,7 +77,7 @@ def create(
 def list_logins() -> None:
     """List the logins of analysts, and how many sessions each has now."""
     table = Table("name", "telephone numbers", "connections at most", "sessions now")
-    for login in run(_list(loaded_settings())):
+    for login in run_with_database(bi_logins):
         most = str(login.max_connections) if login.max_connections >= 0 else "any"
         numbers = "whole" if login.pii else "masked"
         table.add_row(login.name, numbers, most, str(login.sessions))
@@ -84,7 +91,7 @@ def remove(name: Name) -> None:
 
     Example: routee-receiver bi-user remove --name powerbi
     """
-    if not run(_remove(loaded_settings(), name)):
+    if not run_with_database(lambda database: _remove(database, name)):
         say(f"There is no analyst's login {name!r}. See: routee-receiver bi-user list")
         raise typer.Exit(1)
     say(f"Removed {name}.")
@@ -107,7 +114,7 @@ def harden(
 
     Example: routee-receiver bi-user harden --dry-run
     """
-    changes = run(_find_hardening(loaded_settings()))
+    changes = run_with_database(find_hardening)
     ours = [change for change in changes if change.may_run]
     others = [change for change in changes if not change.may_run]
     if not changes:
@@ -121,7 +128,7 @@ def harden(
     if ours:
         if not yes:
             typer.confirm("Change the rights of this database?", abort=True, err=True)
-        run(_harden(loaded_settings(), ours))
+        run_with_database(lambda database: harden_database(database, ours))
         say("Changed.")
     if others:
         raise typer.Exit(1)
@@ -130,16 +137,6 @@ def harden(
 def _print(title: str, changes: list[Change]) -> None:
     """On standard output as a script that psql can run."""
     typer.echo("\n".join([f"-- {title}", *script(changes)]))
-
-
-async def _find_hardening(settings: Settings) -> list[Change]:
-    async with current_database(settings) as database:
-        return await find_hardening(database)
-
-
-async def _harden(settings: Settings, changes: list[Change]) -> None:
-    async with current_database(settings) as database:
-        await harden_database(database, changes)
 
 
 @asynccontextmanager
@@ -200,15 +197,9 @@ def _explain(error: NotAllowed) -> None:
     say(error.script)
 
 
-async def _list(settings: Settings) -> list[KnownLogin]:
-    async with current_database(settings) as database:
-        return await bi_logins(database)
-
-
-async def _remove(settings: Settings, name: str) -> bool:
-    async with current_database(settings) as database:
-        try:
-            return await remove_bi_login(database, name)
-        except NotAllowed as error:
-            _explain(error)
-            raise typer.Exit(1) from error
+async def _remove(database: Database, name: str) -> bool:
+    try:
+        return await remove_bi_login(database, name)
+    except NotAllowed as error:
+        _explain(error)
+        raise typer.Exit(1) from error

@@ -2,14 +2,12 @@
 
 from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
-from app.cli.running import current_database, loaded_settings, run, say
+from app.cli.running import run_with_database, say
 from app.domain.campaign import Submission
 from app.services.launching.settling import resolve as resolve_campaign
-from app.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Settle launches that only a person can settle.")
 
@@ -37,17 +35,14 @@ def resolve(
 
     Example: routee-receiver campaign resolve 019… launched --tracking-id ef03cac2-…
     """
-    campaign_id = run(_resolve(loaded_settings(), campaign, Submission(outcome.value), tracking_id))
+    campaign_id = run_with_database(
+        lambda database: resolve_campaign(
+            database, campaign, Submission(outcome.value), routee_id=tracking_id
+        )
+    )
     say(f"Campaign {campaign_id} is {outcome.value}.")
 
 
 @app.callback()
 def _group() -> None:
     """Keep `resolve` a command of a group: typer would make a single command the group itself."""
-
-
-async def _resolve(
-    settings: Settings, campaign: str, submission: Submission, tracking_id: str | None
-) -> UUID:
-    async with current_database(settings) as database:
-        return await resolve_campaign(database, campaign, submission, routee_id=tracking_id)

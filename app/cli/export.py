@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, BinaryIO, Final, NamedTuple, NoReturn
@@ -28,7 +28,7 @@ from app.services.exports.parquet import DayFolders
 from app.services.exports.text import Cells
 from app.settings import Settings
 
-Write = Callable[[Sequence[Row]], None]
+Write = Callable[[Sequence[Row]], object]
 
 _STANDARD_OUTPUT: Final = "-"
 #: SIGHUP comes when a terminal or a connection is closed; Windows has none.
@@ -190,9 +190,10 @@ def _opened(wanted: ExportRequest, target: Target) -> Iterator[Write]:
     """A function that writes rows. The output gets its name only if the block succeeds."""
     table = wanted.table
     if target.is_folder:
+        day_if_empty = (wanted.rows.since or datetime.now(UTC)).date()
         with (
             complete_folder(Path(target.output)) as folder,
-            closing(_days_in(folder, wanted)) as days,
+            closing(DayFolders(folder, COLUMNS[table], day_if_empty=day_if_empty)) as days,
         ):
             yield days.write
             days.finish()
@@ -206,20 +207,11 @@ def _opened(wanted: ExportRequest, target: Target) -> Iterator[Write]:
         yield write
 
 
-def _days_in(folder: Path, wanted: ExportRequest) -> DayFolders:
-    day_if_empty: date = (wanted.rows.since or datetime.now(UTC)).date()
-    return DayFolders(folder, COLUMNS[wanted.table], day_if_empty=day_if_empty)
-
-
 @contextmanager
 def _written(file: BinaryIO, encoder: Encoder) -> Iterator[Write]:
     file.write(encoder.begin())
-    yield lambda rows: _put(file, encoder.encode(rows))
+    yield lambda rows: file.write(encoder.encode(rows))
     file.write(encoder.end())
-
-
-def _put(file: BinaryIO, encoded: bytes) -> None:
-    file.write(encoded)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import NoReturn, TypeVar
@@ -87,6 +87,16 @@ def run(command: Coroutine[None, None, T]) -> T:
     """Run *command* to its end."""
     with errors_in_one_line():
         return asyncio.run(command)
+
+
+def run_with_database(command: Callable[[Database], Coroutine[None, None, T]]) -> T:
+    """Run *command* with the database of the settings to its end."""
+
+    async def _run(settings: Settings) -> T:
+        async with current_database(settings) as database:
+            return await command(database)
+
+    return run(_run(loaded_settings()))
 
 
 def loaded_settings() -> Settings:

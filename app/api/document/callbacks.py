@@ -16,28 +16,28 @@ _TOKEN: Final = {
     "campaign. It is the only authentication.",
     "schema": {"type": "string"},
 }
-_RECEIPT: Final = {
-    "description": "It is durable. `quarantined`: it, or a part of it, could not be read or "
-    "believed, and is kept byte for byte.",
-    "content": {
-        "application/json": {
-            "schema": {"$ref": "#/components/schemas/Receipt"},
-            "examples": {
-                "stored": {"value": {"result": "stored"}},
-                "quarantined": {"value": {"result": "quarantined"}},
-            },
-        }
-    },
-}
-_HEALTH: Final = {
-    "description": "The token is valid.",
-    "content": {
-        "application/json": {
-            "schema": {"$ref": "#/components/schemas/Health"},
-            "examples": {"ready": {"value": {"result": "ready"}}},
-        }
-    },
-}
+
+
+def _answer(description: str, schema: str, *results: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": f"#/components/schemas/{schema}"},
+                "examples": {result: {"value": {"result": result}} for result in results},
+            }
+        },
+    }
+
+
+_RECEIPT: Final = _answer(
+    "It is durable. `quarantined`: it, or a part of it, could not be read or believed, and is kept "
+    "byte for byte.",
+    "Receipt",
+    "stored",
+    "quarantined",
+)
+_HEALTH: Final = _answer("The token is valid.", "Health", "ready")
 _ANSWERED: Final = (
     "Answered 200 only when it is committed. Any JSON is accepted, of any content type: an object "
     "or an array, a status or a reply; an unreadable body is kept as well. Methods other than GET, "

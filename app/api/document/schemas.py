@@ -34,6 +34,10 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def _texts_or_null(*names: str) -> Schema:
+    return dict.fromkeys(names, _TEXT_OR_NULL)
+
+
 def _object(members: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
     needed = {"required": list(required)} if required else {}
     return {"type": "object", "properties": members, **needed, **more}
@@ -53,6 +57,7 @@ def _request_object(members: Schema, *, required: tuple[str, ...] = (), **more: 
     return _object(shown, required=required, additionalProperties=False, **more)
 
 
+_NOT_SENT: Final = _TEXT | {"description": "Not sent to Routee: this service names itself."}
 _URL: Final[Schema] = {"type": "string", "format": "uri", "maxLength": MAX_URL_CHARACTERS}
 _IDS: Final[Schema] = {
     "type": "array",
@@ -101,14 +106,8 @@ _REQUEST: Final[dict[str, Schema]] = {
                 "maxLength": MAX_LABEL_CHARACTERS,
                 "description": "Comes back with every callback.",
             },
-            "callbackUrl": {
-                "type": "string",
-                "description": "Not sent to Routee: this service names itself.",
-            },
-            "inboundUrl": {
-                "type": "string",
-                "description": "Not sent to Routee: this service names itself.",
-            },
+            "callbackUrl": _NOT_SENT,
+            "inboundUrl": _NOT_SENT,
         },
         required=("senderInfoTrackingId", "body"),
         description="Routee's campaign request. At least one of `to`, `contacts` and `groups`.",
@@ -176,31 +175,23 @@ _CALLBACKS: Final[dict[str, Schema]] = {
     "StatusCallback": _object(
         {
             "trackingId": _TEXT | {"description": "Of the message."},
-            "campaignTrackingId": _TEXT_OR_NULL,
-            "to": _TEXT_OR_NULL,
-            "from": _TEXT_OR_NULL,
+            **_texts_or_null("campaignTrackingId", "to", "from"),
             "groups": {"type": ["array", "null"], "items": {}},
             "country": _TEXT_OR_NULL,
             "status": _object(
                 {
                     "name": _TEXT
                     | {"description": "Routee's word, in any case. Routee may add more."},
-                    "reason": _nullable(
-                        _object({"detailedStatus": _TEXT_OR_NULL, "description": _TEXT_OR_NULL})
-                    ),
+                    "reason": _nullable(_object(_texts_or_null("detailedStatus", "description"))),
                     "updatedDate": _TEXT_OR_NULL,
                 },
                 required=("name",),
             ),
             "body": {"type": ["object", "null"]},
             "ttl": _NUMBER_OR_NULL,
-            "label": _TEXT_OR_NULL,
-            "inboundUrl": _TEXT_OR_NULL,
-            "applicationName": _TEXT_OR_NULL,
+            **_texts_or_null("label", "inboundUrl", "applicationName"),
             "price": _NUMBER_OR_NULL,
-            "direction": _TEXT_OR_NULL,
-            "originatingService": _TEXT_OR_NULL,
-            "createdAt": _TEXT_OR_NULL,
+            **_texts_or_null("direction", "originatingService", "createdAt"),
         },
         required=("trackingId", "status"),
         description="The status of one message, as Routee posts it.",
@@ -208,17 +199,12 @@ _CALLBACKS: Final[dict[str, Schema]] = {
     "InboundCallback": _object(
         {
             "from": _TEXT | {"description": "The recipient's number."},
-            "to": _TEXT_OR_NULL,
-            "message": _TEXT_OR_NULL,
-            "sentDate": _TEXT_OR_NULL,
-            "campaignName": _TEXT_OR_NULL,
-            "campaignTrackingId": _TEXT_OR_NULL,
+            **_texts_or_null("to", "message", "sentDate", "campaignName", "campaignTrackingId"),
             "referenceTrackingId": _TEXT_OR_NULL
             | {"description": "Of the message that is answered."},
             "direction": _TEXT_OR_NULL,
             "media": _TEXT_OR_NULL | {"description": "It need not be a valid URL."},
-            "filename": _TEXT_OR_NULL,
-            "label": _TEXT_OR_NULL,
+            **_texts_or_null("filename", "label"),
         },
         required=("from",),
         description="A recipient's reply, as Routee posts it.",
