@@ -216,20 +216,16 @@ def row_id(value: str | int) -> int:
     return number
 
 
+@dataclass(frozen=True, slots=True)
 class Paging:
     """The parameters of a list in pages; `scope` is the list with its filters."""
 
-    def __init__(
-        self,
-        limit: Annotated[
-            int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")
-        ] = DEFAULT_LIMIT,
-        cursor: Annotated[
-            str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
-        ] = None,
-    ) -> None:
-        self.limit = limit
-        self._cursor = cursor
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")] = (
+        DEFAULT_LIMIT
+    )
+    cursor: Annotated[
+        str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
+    ] = None
 
     def position(self, *, scope: str, of: Callable[..., K]) -> K | None:
         """
@@ -238,10 +234,10 @@ class Paging:
         Raises:
             InvalidCursor: it is not a cursor of the list *scope*.
         """
-        if self._cursor is None:
+        if self.cursor is None:
             return None
         try:
-            return of(*decode_cursor(self._cursor, scope=scope))
+            return of(*decode_cursor(self.cursor, scope=scope))
         except (CursorInvalid, ValueError, TypeError):
             raise InvalidCursor(
                 "Send `nextCursor` of the page before unchanged, with the same filters."

@@ -35,11 +35,9 @@ _log = structlog.get_logger(__name__)
 @dataclass(slots=True)
 class PostingProgress:
     """
-    Counts of the callbacks so far.
+    Counts of the callbacks so far, statuses and replies together.
 
-    `planned`, `acknowledged` and `abandoned` count distinct callbacks, statuses and replies
-    together; `inbound_…` count the replies among them, `duplicates_…` only the second copies.
-    `attempted`, `retries`, `refused` and `unanswered` count single POSTs.
+    `inbound_…` count the replies among them, `duplicates_…` only the second copies.
     """
 
     #: Distinct callbacks to post until they are acknowledged or abandoned.

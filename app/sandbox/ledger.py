@@ -75,11 +75,6 @@ class Occurrence:
     fate: Fate = Fate.UNASKED
 
     @property
-    def detailed_status(self) -> str | None:
-        """The reason in two words, or None where Routee gives none."""
-        return self.reason.detailed_status if self.reason else None
-
-    @property
     def weight(self) -> tuple[int, datetime, str]:
         """The sort key: the greatest occurrence is the status of the message."""
         return RANK_BY_STATUS[self.status], self.occurred_at, self.status

@@ -46,7 +46,8 @@ class RequestGuard:
                 body = await request.body()
             except ClientDisconnect:
                 return HangUp()
-            self._note(endpoint, body)
+            if endpoint is Endpoint.CAMPAIGN and (name := campaign_name_in(body)):
+                self._account.note_arrival(name, at=datetime.now(UTC))
             return await self._answer_with(self._faults.next(endpoint), request, answering)
 
         return respond
@@ -62,10 +63,6 @@ class RequestGuard:
             return await answering(request)
 
         return self.wrapped(endpoint, guard)
-
-    def _note(self, endpoint: Endpoint, body: bytes) -> None:
-        if endpoint is Endpoint.CAMPAIGN and (name := campaign_name_in(body)):
-            self._account.note_arrival(name, at=datetime.now(UTC))
 
     async def _answer_with(
         self, fault: InjectedFault | None, request: Request, answering: Answering

@@ -282,7 +282,8 @@ def add_answers(document: dict[str, Any]) -> None:
     """Complete every operation of *document* with its failures, headers and scope."""
     components = document["components"]
     components["headers"] = _HEADERS
-    components["securitySchemes"] = {SECURITY_SCHEME: _scheme(components)}
+    (scheme,) = components["securitySchemes"].values()
+    components["securitySchemes"] = {SECURITY_SCHEME: {"bearerFormat": "rr_…", **scheme}}
     for _, _, node in operations_in(document):
         call = CALLS[node["operationId"]]
         with_key = () if call.scope is None else _WITH_KEY
@@ -294,11 +295,6 @@ def add_answers(document: dict[str, Any]) -> None:
         if call.scope is not None:
             node["security"] = [{SECURITY_SCHEME: [call.scope.value]}]
         _add_success_headers(node)
-
-
-def _scheme(components: dict[str, Any]) -> dict[str, Any]:
-    (scheme,) = components["securitySchemes"].values()
-    return {"bearerFormat": "rr_…", **scheme}
 
 
 def _failures(failures: Iterable[Failure]) -> dict[str, Any]:

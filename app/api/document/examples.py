@@ -39,6 +39,9 @@ _MESSAGE: Final = {
     "createdAt": _CREATED,
     "updatedAt": _RECEIVED,
 }
+_EVENT: Final = {
+    name: _MESSAGE[name] for name in ("status", "providerStatus", "detailedStatus", "description")
+}
 _AWAITED: Final = dict.fromkeys(_MESSAGE) | {
     "campaignTrackingId": _CAMPAIGN_ID,
     "to": "+306900000001",
@@ -103,10 +106,7 @@ _REPLY: Final = {
     "label": "spring",
 }
 _STATUS_DATA: Final = {
-    "status": "DELIVERED",
-    "providerStatus": "DELIVERED",
-    "detailedStatus": "Delivered",
-    "description": "The message was delivered to its recipient.",
+    **_EVENT,
     "to": _NUMBER,
     "price": "0.035",
     "changed": True,
@@ -135,10 +135,7 @@ _INBOUND_ITEM: Final = {
 }
 _HISTORY_ITEM: Final = {
     "id": "1042",
-    "status": "DELIVERED",
-    "providerStatus": "DELIVERED",
-    "detailedStatus": "Delivered",
-    "description": "The message was delivered to its recipient.",
+    **_EVENT,
     "occurredAt": _DELIVERED,
     "receivedAt": _RECEIVED,
     "source": "callback",
@@ -162,10 +159,7 @@ _STATUS_CALLBACK: Final = {
     "country": "GR",
     "status": {
         "name": "DELIVERED",
-        "reason": {
-            "detailedStatus": "Delivered",
-            "description": "The message was delivered to its recipient.",
-        },
+        "reason": {name: _MESSAGE[name] for name in ("detailedStatus", "description")},
         "updatedDate": _DELIVERED,
     },
     "body": {"text": _REQUEST_BODY["text"], "imageURL": None, "viberAction": None},
@@ -289,14 +283,9 @@ def add_examples(document: dict[str, Any]) -> None:
         name: {"value": EXAMPLES[name]} for name in ("StatusCallback", "InboundCallback")
     }
     for _, path, node in operations_in(document):
-        for parameter in node.get("parameters", ()):
-            if parameter["name"] in _PARAMETERS:
-                parameter["example"] = _PARAMETERS[parameter["name"]]
+        examples = _PARAMETERS
         if "/campaigns/{trackingId}" in path:
-            _set_example(node, "trackingId", _CAMPAIGN_ID)
-
-
-def _set_example(node: dict[str, Any], name: str, value: str) -> None:
-    for parameter in node["parameters"]:
-        if parameter["name"] == name:
-            parameter["example"] = value
+            examples = _PARAMETERS | {"trackingId": _CAMPAIGN_ID}
+        for parameter in node.get("parameters", ()):
+            if parameter["name"] in examples:
+                parameter["example"] = examples[parameter["name"]]

@@ -1,6 +1,5 @@
 """Schemas that FastAPI does not see: problems, Routee's request, and Routee's callbacks."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from app.api.document.operations import operations_in
@@ -258,7 +257,6 @@ def complete_schemas(document: dict[str, Any]) -> None:
     for name in _UNUSED:
         schemas.pop(name, None)
     for name, schema in schemas.items():
-        schema.pop("title", None)
         if name not in _REQUESTS and "properties" in schema:
             schema["required"] = [
                 member for member in schema["properties"] if member != _ON_REQUEST.get(name)
@@ -267,8 +265,8 @@ def complete_schemas(document: dict[str, Any]) -> None:
         _name_body(operation, schemas)
     schemas |= _PROBLEMS | _REQUEST | _CALLBACKS
     document["components"]["schemas"] = dict(sorted(schemas.items()))
-    for node in _nodes(document):
-        _drop_title(node)
+    for part in ("components", "paths"):
+        _drop_titles(document[part])
 
 
 def _name_body(operation: dict[str, Any], schemas: dict[str, Schema]) -> None:
@@ -276,23 +274,17 @@ def _name_body(operation: dict[str, Any], schemas: dict[str, Schema]) -> None:
     if name is not None:
         content = operation["requestBody"]["content"]["application/json"]
         schemas[name] = content["schema"]
-        schemas[name].pop("title", None)
         content["schema"] = _ref(name)
 
 
-def _nodes(value: object) -> Iterator[dict[str, Any]]:
-    """Every object in *value*, outer objects first."""
+def _drop_titles(value: object) -> None:
+    """FastAPI makes a title of each name, `Trackingid`, which says less than the name."""
     if isinstance(value, dict):
-        yield value
+        # Of a member that is named `title`, this is the schema.
+        if isinstance(value.get("title"), str):
+            del value["title"]
         for member in value.values():
-            yield from _nodes(member)
+            _drop_titles(member)
     elif isinstance(value, list):
         for element in value:
-            yield from _nodes(element)
-
-
-def _drop_title(node: dict[str, Any]) -> None:
-    """FastAPI makes a title of each name, `Trackingid`, which says less than the name."""
-    for schema in (*node.get("properties", {}).values(), node.get("schema")):
-        if isinstance(schema, dict):
-            schema.pop("title", None)
+            _drop_titles(element)

@@ -1,13 +1,14 @@
 """Exports of whole tables."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.api.export_answer import COMPLETE_UNTIL, MEDIA_TYPES, ExportAnswer
-from app.api.parts import Admin, Moment, Parts, PartsDep, SafeText
+from app.api.parts import Admin, Moment, PartsDep, SafeText
 from app.db.exports import ExportFilter, ExportTable
 from app.services.exports.exports import ExportRequest, Format, encoder_of
 from app.services.exports.text import Cells
@@ -35,49 +36,41 @@ _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class _Parameters:
     """The parameters of all exports."""
 
-    def __init__(  # noqa: PLR0913 (the parameters of the call)
-        self,
-        parts: PartsDep,
-        caller: Admin,
-        *,
-        format_: Annotated[
-            Format,
-            Query(alias="format", description="`parquet` needs pyarrow at the server; else 422."),
-        ] = Format.CSV,
-        cells: Annotated[
-            Cells,
-            Query(
-                description="For CSV. `spreadsheet`: an apostrophe precedes what might be "
-                "evaluated as a formula, at the start of a text or after `;` or a line end in it, "
-                "except telephone numbers. `exact`: texts as they are, for programs."
-            ),
-        ] = Cells.SPREADSHEET,
-        campaign_tracking_id: Annotated[SafeText | None, Query(alias="campaignTrackingId")] = None,
-        since: Annotated[
-            Moment | None,
-            Query(description="Only rows of this time, named above, or later."),
-        ] = None,
-        until: Annotated[
-            Moment | None, Query(description="Only rows of a time, named above, before this.")
-        ] = None,
-    ) -> None:
-        self._parts: Parts = parts
-        self._caller = caller
-        self._format = format_
-        self._cells = cells
-        self._rows = ExportFilter(campaign_tracking_id, since, until)
+    parts: PartsDep
+    caller: Admin
+    format_: Annotated[
+        Format,
+        Query(alias="format", description="`parquet` needs pyarrow at the server; else 422."),
+    ] = Format.CSV
+    cells: Annotated[
+        Cells,
+        Query(
+            description="For CSV. `spreadsheet`: an apostrophe precedes what might be "
+            "evaluated as a formula, at the start of a text or after `;` or a line end in it, "
+            "except telephone numbers. `exact`: texts as they are, for programs."
+        ),
+    ] = Cells.SPREADSHEET
+    campaign_tracking_id: Annotated[SafeText | None, Query(alias="campaignTrackingId")] = None
+    since: Annotated[
+        Moment | None, Query(description="Only rows of this time, named above, or later.")
+    ] = None
+    until: Annotated[
+        Moment | None, Query(description="Only rows of a time, named above, before this.")
+    ] = None
 
     async def answer(self, table: ExportTable) -> Response:
         """The export of *table*."""
         # In a thread: the first Parquet imports pyarrow, which takes long.
-        encoder = await asyncio.to_thread(encoder_of, table, self._format, self._cells)
-        wanted = ExportRequest(table, self._rows)
+        encoder = await asyncio.to_thread(encoder_of, table, self.format_, self.cells)
+        rows = ExportFilter(self.campaign_tracking_id, self.since, self.until)
         # An export may contain many telephone numbers, so the key is logged.
-        log.info("export", table=table.value, api_key=str(self._caller.id))
-        return ExportAnswer(self._parts.exports, wanted, self._format, encoder)
+        log.info("export", table=table.value, api_key=str(self.caller.id))
+        wanted = ExportRequest(table, rows)
+        return ExportAnswer(self.parts.exports, wanted, self.format_, encoder)
 
 
 Parameters = Annotated[_Parameters, Depends()]

@@ -74,10 +74,7 @@ def _check_file_type(value: object, path: str) -> Iterator[Finding]:
     yield fault(path, f"must be a bare extension, {advice}", BAD_FILE_TYPE)
 
 
-def _video_url() -> Member:
-    return Member(url(most_characters=MAX_URL_CHARACTERS))
-
-
+_VIDEO_URL: Final = Member(url(most_characters=MAX_URL_CHARACTERS))
 ACTION_MEMBERS: Final[Shape] = {
     "caption": Member(text(most_characters=30), required=True),
     "targetUrl": Member(url(schemes=("https", "http")), required=True),
@@ -89,8 +86,8 @@ FILE_MEMBERS: Final[Shape] = {
 }
 VIDEO_MEMBERS: Final[Shape] = {
     # Routee's API page has both spellings; `check_video_url` demands exactly one of them.
-    "videoUrl": _video_url(),
-    "videoURL": _video_url(),
+    "videoUrl": _VIDEO_URL,
+    "videoURL": _VIDEO_URL,
     "videoThumbnail": Member(
         url(most_characters=MAX_URL_CHARACTERS, too_long=OUT_OF_BOUNDS), required=True
     ),

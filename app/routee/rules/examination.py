@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -37,10 +38,6 @@ _INSTANT: Final = re.compile(
 _OUR_URLS: Final = ("callbackUrl", "inboundUrl")
 
 
-def _unchecked(_value: object, _path: str) -> Iterator[Finding]:
-    yield from ()
-
-
 REQUEST: Final[Shape] = {
     "senderInfoTrackingId": Member(identifier(most_bytes=MAX_ID_BYTES), required=True),
     "to": Member(check_numbers),
@@ -48,7 +45,7 @@ REQUEST: Final[Shape] = {
     "groups": Member(check_ids),
     "campaignName": Member(check_name),
     "isSessionMessage": Member(flag),
-    "scheduledDate": Member(_unchecked),  # `check_schedule` does, with the current time
+    "scheduledDate": Member(),  # `check_schedule` checks it, with the current time
     "body": Member(shape=BODY, required=True),
     "ttl": Member(
         whole(least=MIN_TTL_SECONDS, most=MAX_TTL_SECONDS, unit="seconds", too_large=OUT_OF_BOUNDS)
@@ -80,14 +77,6 @@ def examine(request: object, *, now: datetime) -> Examination:
     rules = (rule(request) for rule in _RULES)
     found = Findings.of(chain(*rules, check_schedule(request, now=now)))
     return Examination(found.faults, found.warnings, billing_of(request))
-
-
-def _check_members(request: object) -> Iterator[Finding]:
-    return check_shape(request, "", REQUEST)
-
-
-def _check_unknown_fields(request: object) -> Iterator[Finding]:
-    return check_unknown_fields(request, REQUEST)
 
 
 def _warn_of_urls(request: object) -> Iterator[Finding]:
@@ -139,8 +128,8 @@ def check_short_ttl(request: object) -> Iterator[Finding]:
 
 
 _RULES: Final[tuple[Callable[[object], Iterator[Finding]], ...]] = (
-    _check_members,
-    _check_unknown_fields,
+    partial(check_shape, path="", shape=REQUEST),
+    partial(check_unknown_fields, shape=REQUEST),
     check_any_recipient,
     check_video_url,
     check_layout,

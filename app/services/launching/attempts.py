@@ -51,7 +51,7 @@ class Attempts:
         tokens: CallbackTokens,
         *,
         public_url: str,
-        erased: ErasedRecipients | None = None,
+        erased: ErasedRecipients,
     ) -> None:
         self._erased = erased
         self._database = database
@@ -132,7 +132,9 @@ class Attempts:
             attempt.campaign_id,
             submission,
             attempt=attempt.number,
-            reason=None if submission is Submission.LAUNCHED else self._reason(error),
+            reason=None
+            if submission is Submission.LAUNCHED
+            else self._erased.text_without_erased(str(error)),
             next_attempt_in=_pause(attempt, error) if ask_again else None,
             # Nothing was sent, so the caller may repeat the request with the same key.
             forget_key=isinstance(error, RouteeUnavailable) and submission is Submission.REJECTED,
@@ -148,9 +150,6 @@ class Attempts:
             return outcome
         answer = await asyncio.to_thread(self._erased.without_erased, outcome.answer)
         return outcome._replace(answer=answer)
-
-    def _reason(self, error: RouteeError | None) -> str:
-        return self._erased.text_without_erased(str(error)) if self._erased else str(error)
 
 
 def _pause(attempt: Attempt, error: RouteeError | None) -> timedelta | None:

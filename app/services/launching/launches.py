@@ -69,7 +69,7 @@ class Launches:
         prober: Prober,
         *,
         missing_settings: tuple[str, ...],
-        erased: ErasedRecipients | None = None,
+        erased: ErasedRecipients,
     ) -> None:
         self._erased = erased
         self._database = database
@@ -102,10 +102,10 @@ class Launches:
             RouteeRefused: Routee refused it.
             RouteeUnavailable: it was not sent.
         """
-        self._require_configured()
-        if self._erased is not None:
-            await self._erased.refresh(self._database)
-        names = self._names_of(idempotency_key)
+        if self._missing_settings:
+            raise LaunchingNotConfigured(f"Not set: {', '.join(self._missing_settings)}.")
+        await self._erased.refresh(self._database)
+        names = [] if idempotency_key is None else self._erased.names_of_key(idempotency_key)
         # Examined later: an earlier request may break a rule by now, as when its date has passed.
         if names and (earlier := await find_earlier(self._database, api_key_id, names)) is not None:
             return await self._replayed(earlier, request)
@@ -148,22 +148,8 @@ class Launches:
         while (launch := await take_up(self._database, lease=LEASE)) is not None:
             await self._attempts.make_again(launch)
 
-    def _require_configured(self) -> None:
-        if self._missing_settings:
-            raise LaunchingNotConfigured(f"Not set: {', '.join(self._missing_settings)}.")
-
-    def _names_of(self, idempotency_key: str | None) -> list[str]:
-        """See `ErasedRecipients.names_of_key`; empty without a key."""
-        if idempotency_key is None:
-            return []
-        if self._erased is None:
-            return [idempotency_key]
-        return self._erased.names_of_key(idempotency_key)
-
     def _refuse_erased(self, request: Mapping[str, Any]) -> None:
         """Refuse erased recipients in `to`; Routee alone knows those of contacts and groups."""
-        if self._erased is None:
-            return
         faults = tuple(
             Fault(f"to[{position}]", "was erased at the recipient's request: remove it")
             for position, number in enumerate(request.get("to") or ())

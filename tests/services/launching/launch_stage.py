@@ -13,6 +13,7 @@ from app.db.campaigns import get_campaign
 from app.db.database import Database
 from app.db.tables import CampaignRow
 from app.domain.callback_token import CallbackTokens
+from app.domain.erasure import ErasureKeys
 from app.routee.client import RouteeClient
 from app.routee.exchange import Patience
 from app.routee.preflight import Prober
@@ -20,6 +21,7 @@ from app.routee.repeats import Repeats
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.routee import SimulatedRoutee
 from app.sandbox.serving import listening_socket, served, url_of
+from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launches
 from tests.database import connect
@@ -91,11 +93,13 @@ async def set_up(url: str, *, configured: bool = True) -> AsyncIterator[Stage]:
         repeats=Repeats(attempts=2, first_pause_seconds=0.01, max_pause_seconds=0.02),
     )
     tokens = CallbackTokens(secrets=[], signing_keys=[SIGNING_KEY])
+    erased = ErasedRecipients(ErasureKeys(()))
     launching = Launches(
         database,
-        Attempts(database, client, tokens, public_url=NOWHERE),
+        Attempts(database, client, tokens, public_url=NOWHERE, erased=erased),
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),
         missing_settings=() if configured else ("RECEIVER_PUBLIC_URL",),
+        erased=erased,
     )
     connection = await connect(url)
     async with served(routee.app, listening):

@@ -9,9 +9,11 @@ from starlette.responses import Response
 
 from app.db.database import Database
 from app.domain.callback_token import CallbackTokens
+from app.domain.erasure import ErasureKeys
 from app.errors import CampaignNameInUse, InvalidRequest, LaunchingNotConfigured, RouteeRefused
 from app.kit.uuid7 import uuid7
 from app.routee.preflight import Prober
+from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launches
 from tests.routee.scripted_routee import ScriptedRoutee, says, scripted_routee
@@ -38,12 +40,21 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def launching(database: Database, routee: ScriptedRoutee) -> AsyncIterator[Launches]:
+def erased() -> ErasedRecipients:
+    return ErasedRecipients(ErasureKeys(()))
+
+
+@pytest.fixture
+async def launching(
+    database: Database, routee: ScriptedRoutee, erased: ErasedRecipients
+) -> AsyncIterator[Launches]:
     tokens = CallbackTokens(secrets=[], signing_keys=["signing-key-" + "x" * 32])
     async with routee.client() as client:
-        attempts = Attempts(database, client, tokens, public_url="https://receiver.example")
+        attempts = Attempts(
+            database, client, tokens, public_url="https://receiver.example", erased=erased
+        )
         prober = Prober(ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-        yield Launches(database, attempts, prober, missing_settings=())
+        yield Launches(database, attempts, prober, missing_settings=(), erased=erased)
 
 
 async def _submissions(connection: asyncpg.Connection) -> dict[UUID, str]:
@@ -106,14 +117,17 @@ async def test_the_name_of_an_unconfirmed_launch_stays_taken(
     assert len(routee.calls) == 1
 
 
-async def test_what_is_not_configured_is_named(database: Database, routee: ScriptedRoutee) -> None:
+async def test_what_is_not_configured_is_named(
+    database: Database, routee: ScriptedRoutee, erased: ErasedRecipients
+) -> None:
     tokens = CallbackTokens(secrets=[], signing_keys=[])
     async with routee.client() as client:
         launching = Launches(
             database,
-            Attempts(database, client, tokens, public_url=""),
+            Attempts(database, client, tokens, public_url="", erased=erased),
             Prober(ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
             missing_settings=("RECEIVER_SIGNING_KEYS",),
+            erased=erased,
         )
         with pytest.raises(LaunchingNotConfigured, match="RECEIVER_SIGNING_KEYS"):
             await launching.launch(REQUEST, api_key_id=CALLER)
