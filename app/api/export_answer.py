@@ -42,8 +42,7 @@ class ExportAnswer(Response):
         name = f"{wanted.table}-{at}.{format_}"
         super().__init__(headers={"Content-Disposition": f'attachment; filename="{name}"'})
         del self.headers["content-length"]
-        media_type = MEDIA_TYPES[format_] + _PARAMETERS.get(format_, "")
-        self.headers["Content-Type"] = media_type
+        self.headers["Content-Type"] = MEDIA_TYPES[format_] + _PARAMETERS.get(format_, "")
         self._exports = exports
         self._wanted = wanted
         self._encoder = encoder

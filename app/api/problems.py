@@ -10,7 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.errors import ApiError, DatabaseUnavailable, Fault, RouteeRefused, SchemaOutdated
+from app.errors import (
+    ApiError,
+    DatabaseUnavailable,
+    Fault,
+    InvalidRequest,
+    RouteeRefused,
+    SchemaOutdated,
+)
 
 log = structlog.get_logger()
 
@@ -57,13 +64,9 @@ def problem(  # noqa: PLR0913 (the members of RFC 9457 and ours)
 
 
 def _error(fault: Fault) -> dict[str, str]:
-    members = {
-        "field": fault.field,
-        "message": fault.message,
-        "code": fault.code,
-        "errorCode": fault.error_code,
-    }
-    return {name: value for name, value in members.items() if value is not None}
+    codes = {"code": fault.code, "errorCode": fault.error_code}
+    given = {name: code for name, code in codes.items() if code is not None}
+    return {"field": fault.field, "message": fault.message, **given}
 
 
 def _on_api_error(error: Exception) -> JSONResponse:
@@ -114,12 +117,7 @@ def _on_schema_outdated(error: Exception) -> JSONResponse:
 def _on_invalid(error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
     faults = tuple(Fault(_field(fault), fault["msg"]) for fault in error.errors())
-    return problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        slug="invalid-request",
-        title="The request is not valid",
-        faults=faults,
-    )
+    return _on_api_error(InvalidRequest(faults=faults))
 
 
 def _field(fault: Mapping[str, Any]) -> str:
@@ -131,20 +129,14 @@ def _field(fault: Mapping[str, Any]) -> str:
 def _on_http_exception(error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
-    slug, title = _NAMES.get(status) or (
-        status.phrase.lower().replace(" ", "-"),
-        status.phrase,
-    )
+    named_by_phrase = status.phrase.lower().replace(" ", "-"), status.phrase
+    slug, title = _NAMES.get(status, named_by_phrase)
     return problem(status, slug=slug, title=title, headers=dict(error.headers or {}))
 
 
 def _on_anything(error: Exception) -> JSONResponse:
     log.error("unexpected error", exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        slug=ApiError.slug,
-        title=ApiError.title,
-    )
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, slug=ApiError.slug, title=ApiError.title)
 
 
 #: The first matching type counts.

@@ -15,13 +15,8 @@ def openapi(
     ] = None,
 ) -> None:
     """Print the OpenAPI document of the API, callbacks included. Needs no database, no settings."""
-    text = document_text()
+    text = json.dumps(api_document(), indent=2, ensure_ascii=False) + "\n"
     if output is None:
         typer.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
-
-
-def document_text() -> str:
-    """The document as it is kept under version control."""
-    return json.dumps(api_document(), indent=2, ensure_ascii=False) + "\n"

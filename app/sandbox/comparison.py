@@ -70,9 +70,7 @@ def _events(histories: dict[str, list[dict[str, Any]]]) -> list[EventKey]:
 def _replies(replies: list[dict[str, Any]]) -> list[InboundKey]:
     return [
         InboundKey(
-            reply["referenceTrackingId"],
-            datetime.fromisoformat(reply["sentAt"]),
-            reply["message"],
+            reply["referenceTrackingId"], datetime.fromisoformat(reply["sentAt"]), reply["message"]
         )
         for reply in replies
     ]

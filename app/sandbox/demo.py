@@ -144,7 +144,10 @@ def _show_history(console: Console, comparison: Comparison) -> None:
     """Show the message with the most events that did not change its status."""
     message_id, events = max(
         comparison.histories.items(),
-        key=lambda item: (len(item[1]) >= _MIN_SHOWN_EVENTS, _unchanged_count(item[1])),
+        key=lambda item: (
+            len(item[1]) >= _MIN_SHOWN_EVENTS,
+            sum(not event["changed"] for event in item[1]),
+        ),
     )
     table = Table(title=f"\nThe history of message {message_id}", title_justify="left")
     for column in ("stored", "status", "occurred", "changed", "reason"):
@@ -158,10 +161,6 @@ def _show_history(console: Console, comparison: Comparison) -> None:
             event["reason"],
         )
     console.print(table)
-
-
-def _unchanged_count(events: list[dict[str, Any]]) -> int:
-    return sum(not event["changed"] for event in events)
 
 
 def _show_next(console: Console, stack: DemoStack, comparison: Comparison, *, keep: bool) -> None:

@@ -118,16 +118,6 @@ def garbage(*, handled: bool = False) -> Instead:
     return Instead(200, content, "text/html", handled=handled)
 
 
-def slow_before(seconds: float) -> Slow:
-    """A wait before Routee handles the request."""
-    return Slow(seconds, handled=False)
-
-
-def slow_after(seconds: float) -> Slow:
-    """A wait between handling the request and answering it."""
-    return Slow(seconds, handled=True)
-
-
 def named_faults(*, slow_seconds: float, retry_after: str | None) -> Mapping[str, InjectedFault]:
     """Every fault under its name on the command line."""
     return {
@@ -138,8 +128,8 @@ def named_faults(*, slow_seconds: float, retry_after: str | None) -> Mapping[str
         "500-after": server_error(handled=True),
         "cut-before": CUT_BEFORE,
         "cut-after": CUT_AFTER,
-        "slow-before": slow_before(slow_seconds),
-        "slow-after": slow_after(slow_seconds),
+        "slow-before": Slow(slow_seconds, handled=False),
+        "slow-after": Slow(slow_seconds, handled=True),
         "garbage": garbage(),
         "garbage-after": garbage(handled=True),
     }

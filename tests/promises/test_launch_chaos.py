@@ -25,11 +25,10 @@ from app.sandbox.faults import (
     CUT_BEFORE,
     Endpoint,
     InjectedFault,
+    Slow,
     denied,
     garbage,
     server_error,
-    slow_after,
-    slow_before,
     too_many_requests,
 )
 from app.sandbox.ledger import SimulatedCampaign
@@ -54,8 +53,8 @@ SHARES: dict[InjectedFault, float] = {
     garbage(handled=True): 0.04,
     too_many_requests(): 0.03,
     denied(): 0.04,
-    slow_before(SLOW_SECONDS): 0.10,
-    slow_after(SLOW_SECONDS): 0.15,
+    Slow(SLOW_SECONDS, handled=False): 0.10,
+    Slow(SLOW_SECONDS, handled=True): 0.15,
 }
 TOKEN_SHARES: dict[InjectedFault, float] = {server_error(): 0.15, CUT_BEFORE: 0.1}
 

@@ -13,11 +13,10 @@ from app.sandbox.faults import (
     CUT_BEFORE,
     Endpoint,
     InjectedFault,
+    Slow,
     denied,
     garbage,
     server_error,
-    slow_after,
-    slow_before,
     too_many_requests,
 )
 
@@ -129,7 +128,7 @@ async def test_a_denial_happens_once_or_always_though_the_token_is_good(status: 
         assert always == [status] * 3
 
 
-@pytest.mark.parametrize("fault", [slow_before(0.3), slow_after(0.3)])
+@pytest.mark.parametrize("fault", [Slow(0.3, handled=False), Slow(0.3, handled=True)])
 async def test_a_slow_answer_is_right_but_late(fault: InjectedFault) -> None:
     async with staged_in_process() as stage:
         stage.routee.faults.script(Endpoint.CAMPAIGN, fault)
@@ -147,7 +146,7 @@ async def test_the_campaign_of_a_client_that_stopped_waiting_is_still_accepted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with staged() as stage:
-        stage.routee.faults.script(Endpoint.CAMPAIGN, slow_before(0.2))
+        stage.routee.faults.script(Endpoint.CAMPAIGN, Slow(0.2, handled=False))
         stage.api.timeout = httpx.Timeout(0.05)
         with pytest.raises(httpx.ReadTimeout):
             await stage.launch()
@@ -160,7 +159,7 @@ async def test_the_campaign_of_a_client_that_stopped_waiting_is_still_accepted(
 
 async def test_closing_ends_slow_answers() -> None:
     async with staged() as stage:
-        stage.routee.faults.script(Endpoint.TRACKING, slow_after(60))
+        stage.routee.faults.script(Endpoint.TRACKING, Slow(60, handled=True))
         asking = asyncio.create_task(stage.get("/viber/tracking/some"))
         await asyncio.sleep(0.05)
         await stage.routee.aclose()
@@ -217,7 +216,7 @@ async def test_of_many_requests_at_the_same_time_routee_accepts_one() -> None:
         faults: dict[InjectedFault, float] = {
             CUT_BEFORE: 0.3,
             CUT_AFTER: 0.3,
-            slow_before(0.05): 0.3,
+            Slow(0.05, handled=False): 0.3,
         }
         stage.routee.faults.sometimes(Endpoint.CAMPAIGN, faults)
         launching = (stage.launch() for _ in range(40))

@@ -32,7 +32,6 @@ from app.db.campaigns import (
     page_of_campaigns,
 )
 from app.db.messages import (
-    Awaited,
     CampaignKey,
     MessageFilter,
     awaited_of,
@@ -40,10 +39,11 @@ from app.db.messages import (
 )
 from app.db.tables import CampaignRow
 from app.domain.campaign import Billing, Submission
-from app.domain.status import AWAITING, RANK, Status, is_final
+from app.domain.status import AWAITING, Status
 from app.errors import DatabaseUnavailable, NotFound
 from app.routee import reading
 from app.routee.campaign_fields import passed_on
+from app.services.exports.columns import count_members
 from app.services.launching.launches import under_way
 from app.services.launching.settling import cancel, resolve
 
@@ -99,8 +99,6 @@ class CampaignOut(Wire):
 
 def campaign_out(row: CampaignRow, counted: dict[str, int]) -> CampaignOut:
     """A stored campaign as the API shows it."""
-    counts = {status: counted.get(status, 0) for status in Status}
-    total = sum(counts.values())
     fields = passed_on(request=row.request, answer=row.answer)
     ours = {
         "id": row.id,
@@ -110,12 +108,7 @@ def campaign_out(row: CampaignRow, counted: dict[str, int]) -> CampaignOut:
         "billing": row.billing,
         "campaignName": row.name,
         "cost": row.cost,
-        "counts": counts,
-        "total": total,
-        "finalCount": sum(count for status, count in counts.items() if is_final(RANK[status])),
-        "awaiting": None
-        if row.expected_messages is None
-        else max(row.expected_messages - total, 0),
+        **count_members(counted, row.expected_messages),
         "warnings": row.warnings,
         "updatedAt": row.updated_at,
     }
@@ -381,7 +374,10 @@ async def _listed(  # noqa: PLR0913, PLR0917 (the parameters of the call)
     after = start if isinstance(start, int) else 0
     room = limit - len(items)
     awaited = await awaited_of(parts.reads, key, numbers, after=after, limit=room + 1)
-    items += [_awaited_out(one, campaign) for one in awaited[:room]]
+    items += [
+        AwaitedMessageOut(campaign_tracking_id=campaign.tracking_id, to=one.number)
+        for one in awaited[:room]
+    ]
     if len(awaited) <= room:
         return items, None
     return items, awaited[room - 1].position if room else after
@@ -396,10 +392,6 @@ def _numbers(campaign: CampaignRow, to: str | None) -> list[str]:
     numbers = [reading.number({"to": one}, "to") for one in listed]
     known = dict.fromkeys(number for number in numbers if number)
     return [number for number in known if to in {None, number}]
-
-
-def _awaited_out(awaited: Awaited, campaign: CampaignRow) -> AwaitedMessageOut:
-    return AwaitedMessageOut(campaign_tracking_id=campaign.tracking_id, to=awaited.number)
 
 
 async def _total(

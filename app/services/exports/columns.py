@@ -6,7 +6,7 @@ A cell is the value that the API's JSON has, before it becomes text: None where 
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 
@@ -102,9 +102,6 @@ def _campaign(record: Row) -> Row:
     (own_id, tracking_id, submission, reason, billing, name, cost, request, answer) = record[:9]
     warnings, expected, created_at, updated_at, counted = record[9:]
     fields = passed_on(request=request, answer=answer)
-    by_status = json.loads(counted) if counted else {}
-    counts = {status.value: by_status.get(status, 0) for status in Status}
-    total = sum(counts.values())
     ours = {
         "id": str(own_id),
         "trackingId": tracking_id,
@@ -113,16 +110,25 @@ def _campaign(record: Row) -> Row:
         "billing": billing,
         "campaignName": name,
         "cost": cost,
-        "counts": counts,
-        "total": total,
-        "finalCount": sum(counts[status] for status in Status if is_final(RANK[status])),
-        "awaiting": None if expected is None else max(expected - total, 0),
+        **count_members(json.loads(counted) if counted else {}, expected),
         "warnings": json.loads(warnings),
         "recordedAt": created_at,
         "updatedAt": updated_at,
     }
     cells = fields | ours
     return [cells[column.name] for column in COLUMNS[ExportTable.CAMPAIGNS].columns]
+
+
+def count_members(counted: Mapping[str, int], expected: int | None) -> dict[str, Any]:
+    """The members of a campaign that follow from its messages by status."""
+    counts = {status.value: counted.get(status, 0) for status in Status}
+    total = sum(counts.values())
+    return {
+        "counts": counts,
+        "total": total,
+        "finalCount": sum(counts[status] for status in Status if is_final(RANK[status])),
+        "awaiting": None if expected is None else max(expected - total, 0),
+    }
 
 
 COLUMNS: Final[dict[ExportTable, Columns]] = {

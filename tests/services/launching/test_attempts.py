@@ -13,9 +13,8 @@ from app.sandbox.faults import (
     CUT_BEFORE,
     Endpoint,
     InjectedFault,
+    Slow,
     denied,
-    slow_after,
-    slow_before,
     too_many_requests,
 )
 from app.services.launching.attempts import LEASE, Attempt
@@ -49,8 +48,8 @@ async def test_an_intent_both_of_whose_owners_died_is_taken_up_again(
     stage: Stage, accepted_by: str
 ) -> None:
     lost: tuple[InjectedFault, InjectedFault] = (
-        slow_after(5) if accepted_by == "the first" else slow_before(60),
-        slow_after(5) if accepted_by == "the second" else slow_before(60),
+        Slow(5, handled=True) if accepted_by == "the first" else Slow(60, handled=False),
+        Slow(5, handled=True) if accepted_by == "the second" else Slow(60, handled=False),
     )
     stage.routee.faults.script(CAMPAIGN, *lost)
     await _die_at(stage, 1, asyncio.create_task(stage.launch(campaignName=NAME)), NAME)
@@ -67,7 +66,7 @@ async def test_an_intent_both_of_whose_owners_died_is_taken_up_again(
 
 
 async def test_an_orphan_does_not_wait_behind_repetitions(stage: Stage) -> None:
-    stage.routee.faults.script(CAMPAIGN, *[CUT_BEFORE] * 3, slow_before(60))
+    stage.routee.faults.script(CAMPAIGN, *[CUT_BEFORE] * 3, Slow(60, handled=False))
     for _ in range(3):
         await stage.launch()
     await _die_at(stage, 1, asyncio.create_task(stage.launch(campaignName=NAME)), NAME)
@@ -80,7 +79,7 @@ async def test_an_orphan_does_not_wait_behind_repetitions(stage: Stage) -> None:
 
 
 async def test_silent_launches_are_repeated_side_by_side(stage: Stage) -> None:
-    stage.routee.faults.script(CAMPAIGN, *[CUT_BEFORE] * 4, *[slow_after(0.5)] * 4)
+    stage.routee.faults.script(CAMPAIGN, *[CUT_BEFORE] * 4, *[Slow(0.5, handled=True)] * 4)
     for _ in range(4):
         await stage.launch()
     async with asyncio.timeout(1.5):

@@ -26,10 +26,10 @@ from app.sandbox.faults import (
     CUT_AFTER,
     CUT_BEFORE,
     Endpoint,
+    Slow,
     denied,
     garbage,
     server_error,
-    slow_after,
     too_many_requests,
 )
 from app.services.launching.attempts import LEASE
@@ -70,7 +70,14 @@ async def test_an_accepted_campaign_is_launched_with_what_routee_said(stage: Sta
 
 @pytest.mark.parametrize(
     "fault",
-    [CUT_BEFORE, CUT_AFTER, server_error(), server_error(handled=True), garbage(), slow_after(1.5)],
+    [
+        CUT_BEFORE,
+        CUT_AFTER,
+        server_error(),
+        server_error(handled=True),
+        garbage(),
+        Slow(1.5, handled=True),
+    ],
     ids=["cut before", "cut after", "500", "500 after", "garbage", "slow"],
 )
 async def test_an_unanswered_launch_is_unconfirmed_and_then_launched_once(
@@ -151,7 +158,7 @@ async def test_repetitions_end_and_leave_it_unconfirmed(stage: Stage) -> None:
 
 
 async def test_an_intent_whose_owner_died_is_taken_up(stage: Stage) -> None:
-    stage.routee.faults.script(CAMPAIGN, slow_after(5))
+    stage.routee.faults.script(CAMPAIGN, Slow(5, handled=True))
     dying = asyncio.create_task(stage.launch())
     while not stage.routee.campaigns:  # noqa: ASYNC110 (the simulator has no event for it)
         await asyncio.sleep(0.01)
@@ -288,7 +295,7 @@ async def test_another_request_under_the_same_key_is_a_mistake(stage: Stage) -> 
 
 
 async def test_twins_at_the_same_moment_launch_once(stage: Stage) -> None:
-    stage.routee.faults.script(CAMPAIGN, slow_after(0.5))
+    stage.routee.faults.script(CAMPAIGN, Slow(0.5, handled=True))
     twins = await asyncio.gather(
         *(
             stage.launching.launch(request(), api_key_id=API_KEY, idempotency_key="a")
