@@ -220,12 +220,8 @@ def row_id(value: str | int) -> int:
 class Paging:
     """The parameters of a list in pages; `scope` is the list with its filters."""
 
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")] = (
-        DEFAULT_LIMIT
-    )
-    cursor: Annotated[
-        str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
-    ] = None
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
 
     def position(self, *, scope: str, of: Callable[..., K]) -> K | None:
         """
@@ -263,4 +259,15 @@ def cursor_after(end: str | int | None, *, scope: str) -> str | None:
     return None if end is None else encode_cursor([end], scope=scope)
 
 
-PagingDep = Annotated[Paging, Depends()]
+async def _paging(
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")
+    ] = DEFAULT_LIMIT,
+    cursor: Annotated[
+        str | None, Query(description="`nextCursor` of the page before.", max_length=4096)
+    ] = None,
+) -> Paging:
+    return Paging(limit, cursor)  # a coroutine, as FastAPI calls all else in a thread
+
+
+PagingDep = Annotated[Paging, Depends(_paging)]

@@ -37,7 +37,7 @@ class PostingProgress:
     """
     Counts of the callbacks so far, statuses and replies together.
 
-    `inbound_…` count the replies among them, `duplicates_…` only the second copies.
+    `duplicates_…` count only the second copies.
     """
 
     #: Distinct callbacks to post until they are acknowledged or abandoned.
@@ -48,8 +48,6 @@ class PostingProgress:
     abandoned: int = 0
     #: Status callbacks that are never posted, on purpose.
     lost: int = 0
-    inbound_planned: int = 0
-    inbound_acknowledged: int = 0
     duplicates_planned: int = 0
     #: Copies posted at least once.
     duplicates_sent: int = 0
@@ -146,7 +144,6 @@ class CallbackPoster:
 
     def _count_planned(self, postings: Sequence[Posting]) -> None:
         self._progress.planned += len(postings)
-        self._progress.inbound_planned += sum(posting.is_inbound for posting in postings)
         self._progress.duplicates_planned += sum(
             posting.doubled_after_seconds is not None for posting in postings
         )
@@ -248,7 +245,6 @@ class CallbackPoster:
             return
         posting.subject.fate = Fate.ACKNOWLEDGED
         self._progress.acknowledged += 1
-        self._progress.inbound_acknowledged += posting.is_inbound
         if posting.doubled_after_seconds is not None:
             double = replace(posting, is_double=True, repeats=0)
             self._queue.add(double, in_seconds=posting.doubled_after_seconds)

@@ -32,11 +32,6 @@ class Posting:
     is_double: bool = False
     repeats: int = 0
 
-    @property
-    def is_inbound(self) -> bool:
-        """True for a reply, False for a status."""
-        return isinstance(self.subject, SimulatedReply)
-
 
 def postings_of(campaign: SimulatedCampaign, *, behaviour: Behaviour, rng: Random) -> list[Posting]:
     """
