@@ -19,7 +19,7 @@ from app.api.receiver import CallbackReceiver
 from app.db.bi.roll_up import roll_up_events
 from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession
 from app.domain.callback_token import CallbackTokens
 from app.domain.erasure import ErasureKeys
 from app.domain.retention import Retention, retention_of_days

@@ -1,12 +1,16 @@
 """The only file that knows what PostgreSQL's and asyncpg's errors mean for a batch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Final
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
 import asyncpg
 
 from app.errors import DatabaseUnavailable, ReceiverError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: SQLSTATE classes that blame the values: data exception, integrity violation, program limit.
 _BLAMES_THE_VALUES: Final = ("22", "23", "54")
@@ -41,6 +45,19 @@ def translated() -> Iterator[None]:
         raise ValuesRefused(type(error).__name__) from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
         raise DatabaseUnavailable(type(error).__name__) from error
+
+
+def translating(
+    call: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    """*call*, which raises what `translated` raises."""
+
+    @wraps(call)
+    async def _translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        with translated():
+            return await call(*args, **kwargs)
+
+    return _translated
 
 
 def _meaning(error: asyncpg.PostgresError) -> ReceiverError:

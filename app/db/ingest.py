@@ -1,16 +1,21 @@
 """
-Stores a batch of the callback path: one statement for each kind of record.
+How the callback path stores: one connection, and one statement for each kind of record.
 
 The statements are functions in the database, `migrations/sql/append_events.sql` and
 `append_inbound.sql`: their plans need settings, which a function confines to itself.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
+from app.db.engine import SEARCH_PATH
+from app.db.failures import Contended, ValuesRefused, translated, translating
+from app.db.feed.epoch import keep_epoch
 from app.db.payloads import compressed
 from app.domain.event import DeliveryEvent, EventIdentity, merged_event
 from app.domain.inbound_message import InboundMessage
@@ -47,7 +52,18 @@ ON CONFLICT (sha256) DO UPDATE SET
     last_received_at = now()
 """
 
+#: What a flush is lent; `db` alone asks it anything.
+IngestConnection = asyncpg.Connection
+
 _NONE: Final[frozenset[int]] = frozenset()
+_SESSION_SETTINGS: Final = {
+    "application_name": "routee-receiver ingest",
+    # A 200 is a committed row, whatever the server's default is.
+    "synchronous_commit": "on",
+    "jit": "off",
+    **SEARCH_PATH,
+}
+
 T = TypeVar("T")
 R = TypeVar("R", DeliveryEvent, InboundMessage)
 
@@ -61,6 +77,7 @@ class Appended(NamedTuple):
     foreign: frozenset[int]
 
 
+@translating
 async def append_events(
     connection: asyncpg.Connection, events: Sequence[DeliveryEvent]
 ) -> Appended:
@@ -87,6 +104,7 @@ async def append_events(
     return Appended(0, frozenset(range(len(events))))
 
 
+@translating
 async def append_inbound(
     connection: asyncpg.Connection, messages: Sequence[InboundMessage]
 ) -> Appended:
@@ -96,6 +114,7 @@ async def append_inbound(
     return Appended(fresh, _positions([message.identity for message in messages], foreign or ()))
 
 
+@translating
 async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Quarantined]) -> None:
     """Quarantine *bodies*; the same bytes again only count up."""
     times: dict[bytes, int] = {}
@@ -108,6 +127,7 @@ async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Qu
     )
 
 
+@translating
 async def stored_identities(
     connection: asyncpg.Connection, identities: Collection[bytes]
 ) -> frozenset[bytes]:
@@ -192,3 +212,69 @@ def _bound(records: Sequence[R], known: dict[UUID, str | None]) -> list[R]:
         else:
             bound.append(record)
     return bound
+
+
+class IngestSession:
+    """Keeps one connection open, and opens another when that one failed or was abandoned."""
+
+    def __init__(self, url: str, *, statement_timeout_seconds: float) -> None:
+        self._url = url
+        self._settings = {
+            **_SESSION_SETTINGS,
+            # An abandoned connection must not hold its locks for long.
+            "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+            "idle_in_transaction_session_timeout": str(int(statement_timeout_seconds * 1000)),
+        }
+        self._connect_seconds = statement_timeout_seconds
+        self._connection: asyncpg.Connection | None = None
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[asyncpg.Connection]:
+        """
+        Lend the connection to one flush; a concurrent flush gets another one.
+
+        A flush that is cancelled, or finds the database unavailable, costs the connection: the next
+        flush must not get the answer to a statement of this one.
+
+        Raises:
+            DatabaseUnavailable: no connection can be had.
+        """
+        connection, self._connection = self._connection, None
+        if connection is None or connection.is_closed():
+            with translated():
+                connection = await self._connect()
+        try:
+            yield connection
+        except (ValuesRefused, Contended):
+            self._return(connection)
+            raise
+        except BaseException:
+            connection.terminate()
+            raise
+        self._return(connection)
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _connect(self) -> asyncpg.Connection:
+        connection = await asyncpg.connect(
+            self._url,
+            timeout=self._connect_seconds,
+            server_settings=self._settings,
+            target_session_attrs=SessionAttribute.read_write,
+        )
+        try:
+            # The server may be another one than before, which needs a new epoch first.
+            await keep_epoch(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    def _return(self, connection: asyncpg.Connection) -> None:
+        if self._connection is not None:  # of an abandoned flush that has ended meanwhile
+            self._connection.terminate()
+        self._connection = connection

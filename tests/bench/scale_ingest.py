@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Final, NamedTuple
 
+from app.db.ingest import append_events
 from app.domain.event import DeliveryEvent
 from tests.bench.scale_sides import Side
 from tests.bench.scale_story import EVENTS_PER_MESSAGE, Teller, right_now
@@ -62,7 +63,7 @@ async def _turn(side: Side, batches: Iterator[Batch]) -> float:
     started = time.perf_counter()
     async with side.ingest.connected() as connection:
         for batch in mine:
-            appended = await connection.append_events(batch)
+            appended = await append_events(connection, batch)
             assert appended.fresh == len(batch)
     return time.perf_counter() - started
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from app.db.database import READ_SETTINGS, Database, migrate_database
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession
 from tests.bench.group import Say
 from tests.bench.scale_load import load
 from tests.bench.scale_story import Plan, last_months

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.db.ingest import append_events
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession, append_events
 from app.domain.event import DeliveryEvent, Source
 from app.domain.message import Message, project
 from tests.conftest import fresh_database
@@ -108,7 +107,7 @@ class Database:
 
     async def _connection(self, session: IngestSession) -> asyncpg.Connection:
         async with session.connected() as connection:
-            return connection._connection
+            return connection
 
 
 @pytest.fixture

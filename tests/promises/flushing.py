@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession
 from app.observability.metrics import Metrics
 from app.routee.translate import translate
 from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord

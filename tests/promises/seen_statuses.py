@@ -17,7 +17,7 @@ from app.api.history import history_out
 from app.db.campaigns import counts_of
 from app.db.database import Database, migrate_database
 from app.db.feed.pages import FeedFilter, page_of_feed
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession
 from app.db.messages import find_message, history_of
 from app.db.payloads import opened
 from app.domain.feed import BEGINNING

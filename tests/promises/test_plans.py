@@ -8,8 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db.ingest import append_events
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession, append_events
 from app.db.launching import binding
 from app.domain.event import DeliveryEvent
 from app.routee.translate import translate
@@ -65,7 +64,7 @@ def _shape(plan: str) -> list[str]:
 async def _assert_plans_go_by_key(url: str, sizes: Sequence[int]) -> None:
     session = IngestSession(url, statement_timeout_seconds=60)
     async with session.connected() as lent:
-        connection = lent._connection
+        connection = lent
         shapes = []
         stored = 0
         for size in (0, 1, *sizes):
@@ -133,7 +132,7 @@ async def test_the_plans_use_the_keys_with_very_many_messages(url: str) -> None:
 async def test_the_callback_path_sets_no_planner_for_its_session(url: str) -> None:
     session = IngestSession(url, statement_timeout_seconds=60)
     async with session.connected() as lent:
-        changed = await lent._connection.fetch(
+        changed = await lent.fetch(
             "SELECT name FROM pg_settings WHERE source = 'client'"
             " AND (name LIKE 'enable\\_%' OR name = 'plan_cache_mode')"
         )

@@ -7,7 +7,7 @@ import asyncpg
 
 from app.db.bi.roll_up import roll_up_events
 from app.db.database import Database
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession
 from app.observability.metrics import Metrics
 from app.services.callbacks.intake import Intake, Receipt
 from app.services.callbacks.screening import Screen

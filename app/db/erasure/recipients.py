@@ -8,6 +8,7 @@ import asyncpg
 from sqlalchemy import text
 
 from app.db.database import Database
+from app.db.failures import translating
 from app.domain.erasure import NumberHash
 from app.domain.retention import Horizons
 
@@ -43,6 +44,7 @@ DELETE FROM erased_recipients WHERE hash = ANY(CAST(:hashes AS bytea[])) RETURNI
 _NEXT_VERSION: Final = text("UPDATE erasure_state SET version = version + 1")
 
 
+@translating
 async def read_erased(connection: asyncpg.Connection, known_version: int | None) -> Erased | None:
     """All erased recipients as of now; None if nothing has changed since *known_version*."""
     if await connection.fetchval(_VERSION) == known_version:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.db.failures import translating
 from app.domain.campaign import Submission
 
 
@@ -100,11 +101,13 @@ WHERE campaign_id = $1 AND campaign_tracking_id IS NULL
 """
 
 
+@translating
 async def observe(connection: asyncpg.Connection, tracking_ids: Collection[str]) -> None:
     """Add a row for each campaign that callbacks name and that has none yet."""
     await connection.execute(_OBSERVE, list(tracking_ids))
 
 
+@translating
 async def claim(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: str) -> Claim:
     """
     How the campaign *tracking_id* relates to our campaign *campaign_id*.

@@ -8,7 +8,11 @@ from uuid import UUID
 
 import structlog
 
-from app.db.ingest_session import Appended, Claim, Contended, IngestConnection, ValuesRefused
+from app.db import ingest
+from app.db.failures import Contended, ValuesRefused
+from app.db.ingest import Appended, IngestConnection
+from app.db.launching.binding import Claim, observe
+from app.db.launching.binding import claim as claim_campaign
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
@@ -105,7 +109,7 @@ class Flush:
             else:
                 replies.append((position, record))
         await self._append_events(events)
-        await self._append("inbound", self._connection.append_inbound, replies)
+        await self._append("inbound", ingest.append_inbound, replies)
         await self._append_quarantined()
         return self._receipts
 
@@ -125,7 +129,7 @@ class Flush:
         observed = self._campaigns.observed
         unknown = [name for name in named if observed.find(name) is None]
         if unknown:
-            await _with_one_retry(lambda: self._connection.observe(unknown))
+            await _with_one_retry(lambda: observe(self._connection, unknown))
             for name in unknown:
                 observed.put(name, value=True)
 
@@ -158,7 +162,7 @@ class Flush:
             return False
         claim = self._campaigns.claims.find(key)
         if claim is None:
-            claim = await _with_one_retry(lambda: self._connection.claim(*key))
+            claim = await _with_one_retry(lambda: claim_campaign(self._connection, *key))
             self._cache_claim(key, claim)
         return claim is Claim.FOREIGN
 
@@ -179,12 +183,12 @@ class Flush:
     async def _append_events(self, events: Positioned[DeliveryEvent]) -> None:
         while events:
             now, events = _split_by_origin(events)
-            await self._append("event", self._connection.append_events, now)
+            await self._append("event", ingest.append_events, now)
 
     async def _append(
         self,
         kind: str,
-        append: Callable[[Sequence[R]], Awaitable[Appended]],
+        append: Callable[[IngestConnection, Sequence[R]], Awaitable[Appended]],
         positioned: Positioned[R],
     ) -> None:
         """Append all records; one that the database refuses is found by bisection."""
@@ -192,7 +196,7 @@ class Flush:
             return
         try:
             records = [record for _, record in positioned]
-            appended = await _with_one_retry(lambda: append(records))
+            appended = await _with_one_retry(lambda: append(self._connection, records))
         except ValuesRefused as error:
             if len(positioned) == 1:
                 log.warning("the database refused the values of a callback", error=str(error))
@@ -221,7 +225,9 @@ class Flush:
         if not self._quarantined:
             return
         try:
-            await _with_one_retry(lambda: self._connection.append_quarantined(self._quarantined))
+            await _with_one_retry(
+                lambda: ingest.append_quarantined(self._connection, self._quarantined)
+            )
         except ValuesRefused as error:  # nothing is left that could store it
             raise DatabaseUnavailable(str(error)) from error
         for body in self._quarantined:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession
 from app.domain.quarantine import quarantined
 from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
 from app.kit.batcher import Batcher, BatcherError, Full

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from app.db.ingest_session import IngestConnection
+from app.db.erasure.recipients import read_erased
+from app.db.ingest import IngestConnection, stored_identities
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
@@ -37,7 +38,7 @@ class Screen:
         """
         if self._erased.is_stale:
             asked_at = time.monotonic()
-            read = await connection.read_erased(self._erased.version)
+            read = await read_erased(connection, self._erased.version)
             self._erased.update(read, asked_at=asked_at)
         horizons = self._erased.horizons.or_later(self._retention, now=datetime.now(UTC))
         if any(horizons):
@@ -58,7 +59,7 @@ class Screen:
             return screened
         # A running erasure may not have changed the identity of a stored reply yet. The same reply
         # stored under its new identity would be a second row.
-        stored = await connection.stored_replies([reply.identity for reply in replies.values()])
+        stored = await stored_identities(connection, [reply.identity for reply in replies.values()])
         for position, reply in replies.items():
             if reply.identity in stored:
                 screened[position] = screened[position]._replace(is_stored=True)

@@ -19,7 +19,7 @@ from typing import Final
 
 import uvloop
 
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession, append_events
 from app.domain.event import DeliveryEvent
 from app.routee.translate import translate
 from tests.bench.callbacks import Callbacks
@@ -44,7 +44,7 @@ async def _append(session: IngestSession, batches: Iterator[Batch], done: _Done)
     async with session.connected() as connection:
         for batch in batches:
             started = time.perf_counter()
-            await connection.append_events(batch)
+            await append_events(connection, batch)
             done.milliseconds.append(1000 * (time.perf_counter() - started))
 
 

@@ -16,7 +16,7 @@ import pytest
 from app.db.bi.address import address
 from app.db.database import Database, migrate_database
 from app.db.feed.epoch import keep_epoch
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession, append_events, append_inbound
 from app.embedded import EmbeddedPostgres
 from app.embedded.binaries import find_binaries
 from app.errors import DatabaseUnavailable
@@ -99,7 +99,7 @@ async def test_nothing_is_stored_before_the_epoch_is_raised(
     await connection.execute("UPDATE feed_state SET timeline = timeline + 1")
     session = IngestSession(url, statement_timeout_seconds=1.5)
     async with session.connected() as ingest:
-        await ingest.append_events([event("m")])
+        await append_events(ingest, [event("m")])
     await session.close()
     assert await connection.fetchval("SELECT feed_epoch FROM events") == 2
 
@@ -115,7 +115,7 @@ async def test_while_it_cannot_be_raised_nothing_is_stored(
             async with session.connected():
                 pass
     async with session.connected() as ingest:
-        await ingest.append_events([event("m")])
+        await append_events(ingest, [event("m")])
     await session.close()
     stored = "SELECT feed_epoch = epoch AND epoch > 1 FROM events, feed_state"
     assert await connection.fetchval(stored)
@@ -132,8 +132,8 @@ async def test_readers_delay_no_callback_on_a_promoted_server(
             await reading.fetch(f"SELECT * FROM bi_v1.{view}")  # noqa: S608
         await connection.execute("UPDATE feed_state SET timeline = timeline + 1")
         async with session.connected() as ingest:
-            await ingest.append_events([event("m2")])
-            await ingest.append_inbound([reply("m2")])
+            await append_events(ingest, [event("m2")])
+            await append_inbound(ingest, [reply("m2")])
     await session.close()
     assert await connection.fetchval("SELECT max(feed_epoch) FROM events") == 2
     assert await connection.fetchval("SELECT max(feed_epoch) FROM inbound_messages") == 2
@@ -155,7 +155,7 @@ async def test_a_role_that_may_not_read_the_epoch_stores_nothing_in_a_wrong_one(
                 pass
         await connection.execute(f"GRANT USAGE ON SEQUENCE feed_epoch TO {name}")
         async with session.connected() as ingest:
-            await ingest.append_events([event("m")])
+            await append_events(ingest, [event("m")])
     finally:
         await session.close()
         await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")

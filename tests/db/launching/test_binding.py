@@ -7,8 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.db.ingest import Appended, append_events, append_inbound
-from app.db.ingest_session import IngestSession
+from app.db.ingest import Appended, IngestSession, append_events, append_inbound
 from app.db.launching.binding import Claim, bind, claim, observe
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
@@ -74,7 +73,7 @@ async def others(url: str) -> AsyncIterator[list[asyncpg.Connection]]:
     connections = []
     for session in sessions:
         async with session.connected() as lent:
-            connections.append(lent._connection)
+            connections.append(lent)
     yield connections
     for session in sessions:
         await session.close()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession
 from app.errors import Overloaded
 from app.kit.batcher import Full
 from app.observability.metrics import Metrics
@@ -82,7 +82,7 @@ async def test_ingest_commits_to_disk_whatever_the_database_prefers(
     intake, session = _intake(url)
     assert await _receive(intake, "m1") == [Receipt.STORED]
     async with session.connected() as lent:
-        shown = await lent._connection.fetchrow(
+        shown = await lent.fetchrow(
             "SELECT setting, source FROM pg_settings WHERE name = 'synchronous_commit'"
         )
     assert shown is not None
@@ -121,9 +121,9 @@ async def test_a_transaction_that_is_abandoned_ends_by_itself(
 ) -> None:
     session = IngestSession(url, statement_timeout_seconds=0.3)
     async with session.connected() as lent:
-        idle = lent._connection.transaction()
+        idle = lent.transaction()
         await idle.start()
-        await lent._connection.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        await lent.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
         async with asyncio.timeout(2):
             await connection.fetchval("SELECT count(*) FROM messages")
     await session.close()
@@ -144,10 +144,10 @@ async def test_the_connection_of_a_flush_that_is_abandoned_is_not_given_to_the_n
 ) -> None:
     session = IngestSession(url, statement_timeout_seconds=5)
     async with session.connected() as first, session.connected() as second:
-        assert first._connection is not second._connection
+        assert first is not second
     async with session.connected() as third:
-        assert third._connection is first._connection
-    assert second._connection.is_closed()
+        assert third is first
+    assert second.is_closed()
     await session.close()
 
 
@@ -159,7 +159,7 @@ async def test_the_connection_of_a_failed_flush_is_closed(
         with pytest.raises(error):
             async with session.connected() as lent:
                 raise error
-        assert lent._connection.is_closed()
+        assert lent.is_closed()
     await asyncio.sleep(0.1)
     assert await connection.fetchval(_COUNT) == 0
     await session.close()

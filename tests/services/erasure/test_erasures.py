@@ -14,7 +14,7 @@ from app.db.database import Database
 from app.db.erasure import other_tables
 from app.db.erasure.recipients import Erased, add_erased
 from app.db.erasure.rollups import Rollup, redact_rollups
-from app.db.ingest_session import IngestSession
+from app.db.ingest import IngestSession
 from app.domain.erasure import ErasureKeys, spelling_pattern
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ErasureInProgress, ErasureNotConfigured, InvalidRequest

@@ -5,7 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from app.db.ingest_session import Claim, IngestSession
+from app.db.ingest import IngestSession
+from app.db.launching.binding import Claim
+from app.db.launching.binding import claim as claim_campaign
 from app.domain.campaign import Submission
 from app.errors import (
     CampaignNameInUse,
@@ -53,7 +55,7 @@ def _accepted(stage: Stage, name: str | None) -> int:
 async def _claim(url: str, campaign: object, tracking_id: str) -> Claim:
     session = IngestSession(url, statement_timeout_seconds=5)
     async with session.connected() as connection:
-        claim = await connection.claim(campaign.id, tracking_id)  # type: ignore[attr-defined]
+        claim = await claim_campaign(connection, campaign.id, tracking_id)  # type: ignore[attr-defined]
     await session.close()
     return claim
 
