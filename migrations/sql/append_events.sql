@@ -6,7 +6,7 @@
 -- the row lock of even a losing upsert stays until the commit, so that all that follows for one message is
 -- serial. Then the count deltas, which are only appended. Then the events.
 --
--- No table is read but by the upserts' own keys, so one plan is right for all sizes of batches and tables.
+-- No table that grows is read but by the upserts' own keys, so one plan is right for batches and tables of all sizes.
 CREATE FUNCTION append_events(batch callback_event[]) RETURNS bigint
 LANGUAGE sql SET plan_cache_mode = force_generic_plan AS $$
 WITH given AS (
