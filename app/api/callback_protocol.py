@@ -23,7 +23,7 @@ class _NoEvent:
     """Replaces the event with which uvicorn wakes the task of a request. Here is no task."""
 
     def set(self) -> None:
-        """Wake no task."""
+        """Do nothing."""
 
 
 class _Exchange:

@@ -28,7 +28,7 @@ APPEND_INBOUND: Final = "SELECT fresh, foreign_replies FROM append_inbound($1)"
 
 #: What `append_events` raises for the first message that belongs to another campaign.
 _FOREIGN: Final = "RR001"
-_KNOWN: Final = """
+_FIND_MESSAGES: Final = """
 SELECT message_tracking_id, campaign_tracking_id, campaign_id
 FROM messages WHERE message_tracking_id = ANY($1)
 """
@@ -38,7 +38,7 @@ _STORED_IDENTITIES: Final = "SELECT identity FROM inbound_messages WHERE identit
 #: The campaigns of tokens through which callbacks came that name no campaign. FOR SHARE, so that
 #: binding the trackingId either comes first, and is seen here, or waits, and then sees the rows
 #: that the transaction writes.
-_CAMPAIGNS: Final = """
+_LOCK_CAMPAIGNS: Final = """
 SELECT id, tracking_id FROM campaigns WHERE id = ANY($1::uuid[]) ORDER BY id FOR SHARE
 """
 
@@ -52,7 +52,7 @@ ON CONFLICT (sha256) DO UPDATE SET
     last_received_at = now()
 """
 
-#: What a flush is lent; `db` alone asks it anything.
+#: The connection of a flush. Only app/db runs statements on it.
 IngestConnection = asyncpg.Connection
 
 _NONE: Final[frozenset[int]] = frozenset()
@@ -95,23 +95,24 @@ async def append_events(
         except asyncpg.PostgresError as error:
             if error.sqlstate != _FOREIGN:
                 raise
-            # This is rare. The error names one, which may be from this moment; find all others.
+            # Rare. The error names one message, perhaps stored a moment ago; one query finds the
+            # others.
             foreign |= {str(error.detail), *await _foreign_in(connection, wanted)}
             wanted = [event for event in wanted if event.message_tracking_id not in foreign]
         else:
             fresh = row[0] if row else 0
-            return Appended(fresh, _positions([event[0] for event in events], foreign))
+            return Appended(fresh, _indexes([event[0] for event in events], foreign))
     return Appended(0, frozenset(range(len(events))))
 
 
 @translating
 async def append_inbound(
-    connection: asyncpg.Connection, messages: Sequence[InboundMessage]
+    connection: asyncpg.Connection, replies: Sequence[InboundMessage]
 ) -> Appended:
     """Make replies durable; one that is stored already is deduplicated."""
-    row = await _appended(connection, APPEND_INBOUND, messages)
+    row = await _appended(connection, APPEND_INBOUND, replies)
     fresh, foreign = row or (0, None)
-    return Appended(fresh, _positions([message.identity for message in messages], foreign or ()))
+    return Appended(fresh, _indexes([reply.identity for reply in replies], foreign or ()))
 
 
 @translating
@@ -139,12 +140,12 @@ async def stored_identities(
 async def _appended(
     connection: asyncpg.Connection, statement: str, records: Sequence[R]
 ) -> asyncpg.Record | None:
-    """Run *statement* with *records*, those without a campaign bound to that of their token."""
+    """Run *statement*; records that name no campaign get the trackingId of their token's."""
     unnamed = _unnamed(records)
     if not unnamed:
         return await connection.fetchrow(statement, _rows(records))
     async with connection.transaction():
-        found = await connection.fetch(_CAMPAIGNS, unnamed)
+        found = await connection.fetch(_LOCK_CAMPAIGNS, unnamed)
         known: dict[UUID, str | None] = {row["id"]: row["tracking_id"] for row in found}
         return await connection.fetchrow(statement, _rows(_bound(records, known)))
 
@@ -152,7 +153,7 @@ async def _appended(
 async def _foreign_in(connection: asyncpg.Connection, events: Sequence[DeliveryEvent]) -> set[str]:
     """The messages of *events* that are known to belong to another campaign than their token's."""
     by_token = {event.message_tracking_id: event for event in events if event.campaign_id}
-    rows = await connection.fetch(_KNOWN, list(by_token))
+    rows = await connection.fetch(_FIND_MESSAGES, list(by_token))
     return {row[0] for row in rows if _is_foreign(by_token[row[0]], row)}
 
 
@@ -164,8 +165,8 @@ def _is_foreign(event: DeliveryEvent, known: asyncpg.Record) -> bool:
     return campaign_id is not None and campaign_id != event.campaign_id
 
 
-def _positions(keys: Sequence[T], wanted: Collection[T]) -> frozenset[int]:
-    return frozenset(at for at, key in enumerate(keys) if key in wanted) if wanted else _NONE
+def _indexes(keys: Sequence[T], wanted: Collection[T]) -> frozenset[int]:
+    return frozenset(index for index, key in enumerate(keys) if key in wanted) if wanted else _NONE
 
 
 def _distinct(events: Sequence[DeliveryEvent]) -> list[DeliveryEvent]:
@@ -192,7 +193,7 @@ def _rows(records: Sequence[DeliveryEvent] | Sequence[InboundMessage]) -> list[t
 
 
 def _unnamed(records: Sequence[DeliveryEvent] | Sequence[InboundMessage]) -> list[UUID]:
-    """The campaigns of the tokens through which records came that name none."""
+    """The ids of the campaigns whose tokens carried records without a trackingId."""
     return sorted(
         {
             record.campaign_id
@@ -203,7 +204,7 @@ def _unnamed(records: Sequence[DeliveryEvent] | Sequence[InboundMessage]) -> lis
 
 
 def _bound(records: Sequence[R], known: dict[UUID, str | None]) -> list[R]:
-    """*records*, each that names no campaign with the trackingId of its token's campaign."""
+    """*records*, with the trackingId of the token's campaign filled in where none is named."""
     bound: list[R] = []
     for record in records:
         if record.campaign_tracking_id is None and record.campaign_id is not None:
@@ -275,6 +276,7 @@ class IngestSession:
         return connection
 
     def _return(self, connection: asyncpg.Connection) -> None:
-        if self._connection is not None:  # of an abandoned flush that has ended meanwhile
+        if self._connection is not None:
+            # Another flush has returned its connection meanwhile: keep one.
             self._connection.terminate()
         self._connection = connection

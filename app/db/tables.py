@@ -89,7 +89,7 @@ class CampaignRow(Row):
     request: Mapped[bytes | None]
     answer: Mapped[bytes | None]
     warnings: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
-    #: Until when the process that is calling Routee may be believed to be alive.
+    #: Until when the process that is calling Routee counts as alive.
     lease_until: Mapped[datetime | None]
     #: How often Routee was asked for it.
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))

@@ -29,7 +29,7 @@ class DeliveryEvent(NamedTuple):
     """
     A normalised callback.
 
-    It is a tuple, so one `zip` turns a batch of them into columns.
+    A tuple, in the order of the database's type `callback_event`.
     """
 
     #: The provider's id of the message, at most 512 bytes of UTF-8.

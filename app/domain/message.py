@@ -1,8 +1,8 @@
 """
 The projection of a message: the state that all its events lead to, in any order.
 
-Every column merges commutatively, associatively and idempotently. `db/ingest` does the same in
-SQL, and a property test compares the two.
+Every column merges commutatively, associatively and idempotently. `append_events.sql` does the
+same, and a property test compares the two.
 """
 
 from collections.abc import Callable, Iterable

@@ -9,15 +9,17 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: A callback that gets the outcome of one item, or the error that happened instead.
+#: A function that gets the outcome of one item, or the error that happened instead.
 Done = Callable[[R | BaseException], object]
 
 _UNBOUNDED: Final = sys.maxsize
 
-#: The share of the budget that may be spent on waiting, and the share for one flush.
-_HALF: Final = 0.5
+#: The share of the budget that may be spent on waiting.
+_WAITING_SHARE: Final = 0.5
+#: The share of the budget that a flush is expected to take at most.
+_FLUSH_SHARE: Final = 0.5
 #: The weight of the newest flush in the time that a flush is expected to take.
-_NEWEST: Final = 0.2
+_SMOOTHING: Final = 0.2
 
 
 class BatcherError(Exception):
@@ -47,7 +49,7 @@ class _Shared(asyncio.Future[Sequence[R]]):
 class _Batch(Generic[T, R]):
     """Items that are flushed together."""
 
-    __slots__ = ("callbacks", "deadline", "items", "loop", "outcome", "outcomes", "weight")
+    __slots__ = ("deadline", "items", "listeners", "loop", "outcome", "outcomes", "weight")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         self.items: list[T] = []
@@ -57,12 +59,12 @@ class _Batch(Generic[T, R]):
         #: The same, for the tasks that await it; set by `report`.
         self.outcomes: _Shared[R] = _Shared(loop=loop)
         #: Each with the index of its item.
-        self.callbacks: list[tuple[int, Done[R]]] = []
+        self.listeners: list[tuple[int, Done[R]]] = []
         self.deadline = deadline
         self.loop = loop
 
     def report(self) -> None:
-        """Give `outcome` to all tasks and callbacks that wait for it."""
+        """Give `outcome` to all tasks and listeners that wait for it."""
         outcome = self.outcome
         if isinstance(outcome, BaseException):
             self.outcomes.set_exception(outcome)
@@ -73,12 +75,12 @@ class _Batch(Generic[T, R]):
             self._call(outcome.__getitem__)
 
     def _call(self, outcome_at: Callable[[int], R | BaseException]) -> None:
-        for index, done in self.callbacks:
+        for index, done in self.listeners:
             try:
                 done(outcome_at(index))
-            except Exception as error:  # noqa: BLE001 (the other callbacks must be called all the same)
+            except Exception as error:  # noqa: BLE001 (the other listeners must be called all the same)
                 self.loop.call_exception_handler(
-                    {"message": "the callback of an item failed", "exception": error}
+                    {"message": "reporting the outcome of an item failed", "exception": error}
                 )
 
 
@@ -154,7 +156,7 @@ class Batcher(Generic[T, R]):
             Full: as `submit`.
         """
         batch = self._batch_with_room(weight)
-        batch.callbacks.append((len(batch.items), done))
+        batch.listeners.append((len(batch.items), done))
         batch.items.append(item)
 
     async def submit(self, item: T, *, weight: int = 0) -> R:
@@ -197,7 +199,7 @@ class Batcher(Generic[T, R]):
         if beyond <= 0:
             return True
         batches = len(self._waiting) + -(-beyond // self._max_batch_items)
-        return batches * self._flush_seconds <= _HALF * self._budget_seconds
+        return batches * self._flush_seconds <= _WAITING_SHARE * self._budget_seconds
 
     def _room_in(self, batch: _Batch[T, R]) -> int:
         """How many more items *batch* takes."""
@@ -261,8 +263,8 @@ class Batcher(Generic[T, R]):
 
     def _learn(self, seconds: float) -> None:
         """Update the time that a flush is expected to take."""
-        took = min(seconds, _HALF * self._budget_seconds)
-        self._flush_seconds += (took - self._flush_seconds) * _NEWEST
+        took = min(seconds, _FLUSH_SHARE * self._budget_seconds)
+        self._flush_seconds += (took - self._flush_seconds) * _SMOOTHING
 
     def _end(self, batch: _Batch[T, R]) -> None:
         """Report the outcome of *batch*; without one, it is `TooLate`."""
@@ -288,7 +290,7 @@ class Batcher(Generic[T, R]):
     def _end_abandoned(self, abandoned: asyncio.Task[None]) -> None:
         self._abandoned.discard(abandoned)
         if not abandoned.cancelled():
-            abandoned.exception()  # marked as handled: the outcome was `TooLate` already
+            abandoned.exception()  # the outcome was `TooLate` already
 
 
 def _is_cancelled() -> bool:

@@ -42,15 +42,19 @@ class Metrics:
             "Campaigns with the callback URLs of another one: copied in Routee's console.",
         )
         self.batch_items = histogram(
-            "receiver_batch_items", "Items that one flush stored.", buckets=_BATCH_SIZES
+            "receiver_batch_items",
+            "Records (not bodies) that one flush stored.",
+            buckets=_BATCH_SIZES,
         )
         self.flush_seconds = histogram(
             "receiver_flush_seconds", "Duration of one flush.", buckets=_FLUSH_SECONDS
         )
         self.flush_failures = counter(
-            "receiver_flush_failures", "Flushes that stored nothing, by the error.", ["error"]
+            "receiver_flush_failures",
+            "Flushes that failed, by the error; some of their records may be stored.",
+            ["error"],
         )
-        self.pending_items = gauge("receiver_pending_items", "Items waiting for their commit.")
+        self.pending_items = gauge("receiver_pending_items", "Bodies waiting for their commit.")
         self.feed_waiting = gauge(
             "receiver_feed_waiting", "Clients that wait for the next item of the feed."
         )

@@ -32,7 +32,7 @@ _Description = Annotated[str, Meta(min_length=1, max_length=reading.MAX_DESCRIPT
 _NOTHING: Final = Raw(b"")
 
 
-class _Reason(msgspec.Struct, rename="camel"):
+class _StatusReason(msgspec.Struct, rename="camel"):
     detailed_status: _Detail | None = None
     description: _Description | None = None
 
@@ -40,7 +40,7 @@ class _Reason(msgspec.Struct, rename="camel"):
 class _Status(msgspec.Struct, rename="camel"):
     name: _Word
     updated_date: str
-    reason: _Reason | None = None
+    reason: _StatusReason | None = None
 
 
 class _Callback(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -103,15 +103,15 @@ def find_documented_event(body: bytes, campaign_id: UUID | None) -> DeliveryEven
     occurred_at = reading.as_time(status.updated_date)
     if rank_of(key) == _UNKNOWN or occurred_at is None:
         return None
-    reason = status.reason
+    status_reason = status.reason
     to = callback.to
     return DeliveryEvent(
         callback.tracking_id,
         key,
         occurred_at,
         status.name,
-        None if reason is None else reason.detailed_status,
-        None if reason is None else reason.description,
+        None if status_reason is None else status_reason.detailed_status,
+        None if status_reason is None else status_reason.description,
         callback.campaign_tracking_id,
         campaign_id,
         None if to is None else reading.as_number(to),

@@ -1,12 +1,12 @@
--- Makes a batch of callbacks durable: SELECT append_events($1), one statement, one transaction. It returns
--- how many events were not stored before. All events of one message came through the token of one campaign,
--- or all through none; see merging.sql for the functions that compare rows.
+-- Makes a batch of events durable: SELECT append_events($1), one statement and one commit. Replies and quarantined
+-- bodies have their own; a flush as a whole is not atomic. It returns how many events were not stored before.
+-- Precondition (kept by services/callbacks/flush): all events of one message have the same campaign_id, or all none.
 --
--- Concurrency rests on the order of the parts. First the message rows, in the bytewise order of their ids:
--- the row lock of even a losing upsert stays until the commit, so that all that follows for one message is
--- serial. Then the count deltas, which are only appended. Then the events.
+-- Concurrency rests on the order of the parts. First the message rows, in the bytewise order of their ids: the row
+-- lock of even a losing upsert stays until the commit, so that all that follows for one message is serial. Then the
+-- count deltas, which are only appended. Then the events. See merging.sql for the functions that compare rows.
 --
--- No table that grows is read but by the upserts' own keys, so one plan is right for batches and tables of all sizes.
+-- Growing tables are read only through the keys of the upserts, so one generic plan suits every batch and table size.
 CREATE FUNCTION append_events(batch callback_event[]) RETURNS bigint
 LANGUAGE sql SET plan_cache_mode = force_generic_plan AS $$
 WITH given AS (
@@ -14,12 +14,12 @@ WITH given AS (
         nullif(e.occurred_at, 'epoch') AS known_at -- 'epoch' stands for a time that is not known
     FROM unnest(batch) AS e LEFT JOIN statuses AS s ON s.status = e.status_key
 ),
-folded AS ( -- each message as the events of this batch report it; the greatest event is its status
+reported AS ( -- each message as the events of this batch report it; the greatest event is its status
     SELECT message_tracking_id,
         (array_agg(ROW(status_rank, occurred_at, status_key, provider_status, detailed_status,
             description, status)::message_status ORDER BY status_rank DESC, occurred_at DESC,
             status_key DESC, provider_status DESC, coalesce(detailed_status, '') DESC, coalesce(description, '') DESC
-        ))[1] AS latest,
+        ))[1] AS greatest_status,
         min(campaign_tracking_id) AS campaign_tracking_id, any_value(campaign_id) AS campaign_id,
         min(recipient) AS recipient, min(sender) AS sender, min(country) AS country, min(label) AS label,
         min(created_at) AS created_at, max(price) AS price,
@@ -36,10 +36,10 @@ upserted AS (
         detailed_status, description, status, campaign_tracking_id, campaign_id, recipient, sender, country,
         label, created_at, price, queued_at, sent_at, delivered_at, seen_at, failed_at, first_occurred_at,
         last_occurred_at)
-    SELECT message_tracking_id, (latest).*, campaign_tracking_id, campaign_id, recipient, sender, country,
+    SELECT message_tracking_id, (greatest_status).*, campaign_tracking_id, campaign_id, recipient, sender, country,
         label, created_at, price, queued_at, sent_at, delivered_at, seen_at, failed_at, first_occurred_at,
         last_occurred_at
-    FROM folded ORDER BY message_tracking_id
+    FROM reported ORDER BY message_tracking_id
     ON CONFLICT (message_tracking_id) DO UPDATE SET
         status_rank = CASE WHEN outranks(excluded, m) THEN excluded.status_rank ELSE m.status_rank END,
         status_at = CASE WHEN outranks(excluded, m) THEN excluded.status_at ELSE m.status_at END,
@@ -84,15 +84,15 @@ stored AS (
     WHERE (SELECT count(*) FROM upserted) >= 0 -- so that all message rows are locked by now
     -- The same event again: it may report further fields. Source and payload stay as they came first.
     ON CONFLICT (message_tracking_id, status_key, occurred_at) DO UPDATE SET
-        provider_status = CASE WHEN says_more(excluded, e) THEN excluded.provider_status ELSE e.provider_status END,
-        detailed_status = CASE WHEN says_more(excluded, e) THEN excluded.detailed_status ELSE e.detailed_status END,
-        description = CASE WHEN says_more(excluded, e) THEN excluded.description ELSE e.description END,
+        provider_status = CASE WHEN has_greater_wording(excluded, e) THEN excluded.provider_status ELSE e.provider_status END,
+        detailed_status = CASE WHEN has_greater_wording(excluded, e) THEN excluded.detailed_status ELSE e.detailed_status END,
+        description = CASE WHEN has_greater_wording(excluded, e) THEN excluded.description ELSE e.description END,
         campaign_tracking_id = LEAST(e.campaign_tracking_id, excluded.campaign_tracking_id),
         campaign_id = LEAST(e.campaign_id, excluded.campaign_id), recipient = LEAST(e.recipient, excluded.recipient),
         sender = LEAST(e.sender, excluded.sender), country = LEAST(e.country, excluded.country),
         label = LEAST(e.label, excluded.label), created_at = LEAST(e.created_at, excluded.created_at),
         price = GREATEST(e.price, excluded.price)
-    WHERE says_more(excluded, e) OR adds_to(excluded, e)
+    WHERE has_greater_wording(excluded, e) OR adds_to(excluded, e)
     RETURNING old.id IS NULL AS is_fresh
 )
 SELECT count(*) FROM stored WHERE is_fresh

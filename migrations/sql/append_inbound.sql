@@ -1,4 +1,4 @@
--- Makes a batch of replies durable: SELECT * FROM append_inbound($1). The same reply again is absorbed.
+-- Makes a batch of replies durable: SELECT * FROM append_inbound($1). The same reply again is deduplicated.
 -- As in `append_events`, a reply that came through the token of one campaign and answers a message of
 -- another one is not stored; its identity is in `foreign_replies`.
 --

@@ -57,7 +57,7 @@ def _assert_by_key(plan: str) -> None:
 
 def _shape(plan: str) -> list[str]:
     """The nodes of *plan* without estimates, behind the join with the few statuses."""
-    _, _, rest = plan.partition("CTE folded")
+    _, _, rest = plan.partition("CTE reported")
     return [re.sub(r" +\(cost=.*", "", line) for line in rest.splitlines()]
 
 

@@ -68,13 +68,13 @@ async def find_erased(database: Database, hashes: Collection[bytes]) -> bytes | 
         return found
 
 
-async def add_erased(database: Database, mark: NumberHash) -> timedelta:
+async def add_erased(database: Database, number_hash: NumberHash) -> timedelta:
     """Make sure that a recipient is erased from now on; for how long it has been erased."""
     async with database.writing() as session:
         # Before the row, so that a reader of the new version does not miss it.
         await session.execute(_NEXT_VERSION)
-        await session.execute(_ADD, {"hash": mark.hash, "key_id": mark.key_id})
-        age: timedelta = (await session.execute(_AGE, {"hash": mark.hash})).scalar_one()
+        await session.execute(_ADD, {"hash": number_hash.hash, "key_id": number_hash.key_id})
+        age: timedelta = (await session.execute(_AGE, {"hash": number_hash.hash})).scalar_one()
         return age
 
 

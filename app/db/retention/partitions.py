@@ -22,7 +22,7 @@ from app.domain.feed import Position
 
 _MONTH: Final = re.compile(r"events_(\d{4})_(\d{2})")
 _LAST: Final = "events_after"
-_AHEAD_MONTHS: Final = 24
+_AHEAD_MONTHS: Final = 12
 _MONTHS_A_YEAR: Final = 12
 
 _PARTITIONS: Final = text("""

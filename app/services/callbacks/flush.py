@@ -63,8 +63,8 @@ class CampaignCache:
 
 T = TypeVar("T")
 R = TypeVar("R", DeliveryEvent, InboundMessage)
-#: Records of one kind, each with its position in the batch.
-Positioned = list[tuple[int, R]]
+#: Records of one kind, each with its index in the batch.
+Indexed = list[tuple[int, R]]
 
 
 class Flush:
@@ -95,26 +95,26 @@ class Flush:
                 when it is sent again.
         """
         await self._observe_together()
-        events: Positioned[DeliveryEvent] = []
-        replies: Positioned[InboundMessage] = []
-        for position, (record, _, _, is_stored) in enumerate(self._batch):
+        events: Indexed[DeliveryEvent] = []
+        replies: Indexed[InboundMessage] = []
+        for index, (record, _, _, is_stored) in enumerate(self._batch):
             if is_stored:
                 continue
             if isinstance(record, Quarantined):
-                self._quarantine(position, record)
+                self._quarantine(index, record)
             elif not self._is_accepted(record) and (reason := await self._find_objection(record)):
-                self._quarantine_record(position, record, reason)
+                self._quarantine_record(index, record, reason)
             elif isinstance(record, DeliveryEvent):
-                events.append((position, record))
+                events.append((index, record))
             else:
-                replies.append((position, record))
+                replies.append((index, record))
         await self._append_events(events)
         await self._append("inbound", ingest.append_inbound, replies)
         await self._append_quarantined()
         return self._receipts
 
     async def _observe_together(self) -> None:
-        """Make sure that each campaign named through a global token has a row."""
+        """Make sure that each campaign named through a shared callback secret has a row."""
         named = {
             record.campaign_tracking_id
             for record, *_ in self._batch
@@ -180,45 +180,45 @@ class Flush:
                 campaign_tracking_id=key[1],
             )
 
-    async def _append_events(self, events: Positioned[DeliveryEvent]) -> None:
+    async def _append_events(self, events: Indexed[DeliveryEvent]) -> None:
         while events:
-            now, events = _split_by_origin(events)
-            await self._append("event", ingest.append_events, now)
+            first, events = _split_by_origin(events)
+            await self._append("event", ingest.append_events, first)
 
     async def _append(
         self,
         kind: str,
         append: Callable[[IngestConnection, Sequence[R]], Awaitable[Appended]],
-        positioned: Positioned[R],
+        indexed: Indexed[R],
     ) -> None:
         """Append all records; one that the database refuses is found by bisection."""
-        if not positioned:
+        if not indexed:
             return
         try:
-            records = [record for _, record in positioned]
+            records = [record for _, record in indexed]
             appended = await _with_one_retry(lambda: append(self._connection, records))
         except ValuesRefused as error:
-            if len(positioned) == 1:
+            if len(indexed) == 1:
                 log.warning("the database refused the values of a callback", error=str(error))
-                self._quarantine_record(*positioned[0], Reason.REFUSED_BY_DATABASE)
+                self._quarantine_record(*indexed[0], Reason.REFUSED_BY_DATABASE)
                 return
-            middle = len(positioned) // 2
-            await self._append(kind, append, positioned[:middle])
-            await self._append(kind, append, positioned[middle:])
+            middle = len(indexed) // 2
+            await self._append(kind, append, indexed[:middle])
+            await self._append(kind, append, indexed[middle:])
             return
-        for index in appended.foreign:
-            self._quarantine_record(*positioned[index], Reason.CAMPAIGN_MISMATCH)
-        duplicates = len(positioned) - appended.fresh - len(appended.foreign)
+        for at in appended.foreign:
+            self._quarantine_record(*indexed[at], Reason.CAMPAIGN_MISMATCH)
+        duplicates = len(indexed) - appended.fresh - len(appended.foreign)
         self._metrics.records.labels(kind, "fresh").inc(appended.fresh)
         self._metrics.records.labels(kind, "duplicate").inc(duplicates)
 
-    def _quarantine_record(self, position: int, record: Record, reason: Reason) -> None:
-        _, path, sha256, _ = self._batch[position]
+    def _quarantine_record(self, index: int, record: Record, reason: Reason) -> None:
+        _, path, sha256, _ = self._batch[index]
         body = quarantined(record.payload, reason, path=path, campaign_id=record.campaign_id)
-        self._quarantine(position, body if sha256 is None else body._replace(sha256=sha256))
+        self._quarantine(index, body if sha256 is None else body._replace(sha256=sha256))
 
-    def _quarantine(self, position: int, body: Quarantined) -> None:
-        self._receipts[position] = Receipt.QUARANTINED
+    def _quarantine(self, index: int, body: Quarantined) -> None:
+        self._receipts[index] = Receipt.QUARANTINED
         self._quarantined.append(body)
 
     async def _append_quarantined(self) -> None:
@@ -235,21 +235,21 @@ class Flush:
 
 
 def _split_by_origin(
-    events: Positioned[DeliveryEvent],
-) -> tuple[Positioned[DeliveryEvent], Positioned[DeliveryEvent]]:
+    events: Indexed[DeliveryEvent],
+) -> tuple[Indexed[DeliveryEvent], Indexed[DeliveryEvent]]:
     """
-    The events to append now, and those to append after them.
+    The events to append first, and those to append after them.
 
     Events of one message that came through different tokens are appended one token after another:
     whether a token may report a message depends on what is stored of this message.
     """
     origins: dict[str, UUID | None] = {}
-    now: Positioned[DeliveryEvent] = []
-    later: Positioned[DeliveryEvent] = []
-    for position, event in events:
+    first: Indexed[DeliveryEvent] = []
+    later: Indexed[DeliveryEvent] = []
+    for index, event in events:
         origin = origins.setdefault(event.message_tracking_id, event.campaign_id)
-        (now if origin == event.campaign_id else later).append((position, event))
-    return now, later
+        (first if origin == event.campaign_id else later).append((index, event))
+    return first, later
 
 
 async def _with_one_retry(do: Callable[[], Awaitable[T]]) -> T:

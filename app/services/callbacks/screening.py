@@ -51,8 +51,8 @@ class Screen:
         screened = [await self._pseudonymised(pending) for pending in batch]
         pairs = enumerate(zip(batch, screened, strict=True))
         replies = {
-            position: before.record
-            for position, (before, after) in pairs
+            index: before.record
+            for index, (before, after) in pairs
             if after is not before and isinstance(before.record, InboundMessage)
         }
         if not replies:
@@ -60,9 +60,9 @@ class Screen:
         # A running erasure may not have changed the identity of a stored reply yet. The same reply
         # stored under its new identity would be a second row.
         stored = await stored_identities(connection, [reply.identity for reply in replies.values()])
-        for position, reply in replies.items():
+        for index, reply in replies.items():
             if reply.identity in stored:
-                screened[position] = screened[position]._replace(is_stored=True)
+                screened[index] = screened[index]._replace(is_stored=True)
         return screened
 
     async def _pseudonymised(self, pending: PendingRecord) -> PendingRecord:

@@ -46,7 +46,7 @@ _MAX_CANDIDATES: Final = 200_000
 class Recognised(NamedTuple):
     """An erased recipient in a text."""
 
-    mark: NumberHash
+    number_hash: NumberHash
     #: Matches all spellings of the number.
     pattern: re.Pattern[str]
 
@@ -99,7 +99,7 @@ class ErasedRecipients:
         self._read_at = max(self._read_at, asked_at)
 
     def mark_of(self, number: str | None) -> NumberHash | None:
-        """The mark of *number*, if it is erased."""
+        """The hash of *number*, if it is erased."""
         return self._keys.find(number, self._hashes) if number else None
 
     def pseudonymised(self, record: Record | Quarantined) -> Pseudonymised | None:
@@ -107,16 +107,16 @@ class ErasedRecipients:
         if isinstance(record, Quarantined):
             return self._redacted_body(record)
         number = record.recipient if isinstance(record, DeliveryEvent) else record.sender
-        mark = self.mark_of(number)
-        if mark is None or number is None:
+        number_hash = self.mark_of(number)
+        if number_hash is None or number is None:
             return None
-        erased = _recognised(mark, digits_of(number))
-        sha256 = mark.pseudonymised(hashlib.sha256(record.payload).digest())
+        erased = _recognised(number_hash, digits_of(number))
+        sha256 = number_hash.pseudonymised(hashlib.sha256(record.payload).digest())
         if isinstance(record, DeliveryEvent):
             return Pseudonymised(_redacted_event(record, erased), sha256)
         reply = record._replace(
-            identity=mark.pseudonymised(record.identity),
-            sender=mark.pseudonym,
+            identity=number_hash.pseudonymised(record.identity),
+            sender=number_hash.pseudonym,
             message=None,
             media=None,
             filename=None,
@@ -128,14 +128,14 @@ class ErasedRecipients:
 
     def without_erased(self, answer: bytes) -> bytes:
         """Routee's JSON with the pseudonyms of all erased recipients that it names."""
-        for mark, pattern in self._recognised_in(answer):
-            answer = redacted_json(answer, pattern, mark.pseudonym) or b""
+        for number_hash, pattern in self._recognised_in(answer):
+            answer = redacted_json(answer, pattern, number_hash.pseudonym) or b""
         return answer
 
     def text_without_erased(self, text: str) -> str:
         """*text* with the pseudonyms of all erased recipients that it names."""
-        for mark, pattern in self._recognised_in(text.encode(errors="replace")):
-            text = redacted_text(text, pattern, mark.pseudonym)
+        for number_hash, pattern in self._recognised_in(text.encode(errors="replace")):
+            text = redacted_text(text, pattern, number_hash.pseudonym)
         return text
 
     def names_of_key(self, key: str) -> list[str]:
@@ -146,14 +146,14 @@ class ErasedRecipients:
         of the key can reproduce: a repeated launch must be recognised.
         """
         found = self._recognised_in(key.encode(errors="replace"))
-        return [key, *(pseudonymised_key(mark, key) for mark, _ in found)]
+        return [key, *(pseudonymised_key(number_hash, key) for number_hash, _ in found)]
 
     def _redacted_body(self, body: Quarantined) -> Pseudonymised | None:
         octets, sha256 = body.body, body.sha256
-        for mark, pattern in self._recognised_in(octets):
-            left = without_number(octets, pattern, mark.pseudonym)
+        for number_hash, pattern in self._recognised_in(octets):
+            left = without_number(octets, pattern, number_hash.pseudonym)
             if left != octets:
-                octets, sha256 = left, mark.pseudonymised(sha256)
+                octets, sha256 = left, number_hash.pseudonymised(sha256)
         if octets == body.body:
             return None
         return Pseudonymised(body._replace(sha256=sha256, body=octets), sha256)
@@ -166,8 +166,8 @@ class ErasedRecipients:
         for digits in islice(possible_numbers(body), _MAX_CANDIDATES):
             if digits not in tried:
                 tried.add(digits)
-                if (mark := self.mark_of(digits)) is not None:
-                    yield _recognised(mark, digits_of(digits))
+                if (number_hash := self.mark_of(digits)) is not None:
+                    yield _recognised(number_hash, digits_of(digits))
 
     def _warn_of_missing(self, key_ids: frozenset[bytes]) -> None:
         if key_ids:
@@ -178,13 +178,13 @@ class ErasedRecipients:
             )
 
 
-def _recognised(mark: NumberHash, digits: str) -> Recognised:
-    return Recognised(mark, re.compile(spelling_pattern(digits)))
+def _recognised(number_hash: NumberHash, digits: str) -> Recognised:
+    return Recognised(number_hash, re.compile(spelling_pattern(digits)))
 
 
 def _redacted_event(event: DeliveryEvent, erased: Recognised) -> DeliveryEvent:
     return event._replace(
-        recipient=erased.mark.pseudonym,
+        recipient=erased.number_hash.pseudonym,
         status_key=_redacted(event.status_key, erased) or event.status_key,
         provider_status=_redacted(event.provider_status, erased) or event.provider_status,
         detailed_status=_redacted(event.detailed_status, erased),
@@ -197,4 +197,4 @@ def _redacted_event(event: DeliveryEvent, erased: Recognised) -> DeliveryEvent:
 
 
 def _redacted(text: str | None, erased: Recognised) -> str | None:
-    return text and redacted_text(text, erased.pattern, erased.mark.pseudonym)
+    return text and redacted_text(text, erased.pattern, erased.number_hash.pseudonym)

@@ -67,7 +67,7 @@ class Eraser:
                 await scan.run()
                 return Erasure(None, is_repeated, dict(scan.found))
             erasure, _ = await begin_erasure(database, kind="erase", asked_by=asked_by)
-            await self._wait_until_all_know(await add_erased(database, target.mark))
+            await self._wait_until_all_know(await add_erased(database, target.number_hash))
             await scan.run()
             ended_at = await end_erasure(database, erasure, scan.found)
             await _sample_anew(database, erasure, scan.changed)
@@ -83,7 +83,7 @@ class Eraser:
             ErasureInProgress: an erasure is running.
         """
         digits = self._digits(number)
-        hashes = [mark.hash for mark in self._keys.hashes_of(digits)]
+        hashes = [each.hash for each in self._keys.hashes_of(digits)]
         async with self._database() as database:
             if await find_erased(database, hashes) is None:
                 return False
@@ -125,11 +125,11 @@ class Eraser:
 
     async def _target(self, database: Database, digits: str) -> tuple[bool, ErasureTarget]:
         """Whether the number is erased already, and what to search for."""
-        marks = self._keys.hashes_of(digits)
-        known = await find_erased(database, [mark.hash for mark in marks])
-        mark = next((mark for mark in marks if mark.hash == known), marks[0])
-        pseudonyms = frozenset(one.pseudonym for one in marks)
-        return known is not None, ErasureTarget(digits, mark, pseudonyms)
+        hashes = self._keys.hashes_of(digits)
+        known = await find_erased(database, [each.hash for each in hashes])
+        number_hash = next((each for each in hashes if each.hash == known), hashes[0])
+        pseudonyms = frozenset(each.pseudonym for each in hashes)
+        return known is not None, ErasureTarget(digits, number_hash, pseudonyms)
 
     async def _wait_until_all_know(self, since: timedelta) -> None:
         left = KNOWN_WITHIN_SECONDS - since.total_seconds()

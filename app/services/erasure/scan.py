@@ -49,8 +49,8 @@ class ErasureTarget(NamedTuple):
     """The number to search for."""
 
     digits: str
-    mark: NumberHash
-    #: All that may have replaced the number in an earlier erasure, the mark's pseudonym included.
+    number_hash: NumberHash
+    #: All that may have replaced the number in an earlier erasure, that of `number_hash` included.
     pseudonyms: frozenset[str]
 
 
@@ -61,10 +61,10 @@ class ErasureScan:
         self, database: Database, target: ErasureTarget, *, dry_run: bool, say: Say
     ) -> None:
         self._database = database
-        self._mark = target.mark
+        self._number_hash = target.number_hash
         self._pseudonyms = target.pseudonyms
         self._wanted = Replacement(
-            spelling_pattern(target.digits), target.mark.pseudonym, sorted(target.pseudonyms)
+            spelling_pattern(target.digits), target.number_hash.pseudonym, sorted(target.pseudonyms)
         )
         self._pattern = re.compile(self._wanted.pattern)
         self._dry_run = dry_run
@@ -193,7 +193,7 @@ class ErasureScan:
             # With the same identity a repetition is still deduplicated.
             await _patiently(partial(change, identity=reply.identity))
             return
-        pseudonymised = self._mark.pseudonymised(reply.identity)
+        pseudonymised = self._number_hash.pseudonymised(reply.identity)
         try:
             await _patiently(partial(change, identity=pseudonymised))
         except other_tables.IdentityTaken:  # the reply was stored again meanwhile, or after a lift
@@ -201,7 +201,7 @@ class ErasureScan:
 
     def _own_identity(self, reply: other_tables.StoredReply) -> bytes:
         """An identity that no other row of the same reply has."""
-        return self._mark.pseudonymised(
+        return self._number_hash.pseudonymised(
             hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest()
         )
 
@@ -216,12 +216,12 @@ class ErasureScan:
                     await self._replace_body(body, left)
 
     def _left_of(self, body: bytes) -> bytes:
-        return without_number(body, self._pattern, self._mark.pseudonym)
+        return without_number(body, self._pattern, self._number_hash.pseudonym)
 
     async def _replace_body(self, body: other_tables.StoredBody, left: bytes) -> None:
         if self._dry_run:
             return
-        sha256 = self._mark.pseudonymised(body.sha256)
+        sha256 = self._number_hash.pseudonymised(body.sha256)
         replace = partial(other_tables.replace_body, self._database, body, left=left, sha256=sha256)
         await _patiently(replace)
 
@@ -274,7 +274,9 @@ class ErasureScan:
     ) -> other_tables.Redacted:
         if self._dry_run:
             return other_tables.Redacted.ALL
-        change = partial(redacted_json, pattern=self._pattern, pseudonym=self._mark.pseudonym)
+        change = partial(
+            redacted_json, pattern=self._pattern, pseudonym=self._number_hash.pseudonym
+        )
         request = await asyncio.to_thread(change, campaign.request, leave_out=campaign.is_open)
         answer = await asyncio.to_thread(change, campaign.answer)
         put = partial(other_tables.redact_campaign, request=request, answer=answer)
@@ -284,7 +286,7 @@ class ErasureScan:
         for key in await other_tables.find_keys(self._database, self._wanted):
             self._note_one("idempotency_keys")
             if not self._dry_run:
-                new = pseudonymised_key(self._mark, key.key)
+                new = pseudonymised_key(self._number_hash, key.key)
                 await _patiently(partial(other_tables.rename_key, self._database, key, new))
 
     async def _analysis(self, analysis: Rollup) -> None:

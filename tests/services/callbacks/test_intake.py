@@ -1,12 +1,14 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import pytest
 
-from app.db.ingest import IngestSession
+from app.db.ingest import IngestConnection, IngestSession
+from app.domain.erasure import ErasureKeys
+from app.domain.retention import Retention
 from app.errors import Overloaded
 from app.kit.batcher import Full
 from app.observability.metrics import Metrics
@@ -18,6 +20,9 @@ from app.services.callbacks.intake import (
     Intake,
     Receipt,
 )
+from app.services.callbacks.flush import PendingRecord
+from app.services.callbacks.screening import Screen
+from app.services.erasure.erased_recipients import ErasedRecipients
 from tests.database import connect
 from tests.promises.load import callback, reply
 from tests.promises.stage import eventually
@@ -66,6 +71,27 @@ async def test_what_is_received_together_shares_a_commit(
     assert await _stored(connection) == set(messages)
     commits = "SELECT count(DISTINCT xid) FROM events"
     assert await connection.fetchval(commits) <= 2
+
+
+class _BrokenScreen(Screen):
+    def __init__(self) -> None:
+        super().__init__(ErasedRecipients(ErasureKeys([])), Retention())
+
+    async def screened(
+        self, connection: IngestConnection, batch: Sequence[PendingRecord]
+    ) -> Sequence[PendingRecord]:
+        raise ZeroDivisionError
+
+
+async def test_a_flush_that_fails_unexpectedly_is_counted(url: str) -> None:
+    metrics = Metrics()
+    session = IngestSession(url, statement_timeout_seconds=BUDGET_SECONDS)
+    intake = Intake(session, metrics, ack_budget_seconds=BUDGET_SECONDS, screen=_BrokenScreen())
+    (outcome,) = await _receive(intake, "m1")
+    assert isinstance(outcome, ZeroDivisionError)
+    failures = "receiver_flush_failures_total"
+    assert metrics.registry.get_sample_value(failures, {"error": "unexpected"}) == 1
+    await intake.close()
 
 
 async def test_ingest_commits_to_disk_whatever_the_database_prefers(
