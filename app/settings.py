@@ -16,7 +16,7 @@ _SECRET_PATTERN = re.compile(r"[A-Za-z0-9_~-]+")
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 
-#: Routee repeats a callback for 40 hours, and a message may live for 14 days.
+#: Routee repeats a callback for 40 hours (inferred for Viber), and a message may live for 14 days.
 MIN_RETENTION_DAYS = 30
 
 _SECRETS = ("callback_secrets", "signing_keys", "erasure_keys")

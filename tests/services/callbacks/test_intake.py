@@ -1,14 +1,13 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 import pytest
 
-from app.db.ingest import IngestConnection, IngestSession
-from app.domain.erasure import ErasureKeys
-from app.domain.retention import Retention
+from app.db.ingest import IngestSession
 from app.errors import Overloaded
 from app.kit.batcher import Full
 from app.observability.metrics import Metrics
@@ -20,9 +19,6 @@ from app.services.callbacks.intake import (
     Intake,
     Receipt,
 )
-from app.services.callbacks.flush import PendingRecord
-from app.services.callbacks.screening import Screen
-from app.services.erasure.erased_recipients import ErasedRecipients
 from tests.database import connect
 from tests.promises.load import callback, reply
 from tests.promises.stage import eventually
@@ -73,20 +69,15 @@ async def test_what_is_received_together_shares_a_commit(
     assert await connection.fetchval(commits) <= 2
 
 
-class _BrokenScreen(Screen):
-    def __init__(self) -> None:
-        super().__init__(ErasedRecipients(ErasureKeys([])), Retention())
-
-    async def screened(
-        self, connection: IngestConnection, batch: Sequence[PendingRecord]
-    ) -> Sequence[PendingRecord]:
+class _BrokenSession(IngestSession):
+    def connected(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         raise ZeroDivisionError
 
 
 async def test_a_flush_that_fails_unexpectedly_is_counted(url: str) -> None:
     metrics = Metrics()
-    session = IngestSession(url, statement_timeout_seconds=BUDGET_SECONDS)
-    intake = Intake(session, metrics, ack_budget_seconds=BUDGET_SECONDS, screen=_BrokenScreen())
+    session = _BrokenSession(url, statement_timeout_seconds=BUDGET_SECONDS)
+    intake = Intake(session, metrics, ack_budget_seconds=BUDGET_SECONDS)
     (outcome,) = await _receive(intake, "m1")
     assert isinstance(outcome, ZeroDivisionError)
     failures = "receiver_flush_failures_total"
