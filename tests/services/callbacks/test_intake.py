@@ -2,7 +2,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 import pytest
@@ -70,7 +69,7 @@ async def test_what_is_received_together_shares_a_commit(
 
 
 class _BrokenSession(IngestSession):
-    def connected(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    async def _connect(self) -> asyncpg.Connection:
         raise ZeroDivisionError
 
 
