@@ -9,6 +9,7 @@ from app.db.bi import watchdog
 from app.db.bi.watchdog import Verdict, end_long_sessions
 from app.db.count_folding import CountFolding
 from app.db.database import Database
+from app.errors import DatabaseUnavailable
 from tests.conftest import database_url
 from tests.db.bi.stage import analyst, connected
 from tests.db.feed.feed_stage import Reader, event, feed_database, names, store
@@ -128,14 +129,14 @@ async def test_an_idle_session_that_has_filled_the_table_of_locks_is_ended(
         await session.fetch(
             "SELECT count(pg_advisory_lock(n)) FROM generate_series(1, 1000000) AS n"
         )
-    with pytest.raises(asyncpg.OutOfMemoryError):
+    with pytest.raises(DatabaseUnavailable, match="OutOfMemoryError"):
         await store(connection, event("m2"))
     assert await _verdicts(database, HOUR) == [Verdict.TERMINATED]
     async with asyncio.timeout(10):
         while True:
             try:
                 await store(connection, event("m2"))
-            except asyncpg.OutOfMemoryError:  # it is still ending
+            except DatabaseUnavailable:  # it is still ending
                 await asyncio.sleep(0.01)
             else:
                 break
