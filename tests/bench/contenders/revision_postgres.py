@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 #: Where `EmbeddedPostgres` is, in one revision or another.
-_MODULES = ("app.embedded", "app.embedded")
+_MODULES = ("app.embedded", "app.db.embedded")
 
 
 def _embedded_postgres() -> type:
