@@ -7,7 +7,7 @@ Each reader gives None for a value that it cannot use and never raises, except `
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation, Rounded
 from typing import Any, Final
 
 Payload = Mapping[str, Any]
@@ -32,6 +32,8 @@ _FIRST_YEAR: Final = 2010
 _LAST_YEAR: Final = 2099
 #: PostgreSQL's numeric and Python's default decimal context both keep these digits exactly.
 _MAX_MONEY_DIGITS: Final = 28
+#: Refuses what has more digits instead of rounding it.
+_EXACT: Final = Context(prec=_MAX_MONEY_DIGITS, traps=[InvalidOperation, Rounded])
 _MAX_MONEY_MAGNITUDE: Final = 15
 _SHORTEST_EPOCH_MILLISECONDS: Final = 12
 #: Beyond the year 5000. The limit also stops 1E+400000000 from becoming an integer.
@@ -165,10 +167,10 @@ def as_money(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     try:
-        amount = Decimal(value)
-    except (InvalidOperation, ValueError):
+        amount = _EXACT.create_decimal(value)
+    except (InvalidOperation, Rounded, ValueError):
         return None
-    if not amount.is_finite() or len(amount.as_tuple().digits) > _MAX_MONEY_DIGITS:
+    if not amount.is_finite():
         return None
     if not amount:
         return Decimal(0)
