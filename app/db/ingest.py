@@ -145,14 +145,14 @@ async def _appended(
     if not unnamed:
         return await connection.fetchrow(statement, _rows(records))
     async with connection.transaction():
-        found = await connection.fetch(_LOCK_CAMPAIGNS, unnamed)
-        known: dict[UUID, str | None] = {row["id"]: row["tracking_id"] for row in found}
-        return await connection.fetchrow(statement, _rows(_bound(records, known)))
+        bound = await _bound(connection, records, unnamed)
+        return await connection.fetchrow(statement, _rows(bound))
 
 
 async def _foreign_in(connection: asyncpg.Connection, events: Sequence[DeliveryEvent]) -> set[str]:
     """The messages of *events* that are known to belong to another campaign than their token's."""
-    by_token = {event.message_tracking_id: event for event in events if event.campaign_id}
+    bound = await _bound(connection, events, _unnamed(events))
+    by_token = {event.message_tracking_id: event for event in bound if event.campaign_id}
     rows = await connection.fetch(_FIND_MESSAGES, list(by_token))
     return {row[0] for row in rows if _is_foreign(by_token[row[0]], row)}
 
@@ -203,8 +203,12 @@ def _unnamed(records: Sequence[DeliveryEvent] | Sequence[InboundMessage]) -> lis
     )
 
 
-def _bound(records: Sequence[R], known: dict[UUID, str | None]) -> list[R]:
+async def _bound(
+    connection: asyncpg.Connection, records: Sequence[R], unnamed: Sequence[UUID]
+) -> list[R]:
     """*records*, with the trackingId of the token's campaign filled in where none is named."""
+    found = await connection.fetch(_LOCK_CAMPAIGNS, unnamed) if unnamed else []
+    known: dict[UUID, str | None] = {row["id"]: row["tracking_id"] for row in found}
     bound: list[R] = []
     for record in records:
         if record.campaign_tracking_id is None and record.campaign_id is not None:

@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.db.ingest import Appended, IngestSession, append_events, append_inbound
+from app.db.ingest import APPEND_EVENTS, Appended, IngestSession, append_events, append_inbound
 from app.db.launching.binding import Claim, bind, claim, observe
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.routee.translate import translate
+from tests.db.feed.feed_stage import event
 from tests.promises.load import callback, reply
 
 ROUNDS = 25
@@ -340,3 +341,22 @@ async def test_concurrent_claims_of_one_tracking_id_for_its_campaign_are_all_its
             *(_claim(other, at % 7 * number / 4000) for number, other in enumerate(others))
         )
         assert claims == [Claim.OWN] * len(others)
+
+
+async def test_many_messages_of_another_campaign_cost_one_repetition(
+    connection: asyncpg.Connection,
+) -> None:
+    token = await connection.fetchval(
+        "INSERT INTO campaigns (tracking_id, submission) VALUES ('own', 'launched') RETURNING id"
+    )
+    ids = [f"m{number}" for number in range(40)]
+    await append_events(connection, [event(one, campaign="other") for one in ids])
+    through_token = [event(one, "SEEN", campaign=None, campaign_id=token) for one in ids]
+    asked: list[str] = []
+    with connection.query_logger(lambda query: asked.append(query.query)):
+        appended = await append_events(
+            connection, [*through_token, event("mine", campaign=None, campaign_id=token)]
+        )
+    assert appended == (1, frozenset(range(40)))
+    assert asked.count(APPEND_EVENTS) == 2
+    assert await connection.fetchval("SELECT count(*) FROM messages WHERE status = 'SEEN'") == 0
