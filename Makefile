@@ -15,8 +15,8 @@ demo: .venv/run.stamp ## Run the whole product against a simulated Routee and ch
 run: .venv/run.stamp ## Serve on 127.0.0.1:8000 (RECEIVER_CALLBACK_SECRETS must be set)
 	$(BIN)/routee-receiver serve $(ARGS)
 
-test: .venv/dev.stamp ## Run the tests
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test: .venv/dev.stamp ## Run the tests, a file at a time on each of two cores
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-slow: .venv/dev.stamp ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -1,5 +1,5 @@
 """
-What very many events cost: `python -m tests.bench --only scale_bytes … --events 10000000`.
+What very many events cost: `python -m tests.bench scale_bytes … --events 10000000`.
 
 A full database is compared with a small one on the same server, in turn: how fast events are
 stored, how long readers wait, and how many bytes an event takes with all that follows from it.

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
 import typer.main
 from typer.core import TyperGroup
 
@@ -29,19 +28,20 @@ _PROGRAM: Final = re.compile(r"(?:^|[\s(/])routee-receiver((?: +[^\s|;)#]+)*)")
 #: An argument in a command is made up, or left out.
 _ELLIPSIS: Final = "…"
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    file = (page.parent / path).resolve() if path else page
+    return file.exists() and (not anchor or anchor in anchors_of(file))
 
 
-@each_page
-def test_a_relative_link_leads_somewhere(page: Path) -> None:
-    lost = []
-    for target in _LINK.findall(prose_of(page)):
-        if "://" in target:
-            continue
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
-        if not file.exists() or (anchor and anchor not in anchors_of(file)):
-            lost.append(target)
+def test_relative_links_lead_somewhere() -> None:
+    lost = [
+        (name_of(page), target)
+        for page in PAGES
+        for target in _LINK.findall(prose_of(page))
+        if "://" not in target and not _leads_somewhere(page, target)
+    ]
     assert not lost
 
 
@@ -64,11 +64,12 @@ def test_the_readme_is_short() -> None:
     assert len(text.split()) <= MAX_README_WORDS
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "decisions").glob("0*.md")), ids=name_of)
-def test_a_decision_says_all_that_belongs_to_it_on_one_screen(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert re.findall(r"^\*\*([\w ]+)\.\*\*", text, re.MULTILINE) == list(DECISION_PARTS)
-    assert len(text.splitlines()) <= MAX_DECISION_LINES
+def test_decisions_say_all_that_belongs_to_them_on_one_screen() -> None:
+    for page in sorted((ROOT / "docs" / "decisions").glob("0*.md")):
+        text = page.read_text(encoding="utf-8")
+        parts = re.findall(r"^\*\*([\w ]+)\.\*\*", text, re.MULTILINE)
+        assert parts == list(DECISION_PARTS), name_of(page)
+        assert len(text.splitlines()) <= MAX_DECISION_LINES, name_of(page)
 
 
 def test_the_configuration_page_is_what_the_settings_say() -> None:
@@ -76,23 +77,24 @@ def test_the_configuration_page_is_what_the_settings_say() -> None:
     assert page.read_text(encoding="utf-8") == configuration_page(), "run `make docs`"
 
 
-@each_page
-def test_every_setting_that_is_named_exists(page: Path) -> None:
+def test_every_setting_that_is_named_exists() -> None:
     grafana = (ROOT / "deploy" / "grafana").rglob("*.yaml")
     of_grafana = {name for file in grafana for name in _VARIABLE.findall(file.read_text())}
     known = {f"RECEIVER_{field.upper()}" for field in Settings.model_fields}
     # Beginnings of names, as in `RECEIVER_ROUTEE_…`, end in an underscore and are not found.
-    assert set(_VARIABLE.findall(page.read_text(encoding="utf-8"))) <= known | of_grafana
+    for page in PAGES:
+        named = set(_VARIABLE.findall(page.read_text(encoding="utf-8")))
+        assert named <= known | of_grafana, name_of(page)
 
 
-@each_page
-def test_every_metric_that_is_named_exists(page: Path) -> None:
+def test_every_metric_that_is_named_exists() -> None:
     known = {
         name
         for metric in Metrics().registry.collect()
         for name in (metric.name, f"{metric.name}_total")
     }
-    assert set(_METRIC.findall(page.read_text(encoding="utf-8"))) <= known
+    for page in PAGES:
+        assert set(_METRIC.findall(page.read_text(encoding="utf-8"))) <= known, name_of(page)
 
 
 def _commands_in(page: Path) -> Iterator[str]:
@@ -104,16 +106,21 @@ def _commands_in(page: Path) -> Iterator[str]:
             yield arguments.strip()
 
 
-COMMANDS: Final = sorted({command for page in PAGES for command in _commands_in(page)})
-
-
-@pytest.mark.parametrize("line", COMMANDS)
-def test_every_command_that_is_named_exists(line: str) -> None:
+def _fault_of(line: str) -> str | None:
+    """What the program would not understand in a command."""
     command = typer.main.get_command(app)
     words = [word for word in shlex.split(line) if word != _ELLIPSIS]
     while isinstance(command, TyperGroup) and words and not words[0].startswith("-"):
         name = words.pop(0)
-        assert name in command.commands, f"routee-receiver has no command {name}"
+        if name not in command.commands:
+            return f"{line}: there is no command {name}"
         command = command.commands[name]
     options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-    assert {word for word in words if word.startswith("-")} <= options
+    unknown = {word for word in words if word.startswith("-")} - options
+    return f"{line}: unknown {unknown}" if unknown else None
+
+
+def test_every_command_that_is_named_exists() -> None:
+    commands = sorted({command for page in PAGES for command in _commands_in(page)})
+    assert commands
+    assert not [fault for line in commands if (fault := _fault_of(line))]
