@@ -89,6 +89,7 @@ def build_app(settings: Settings) -> ASGIApp:
         session,
         parts.metrics,
         ack_budget_seconds=settings.ack_budget_seconds,
+        max_body_bytes=settings.max_body_bytes,
         screen=Screen(parts.erased, retention_of(settings)),
     )
     api = _api(settings, parts, intake=intake)

@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     fast_protocol: bool = Field(
         default=True,
         description="Answer callbacks without ASGI where possible, at half the CPU time. false: "
-        "uvicorn's own protocol answers all requests.",
+        "all requests go through ASGI.",
     )
     feed_pages_per_second: int = Field(
         default=20,

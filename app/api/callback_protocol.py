@@ -9,14 +9,25 @@ more than half of what a request costs the server. Every other request goes thro
 
 from typing import TYPE_CHECKING, Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from app.api.receiver import PREFIX, Answer, CallbackReceiver
+from app.api.fixed_answer import FixedAnswer
+from app.api.http_protocol import HttpProtocol
+from app.api.receiver import PREFIX, CallbackReceiver
+from app.routee.content import content_of
 
 if TYPE_CHECKING:
     import asyncio
 
 _PREFIX: Final = PREFIX.encode()
+#: Headers that say how a body is to be read.
+_TELLING: Final = frozenset((b"content-encoding", b"content-type"))
+
+
+def _tells_how_to_read(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a body is not simply UTF-8."""
+    for name, value in headers:
+        if name in _TELLING and (name == b"content-encoding" or b"harset" in value.lower()):
+            return not content_of(headers).is_usual
+    return False
 
 
 class _NoEvent:
@@ -46,8 +57,8 @@ class _Exchange:
         self.disconnected = False
 
 
-class CallbackProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with a fast path for callbacks."""
+class CallbackProtocol(HttpProtocol):
+    """The HTTP protocol with a fast path for callbacks."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (uvicorn's own)
         super().__init__(*args, **kwargs)
@@ -74,34 +85,38 @@ class CallbackProtocol(HttpToolsProtocol):
         if self._is_buffering and not self.transport.is_closing():
             self._hand_over()
 
-    def on_message_begin(self) -> None:
+    def begin_head(self) -> None:
         """Begin a request without an ASGI scope."""
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
-    def on_headers_complete(self) -> None:
+    def begin_request(self) -> None:
         """Decide whether to buffer the request."""
         if self._is_simple_callback():
             self._is_buffering, self._buffered_body = True, b""
         else:
             self._begin_asgi()
 
-    def on_body(self, body: bytes) -> None:
+    def keep_body(self, body: bytes) -> None:
         """Buffer a part of the body, or pass it on."""
         if self._is_buffering:
             self._buffered_body += body
         else:
-            super().on_body(body)
+            super().keep_body(body)
 
-    def on_message_complete(self) -> None:
+    def is_answered(self) -> bool:
+        """Whether the answer to the request whose body is arriving has begun."""
+        return not self._is_buffering and super().is_answered()
+
+    def end_request(self) -> None:
         """Give a buffered request to the receiver; if it does not accept it, to ASGI."""
         if self._is_buffering and self._accept():
             self._is_buffering = False
             return
         if self._is_buffering:
             self._hand_over()
-        super().on_message_complete()
+        super().end_request()
 
     def _is_simple_callback(self) -> bool:
         cycle: Any = self.cycle
@@ -114,7 +129,7 @@ class CallbackProtocol(HttpToolsProtocol):
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
-            and not self.parser.should_upgrade()
+            and not _tells_how_to_read(self.headers)
         )
 
     def _accept(self) -> bool:
@@ -125,6 +140,8 @@ class CallbackProtocol(HttpToolsProtocol):
         self.cycle = exchange  # type: ignore[assignment]
         if self._receiver.accept(self.url, self._buffered_body, self._answer):
             return True
+        # The exchange may be that of the last request, which is answered.
+        exchange.response_complete = True
         self.cycle = cycle
         return False
 
@@ -133,16 +150,16 @@ class CallbackProtocol(HttpToolsProtocol):
         self._is_buffering = False
         self._begin_asgi()
         if self._buffered_body:
-            super().on_body(self._buffered_body)
+            super().keep_body(self._buffered_body)
 
     def _begin_asgi(self) -> None:
         url, expected, headers = self.url, self.expect_100_continue, self.headers
-        super().on_message_begin()
+        super().begin_head()
         self.url, self.expect_100_continue = url, expected
         self.headers.extend(headers)
-        super().on_headers_complete()
+        super().begin_request()
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: FixedAnswer) -> None:
         exchange = self._exchange
         exchange.response_complete = True
         if exchange.disconnected or self.transport.is_closing():
@@ -155,9 +172,10 @@ class CallbackProtocol(HttpToolsProtocol):
 
     def _finish_exchange(self) -> None:
         """Do what uvicorn does after an answer."""
-        if self.pipeline or self.transport.is_closing():
+        if self.pipeline or self.is_refusing() or self.transport.is_closing():
             self.on_response_complete()
             return
+        self.note_idle()
         self.server_state.total_requests += 1
         self.flow.resume_reading()
         # Setting and cancelling a timer for each request takes 2 µs. So there is one timer, which

@@ -9,99 +9,75 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.fixed_answer import CLOSE, FixedAnswer, problem
 from app.domain.callback_token import CallbackTokens, Origin
+from app.kit.log_limiter import LogLimiter
 from app.kit.lru_cache import LruCache
 from app.observability.metrics import Metrics
+from app.routee.content import content_of
 from app.services.callbacks.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
 
-PREFIX: Final = "/callbacks/"
+log = structlog.get_logger()
 
-Headers = list[tuple[bytes, bytes]]
+PREFIX: Final = "/callbacks/"
 
 _PATH: Final = re.compile(r"/callbacks/([^/]+)/(status|inbound)/?")
 #: The same in the bytes of a request line, without a query, an escape or a final slash.
 _TARGET: Final = re.compile(rb"/callbacks/([^/?#%]+)/(status|inbound)")
 _JSON: Final = (b"content-type", b"application/json")
-_PROBLEM: Final = (b"content-type", b"application/problem+json")
-
-
-class Answer:
-    """One of the few fixed answers, encoded once."""
-
-    __slots__ = ("_encoded", "_encoded_for", "body", "start", "status")
-
-    def __init__(self, status: HTTPStatus, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-        self.status = status
-        length = (b"content-length", str(len(body)).encode())
-        self.start: dict[str, Any] = {
-            "type": "http.response.start",
-            "status": int(status),
-            "headers": [length, *headers],
-        }
-        self.body: dict[str, Any] = {"type": "http.response.body", "body": body}
-        self._encoded: dict[bool, bytes] = {}
-        self._encoded_for: Headers | None = None
-
-    def encoded(self, more_headers: Headers, *, keep_alive: bool) -> bytes:
-        """The answer as HTTP/1.1. It is kept until another list of *more_headers* is given."""
-        if more_headers is not self._encoded_for:
-            self._encoded_for = more_headers
-            self._encoded = {
-                True: self._written(more_headers),
-                False: self._written([*more_headers, (b"connection", b"close")]),
-            }
-        return self._encoded[keep_alive]
-
-    def _written(self, more_headers: Headers) -> bytes:
-        status_line = f"HTTP/1.1 {self.status:d} {self.status.phrase}\r\n".encode()
-        headers = [*more_headers, *self.start["headers"]]
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        return b"".join([status_line, *lines, b"\r\n", self.body["body"]])
-
-
-def _problem(status: HTTPStatus, slug: str, title: str, *headers: tuple[bytes, bytes]) -> Answer:
-    body = f'{{"type":"urn:routee-receiver:problem:{slug}","title":"{title}","status":{status:d}}}'
-    return Answer(status, body.encode(), _PROBLEM, *headers)
-
 
 _RECEIPTS: Final = {
-    receipt: Answer(HTTPStatus.OK, f'{{"result":"{receipt}"}}'.encode(), _JSON)
+    receipt: FixedAnswer(HTTPStatus.OK, f'{{"result":"{receipt}"}}'.encode(), _JSON)
     for receipt in Receipt
 }
-_READY: Final = Answer(HTTPStatus.OK, b'{"result":"ready"}', _JSON)
-_NOT_FOUND: Final = _problem(HTTPStatus.NOT_FOUND, "not-found", "Not found")
-_METHOD_NOT_ALLOWED: Final = _problem(
+_READY: Final = FixedAnswer(HTTPStatus.OK, b'{"result":"ready"}', _JSON)
+_NOT_FOUND: Final = problem(HTTPStatus.NOT_FOUND, "not-found", "Not found")
+_METHOD_NOT_ALLOWED: Final = problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "method-not-allowed",
     "Callbacks are posted",
     (b"allow", b"GET, HEAD, POST"),
 )
-_TOO_LARGE: Final = _problem(
+_TOO_LARGE: Final = problem(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "too-large",
     "The body is larger than allowed",
-    (b"connection", b"close"),
+    CLOSE,
 )
-_TOO_SLOW: Final = _problem(
+_TOO_SLOW: Final = problem(
     HTTPStatus.REQUEST_TIMEOUT,
     "too-slow",
     "The body did not arrive in time",
-    (b"connection", b"close"),
+    CLOSE,
 )
-
-_NOT_STORED: Final = _problem(
+#: A parser that ends a body too early would otherwise let an event be lost behind a 200.
+_INCOMPLETE: Final = problem(
+    HTTPStatus.BAD_REQUEST,
+    "incomplete",
+    "The body is not as long as announced",
+    CLOSE,
+)
+_NOT_STORED: Final = problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "not-stored",
     "The callback could not be stored in time; please repeat it",
     (b"retry-after", str(RETRY_AFTER_SECONDS).encode()),
 )
 
-_REFUSALS: Final = (_NOT_FOUND, _METHOD_NOT_ALLOWED, _TOO_SLOW, _TOO_LARGE, _NOT_STORED)
+_REFUSALS: Final = (
+    _NOT_FOUND,
+    _METHOD_NOT_ALLOWED,
+    _INCOMPLETE,
+    _TOO_SLOW,
+    _TOO_LARGE,
+    _NOT_STORED,
+)
 
 #: The path of a callback URL with its token masked, and the campaign of this token.
 _Endpoint = tuple[str, UUID | None]
@@ -110,6 +86,8 @@ _MAX_CACHED_ENDPOINTS: Final = 10_000
 _MASKED_PATHS: Final = {kind: f"{PREFIX}***/{kind}" for kind in ("status", "inbound")}
 #: A body that arrives within this time leaves storing the whole budget, without a timer of its own.
 _PROMPT_SECONDS: Final = 0.1
+#: Callback URLs that were asked with a query.
+_queries: Final = LogLimiter()
 #: How many times the allowed size is read and dropped before a connection is cut.
 _MAX_DRAINED_TIMES: Final = 16
 
@@ -120,6 +98,10 @@ class _Disconnected(Exception):
 
 class _TooLarge(Exception):
     """The body is longer than allowed."""
+
+
+class _Incomplete(Exception):
+    """The body is not the one that was announced."""
 
 
 class CallbackReceiver:
@@ -162,7 +144,7 @@ class CallbackReceiver:
         await send(answer.start)
         await send(answer.body)
 
-    def accept(self, target: bytes, body: bytes, done: Callable[[Answer], object]) -> bool:
+    def accept(self, target: bytes, body: bytes, done: Callable[[FixedAnswer], object]) -> bool:
         """
         Accept a POST of *body* to *target* and call *done* with the answer later.
 
@@ -170,7 +152,7 @@ class CallbackReceiver:
             False if the request needs the full treatment by ASGI; nothing has been done then.
         """
         endpoint = self._endpoints.find(target) or self._find_endpoint(target)
-        if endpoint is None or len(body) > self._max_body_bytes:
+        if endpoint is None or not 0 < len(body) <= self._max_body_bytes:
             return False
 
         def _report(outcome: Receipt | BaseException) -> None:
@@ -190,19 +172,32 @@ class CallbackReceiver:
         self._endpoints.put(target, endpoint)
         return endpoint
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> FixedAnswer:
         match = _PATH.fullmatch(scope["path"])
         origin = self._tokens.find_origin(match[1]) if match else None
         if match is None or origin is None:
             return _NOT_FOUND
         method = scope["method"]
         if method in ("GET", "HEAD"):
-            return _READY
+            return self._asked(scope)
         if method != "POST":
             return _METHOD_NOT_ALLOWED
         return await self._posted(scope, receive, match[2], origin)
 
-    async def _posted(self, scope: Scope, receive: Receive, kind: str, origin: Origin) -> Answer:
+    def _asked(self, scope: Scope) -> FixedAnswer:
+        """The answer to GET: a query may be a callback in another form, which is not stored."""
+        if not scope["query_string"]:
+            return _READY
+        if times := _queries.due():
+            log.warning(
+                "a callback URL was asked with a query, which is not stored: callbacks are posted",
+                times=times,
+            )
+        return _METHOD_NOT_ALLOWED
+
+    async def _posted(
+        self, scope: Scope, receive: Receive, kind: str, origin: Origin
+    ) -> FixedAnswer:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
@@ -210,10 +205,16 @@ class CallbackReceiver:
                 body = await self._body(scope, receive)
         except _TooLarge:
             return _TOO_LARGE
+        except _Incomplete:
+            return _INCOMPLETE
         except TimeoutError:
             return _TOO_SLOW
+        content = content_of(scope["headers"])
         storing = self._intake.receive(
-            body, path=_MASKED_PATHS[kind], campaign_id=origin.campaign_id
+            body,
+            path=_MASKED_PATHS[kind],
+            campaign_id=origin.campaign_id,
+            content=None if content.is_usual else content,
         )
         spent = loop.time() - started
         if spent < _PROMPT_SECONDS:
@@ -227,12 +228,21 @@ class CallbackReceiver:
         Raises:
             _TooLarge: it is longer than allowed. It is read and dropped up to a limit, so that the
                 client gets to read the answer.
+            _Incomplete: it is not as long as announced.
             _Disconnected: the client closed the connection.
         """
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"")
-        if b"expect" in headers and declared.isdigit() and int(declared) > self._max_body_bytes:
+        length = int(declared) if declared.isdigit() else None
+        if length is not None and length > self._max_body_bytes and b"expect" in headers:
             raise _TooLarge
+        body = await self._read(receive)
+        is_chunked = length is None and b"transfer-encoding" in headers
+        if (length is not None and len(body) != length) or (is_chunked and not body):
+            raise _Incomplete
+        return body
+
+    async def _read(self, receive: Receive) -> bytes:
         chunk, more = await _chunk(receive)
         if not more and len(chunk) <= self._max_body_bytes:
             return chunk
@@ -254,19 +264,19 @@ async def _chunk(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _answer_to(storing: Coroutine[None, None, Receipt]) -> Answer:
+async def _answer_to(storing: Coroutine[None, None, Receipt]) -> FixedAnswer:
     try:
         return _answer_of(await storing)
     except Exception as error:  # noqa: BLE001 (the intake has logged it)
         return _answer_of(error)
 
 
-def _answer_of(outcome: Receipt | BaseException) -> Answer:
+def _answer_of(outcome: Receipt | BaseException) -> FixedAnswer:
     """With any error the callback is not durable, and Routee will repeat it."""
     return _NOT_STORED if isinstance(outcome, BaseException) else _RECEIPTS[outcome]
 
 
-async def _within(storing: Coroutine[None, None, Receipt], seconds: float) -> Answer:
+async def _within(storing: Coroutine[None, None, Receipt], seconds: float) -> FixedAnswer:
     """The answer of *storing*, for a body that has used up much of the budget by arriving."""
     task = asyncio.ensure_future(_answer_to(storing))
     done, _ = await asyncio.wait({task}, timeout=seconds)

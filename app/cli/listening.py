@@ -1,12 +1,17 @@
 """How the HTTP server listens."""
 
+import asyncio
 import sys
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
+from app.api.callback_protocol import CallbackProtocol
+from app.api.http_protocol import HttpProtocol
+from app.kit.connections import ConnectionLimit, most_connections, raise_descriptor_limit
 from app.settings import Settings
 
 #: Each tick of the event loop, uvloop accepts one connection from each listening socket. When very
@@ -17,13 +22,14 @@ CONNECTIONS_PER_TICK: Final = 16
 BACKLOG: Final = 4096
 #: As uvicorn itself ends.
 _STARTUP_FAILURE: Final = 3
-#: Classes that uvicorn imports, by RECEIVER_FAST_PROTOCOL.
-_PROTOCOLS: Final = {True: "app.api.callback_protocol:CallbackProtocol", False: "httptools"}
 
 
-def http_protocol(settings: Settings) -> str:
-    """The protocol with which uvicorn serves HTTP under *settings*."""
-    return _PROTOCOLS[settings.fast_protocol]
+def http_protocol(settings: Settings) -> type[asyncio.Protocol]:
+    """What makes the protocol of a connection under *settings*; each worker gets a copy of it."""
+    protocol = CallbackProtocol if settings.fast_protocol else HttpProtocol
+    limit = ConnectionLimit(most_connections(raise_descriptor_limit()))
+    # uvicorn only calls it.
+    return cast("type[asyncio.Protocol]", partial(protocol, limit=limit))
 
 
 def listen(config: Config) -> None:

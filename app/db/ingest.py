@@ -43,9 +43,12 @@ SELECT id, tracking_id FROM campaigns WHERE id = ANY($1::uuid[]) ORDER BY id FOR
 """
 
 APPEND_QUARANTINED: Final = """
-INSERT INTO quarantine AS q (sha256, reason, body, path, campaign_id, times)
-SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::bigint[])
-    AS given(sha256, reason, body, path, campaign_id, times)
+INSERT INTO quarantine AS q
+    (sha256, reason, body, path, campaign_id, content_type, content_encoding, times)
+SELECT * FROM unnest(
+    $1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::text[], $7::text[],
+    $8::bigint[]
+) AS given(sha256, reason, body, path, campaign_id, content_type, content_encoding, times)
 ORDER BY sha256
 ON CONFLICT (sha256) DO UPDATE SET
     times = q.times + excluded.times,

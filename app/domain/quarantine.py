@@ -11,6 +11,12 @@ class Reason(StrEnum):
 
     NOT_UTF8 = "not-utf-8"
     NOT_JSON = "not-json"
+    #: Its content encoding is not one that is opened here.
+    UNKNOWN_ENCODING = "unknown-encoding"
+    #: It is not encoded as its content encoding says, or ends too early.
+    NOT_DECOMPRESSIBLE = "not-decompressible"
+    #: It opens to more bytes than a body may have.
+    DECOMPRESSED_TOO_LARGE = "decompressed-too-large"
     #: JSON, but neither an object nor an array of objects.
     NOT_AN_OBJECT = "not-an-object"
     #: An array with invalid elements; its other elements were stored.
@@ -39,10 +45,20 @@ class Quarantined(NamedTuple):
     path: str
     #: The campaign whose token it came through.
     campaign_id: UUID | None
+    #: The headers `Content-Type` and `Content-Encoding` that it came with; empty if there are none.
+    content_type: str
+    content_encoding: str
 
 
-def quarantined(
-    body: bytes, reason: Reason, *, path: str, campaign_id: UUID | None = None
+def quarantined(  # noqa: PLR0913 (all that is kept of a body)
+    body: bytes,
+    reason: Reason,
+    *,
+    path: str,
+    campaign_id: UUID | None = None,
+    content_type: str = "",
+    content_encoding: str = "",
 ) -> Quarantined:
     """The entry of *body* for the quarantine."""
-    return Quarantined(hashlib.sha256(body).digest(), reason, body, path, campaign_id)
+    digest = hashlib.sha256(body).digest()
+    return Quarantined(digest, reason, body, path, campaign_id, content_type, content_encoding)

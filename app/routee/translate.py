@@ -18,7 +18,7 @@ from app.domain.status import RANK, Status, rank_of
 from app.routee import reading
 from app.routee.lenient import NO_ODDITIES, Record, Translation, translate_leniently
 
-__all__ = ["Record", "Translation", "translate"]
+__all__ = ["NO_ODDITIES", "Record", "Translation", "translate"]
 
 _Id = Annotated[str, Meta(min_length=1, max_length=reading.MAX_ID_BYTES)]
 _Number = Annotated[str, Meta(min_length=1, max_length=reading.MAX_NUMBER_CHARACTERS)]

@@ -52,7 +52,7 @@ def url_of(listening: socket.socket) -> str:
 
 @asynccontextmanager
 async def served(
-    app: ASGIApp, listening: socket.socket, *, http: str = "httptools"
+    app: ASGIApp, listening: socket.socket, *, http: type[asyncio.Protocol] | str = "httptools"
 ) -> AsyncIterator[None]:
     """
     Serve *app* with uvicorn's protocol *http* while the block runs.

@@ -177,6 +177,8 @@ CREATE TABLE quarantine (
     sha256 bytea NOT NULL,
     reason text NOT NULL,
     path text NOT NULL, -- without the token
+    content_type text NOT NULL DEFAULT '', -- the headers that say how the body is to be read
+    content_encoding text NOT NULL DEFAULT '',
     body bytea NOT NULL,
     CONSTRAINT quarantine_pkey PRIMARY KEY (id),
     CONSTRAINT quarantine_sha256_key UNIQUE (sha256)

@@ -279,7 +279,9 @@ def settings_for(database_url: str, **changes: Any) -> Settings:  # noqa: ANN401
 
 
 @contextmanager
-def serving(loop: Loop, app: ASGIApp, *, http: str = "httptools") -> Iterator[str]:
+def serving(
+    loop: Loop, app: ASGIApp, *, http: type[asyncio.Protocol] | str = "httptools"
+) -> Iterator[str]:
     """Serve *app* on *loop* with uvicorn's protocol *http*; gives its address."""
     listening = listening_socket()
     serving = served(app, listening, http=http)

@@ -1,169 +1,27 @@
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator
 from itertools import pairwise
-from typing import cast
-from uuid import UUID
 
 import pytest
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api.callback_protocol import CallbackProtocol
-from app.api.receiver import CallbackReceiver
-from app.domain.callback_token import CallbackTokens
-from app.kit.batcher import Full
-from app.observability.metrics import Metrics
-from app.services.callbacks.intake import Body, Intake, Receipt
-
-SECRET = "s" * 40
-STATUS = f"/callbacks/{SECRET}/status"
-MAX_BODY_BYTES = 200_000
-STORED = b'{"result":"stored"}'
-
-Done = Callable[[Receipt | BaseException], object]
-Protocol = type[HttpToolsProtocol]
-
-
-class FakeIntake:
-    """Says that bodies are stored, at once or when it is let, and which way they came."""
-
-    def __init__(self) -> None:
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.put_directly: list[Body] = []
-        self.through_asgi: list[bytes] = []
-        self.is_full = False
-        self.outcome: Receipt | BaseException = Receipt.STORED
-        self._telling: set[asyncio.Task[None]] = set()
-
-    async def has(self, items: int) -> None:
-        """Return once so many were put, in whatever time that takes the machine."""
-        async with asyncio.timeout(10):
-            while len(self.put_directly) + len(self.through_asgi) < items:  # noqa: ASYNC110 (a list tells nobody)
-                await asyncio.sleep(0.01)
-
-    def put(self, body: Body, done: Done) -> None:
-        if self.is_full:
-            done(Full())
-            return
-        self.put_directly.append(body)
-        task = asyncio.create_task(self._tell(done))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
-
-    async def receive(self, body: bytes, *, path: str, campaign_id: UUID | None = None) -> Receipt:
-        del path, campaign_id
-        if self.is_full:
-            raise Full
-        self.through_asgi.append(body)
-        await self.gate.wait()
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome
-
-    async def _tell(self, done: Done) -> None:
-        await self.gate.wait()
-        done(self.outcome)
+from app.api.http_protocol import HttpProtocol
+from app.services.callbacks.intake import Body
+from tests.api.protocol_stage import (
+    MAX_BODY_BYTES,
+    SECRET,
+    STATUS,
+    STORED,
+    Protocol,
+    Stage,
+    post,
+    serving,
+)
 
 
-class Stage:
-    """A uvicorn with one of the protocols of `serve`, and connections to it."""
-
-    def __init__(self, http: Protocol = CallbackProtocol, *, keep_alive_seconds: int = 5) -> None:
-        self.http = http
-        self.intake = FakeIntake()
-        self.metrics = Metrics()
-        receiver = CallbackReceiver(
-            _elsewhere,
-            intake=cast("Intake", self.intake),
-            tokens=CallbackTokens(secrets=[SECRET], signing_keys=["k" * 40]),
-            metrics=self.metrics,
-            max_body_bytes=MAX_BODY_BYTES,
-            ack_budget_seconds=1.0,
-        )
-        config = uvicorn.Config(
-            receiver,
-            http=http,
-            loop="asyncio",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            proxy_headers=False,
-            access_log=False,
-            timeout_graceful_shutdown=5,
-            timeout_keep_alive=keep_alive_seconds,
-        )
-        self.server = uvicorn.Server(config)
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self._connections: list[Connection] = []
-
-    def taken(self) -> list[bytes]:
-        """The bodies that came by the shortest way that the protocol has."""
-        if self.http is CallbackProtocol:
-            return [body.octets for body in self.intake.put_directly]
-        return self.intake.through_asgi
-
-    async def connect(self) -> "Connection":
-        connection = Connection(*await asyncio.open_connection(*self.socket.getsockname()))
-        self._connections.append(connection)
-        return connection
-
-    async def disconnect(self) -> None:
-        for connection in self._connections:
-            connection.writer.close()
-            with suppress(OSError):
-                await connection.writer.wait_closed()
-
-
-class Connection:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, *parts: bytes) -> None:
-        for part in parts:
-            self.writer.write(part)
-            await self.writer.drain()
-            await asyncio.sleep(0.05 if len(parts) > 1 else 0)
-
-    async def answer(self) -> tuple[int, bytes, bytes]:
-        """Status, headers and body."""
-        async with asyncio.timeout(5):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            return int(head[9:12]), head.lower(), await self.reader.readexactly(length)
-
-    async def is_closed(self) -> bool:
-        async with asyncio.timeout(5):
-            return await self.reader.read() == b""
-
-
-async def _elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
-    await PlainTextResponse(f"elsewhere {scope['path']}")(scope, receive, send)
-
-
-@asynccontextmanager
-async def _serving(stage: Stage) -> AsyncIterator[Stage]:
-    stage.server.capture_signals = nullcontext  # type: ignore[assignment]
-    serving = asyncio.create_task(stage.server.serve([stage.socket]))
-    while not stage.server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
-        await asyncio.sleep(0.01)
-    try:
-        yield stage
-    finally:
-        stage.intake.gate.set()
-        await stage.disconnect()
-        stage.server.should_exit = True
-        await serving
-
-
-@pytest.fixture(params=[CallbackProtocol, HttpToolsProtocol])
+@pytest.fixture(params=[CallbackProtocol, HttpProtocol])
 def http(request: pytest.FixtureRequest) -> Protocol:
     protocol: Protocol = request.param
     return protocol
@@ -171,25 +29,20 @@ def http(request: pytest.FixtureRequest) -> Protocol:
 
 @pytest.fixture
 async def stage(http: Protocol) -> AsyncIterator[Stage]:
-    async with _serving(Stage(http)) as stage:
+    async with serving(Stage(http)) as stage:
         yield stage
 
 
 @pytest.fixture
 async def fast_stage() -> AsyncIterator[Stage]:
-    async with _serving(Stage()) as stage:
+    async with serving(Stage()) as stage:
         yield stage
-
-
-def _post(body: bytes, *headers: str, target: str = STATUS) -> bytes:
-    lines = [f"POST {target} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 async def test_a_callback_in_one_read_is_taken_at_once(fast_stage: Stage) -> None:
     connection = await fast_stage.connect()
     for body in (b"{}", b'{"a":1}'):
-        await connection.send(_post(body))
+        await connection.send(post(body))
         status, head, answer = await connection.answer()
         assert (status, answer) == (200, STORED)
         assert b"content-type: application/json" in head
@@ -206,14 +59,14 @@ async def test_behind_a_trailer_that_ends_the_connection_nothing_is_taken(
     fast_stage: Stage,
 ) -> None:
     other, connection = await fast_stage.connect(), await fast_stage.connect()
-    await other.send(_post(b"[1]"))
+    await other.send(post(b"[1]"))
     await other.answer()
     chunks = b"3\r\n[0]\r\n0\r\nConnection: close\r\n\r\n"
     lines = f"POST {STATUS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     await connection.send(lines.encode() + chunks)
     await connection.answer()
-    await connection.send(_post(b"[2]"))
-    await other.send(_post(b"[3]"))
+    await connection.send(post(b"[2]"))
+    await other.send(post(b"[3]"))
     await other.answer()
     assert [body.octets for body in fast_stage.intake.put_directly] == [b"[1]", b"[0]", b"[3]"]
 
@@ -228,11 +81,11 @@ def test_however_requests_are_cut_their_bodies_are_the_same(
     bodies: list[bytes], cuts: list[int], junk: bytes
 ) -> None:
     async def _sent() -> list[bytes]:
-        async with _serving(Stage()) as stage:
+        async with serving(Stage()) as stage:
             connection = await stage.connect()
-            await connection.send(_post(b"[1]"))
+            await connection.send(post(b"[1]"))
             await connection.answer()
-            stream = b"".join(junk + _post(body) for body in bodies)
+            stream = b"".join(junk + post(body) for body in bodies)
             places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
             for begin, end in pairwise(places):
                 connection.writer.write(stream[begin:end])
@@ -247,18 +100,18 @@ def test_however_requests_are_cut_their_bodies_are_the_same(
 
 
 async def test_a_body_that_comes_later_goes_through_asgi(fast_stage: Stage) -> None:
-    request = _post(b'{"a":1}')
+    request = post(b'{"a":1}')
     connection = await fast_stage.connect()
     await connection.send(request[:-5], request[-5:-2], request[-2:])
     assert (await connection.answer())[::2] == (200, STORED)
     assert fast_stage.intake.through_asgi == [b'{"a":1}']
-    await connection.send(_post(b"{}"))
+    await connection.send(post(b"{}"))
     assert (await connection.answer())[::2] == (200, STORED)
     assert [body.octets for body in fast_stage.intake.put_directly] == [b"{}"]
 
 
 async def test_headers_that_come_in_pieces_change_nothing(stage: Stage) -> None:
-    request = _post(b"{}")
+    request = post(b"{}")
     connection = await stage.connect()
     await connection.send(request[:20], request[20:40], request[40:])
     assert (await connection.answer())[::2] == (200, STORED)
@@ -277,7 +130,7 @@ async def test_requests_sent_ahead_are_answered_in_their_order(stage: Stage) -> 
     stage.intake.gate.clear()
     connection = await stage.connect()
     other = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
-    await connection.send(_post(b"1") + other + _post(b"2"))
+    await connection.send(post(b"1") + other + post(b"2"))
     await stage.intake.has(1)
     await asyncio.sleep(0.1)
     assert stage.taken() == [b"1"]
@@ -290,13 +143,13 @@ async def test_requests_sent_ahead_are_answered_in_their_order(stage: Stage) -> 
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (_post(b"{}", target="/callbacks/unknown/status"), 404),
-        (_post(b"{}", target=f"/callbacks/{SECRET}/other"), 404),
-        (_post(b"{}", target=f"/callbacks/{SECRET}/status/"), 200),
-        (_post(b"{}", target=f"/callbacks/%73{SECRET[1:]}/status"), 200),
-        (_post(b"x" * (MAX_BODY_BYTES + 1)), 413),
+        (post(b"{}", target="/callbacks/unknown/status"), 404),
+        (post(b"{}", target=f"/callbacks/{SECRET}/other"), 404),
+        (post(b"{}", target=f"/callbacks/{SECRET}/status/"), 200),
+        (post(b"{}", target=f"/callbacks/%73{SECRET[1:]}/status"), 200),
+        (post(b"x" * (MAX_BODY_BYTES + 1)), 413),
         (f"GET {STATUS} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 200),
-        (_post(b"{}", target="/elsewhere"), 200),
+        (post(b"{}", target="/elsewhere"), 200),
     ],
 )
 async def test_whatever_is_special_goes_through_asgi(
@@ -308,9 +161,24 @@ async def test_whatever_is_special_goes_through_asgi(
     assert stage.intake.put_directly == []
 
 
+async def test_a_connection_may_mix_callbacks_with_anything_else(stage: Stage) -> None:
+    connection = await stage.connect()
+    others = [
+        (post(b"{}", target="/callbacks/unknown/status"), 404),
+        (post(b""), 200),
+        (post(b"x" * (MAX_BODY_BYTES + 1)), 413),
+    ]
+    for request, status in others:
+        for _ in range(2):
+            await connection.send(post(b"{}"))
+            assert (await connection.answer())[::2] == (200, STORED)
+        await connection.send(request)
+        assert (await connection.answer())[0] == status
+
+
 async def test_who_asks_for_it_is_let_go_after_the_answer(stage: Stage) -> None:
     connection = await stage.connect()
-    await connection.send(_post(b"{}", "Connection: close"))
+    await connection.send(post(b"{}", "Connection: close"))
     assert (await connection.answer())[0] == 200
     assert await connection.is_closed()
 
@@ -318,12 +186,12 @@ async def test_who_asks_for_it_is_let_go_after_the_answer(stage: Stage) -> None:
 async def test_what_is_not_durable_is_answered_with_503(stage: Stage) -> None:
     connection = await stage.connect()
     stage.intake.outcome = RuntimeError("whatever")
-    await connection.send(_post(b"1"))
+    await connection.send(post(b"1"))
     status, head, _ = await connection.answer()
     assert status == 503
     assert b"retry-after: 5" in head
     stage.intake.is_full = True
-    await connection.send(_post(b"2"))
+    await connection.send(post(b"2"))
     assert (await connection.answer())[0] == 503
     count = 'receiver_callbacks_total{status="503"} 2.0'
     assert count in stage.metrics.exposition().decode()
@@ -332,8 +200,8 @@ async def test_what_is_not_durable_is_answered_with_503(stage: Stage) -> None:
 async def test_a_client_that_leaves_costs_nobody_else_their_answer(stage: Stage) -> None:
     stage.intake.gate.clear()
     leaving, staying = await stage.connect(), await stage.connect()
-    await leaving.send(_post(b"1"))
-    await staying.send(_post(b"2"))
+    await leaving.send(post(b"1"))
+    await staying.send(post(b"2"))
     await stage.intake.has(2)
     leaving.writer.transport.abort()
     await asyncio.sleep(0.05)
@@ -342,10 +210,10 @@ async def test_a_client_that_leaves_costs_nobody_else_their_answer(stage: Stage)
 
 
 async def test_a_shutdown_waits_for_the_answer(http: Protocol) -> None:
-    async with _serving(Stage(http)) as stage:
+    async with serving(Stage(http)) as stage:
         stage.intake.gate.clear()
         connection = await stage.connect()
-        await connection.send(_post(b"{}"))
+        await connection.send(post(b"{}"))
         await stage.intake.has(1)
         stage.server.should_exit = True
         await asyncio.sleep(0.3)
@@ -367,12 +235,12 @@ async def test_nonsense_after_the_headers_is_refused(stage: Stage) -> None:
 async def test_a_connection_is_kept_as_long_as_it_is_used_and_closed_when_it_is_idle(
     http: Protocol,
 ) -> None:
-    async with _serving(Stage(http, keep_alive_seconds=2)) as stage:
+    async with serving(Stage(http, keep_alive_seconds=2)) as stage:
         connection = await stage.connect()
         started = asyncio.get_running_loop().time()
         for _ in range(4):
             await asyncio.sleep(0.6)
-            await connection.send(_post(b"{}"))
+            await connection.send(post(b"{}"))
             assert (await connection.answer())[0] == 200
         assert asyncio.get_running_loop().time() - started > 2
         assert len(stage.taken()) == 4
@@ -380,26 +248,26 @@ async def test_a_connection_is_kept_as_long_as_it_is_used_and_closed_when_it_is_
 
 
 async def test_an_earlier_answer_through_asgi_does_not_end_a_later_request(http: Protocol) -> None:
-    async with _serving(Stage(http, keep_alive_seconds=1)) as stage:
+    async with serving(Stage(http, keep_alive_seconds=1)) as stage:
         other, connection = await stage.connect(), await stage.connect()
-        await other.send(_post(b"{}"))
+        await other.send(post(b"{}"))
         await other.answer()
-        await connection.send(_post(b"{}", target="/elsewhere"))
+        await connection.send(post(b"{}", target="/elsewhere"))
         await connection.answer()
         stage.intake.gate.clear()
-        await connection.send(_post(b"{}"))
+        await connection.send(post(b"{}"))
         await asyncio.sleep(1.5)
         stage.intake.gate.set()
         assert (await connection.answer())[2] == STORED
 
 
 async def test_a_connection_whose_answer_takes_long_is_not_idle(http: Protocol) -> None:
-    async with _serving(Stage(http, keep_alive_seconds=1)) as stage:
+    async with serving(Stage(http, keep_alive_seconds=1)) as stage:
         connection = await stage.connect()
-        await connection.send(_post(b"{}"))
+        await connection.send(post(b"{}"))
         assert (await connection.answer())[0] == 200
         stage.intake.gate.clear()
-        await connection.send(_post(b"{}"))
+        await connection.send(post(b"{}"))
         await asyncio.sleep(1.5)
         stage.intake.gate.set()
         assert (await connection.answer())[0] == 200

@@ -1,8 +1,10 @@
 """What Routee posts, well or ill formed, and what it is answered."""
 
+import gzip
 import json
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -583,3 +585,45 @@ def test_an_element_that_is_hard_to_write_keeps_its_numbers_too(service: Service
     service.stored(b"[%b]" % element)
     (event,) = service.read(f"/v1/messages/{tracking_id}/events", Scope.ADMIN, raw=True)["items"]
     assert event["raw"].encode().replace(b" ", b"") == element
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("GZIP, deflate", lambda body: zlib.compress(gzip.compress(body))),
+    ],
+)
+def test_a_compressed_body_is_opened(
+    service: Service, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    document = progress()
+    body = json.dumps(document).encode()
+    service.stored(pack(body), headers={"Content-Encoding": encoding})
+    (event,) = service.history(document["trackingId"], scope=Scope.ADMIN, raw=True)
+    assert event["raw"] == body.decode()
+    service.stored(body)
+    assert len(service.history(document["trackingId"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "reason"),
+    [
+        ("gzip", b"{}?", "not-decompressible"),
+        ("br", b"{}!", "unknown-encoding"),
+        ("gzip", gzip.compress(bytes(MAX_BODY_BYTES + 1)), "decompressed-too-large"),
+        ("gzip", gzip.compress(b"no json here"), "not-json"),
+    ],
+)
+def test_an_encoded_body_that_cannot_be_read_is_kept_with_its_headers(
+    service: Service, encoding: str, body: bytes, reason: str
+) -> None:
+    content_type = "application/json; charset=ISO-8859-7"
+    headers = {"Content-Encoding": encoding, "Content-Type": content_type}
+    service.quarantined(body, headers=headers)
+    row = service.in_quarantine(body)
+    assert row is not None
+    kept = (row["reason"], row["content_type"], row["content_encoding"])
+    assert kept == (reason, content_type, encoding)

@@ -14,7 +14,9 @@ from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
 from app.kit.batcher import Batcher, BatcherError, Full
 from app.kit.tick_queue import TickQueue
 from app.observability.metrics import Metrics
-from app.routee.translate import translate
+from app.routee.content import Content, opened
+from app.routee.translate import NO_ODDITIES, Translation, translate
+from app.routee.wire import Unreadable
 from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord, Receipt
 from app.services.callbacks.screening import Screen
 
@@ -50,6 +52,8 @@ class Body(NamedTuple):
     path: str
     #: The campaign whose token it came through; None for a shared callback secret.
     campaign_id: UUID | None
+    #: The headers that say how the octets are to be read; None if they say what is usual.
+    content: Content | None = None
 
 
 Done = Callable[[Receipt | BaseException], object]
@@ -64,8 +68,10 @@ class Intake:
         metrics: Metrics,
         *,
         ack_budget_seconds: float,
+        max_body_bytes: int = 1024 * 1024,
         screen: Screen | None = None,
     ) -> None:
+        self._max_body_bytes = max_body_bytes
         self._session = session
         self._screen = screen
         self._metrics = metrics
@@ -89,18 +95,26 @@ class Intake:
         metrics.pending_items.set_function(lambda: self._batcher.pending_items)
         self._campaigns = CampaignCache()
 
-    async def receive(self, body: bytes, *, path: str, campaign_id: UUID | None = None) -> Receipt:
+    async def receive(
+        self,
+        octets: bytes,
+        *,
+        path: str,
+        campaign_id: UUID | None = None,
+        content: Content | None = None,
+    ) -> Receipt:
         """
-        Make *body* durable. *campaign_id* is the campaign whose token it came through.
+        Make a body durable; the parameters are those of `Body`.
 
         Raises:
             Overloaded: it could not be made durable in time, or at all at the moment.
         """
         try:
-            if not self._batcher.has_room(weight=len(body)):
+            size = len(octets)
+            if not self._batcher.has_room(weight=size):
                 raise Full
-            records = self._records_of(Body(body, path, campaign_id))
-            return await self._batcher.submit(records, weight=len(body))
+            records = self._records_of(Body(octets, path, campaign_id, content))
+            return await self._batcher.submit(records, weight=size)
         except (BatcherError, DatabaseUnavailable) as error:
             raise Overloaded(
                 "The callback could not be stored; please repeat it.",
@@ -135,15 +149,33 @@ class Intake:
 
     def _records_of(self, body: Body) -> Sequence[PendingRecord]:
         """What *body* reports: at least one record."""
-        octets, path, campaign_id = body
-        records, reason, oddities = translate(octets, campaign_id=campaign_id)
+        octets, path, campaign_id, content = body
+        if content is None:
+            records, reason, oddities = translate(octets, campaign_id=campaign_id)
+        else:
+            records, reason, oddities = self._translated(octets, content, campaign_id)
         for oddity in oddities:
             self._metrics.oddities.labels(oddity).inc()
         pending = [PendingRecord(record, path) for record in records]
         if reason is not None:
-            unreadable = quarantined(octets, reason, path=path, campaign_id=campaign_id)
+            content_type, content_encoding = content or Content()
+            unreadable = quarantined(
+                octets,
+                reason,
+                path=path,
+                campaign_id=campaign_id,
+                content_type=content_type,
+                content_encoding=content_encoding,
+            )
             pending.append(PendingRecord(unreadable, path))
         return pending
+
+    def _translated(self, octets: bytes, content: Content, campaign_id: UUID | None) -> Translation:
+        try:
+            octets = opened(octets, content, max_bytes=self._max_body_bytes)
+        except Unreadable as error:
+            return Translation((), error.reason, NO_ODDITIES)
+        return translate(octets, campaign_id=campaign_id)
 
     async def _flush(self, bodies: Sequence[Sequence[PendingRecord]]) -> Sequence[Receipt]:
         started = time.perf_counter()
