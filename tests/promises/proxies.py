@@ -1,0 +1,104 @@
+"""The reverse proxies that people put in front, from Debian, each with its usual configuration."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.promises.load import HOST
+from tests.promises.stage import free_port
+
+#: With the snippet for web sockets that its manual gives, for all paths.
+_NGINX: Final = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+user root root;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    client_max_body_size 0;
+    upstream receiver {{ server {host}:{upstream}; keepalive 32; }}
+    server {{
+        listen {host}:{port};
+        location / {{
+            proxy_pass http://receiver;
+            proxy_http_version 1.1;
+            proxy_request_buffering off;
+            proxy_set_header Host $host;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+        }}
+    }}
+}}
+"""
+_HAPROXY: Final = """
+global
+    maxconn 4096
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+    option http-keep-alive
+    http-reuse always
+frontend all
+    bind {host}:{port}
+    default_backend receiver
+backend receiver
+    server one {host}:{upstream}
+"""
+_CADDY: Final = """
+{{
+    admin off
+    auto_https off
+    storage file_system {folder}
+}}
+http://:{port} {{
+    bind {host}
+    reverse_proxy {host}:{upstream}
+}}
+"""
+
+_CONFIGURATIONS: Final = {"nginx": _NGINX, "haproxy": _HAPROXY, "caddy": _CADDY}
+#: None: the service itself.
+PROXIES: Final = ["none", *_CONFIGURATIONS]
+
+
+@contextmanager
+def proxy(name: str, upstream: int, folder: Path) -> Iterator[int]:
+    """The port of a running proxy in front of the port *upstream*; the test is skipped without."""
+    if name == "none":
+        yield upstream
+        return
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if program is None:
+        pytest.skip(f"{name} is not installed (apt-get install {name})")
+    port = free_port()
+    file = folder / f"{name}.conf"
+    file.write_text(
+        _CONFIGURATIONS[name].format(host=HOST, port=port, upstream=upstream, folder=folder)
+    )
+    command = {
+        "nginx": [program, "-p", str(folder), "-c", str(file)],
+        "haproxy": [program, "-db", "-f", str(file)],
+        "caddy": [program, "run", "--config", str(file), "--adapter", "caddyfile"],
+    }[name]
+    with (folder / f"{name}.out").open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603 (a fixed command)
+            command, stdout=out, stderr=out, env={"HOME": str(folder), "PATH": "/usr/bin"}
+        )
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
