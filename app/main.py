@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from app.api.application import make_api, with_fast_reads
 from app.api.feed_json import feed_json
-from app.api.middleware import NoStore, RawPath
+from app.api.middleware import HangUps, NoStore, RawPath
 from app.api.parts import Parts
 from app.api.receiver import CallbackReceiver
 from app.db.bi.roll_up import roll_up_events
@@ -104,8 +104,8 @@ def build_app(settings: Settings) -> ASGIApp:
 
 
 def _reads(api: ASGIApp) -> ASGIApp:
-    """*api* with the raw path, and with `no-store` on each answer that says nothing of caches."""
-    return RawPath(NoStore(api))
+    """*api* with what all its routes share."""
+    return HangUps(RawPath(NoStore(api)))
 
 
 def _collect_garbage_rarely() -> None:
