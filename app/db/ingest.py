@@ -1,8 +1,9 @@
 """
 How the callback path stores: one connection, and one statement for each kind of record.
 
-The statements are functions in the database, `migrations/sql/append_events.sql` and
-`append_inbound.sql`: their plans need settings, which a function confines to itself.
+The statements are functions in the database, `append_events.sql`, `append_inbound.sql` and
+`append_progress.sql` in `migrations/sql`: their plans need settings, which a function confines to
+itself.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -17,6 +18,7 @@ from app.db.engine import SEARCH_PATH
 from app.db.failures import Contended, ValuesRefused, translated, translating
 from app.db.feed.epoch import keep_epoch
 from app.db.payloads import compressed
+from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent, EventIdentity, merged_event
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined
@@ -25,6 +27,7 @@ from app.domain.quarantine import Quarantined
 # an array itself, which as one array for each column took 40 µs an event instead of 12.
 APPEND_EVENTS: Final = "SELECT append_events($1)"
 APPEND_INBOUND: Final = "SELECT fresh, foreign_replies FROM append_inbound($1)"
+APPEND_PROGRESS: Final = "SELECT append_progress($1)"
 
 #: What `append_events` raises for the first message that belongs to another campaign.
 _FOREIGN: Final = "RR001"
@@ -33,7 +36,10 @@ SELECT message_tracking_id, campaign_tracking_id, campaign_id
 FROM messages WHERE message_tracking_id = ANY($1)
 """
 
-_STORED_IDENTITIES: Final = "SELECT identity FROM inbound_messages WHERE identity = ANY($1)"
+_STORED_IDENTITIES: Final = """
+SELECT identity FROM inbound_messages WHERE identity = ANY($1)
+UNION ALL SELECT identity FROM campaign_progress WHERE identity = ANY($1)
+"""
 
 #: The campaigns of tokens through which callbacks came that name no campaign. FOR SHARE, so that
 #: binding the trackingId either comes first, and is seen here, or waits, and then sees the rows
@@ -119,6 +125,15 @@ async def append_inbound(
 
 
 @translating
+async def append_progress(
+    connection: asyncpg.Connection, reports: Sequence[CampaignProgress]
+) -> Appended:
+    """Make reports of campaigns' progress durable; one that is stored already is deduplicated."""
+    fresh = await connection.fetchval(APPEND_PROGRESS, _rows(reports))
+    return Appended(fresh, _NONE)
+
+
+@translating
 async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Quarantined]) -> None:
     """Quarantine *bodies*; the same bytes again only count up."""
     times: dict[bytes, int] = {}
@@ -135,7 +150,7 @@ async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Qu
 async def stored_identities(
     connection: asyncpg.Connection, identities: Collection[bytes]
 ) -> frozenset[bytes]:
-    """Those of *identities* under which a reply is stored."""
+    """Those of *identities* under which a reply or a campaign's progress is stored."""
     rows = await connection.fetch(_STORED_IDENTITIES, list(identities))
     return frozenset(row[0] for row in rows)
 
@@ -182,11 +197,13 @@ def _distinct(events: Sequence[DeliveryEvent]) -> list[DeliveryEvent]:
     return list(distinct.values())
 
 
-def _rows(records: Sequence[DeliveryEvent] | Sequence[InboundMessage]) -> list[tuple[Any, ...]]:
+def _rows(
+    records: Sequence[DeliveryEvent] | Sequence[InboundMessage] | Sequence[CampaignProgress],
+) -> list[tuple[Any, ...]]:
     """
     The values of *records*, their payloads compressed; that of an erased recipient is null.
 
-    The last three fields of either kind are the payload's.
+    The last three fields of each kind are the payload's.
     """
     rows: list[tuple[Any, ...]] = []
     for record in records:

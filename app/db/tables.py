@@ -270,6 +270,37 @@ class InboundMessageRow(Row):
     )
 
 
+class CampaignProgressRow(Row):
+    """What Routee reported of a campaign as a whole."""
+
+    __tablename__ = "campaign_progress"
+
+    #: In the order in which the reports came.
+    id: Mapped[int] = mapped_column(
+        primary_key=True, server_default=text("nextval('campaign_progress_id')")
+    )
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    reported_at: Mapped[datetime | None]
+    #: `reported_at`, else `received_at`; with `id` the order of a campaign's reports.
+    ordered_at: Mapped[datetime]
+    campaign_id: Mapped[UUID | None]
+    total_recipients: Mapped[int | None]
+    payload_dictionary: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    payload_reserialised: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: The SHA-256 of the report in one spelling.
+    identity: Mapped[bytes] = mapped_column(unique=True)
+    campaign_tracking_id: Mapped[str] = mapped_column(Bytewise)
+    status: Mapped[str | None]
+    name: Mapped[str | None]
+    message_statuses: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))
+    #: Null once its retention has passed.
+    payload: Mapped[bytes | None]
+
+    __table_args__ = (
+        Index("campaign_progress_campaign_idx", "campaign_tracking_id", "ordered_at", "id"),
+    )
+
+
 class CampaignCountRow(Row):
     """How many messages of a campaign are in a status, without the deltas that are left."""
 

@@ -19,12 +19,14 @@ class Reason(StrEnum):
     DECOMPRESSED_TOO_LARGE = "decompressed-too-large"
     #: JSON, but neither an object nor an array of objects.
     NOT_AN_OBJECT = "not-an-object"
-    #: An array with invalid elements; its other elements were stored.
+    #: An array or an envelope with invalid elements; its other elements were stored.
     PARTLY_UNREADABLE = "partly-unreadable"
-    #: An array with more elements than can be stored within the acknowledgement budget.
+    #: More elements than can be stored within the acknowledgement budget.
     TOO_MANY_ELEMENTS = "too-many-elements"
-    #: Neither a progress callback, which has a message id, nor an inbound message.
+    #: Neither a progress callback, which has an id, nor an inbound message.
     NO_MESSAGE_ID = "no-message-id"
+    #: It has the id of a message or a campaign, and nothing that tells anything about it.
+    NO_STATUS = "no-status"
     #: An id is longer than 512 bytes, or has a character that cannot be stored.
     UNUSABLE_ID = "unusable-id"
     #: The token belongs to another campaign than the message.

@@ -4,9 +4,13 @@ The spellings of a callback and of an inbound message, read from any JSON.
 `translate` reads documented callbacks by itself and leaves everything else to this module.
 """
 
+import hashlib
+import json
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
 from app.domain.inbound_message import InboundMessage, identity_of
 from app.domain.quarantine import Reason
@@ -25,10 +29,14 @@ from app.routee.reading import (
 )
 from app.routee.wire import Unreadable, parse, serialise
 
-Record = DeliveryEvent | InboundMessage
+Record = DeliveryEvent | InboundMessage | CampaignProgress
 
 #: More elements of one request could not be stored within the acknowledgement budget.
 MAX_ELEMENTS: Final = 1000
+#: Routee has about ten words for the state of a message.
+MAX_PROGRESS_WORDS: Final = 100
+#: Of `bigint` in the database.
+_MAX_COUNT: Final = 2**63 - 1
 
 # Where there are several spellings, the first readable one counts.
 _MESSAGE_ID = ("trackingId", "messageId")
@@ -41,6 +49,19 @@ _STATUS_TIME_OUTSIDE = ("updatedDate",)
 _CREATED = ("createdAt",)
 _SENT = ("sentDate",)
 _FILENAME = ("filename", "fileName")
+# Of a campaign's progress, whose `trackingId` is the campaign.
+_CAMPAIGN = ("campaignTrackingId", "trackingId")
+_PROGRESS_NAME = ("name", "campaignName")
+_PROGRESS_TIME = ("updatedDate", "updatedAt", "date")
+_PROGRESS_SIGNS = ("campaignStatus", "messageStatuses")
+
+#: What a leg has from its envelope if it has none itself, as it is the same for all legs.
+_INHERITED: Final = (
+    "campaignTrackingId", "campaignName", "campaign", "label", "direction", "to", "country",
+)  # fmt: skip
+#: Of a text that is copied into up to a thousand legs: one more than an id may have, so that an id
+#: which is too long stays so.
+_MAX_INHERITED_CHARACTERS: Final = reading.MAX_ID_BYTES + 1
 
 # fmt: off
 _KNOWN_KEYS: Final = frozenset((
@@ -50,6 +71,10 @@ _KNOWN_KEYS: Final = frozenset((
     "originatingService", "price", "referenceTrackingId", "sentDate", "sessionId",
     "sessionMessage", "status", "to", "trackingId", "ttl", "updatedDate", "viberAction",
     "viberFile", "viberVideo",
+))
+_KNOWN_OF_PROGRESS: Final = frozenset((
+    *_CAMPAIGN, *_PROGRESS_NAME, *_PROGRESS_TIME, *_PROGRESS_SIGNS, "callbackInfo",
+    "totalRecipients",
 ))
 # fmt: on
 
@@ -74,9 +99,11 @@ def translate_leniently(body: bytes, campaign_id: UUID | None) -> Translation:
     except Unreadable as error:
         return Translation((), error.reason, NO_ODDITIES)
     if isinstance(value, dict):
+        if _is_envelope(value):
+            return _translate_elements(_legs(value), campaign_id, oddity="envelope")
         return _translate_object(value, body, campaign_id)
     if isinstance(value, list) and value:
-        return _translate_array(value, campaign_id)
+        return _translate_elements(_elements(value), campaign_id, oddity="array")
     return Translation((), Reason.NOT_AN_OBJECT, NO_ODDITIES)
 
 
@@ -88,12 +115,60 @@ def _translate_object(payload: Payload, body: bytes, campaign_id: UUID | None) -
     return Translation((record,), None, _oddities(payload, record))
 
 
-def _translate_array(elements: list[Any], campaign_id: UUID | None) -> Translation:
+def _is_envelope(payload: Payload) -> bool:
+    """
+    Whether it is a flow of messages, each with a progress of its own.
+
+    Routee documents them for failover, with a plain word for the state of the whole flow.
+    """
+    legs = payload.get("messages")
+    if not isinstance(legs, list) or not any(isinstance(leg, dict) for leg in legs):
+        return False
+    status = payload.get("status")
+    if status is None:
+        return True
+    return isinstance(status, str) and any(
+        isinstance(leg, dict) and leg.get("status") is not None for leg in legs
+    )
+
+
+def _legs(envelope: Payload) -> list[Any]:
+    """The messages of *envelope* with what they inherit: `MAX_ELEMENTS` + 1 at most."""
+    given = {name: _inheritable(envelope.get(name)) for name in _INHERITED}
+    return [_with_inherited(leg, given) for leg in envelope["messages"][: MAX_ELEMENTS + 1]]
+
+
+def _inheritable(value: object) -> str | int | None:
+    if isinstance(value, str):
+        return value[:_MAX_INHERITED_CHARACTERS]
+    return value if isinstance(value, int) else None
+
+
+def _with_inherited(leg: object, given: Payload) -> object:
+    if not isinstance(leg, dict):
+        return leg
+    lacking = {name: value for name, value in given.items() if leg.get(name) is None}
+    return leg | {name: value for name, value in lacking.items() if value is not None}
+
+
+def _elements(array: list[Any]) -> list[Any]:
+    """The elements of *array*, each envelope replaced by its legs: `MAX_ELEMENTS` + 1 at most."""
+    return list(islice(chain.from_iterable(map(_parts, array)), MAX_ELEMENTS + 1))
+
+
+def _parts(element: Any) -> list[Any]:  # noqa: ANN401 (any JSON)
+    is_envelope = isinstance(element, dict) and _is_envelope(element)
+    return _legs(element) if is_envelope else [element]
+
+
+def _translate_elements(
+    elements: list[Any], campaign_id: UUID | None, *, oddity: str
+) -> Translation:
     if len(elements) > MAX_ELEMENTS:
         return Translation((), Reason.TOO_MANY_ELEMENTS, NO_ODDITIES)
     records: list[Record] = []
     reasons: list[Reason] = []
-    oddities = {"array"}
+    oddities = {oddity}
     for element in elements:
         try:
             record = _element(element, campaign_id)
@@ -110,26 +185,47 @@ def _translate_array(elements: list[Any], campaign_id: UUID | None) -> Translati
 def _element(element: object, campaign_id: UUID | None) -> Record:
     if not isinstance(element, dict):
         raise Unreadable(Reason.NOT_AN_OBJECT)
+    return _record(element, _serialised(element), campaign_id, reserialised=True)
+
+
+def _serialised(payload: Payload) -> bytes:
     try:
-        body = serialise(element)
+        return serialise(payload)
     except RecursionError:
         raise Unreadable(Reason.NOT_JSON) from None
-    return _record(element, body, campaign_id, reserialised=True)
 
 
 def _record(
     payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
 ) -> Record:
+    """
+    What *payload* reports.
+
+    Only a status makes it progress of a message. Without one, a body may report a campaign, or be
+    a reply; an id alone tells nothing.
+    """
     try:
+        if payload.get("status") is None:
+            return _without_status(payload, body, campaign_id, reserialised=reserialised)
         message_id = reading.identifier(payload, *_MESSAGE_ID)
-        has_status = payload.get("status") is not None
-        if message_id is not None and (has_status or not _is_inbound(payload)):
+        if message_id is not None:
             return _event(payload, message_id, body, campaign_id, reserialised=reserialised)
         if _is_inbound(payload):
             return _inbound(payload, body, campaign_id, reserialised=reserialised)
     except UnusableId:
         raise Unreadable(Reason.UNUSABLE_ID) from None
     raise Unreadable(Reason.NO_MESSAGE_ID)
+
+
+def _without_status(
+    payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
+) -> Record:
+    if any(payload.get(sign) is not None for sign in _PROGRESS_SIGNS):
+        return _progress(payload, body, campaign_id, reserialised=reserialised)
+    message_id = reading.identifier(payload, *_MESSAGE_ID)
+    if _is_inbound(payload):
+        return _inbound(payload, body, campaign_id, reserialised=reserialised)
+    raise Unreadable(Reason.NO_MESSAGE_ID if message_id is None else Reason.NO_STATUS)
 
 
 def _is_inbound(payload: Payload) -> bool:
@@ -224,9 +320,51 @@ def _inbound(
     )
 
 
+def _progress(
+    payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
+) -> CampaignProgress:
+    tracking_id = reading.identifier(payload, *_CAMPAIGN)
+    if tracking_id is None:
+        raise Unreadable(Reason.NO_MESSAGE_ID)
+    return CampaignProgress(
+        # The same report alone and in an array is one.
+        identity=hashlib.sha256(_serialised(payload)).digest(),
+        campaign_tracking_id=tracking_id,
+        campaign_id=campaign_id,
+        status=reading.text(payload, "campaignStatus", limit=MAX_STATUS_CHARACTERS),
+        reported_at=reading.time(payload, *_PROGRESS_TIME),
+        name=reading.text(payload, *_PROGRESS_NAME, limit=MAX_CAMPAIGN_NAME_CHARACTERS),
+        total_recipients=_count(payload.get("totalRecipients")),
+        message_statuses=json.dumps(_counts(payload.get("messageStatuses"))),
+        payload=body,
+        payload_dictionary=0,
+        payload_reserialised=reserialised,
+    )
+
+
+def _counts(value: object) -> dict[str, int]:
+    """How many messages are in which state; what is no count of a word is in the payload only."""
+    if not isinstance(value, dict):
+        return {}
+    counts: dict[str, int] = {}
+    for spelt, number in value.items():
+        word, count = reading.as_text(spelt, MAX_STATUS_CHARACTERS), _count(number)
+        if word is not None and count is not None:
+            counts[word] = count
+    return dict(islice(counts.items(), MAX_PROGRESS_WORDS))
+
+
+def _count(value: object) -> int | None:
+    amount = reading.as_money(value)
+    if amount is None or amount != int(amount) or not 0 <= amount <= _MAX_COUNT:
+        return None
+    return int(amount)
+
+
 def _oddities(payload: Payload, record: Record) -> frozenset[str]:
     found: list[str] = []
-    if not payload.keys() <= _KNOWN_KEYS:
+    known = _KNOWN_OF_PROGRESS if isinstance(record, CampaignProgress) else _KNOWN_KEYS
+    if not payload.keys() <= known:
         found.append("unknown-field")
     if isinstance(record, DeliveryEvent):
         if record.status_rank == RANK[Status.UNKNOWN]:

@@ -22,6 +22,7 @@ from app.db.retention.purges import (
     blocks_of_messages,
     purge_chunk,
     purge_messages,
+    purge_progress,
     purge_quarantine,
 )
 from app.db.retention.runs import (
@@ -143,6 +144,7 @@ class PurgeJob:
         ):
             if before is not None:
                 await self._purge(database, purge, before)
+        await self._progress(database, raw=raw, events=events)
         if messages is not None:
             await self._messages(database, messages)
         if inbound is not None:
@@ -187,6 +189,18 @@ class PurgeJob:
                 partial(purge_messages, database, first_block=first, before=before)
             )
             self._count("messages", removed)
+
+    async def _progress(
+        self, database: Database, *, raw: datetime | None, events: datetime | None
+    ) -> None:
+        for name, before in (("campaign_progress", events), ("payloads of campaign_progress", raw)):
+            if before is None:
+                continue
+            purge = partial(
+                purge_progress, database, before=before, payloads_only=name != "campaign_progress"
+            )
+            while removed := await _gently(purge):
+                self._count(name, removed)
 
     async def _quarantine(self, database: Database, before: datetime) -> None:
         while removed := await _gently(lambda: purge_quarantine(database, before=before)):

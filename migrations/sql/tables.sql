@@ -167,6 +167,29 @@ CREATE TABLE campaign_count_deltas (
 CREATE INDEX campaign_count_deltas_campaign_tracking_id_idx
     ON campaign_count_deltas (campaign_tracking_id);
 
+-- What Routee reports of campaigns as a whole. Its counts are Routee's own, and part of no other count.
+CREATE SEQUENCE campaign_progress_id AS bigint;
+
+CREATE TABLE campaign_progress (
+    id bigint NOT NULL DEFAULT nextval('campaign_progress_id'),
+    received_at timestamptz NOT NULL DEFAULT now(),
+    reported_at timestamptz,
+    ordered_at timestamptz NOT NULL, -- reported_at, else received_at: the greatest is the newest
+    campaign_id uuid,
+    total_recipients bigint,
+    payload_dictionary smallint NOT NULL DEFAULT 0,
+    payload_reserialised boolean NOT NULL DEFAULT false,
+    identity bytea NOT NULL,
+    campaign_tracking_id text COLLATE "C" NOT NULL,
+    status text,
+    name text,
+    message_statuses jsonb NOT NULL DEFAULT '{}',
+    payload bytea,
+    CONSTRAINT campaign_progress_pkey PRIMARY KEY (id),
+    CONSTRAINT campaign_progress_identity_key UNIQUE (identity)
+);
+CREATE INDEX campaign_progress_campaign_idx ON campaign_progress (campaign_tracking_id, ordered_at, id);
+
 -- Bodies that cannot be read or may not be believed.
 CREATE TABLE quarantine (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -233,7 +256,7 @@ CREATE TABLE payload_dictionaries (
 );
 
 -- Rows of the batches that the callback path stores, in the order of the fields of
--- app/domain/event.py and app/domain/inbound_message.py.
+-- app/domain/event.py, app/domain/inbound_message.py and app/domain/campaign_progress.py.
 CREATE TYPE callback_event AS (
     message_tracking_id text COLLATE "C",
     status_key text COLLATE "C",
@@ -267,6 +290,19 @@ CREATE TYPE callback_reply AS (
     campaign_id uuid,
     reference_tracking_id text COLLATE "C",
     label text,
+    payload bytea,
+    payload_dictionary smallint,
+    payload_reserialised boolean
+);
+CREATE TYPE callback_progress AS (
+    identity bytea,
+    campaign_tracking_id text COLLATE "C",
+    campaign_id uuid,
+    status text,
+    reported_at timestamptz,
+    name text,
+    total_recipients bigint,
+    message_statuses jsonb,
     payload bytea,
     payload_dictionary smallint,
     payload_reserialised boolean

@@ -21,6 +21,7 @@ FILES = (
     "sql/merging",
     "sql/append_events",
     "sql/append_inbound",
+    "sql/append_progress",
     "views/bi_v1/keys",
     "views/bi_v1/corrections",
     "views/bi_v1/pending",

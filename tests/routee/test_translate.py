@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Reason
-from app.routee.lenient import MAX_ELEMENTS
+from app.routee.lenient import MAX_ELEMENTS, Record
 from app.routee.translate import translate
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 PROGRESS = (PAYLOADS / "progress.json").read_bytes()
 INBOUND = (PAYLOADS / "inbound.json").read_bytes()
+CAMPAIGN = (PAYLOADS / "campaign_progress.json").read_bytes()
+FAILOVER = (PAYLOADS / "failover.json").read_bytes()
 
 
 def _event(payload: dict[str, Any]) -> DeliveryEvent:
@@ -32,7 +35,13 @@ def _inbound(payload: dict[str, Any]) -> InboundMessage:
     return record
 
 
-def _only(body: bytes) -> DeliveryEvent | InboundMessage:
+def _progress(payload: dict[str, Any]) -> CampaignProgress:
+    record = _only(json.dumps(payload).encode())
+    assert isinstance(record, CampaignProgress)
+    return record
+
+
+def _only(body: bytes) -> Record:
     translation = translate(body)
     assert translation.reason is None
     [record] = translation.records
@@ -150,7 +159,7 @@ def test_only_queued_falls_back_to_the_time_of_creation() -> None:
     ],
 )
 def test_a_price_is_exact_or_nothing(price: str, read: str | None) -> None:
-    event = _only(f'{{"trackingId":"m","price":{price}}}'.encode())
+    event = _only(f'{{"trackingId":"m","status":"SEEN","price":{price}}}'.encode())
     assert isinstance(event, DeliveryEvent)
     assert event.price == (None if read is None else Decimal(read))
     assert str(event.price) == str(None if read is None else Decimal(read))
@@ -158,7 +167,7 @@ def test_a_price_is_exact_or_nothing(price: str, read: str | None) -> None:
 
 @pytest.mark.parametrize("number", ["+306912345678", "306912345678", 306912345678])
 def test_a_number_is_the_same_with_and_without_plus(number: object) -> None:
-    assert _event({"trackingId": "m", "to": number}).recipient == "+306912345678"
+    assert _event({"trackingId": "m", "status": "SEEN", "to": number}).recipient == "+306912345678"
 
 
 def test_columns_cut_long_texts_and_replace_unstorable_characters_and_the_payload_keeps_both() -> (
@@ -207,17 +216,204 @@ def test_an_unreadable_body_has_a_reason(body: bytes, reason: Reason) -> None:
 
 
 def test_an_id_of_512_bytes_and_a_whole_number_are_ids() -> None:
-    assert _event({"trackingId": "é" * 256}).message_tracking_id == "é" * 256
-    assert _event({"messageId": 17}).message_tracking_id == "17"
+    seen = {"status": "SEEN"}
+    assert _event({"trackingId": "é" * 256, **seen}).message_tracking_id == "é" * 256
+    assert _event({"messageId": 17, **seen}).message_tracking_id == "17"
 
 
 def test_a_byte_order_mark_does_not_matter() -> None:
     assert _only(b"\xef\xbb\xbf" + PROGRESS)[:14] == _only(PROGRESS)[:14]
 
 
-def test_a_message_id_without_status_is_progress_of_unknown_status() -> None:
-    event = _event({"trackingId": "m"})
-    assert (event.status_key, event.status_rank) == ("", 0)
+@pytest.mark.parametrize("status", ["", " ", False, 0, [], {}, {"name": None}, [{"name": "SEEN"}]])
+def test_a_status_of_any_type_without_a_word_is_progress_of_unknown_status(status: object) -> None:
+    event = _event({"trackingId": "m", "status": status})
+    assert event.status_rank == 0
+
+
+@pytest.mark.parametrize("rest", [{}, {"to": "+306912345678", "price": 1}, {"messages": []}])
+@pytest.mark.parametrize("known_id", [{"trackingId": "m"}, {"messageId": 1}])
+@pytest.mark.parametrize("status", [{}, {"status": None}])
+def test_an_id_alone_is_no_message(
+    known_id: dict[str, Any], status: dict[str, Any], rest: dict[str, Any]
+) -> None:
+    body = json.dumps({**known_id, **status, **rest}).encode()
+    assert translate(body) == ((), Reason.NO_STATUS, frozenset())
+
+
+def test_the_documented_progress_of_a_campaign_is_read_whole() -> None:
+    progress = _only(CAMPAIGN)
+    assert isinstance(progress, CampaignProgress)
+    assert progress.campaign_tracking_id == "ef03cac2-c03c-4554-b1ce-aabdc1dfc186"
+    assert (progress.status, progress.name) == ("Running", "Spring sale")
+    assert (progress.total_recipients, progress.reported_at) == (3, None)
+    counts = json.loads(progress.message_statuses)
+    assert counts == {"Queued": 1, "Delivered": 2}
+    assert (progress.payload, progress.payload_reserialised) == (CAMPAIGN, False)
+
+
+@pytest.mark.parametrize(
+    ("payload", "status", "counts"),
+    [
+        ({"campaignStatus": "Finished"}, "Finished", {}),
+        ({"messageStatuses": {"Queued": 1}}, None, {"Queued": 1}),
+        ({"messageStatuses": {}, "status": None}, None, {}),
+        ({"messageStatuses": [1], "campaignStatus": 7}, "7", {}),
+        ({"campaignStatus": {"x": 1}}, None, {}),
+        (
+            {"messageStatuses": {"Sent": "2", "x": -1, "y": 1.5, "z": None, "": 3, "w": 10**30}},
+            None,
+            {"Sent": 2},
+        ),
+        ({"messageStatuses": {"a\0\ud800": True, "b\0": 2.0}}, None, {"b\ufffd": 2}),
+        ({"campaignStatus": "Sending", "direction": "Inbound"}, "Sending", {}),
+        ({"campaignStatus": "Sending", "sentDate": "2026-03-04T05:06:07Z"}, "Sending", {}),
+    ],
+)
+def test_progress_of_a_campaign_is_recognised_by_its_fields(
+    payload: dict[str, Any], status: str | None, counts: dict[str, int]
+) -> None:
+    progress = _progress({"trackingId": "c", **payload})
+    assert (progress.campaign_tracking_id, progress.status) == ("c", status)
+    assert json.loads(progress.message_statuses) == counts
+
+
+def test_a_status_makes_it_progress_of_a_message_whatever_it_says_of_a_campaign() -> None:
+    event = _event({"trackingId": "m", "status": "SEEN", "campaignStatus": "Running"})
+    assert event.message_tracking_id == "m"
+
+
+@pytest.mark.parametrize("total", [None, "many", -1, 1.5, 2**63, [], True])
+def test_a_total_that_is_no_number_of_recipients_is_unknown(total: object) -> None:
+    payload = {"trackingId": "c", "campaignStatus": "Running", "totalRecipients": total}
+    assert _progress(payload).total_recipients is None
+
+
+def test_the_time_of_a_campaigns_progress_is_its_own_or_none() -> None:
+    payload = {"trackingId": "c", "campaignStatus": "Running", "createdAt": "2026-03-04T05:06:07Z"}
+    assert _progress(payload).reported_at is None
+    assert _progress({**payload, "updatedDate": "2026-03-04T05:06:07Z"}).reported_at == AT
+
+
+def test_the_same_progress_alone_and_in_an_array_is_one_and_another_is_not() -> None:
+    payload = {"trackingId": "c", "campaignStatus": "Running", "messageStatuses": {"Queued": 1}}
+    alone = _progress(payload)
+    [element] = translate(json.dumps([payload], indent=1).encode()).records
+    assert isinstance(element, CampaignProgress)
+    assert element.identity == alone.identity
+    for change in ({"messageStatuses": {"Queued": 2}}, {"trackingId": "d"}, {"new": 1}):
+        assert _progress({**payload, **change}).identity != alone.identity
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"trackingId": ""}, {"trackingId": True}, {"messageId": "m"}]
+)
+def test_progress_of_no_campaign_is_unreadable(wrong: dict[str, Any]) -> None:
+    body = json.dumps({"campaignStatus": "Running", **wrong}).encode()
+    assert translate(body) == ((), Reason.NO_MESSAGE_ID, frozenset())
+
+
+def test_progress_of_a_campaign_with_an_unusable_id_is_unreadable() -> None:
+    body = json.dumps({"campaignStatus": "Running", "trackingId": "x" * 513}).encode()
+    assert translate(body).reason is Reason.UNUSABLE_ID
+
+
+LEG = {"trackingId": "m", "status": {"name": "SEEN", "updatedDate": "2026-03-04T05:06:07Z"}}
+
+
+def _legs(envelope: dict[str, Any]) -> list[DeliveryEvent]:
+    records = translate(json.dumps(envelope).encode()).records
+    assert all(isinstance(record, DeliveryEvent) for record in records)
+    return [record for record in records if isinstance(record, DeliveryEvent)]
+
+
+def test_the_documented_envelope_is_its_messages() -> None:
+    translation = translate(FAILOVER)
+    viber, sms = translation.records
+    assert isinstance(viber, DeliveryEvent)
+    assert isinstance(sms, DeliveryEvent)
+    assert (viber.message_tracking_id, viber.status_key) == (
+        "0a047b46-a4dd-4ca8-b817-a6a134dd1234", "UNDELIVERED",
+    )  # fmt: skip
+    assert (sms.message_tracking_id, sms.status_key) == (
+        "82a91dc3-e842-41eb-86e5-07d55eb51234", "DELIVERED",
+    )  # fmt: skip
+    assert (viber.recipient, sms.recipient) == ("+306912345678", "+306912345678")
+    assert translation.reason is None
+
+
+def test_a_leg_has_from_its_envelope_what_it_lacks() -> None:
+    envelope = {
+        "trackingId": "flow",
+        "campaignTrackingId": "c",
+        "label": "spring",
+        "to": "+306912345678",
+        "country": None,
+        "price": 9,
+        "createdAt": "2026-03-04T05:06:07Z",
+        "messages": [
+            LEG,
+            {**LEG, "trackingId": "n", "campaignTrackingId": "d", "label": None, "to": ""},
+        ],
+    }
+    one, other = _legs(envelope)
+    assert (one.message_tracking_id, other.message_tracking_id) == ("m", "n")
+    assert (one.campaign_tracking_id, other.campaign_tracking_id) == ("c", "d")
+    assert (one.label, other.label) == ("spring", "spring")
+    assert (one.recipient, other.recipient) == ("+306912345678", None)
+    assert (one.price, one.created_at, one.country) == (None, None, None)
+    assert one.payload_reserialised
+    assert translate(one.payload).records[0][:3] == one[:3]
+
+
+def test_replies_and_progress_of_campaigns_in_an_envelope_are_read_too() -> None:
+    envelope = {
+        "direction": "Inbound",
+        "messages": [{"from": "+306900000000", "message": "yes"}, json.loads(CAMPAIGN)],
+    }
+    answer, progress = translate(json.dumps(envelope).encode()).records
+    assert isinstance(answer, InboundMessage)
+    assert isinstance(progress, CampaignProgress)
+
+
+@pytest.mark.parametrize("wrong", [1, None, [LEG], {}, {"trackingId": "n"}, {"status": "SEEN"}])
+def test_a_leg_that_cannot_be_read_makes_an_envelope_partly_unreadable(wrong: object) -> None:
+    translation = translate(json.dumps({"trackingId": "flow", "messages": [LEG, wrong]}).encode())
+    assert len(translation.records) == 1
+    assert translation.reason is Reason.PARTLY_UNREADABLE
+
+
+def test_an_envelope_without_a_leg_that_can_be_read_has_the_reason_of_the_first() -> None:
+    envelope = {"trackingId": "flow", "messages": [{"trackingId": "n"}, 1]}
+    assert translate(json.dumps(envelope).encode())[:2] == ((), Reason.NO_STATUS)
+
+
+@pytest.mark.parametrize(
+    ("status", "messages"),
+    [({"name": "SEEN"}, [LEG]), ("SEEN", [{"text": "x"}]), ("SEEN", "x"), ("SEEN", [])],
+)
+def test_a_message_with_a_status_of_its_own_is_no_envelope(
+    status: object, messages: object
+) -> None:
+    event = _event({"trackingId": "outer", "status": status, "messages": messages})
+    assert event.message_tracking_id == "outer"
+
+
+def test_an_id_of_an_envelope_that_is_too_long_is_no_other_id_in_its_legs() -> None:
+    envelope = {"campaignTrackingId": "x" * 600, "messages": [LEG]}
+    assert translate(json.dumps(envelope).encode())[:2] == ((), Reason.UNUSABLE_ID)
+
+
+def test_envelopes_in_an_array_count_by_their_legs() -> None:
+    envelope = {"campaignTrackingId": "c", "messages": [LEG, {**LEG, "trackingId": "n"}]}
+    translation = translate(json.dumps([envelope, LEG]).encode())
+    assert translation.reason is None
+    assert len(translation.records) == 3
+    many = [{"messages": [LEG] * 501}] * 2
+    assert translate(json.dumps(many).encode())[:2] == ((), Reason.TOO_MANY_ELEMENTS)
+    one = {"messages": [LEG] * (MAX_ELEMENTS + 1)}
+    assert translate(json.dumps(one).encode())[:2] == ((), Reason.TOO_MANY_ELEMENTS)
+    assert len(translate(json.dumps(one | {"messages": [LEG] * MAX_ELEMENTS}).encode())[0]) == 1000
 
 
 @pytest.mark.parametrize(
@@ -306,6 +502,8 @@ def test_the_campaign_of_the_token_is_in_each_record() -> None:
         (INBOUND, set()),
         (b'{"trackingId":"m","status":"CLICKED"}', {"unknown-status", "unknown-time"}),
         (b'{"trackingId":"m","status":"SEEN","new":1}', {"unknown-time", "unknown-field"}),
+        (CAMPAIGN, set()),
+        (b'{"trackingId":"c","campaignStatus":"x","new":1}', {"unknown-field"}),
     ],
 )
 def test_oddities_are_named_for_counting(payload: bytes, oddities: set[str]) -> None:
@@ -318,6 +516,10 @@ json_values = st.recursive(
     max_leaves=8,
 )
 ODD_FIELDS = (
+    "campaignStatus",
+    "messageStatuses",
+    "totalRecipients",
+    "messages",
     "trackingId",
     "campaignTrackingId",
     "to",
@@ -353,6 +555,8 @@ def test_a_payload_with_a_usable_id_or_of_an_inbound_message_is_always_read(
     payload: dict[str, Any],
 ) -> None:
     payload = {**payload, "trackingId": "m", "campaignTrackingId": "c", "referenceTrackingId": None}
+    if payload.get("status") is None:
+        payload["status"] = {}
     translation = translate(json.dumps(payload).encode())
     assert translation.reason is None
     assert len(translation.records) == 1

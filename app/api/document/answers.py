@@ -223,6 +223,7 @@ CALLS: Final[dict[str, Call]] = {
         Scope.ADMIN, (UNREADABLE, NOT_FOUND, NOT_UNCONFIRMED, IN_PROGRESS, INVALID)
     ),
     "listCampaignMessages": Call(Scope.READ, (NOT_FOUND, *_LIST)),
+    "listCampaignProgress": Call(Scope.READ, (NOT_FOUND, *_LIST)),
     "listInboundMessages": Call(Scope.READ, _LIST),
     "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
     "eraseRecipient": Call(

@@ -39,9 +39,10 @@ _RECEIPT: Final = _answer(
 )
 _HEALTH: Final = _answer("The token is valid.", "Health", "ready")
 _ANSWERED: Final = (
-    "Answered 200 only when it is committed. Any JSON is accepted, of any content type: an object "
-    "or an array, a status or a reply; an unreadable body is kept as well. Methods other than GET, "
-    "HEAD and POST are answered 405 with `Allow`."
+    "Answered 200 only when it is committed. Any JSON is accepted, of any content type: an object, "
+    "an array or an envelope with `messages`; a status, a reply or a campaign's progress; an "
+    "unreadable body is kept as well. Methods other than GET, HEAD and POST are answered 405 with "
+    "`Allow`."
 )
 
 
@@ -89,7 +90,11 @@ def _path(kind: str, noun: str, *examples: str) -> dict[str, Any]:
 
 CALLBACK_PATHS: Final[dict[str, Any]] = {
     "/callbacks/{token}/status": _path(
-        "status", "the status of messages", "StatusCallback", "InboundCallback"
+        "status",
+        "the status of messages",
+        "StatusCallback",
+        "InboundCallback",
+        "CampaignProgressCallback",
     ),
     "/callbacks/{token}/inbound": _path(
         "inbound", "recipients' replies", "InboundCallback", "StatusCallback"
@@ -119,4 +124,7 @@ def _webhook(name: str, summary: str) -> dict[str, Any]:
 WEBHOOKS: Final[dict[str, Any]] = {
     "statusCallback": _webhook("StatusCallback", "The status of one message"),
     "inboundCallback": _webhook("InboundCallback", "A recipient's reply"),
+    "campaignProgressCallback": _webhook(
+        "CampaignProgressCallback", "How far a campaign is as a whole"
+    ),
 }

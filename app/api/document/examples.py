@@ -58,6 +58,15 @@ _WARNING: Final = {
     "message": "Viber's web clients need at least 300 seconds",
 }
 _COUNTS: Final = {status.value: 0 for status in Status} | {"DELIVERED": 1}
+_PROGRESS: Final = {
+    "campaignStatus": "Running",
+    "messageStatuses": {"Delivered": 1, "Queued": 1},
+    "totalRecipients": 2,
+    "name": "Spring sale",
+    "occurredAt": None,
+    "receivedAt": _RECEIVED,
+}
+_PROGRESS_ITEM: Final = {**_PROGRESS, "id": "17"}
 _CAMPAIGN: Final = {
     "id": _OUR_ID,
     "trackingId": _CAMPAIGN_ID,
@@ -88,6 +97,7 @@ _CAMPAIGN: Final = {
     "total": 1,
     "finalCount": 1,
     "awaiting": 1,
+    "progress": _PROGRESS,
     "warnings": [_WARNING],
     "updatedAt": _RECEIVED,
 }
@@ -185,6 +195,15 @@ _INBOUND_CALLBACK: Final = {
     "filename": None,
     "label": "spring",
 }
+_PROGRESS_CALLBACK: Final = {
+    "trackingId": _CAMPAIGN_ID,
+    **{name: _PROGRESS[name] for name in ("name", "totalRecipients", "campaignStatus")},
+    "messageStatuses": _PROGRESS["messageStatuses"],
+    "callbackInfo": {
+        "url": "https://receiver.example/callbacks/a-token/status",
+        "strategy": "OnChange",
+    },
+}
 _PROBLEM_ERROR: Final = {"field": "limit", "message": "Input should be less than or equal to 1000"}
 
 
@@ -205,6 +224,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "CampaignMessages": _page(_MESSAGE, _AWAITED) | {"total": 1},
     "CampaignPage": _page(_CAMPAIGN),
+    "CampaignProgress": _PROGRESS,
+    "CampaignProgressCallback": _PROGRESS_CALLBACK,
     "CampaignRequest": _REQUEST,
     "CampaignStatus": {"kind": "campaign", **_CAMPAIGN},
     "CampaignVideo": {
@@ -239,6 +260,8 @@ EXAMPLES: Final[dict[str, Any]] = {
         "errors": [_PROBLEM_ERROR],
     },
     "ProblemError": _PROBLEM_ERROR,
+    "ProgressItem": _PROGRESS_ITEM,
+    "ProgressItemPage": _page(_PROGRESS_ITEM),
     "Receipt": {"result": "stored"},
     "Resolution": {"submission": "launched", "trackingId": _CAMPAIGN_ID},
     "StatusCallback": _STATUS_CALLBACK,
@@ -280,7 +303,8 @@ def add_examples(document: dict[str, Any]) -> None:
         if name in EXAMPLES:
             schema["examples"] = [EXAMPLES[name]]
     components["examples"] = {
-        name: {"value": EXAMPLES[name]} for name in ("StatusCallback", "InboundCallback")
+        name: {"value": EXAMPLES[name]}
+        for name in ("StatusCallback", "InboundCallback", "CampaignProgressCallback")
     }
     for _, path, node in operations_in(document):
         examples = _PARAMETERS

@@ -20,7 +20,7 @@ _BODIES: Final = {"launchCampaign": "CampaignRequest", "lookUpMessages": "Lookup
 #: Schemas of requests; all others are of answers.
 _REQUESTS: Final = frozenset({"Lookup", "Resolution"})
 #: Members of answers that are present only on request.
-_ON_REQUEST: Final = {"HistoryItem": "raw"}
+_ON_REQUEST: Final = {"HistoryItem": "raw", "ProgressItem": "raw"}
 #: FastAPI's own errors, which are never answered.
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")
 
@@ -207,6 +207,23 @@ _CALLBACKS: Final[dict[str, Schema]] = {
         },
         required=("from",),
         description="A recipient's reply, as Routee posts it.",
+    ),
+    "CampaignProgressCallback": _object(
+        {
+            "trackingId": _TEXT | {"description": "Of the campaign."},
+            "name": _TEXT_OR_NULL,
+            "totalRecipients": _NUMBER_OR_NULL,
+            "campaignStatus": _TEXT_OR_NULL | {"description": "Routee's word. It may add more."},
+            "messageStatuses": {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": ["number", "string"]},
+                "description": "How many messages are in which state, in Routee's words.",
+            },
+            "callbackInfo": {"type": ["object", "null"]},
+        },
+        required=("trackingId",),
+        description="How far a campaign is as a whole, as Routee posts it if its console is set "
+        "so. It has `campaignStatus` or `messageStatuses`, and no `status`.",
     ),
     "Receipt": _object(
         {"result": {"type": "string", "enum": ["stored", "quarantined"]}},

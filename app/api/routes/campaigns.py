@@ -1,5 +1,6 @@
 """Campaigns: launching them, their state, and their messages."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -21,9 +22,15 @@ from app.api.parts import (
     TrackingId,
     cursor_after,
     json_body,
+    row_id,
 )
 from app.api.routes.messages import MessageOut, message_out, text_id
 from app.api.wire import Instant, Money, Page, Wire
+from app.db.campaign_progress import (
+    newest_progress,
+    newest_progress_of_each,
+    page_of_progress,
+)
 from app.db.campaigns import (
     CampaignFilter,
     counts_of,
@@ -37,8 +44,11 @@ from app.db.messages import (
     awaited_of,
     page_of_messages,
 )
-from app.db.tables import CampaignRow
+from app.db.payloads import opened
+from app.db.tables import CampaignProgressRow, CampaignRow
+from app.domain.api_key import Scope
 from app.domain.campaign import Billing, Submission
+from app.domain.masking import mask_callback_urls
 from app.domain.status import AWAITING, Status
 from app.errors import DatabaseUnavailable, NotFound
 from app.routee import reading
@@ -57,6 +67,25 @@ class CampaignWarning(Wire):
     field: str
     code: str
     message: str
+
+
+class CampaignProgressOut(Wire):
+    """What Routee reported of a campaign as a whole, in Routee's words."""
+
+    campaign_status: str | None
+    #: Routee's words and counts; they are not those of `counts`.
+    message_statuses: dict[str, int]
+    total_recipients: int | None
+    name: str | None
+    occurred_at: Instant | None
+    received_at: Instant
+
+
+class ProgressItem(CampaignProgressOut):
+    """One report in the history of a campaign."""
+
+    id: str
+    raw: str | None = None
 
 
 class CampaignOut(Wire):
@@ -93,12 +122,15 @@ class CampaignOut(Wire):
     total: int
     final_count: int
     awaiting: int | None
+    progress: CampaignProgressOut | None
     warnings: list[CampaignWarning]
     updated_at: Instant
 
 
-def campaign_out(row: CampaignRow, counted: dict[str, int]) -> CampaignOut:
-    """A stored campaign as the API shows it."""
+def _campaign_out(
+    row: CampaignRow, counted: dict[str, int], progress: CampaignProgressRow | None
+) -> CampaignOut:
+    """A stored campaign as the API shows it, with its newest *progress*."""
     fields = passed_on(request=row.request, answer=row.answer)
     ours = {
         "id": row.id,
@@ -109,10 +141,36 @@ def campaign_out(row: CampaignRow, counted: dict[str, int]) -> CampaignOut:
         "campaignName": row.name,
         "cost": row.cost,
         **count_members(counted, row.expected_messages),
+        "progress": None if progress is None else _progress_members(progress),
         "warnings": row.warnings,
         "updatedAt": row.updated_at,
     }
     return CampaignOut.model_validate({**fields, **ours})
+
+
+def _progress_members(row: CampaignProgressRow) -> dict[str, Any]:
+    return {
+        "campaignStatus": row.status,
+        "messageStatuses": row.message_statuses,
+        "totalRecipients": row.total_recipients,
+        "name": row.name,
+        "occurredAt": row.reported_at,
+        "receivedAt": row.received_at,
+    }
+
+
+def _progress_item(row: CampaignProgressRow, *, raw: bool, exact: bool) -> ProgressItem:
+    members = {"id": str(row.id), **_progress_members(row)}
+    if raw:
+        members["raw"] = _payload(row, exact=exact)
+    return ProgressItem.model_validate(members)
+
+
+def _payload(row: CampaignProgressRow, *, exact: bool) -> str | None:
+    if row.payload is None:
+        return None
+    text = opened(row.payload, row.payload_dictionary).decode()
+    return text if exact else mask_callback_urls(text)
 
 
 def _storable(tracking_id: str) -> str:
@@ -268,12 +326,14 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     scope = f"campaigns {wanted}"
     before = paging.position(scope=scope, of=lambda position: UUID(str(position)))
     rows = await page_of_campaigns(parts.reads, wanted, before=before, limit=paging.limit + 1)
-    counts = await counts_of_each(
-        parts.reads, [row.tracking_id for row in rows if row.tracking_id is not None]
-    )
+    tracking_ids = [row.tracking_id for row in rows if row.tracking_id is not None]
+    counts = await counts_of_each(parts.reads, tracking_ids)
+    progress = await newest_progress_of_each(parts.reads, tracking_ids)
     return paging.page_of(
         rows,
-        shown=lambda row: campaign_out(row, counts.get(row.tracking_id or "", {})),
+        shown=lambda row: _campaign_out(
+            row, counts.get(row.tracking_id or "", {}), progress.get(row.tracking_id or "")
+        ),
         position=lambda row: [str(row.id)],
         scope=scope,
     )
@@ -306,6 +366,51 @@ async def resolve_campaign(
 async def get_campaign(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> CampaignOut:
     """The campaign of Routee's trackingId, or of our own id."""
     return await _campaign(parts, tracking_id)
+
+
+@router.get(
+    "/{tracking_id}/progress",
+    summary="The history of a campaign as a whole",
+    response_model_exclude_unset=True,
+)
+async def list_campaign_progress(
+    tracking_id: TrackingId,
+    parts: PartsDep,
+    caller: Reader,
+    *,
+    raw: Annotated[
+        bool,
+        Query(description="With payloads; tokens are masked, except for scope `admin`."),
+    ] = False,
+    paging: PagingDep,
+) -> Page[ProgressItem]:
+    """
+    Every distinct report of Routee on the campaign as a whole, the oldest first.
+
+    A report counts as of the time that it names, else as of its first receipt. The counts are
+    Routee's own; the campaign's `counts` are made from the callbacks of its messages.
+    """
+    scope = f"progress of {tracking_id}"
+    after = paging.position(scope=scope, of=_report)
+    campaign = await _row(parts, tracking_id)
+    rows = await page_of_progress(
+        parts.reads,
+        campaign.tracking_id or "",  # which no report names
+        after=after,
+        limit=paging.limit + 1,
+        with_payload=raw,
+    )
+    exact = caller.allows(Scope.ADMIN)
+    return paging.page_of(
+        rows,
+        shown=lambda row: _progress_item(row, raw=raw, exact=exact),
+        position=lambda row: [row.ordered_at.isoformat(), row.id],
+        scope=scope,
+    )
+
+
+def _report(instant: str, report_id: str | int) -> tuple[datetime, int]:
+    return datetime.fromisoformat(instant), row_id(report_id)
 
 
 @router.get("/{tracking_id}/messages", summary="The messages of one campaign")
@@ -411,9 +516,15 @@ async def _row(parts: Parts, tracking_id: str) -> CampaignRow:
 
 
 async def _campaign(parts: Parts, tracking_id: str) -> CampaignOut:
-    row = await _row(parts, tracking_id)
-    counts = await counts_of(parts.database, row.tracking_id) if row.tracking_id else {}
-    return campaign_out(row, counts)
+    return await counted_campaign(parts, await _row(parts, tracking_id))
+
+
+async def counted_campaign(parts: Parts, row: CampaignRow) -> CampaignOut:
+    """A stored campaign as the API shows it, as of now."""
+    if row.tracking_id is None:
+        return _campaign_out(row, {}, None)
+    counts = await counts_of(parts.database, row.tracking_id)
+    return _campaign_out(row, counts, await newest_progress(parts.database, row.tracking_id))
 
 
 router.include_router(_one)

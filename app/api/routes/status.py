@@ -9,9 +9,9 @@ from app.api.caching import NOT_MODIFIED
 from app.api.fast_reads import RevalidatedRead
 from app.api.message_json import message_status_json
 from app.api.parts import PartsDep, Reader, TrackingId, json_answer
-from app.api.routes.campaigns import CampaignOut, campaign_out
+from app.api.routes.campaigns import CampaignOut, counted_campaign
 from app.api.routes.messages import MessageOut
-from app.db.campaigns import counts_of, find_campaign
+from app.db.campaigns import find_campaign
 from app.errors import NotFound
 
 router = APIRouter(
@@ -45,6 +45,5 @@ async def get_status(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Res
     campaign = await find_campaign(parts.database, tracking_id)
     if campaign is None:
         raise NotFound(f"Neither a message nor a campaign {tracking_id!r} is known.")
-    counts = await counts_of(parts.database, campaign.tracking_id or "")
-    status = CampaignStatus.model_validate(dict(campaign_out(campaign, counts)))
+    status = CampaignStatus.model_validate(dict(await counted_campaign(parts, campaign)))
     return json_answer(status.model_dump_json(by_alias=True).encode())

@@ -1,5 +1,5 @@
 """
-Searching and redacting replies, the quarantine, campaigns and idempotency keys.
+Searching and redacting replies, campaigns and their progress, the quarantine, idempotency keys.
 
 They are scanned in the order of their ids, in pages of few rows and few bytes: bodies may be large.
 """
@@ -24,7 +24,7 @@ _NO_CAMPAIGN: Final = UUID(int=0)
 
 
 class IdentityTaken(Exception):
-    """Another reply has the identity."""
+    """Another row has the identity."""
 
 
 class StoredReply(NamedTuple):
@@ -40,6 +40,17 @@ class StoredReply(NamedTuple):
     payload_dictionary: int
     #: Whether it still has a text, a file or a payload.
     has_content: bool
+
+
+class StoredProgress(NamedTuple):
+    """What an erasure searches of a report of a campaign's progress."""
+
+    id: int
+    identity: bytes
+    texts: str
+    #: Compressed.
+    payload: bytes | None
+    payload_dictionary: int
 
 
 class StoredBody(NamedTuple):
@@ -116,6 +127,22 @@ _REDACT_REPLY: Final = text(
     )
     + " WHERE id = :id"
 )
+_PROGRESS: Final = _page(
+    "campaign_progress",
+    "id, identity, concat_ws(' ', status, name, CAST(message_statuses AS text)), payload,"
+    " payload_dictionary",
+    "coalesce(octet_length(payload), 0) + octet_length(CAST(message_statuses AS text))",
+)
+_REDACT_PROGRESS: Final = text("""
+UPDATE campaign_progress SET
+    identity = :identity, payload = NULL,
+    status = regexp_replace(status, :pattern, :pseudonym, 'g'),
+    name = regexp_replace(name, :pattern, :pseudonym, 'g'),
+    message_statuses = CAST(
+        regexp_replace(CAST(message_statuses AS text), :pattern, :pseudonym, 'g') AS jsonb
+    )
+WHERE id = :id
+""")
 _BODIES: Final = _page("quarantine", "id, sha256, body", "octet_length(body)")
 #: The same bytes may have come again since, and were pseudonymised before they were stored.
 _TAKE_TWIN: Final = text("""
@@ -198,6 +225,30 @@ async def redact_reply(database: Database, reply: StoredReply, wanted: Replaceme
     """Take the number, and the whole payload, out of a reply of another recipient."""
     async with database.writing() as session:
         await session.execute(_REDACT_REPLY, {"id": reply.id, **wanted._asdict()})
+
+
+async def next_progress(database: Database, after: int) -> Sequence[StoredProgress]:
+    """The reports of campaigns to search after the id *after*; none at the end."""
+    async with database.reading() as session:
+        rows = (await session.execute(_PROGRESS, {"after": after})).all()
+    return [StoredProgress(*row) for row in rows]
+
+
+async def redact_progress(
+    database: Database, progress: StoredProgress, wanted: Replacement, *, identity: bytes
+) -> None:
+    """
+    Take the number, and the whole payload, out of a report, which gets the new *identity*.
+
+    Raises:
+        IdentityTaken: the report has come again, and is stored under that identity.
+    """
+    given = {"id": progress.id, "identity": identity, **wanted._asdict()}
+    try:
+        async with database.writing() as session:
+            await session.execute(_REDACT_PROGRESS, given)
+    except IntegrityError as error:
+        raise IdentityTaken from error
 
 
 async def next_bodies(database: Database, after: int) -> Sequence[StoredBody]:

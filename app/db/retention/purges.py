@@ -22,7 +22,7 @@ from app.domain.feed import BEGINNING, Position
 
 #: So that one transaction takes milliseconds.
 CHUNK_ITEMS: Final = 1000
-#: Bodies in the quarantine may be large.
+#: Bodies in the quarantine, and payloads of campaigns' progress, may be large.
 BODIES_CHUNK_ITEMS: Final = 200
 #: Of 8 KiB, about 30 messages each.
 BLOCKS: Final = 32
@@ -243,3 +243,27 @@ async def purge_quarantine(database: Database, *, before: datetime) -> int:
     async with database.writing() as session:
         given = {"before": before, "most": BODIES_CHUNK_ITEMS}
         return len((await session.execute(_DELETE_BODIES, given)).all())
+
+
+_CLEAR_PROGRESS: Final = text("""
+WITH old AS (
+    SELECT id FROM campaign_progress WHERE received_at < :before AND payload IS NOT NULL
+    ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
+)
+UPDATE campaign_progress SET payload = NULL WHERE id IN (SELECT id FROM old) RETURNING 1
+""")
+_DELETE_PROGRESS: Final = text("""
+WITH old AS (
+    SELECT id FROM campaign_progress WHERE received_at < :before
+    ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
+)
+DELETE FROM campaign_progress WHERE id IN (SELECT id FROM old) RETURNING 1
+""")
+
+
+async def purge_progress(database: Database, *, before: datetime, payloads_only: bool) -> int:
+    """Remove some reports of campaigns received *before*, or their payloads; how many."""
+    async with database.writing() as session:
+        given = {"before": before, "most": BODIES_CHUNK_ITEMS}
+        purge = _CLEAR_PROGRESS if payloads_only else _DELETE_PROGRESS
+        return len((await session.execute(purge, given)).all())

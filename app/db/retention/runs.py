@@ -117,10 +117,15 @@ _SURVEYS: Final = {
         " FROM events WHERE payload IS NOT NULL AND received_at < :before",
         "payloads of inbound_messages": "SELECT count(*), coalesce(sum(pg_column_size(payload)), 0)"
         " FROM inbound_messages WHERE payload IS NOT NULL AND received_at < :before",
+        "payloads of campaign_progress": "SELECT count(*), "
+        "coalesce(sum(pg_column_size(payload)), 0)"
+        " FROM campaign_progress WHERE payload IS NOT NULL AND received_at < :before",
     },
     "events": {
         "events": "SELECT count(*), coalesce(sum(pg_column_size(e.*)), 0)"
         " FROM events e WHERE received_at < :before",
+        "campaign_progress": "SELECT count(*), coalesce(sum(pg_column_size(p.*)), 0)"
+        " FROM campaign_progress p WHERE received_at < :before",
     },
     "messages": {
         # A message goes with its last event: those that would be gone by then are left out.

@@ -13,6 +13,7 @@ from app.db.failures import Contended, ValuesRefused
 from app.db.ingest import Appended, IngestConnection
 from app.db.launching.binding import Claim, observe
 from app.db.launching.binding import claim as claim_campaign
+from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
@@ -62,7 +63,7 @@ class CampaignCache:
 
 
 T = TypeVar("T")
-R = TypeVar("R", DeliveryEvent, InboundMessage)
+R = TypeVar("R", DeliveryEvent, InboundMessage, CampaignProgress)
 #: Records of one kind, each with its index in the batch.
 Indexed = list[tuple[int, R]]
 
@@ -97,6 +98,7 @@ class Flush:
         await self._observe_together()
         events: Indexed[DeliveryEvent] = []
         replies: Indexed[InboundMessage] = []
+        progress: Indexed[CampaignProgress] = []
         for index, (record, _, _, is_stored) in enumerate(self._batch):
             if is_stored:
                 continue
@@ -106,10 +108,13 @@ class Flush:
                 self._quarantine_record(index, record, reason)
             elif isinstance(record, DeliveryEvent):
                 events.append((index, record))
-            else:
+            elif isinstance(record, InboundMessage):
                 replies.append((index, record))
+            else:
+                progress.append((index, record))
         await self._append_events(events)
         await self._append("inbound", ingest.append_inbound, replies)
+        await self._append("campaign-progress", ingest.append_progress, progress)
         await self._append_quarantined()
         return self._receipts
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from app.db.erasure.recipients import read_erased
 from app.db.ingest import IngestConnection, stored_identities
+from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
@@ -16,7 +17,7 @@ from app.routee.translate import Record
 from app.services.callbacks.flush import PendingRecord
 from app.services.erasure.erased_recipients import ErasedRecipients
 
-#: Larger unreadable bodies are searched in a thread.
+#: Larger bodies, of which no field is the recipient, are searched in a thread.
 _MAX_BYTES_ON_LOOP: Final = 16 * 1024
 
 
@@ -50,30 +51,38 @@ class Screen:
     ) -> Sequence[PendingRecord]:
         screened = [await self._pseudonymised(pending) for pending in batch]
         pairs = enumerate(zip(batch, screened, strict=True))
-        replies = {
+        by_content = {
             index: before.record
             for index, (before, after) in pairs
-            if after is not before and isinstance(before.record, InboundMessage)
+            if after is not before and isinstance(before.record, InboundMessage | CampaignProgress)
         }
-        if not replies:
+        if not by_content:
             return screened
-        # A running erasure may not have changed the identity of a stored reply yet. The same reply
+        # A running erasure may not have changed the identity of a stored record yet. The same one
         # stored under its new identity would be a second row.
-        stored = await stored_identities(connection, [reply.identity for reply in replies.values()])
-        for index, reply in replies.items():
-            if reply.identity in stored:
+        identities = [record.identity for record in by_content.values()]
+        stored = await stored_identities(connection, identities)
+        for index, record in by_content.items():
+            if record.identity in stored:
                 screened[index] = screened[index]._replace(is_stored=True)
         return screened
 
     async def _pseudonymised(self, pending: PendingRecord) -> PendingRecord:
         record = pending.record
-        if isinstance(record, Quarantined) and len(record.body) > _MAX_BYTES_ON_LOOP:
+        if _searched_bytes(record) > _MAX_BYTES_ON_LOOP:
             found = await asyncio.to_thread(self._erased.pseudonymised, record)
         else:
             found = self._erased.pseudonymised(record)
         if found is None:
             return pending
         return pending._replace(record=found.record, sha256=found.sha256)
+
+
+def _searched_bytes(record: Record | Quarantined) -> int:
+    """How many bytes of *record* are searched for numbers, beside its fields."""
+    if isinstance(record, Quarantined):
+        return len(record.body)
+    return len(record.payload) if isinstance(record, CampaignProgress) else 0
 
 
 def _unless_expired(pending: PendingRecord, horizons: Horizons) -> PendingRecord:
@@ -89,4 +98,6 @@ def _unless_expired(pending: PendingRecord, horizons: Horizons) -> PendingRecord
 def _is_expired(record: Record, horizons: Horizons) -> bool:
     if isinstance(record, DeliveryEvent):
         return is_expired(record.occurred_at, horizons.events)
+    if isinstance(record, CampaignProgress):
+        return is_expired(record.reported_at, horizons.events)
     return is_expired(record.sent_at, horizons.inbound)

@@ -15,6 +15,7 @@ import structlog
 
 from app.db.database import Database
 from app.db.erasure.recipients import Erased, read_erased
+from app.domain.campaign_progress import CampaignProgress
 from app.domain.erasure import (
     ErasureKeys,
     NumberHash,
@@ -106,6 +107,8 @@ class ErasedRecipients:
         """*record* without number, texts and payload; None if its recipient is not erased."""
         if isinstance(record, Quarantined):
             return self._redacted_body(record)
+        if isinstance(record, CampaignProgress):
+            return self._redacted_progress(record)
         number = record.recipient if isinstance(record, DeliveryEvent) else record.sender
         number_hash = self.mark_of(number)
         if number_hash is None or number is None:
@@ -157,6 +160,21 @@ class ErasedRecipients:
         if octets == body.body:
             return None
         return Pseudonymised(body._replace(sha256=sha256, body=octets), sha256)
+
+    def _redacted_progress(self, progress: CampaignProgress) -> Pseudonymised | None:
+        """It is of no one recipient, but its texts and its payload may name one."""
+        sha256 = hashlib.sha256(progress.payload).digest()
+        found = self._recognised_in(progress.payload)
+        for erased in found:
+            progress = progress._replace(
+                identity=erased.number_hash.pseudonymised(progress.identity),
+                status=_redacted(progress.status, erased),
+                name=_redacted(progress.name, erased),
+                message_statuses=_redacted(progress.message_statuses, erased) or "{}",
+                payload=b"",
+            )
+            sha256 = erased.number_hash.pseudonymised(sha256)
+        return Pseudonymised(progress, sha256) if found else None
 
     def _recognised_in(self, body: bytes) -> list[Recognised]:
         return list(self._each_recognised_in(body)) if self else []

@@ -41,6 +41,7 @@ _TABLES: Final = (
     "inbound_messages",
     "quarantine",
     "campaigns",
+    "campaign_progress",
     "idempotency_keys",
 )
 
@@ -88,6 +89,7 @@ class ErasureScan:
         await self._redact(quoting)
         await self._messages()
         await self._replies(owned)
+        await self._progress()
         await self._bodies()
         await self._campaigns()
         await self._keys()
@@ -193,16 +195,45 @@ class ErasureScan:
             # With the same identity a repetition is still deduplicated.
             await _patiently(partial(change, identity=reply.identity))
             return
-        pseudonymised = self._number_hash.pseudonymised(reply.identity)
-        try:
-            await _patiently(partial(change, identity=pseudonymised))
-        except other_tables.IdentityTaken:  # the reply was stored again meanwhile, or after a lift
-            await _patiently(partial(change, identity=self._own_identity(reply)))
+        await self._under_new_identity(change, reply)
 
-    def _own_identity(self, reply: other_tables.StoredReply) -> bytes:
-        """An identity that no other row of the same reply has."""
+    async def _progress(self) -> None:
+        after = 0
+        while reports := await other_tables.next_progress(self._database, after):
+            after = reports[-1].id
+            for report in await asyncio.to_thread(self._searched_progress, reports):
+                self._note_one("campaign_progress")
+                if not self._dry_run:
+                    change = partial(
+                        other_tables.redact_progress, self._database, report, self._wanted
+                    )
+                    await self._under_new_identity(change, report)
+
+    def _searched_progress(
+        self, reports: Iterable[other_tables.StoredProgress]
+    ) -> list[other_tables.StoredProgress]:
+        return [
+            report
+            for report in reports
+            if self._has(report.texts, opened_or_empty(report.payload, report.payload_dictionary))
+        ]
+
+    async def _under_new_identity(
+        self,
+        change: Callable[..., Awaitable[None]],
+        row: other_tables.StoredReply | other_tables.StoredProgress,
+    ) -> None:
+        """Call *change* with the identity that later copies of *row* will get."""
+        try:
+            identity = self._number_hash.pseudonymised(row.identity)
+            await _patiently(partial(change, identity=identity))
+        except other_tables.IdentityTaken:  # it was stored again meanwhile, or after a lift
+            await _patiently(partial(change, identity=self._own_identity(row)))
+
+    def _own_identity(self, row: other_tables.StoredReply | other_tables.StoredProgress) -> bytes:
+        """An identity that no other copy of *row* has."""
         return self._number_hash.pseudonymised(
-            hashlib.sha256(reply.identity + reply.id.to_bytes(8)).digest()
+            hashlib.sha256(row.identity + row.id.to_bytes(8)).digest()
         )
 
     async def _bodies(self) -> None:

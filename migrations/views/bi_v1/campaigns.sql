@@ -141,7 +141,11 @@ SELECT
     p.deliver_p95 AS seconds_to_deliver_p95,
     p.see_p50 AS seconds_to_see_p50,
     p.see_p95 AS seconds_to_see_p95,
-    coalesce(r.replies, 0) AS replies
+    coalesce(r.replies, 0) AS replies,
+    CASE
+        WHEN (SELECT bi_v1.sees_numbers()) THEN g.status
+        ELSE bi_v1.masked_text(g.status)
+    END AS campaign_status
 FROM campaigns AS c
 CROSS JOIN LATERAL (
     SELECT coalesce(
@@ -153,6 +157,11 @@ CROSS JOIN LATERAL (
         )
     ) AS sender
 ) AS s
+LEFT JOIN LATERAL (
+    SELECT h.status FROM campaign_progress AS h
+    WHERE h.campaign_tracking_id = c.tracking_id
+    ORDER BY h.ordered_at DESC, h.id DESC LIMIT 1
+) AS g ON true
 LEFT JOIN counted AS n ON n.id = c.id
 LEFT JOIN percentiles AS p ON p.id = c.id
 LEFT JOIN spent AS o ON o.id = c.id
@@ -190,3 +199,4 @@ COMMENT ON COLUMN bi_v1.campaigns.seconds_to_deliver_p95 IS 'As seconds_to_deliv
 COMMENT ON COLUMN bi_v1.campaigns.seconds_to_see_p50 IS 'Half of the messages that were seen were seen within so many seconds of their delivery. Off by 5 % or 1 ms at most. Messages not seen are not in it.';
 COMMENT ON COLUMN bi_v1.campaigns.seconds_to_see_p95 IS 'As seconds_to_see_p50, for 95 % of the messages that were seen.';
 COMMENT ON COLUMN bi_v1.campaigns.replies IS 'Number of replies: those that name the campaign, and those that answer a message of it. Removed ones stay counted; one that names no campaign is not counted while the message that it answers is not there.';
+COMMENT ON COLUMN bi_v1.campaigns.campaign_status IS 'How far the campaign is, in Routee''s own word, by its newest report of the campaign as a whole; NULL without one. Routee sends such reports only if its console is set so.';
