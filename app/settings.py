@@ -87,7 +87,9 @@ class Settings(BaseSettings):
         description="For how many days payloads are kept. Empty: as long as their rows.",
     )
     retention_events_days: int | None = Field(
-        default=None, description="For how many days status events are kept. Empty: for ever."
+        default=None,
+        description="For how many days status events and reports of campaigns' progress are kept. "
+        "Empty: for ever.",
     )
     retention_messages_days: int | None = Field(
         default=None,

@@ -28,7 +28,7 @@ class Metrics:
         )
         self.records = counter(
             "receiver_records",
-            "Events and inbound messages, by kind and outcome (fresh, duplicate).",
+            "Events, replies and campaign progress, by kind and outcome (fresh, duplicate).",
             ["kind", "outcome"],
         )
         self.quarantined = counter(

@@ -154,13 +154,22 @@ def test_each_call_needs_the_scope_that_the_document_names(service: Service, sco
 
 
 def test_callbacks_are_documented_as_paths_and_as_webhooks() -> None:
-    assert set(DOCUMENT["webhooks"]) == {"statusCallback", "inboundCallback"}
+    assert set(DOCUMENT["webhooks"]) == {
+        "statusCallback",
+        "inboundCallback",
+        "campaignProgressCallback",
+    }
     for kind in ("status", "inbound"):
         assert {"post", "get", "head"} < set(DOCUMENT["paths"][f"/callbacks/{{token}}/{kind}"])
 
 
 @pytest.mark.parametrize(
-    ("name", "file"), [("StatusCallback", "progress"), ("InboundCallback", "inbound")]
+    ("name", "file"),
+    [
+        ("StatusCallback", "progress"),
+        ("InboundCallback", "inbound"),
+        ("CampaignProgressCallback", "campaign_progress"),
+    ],
 )
 def test_the_documented_payloads_are_what_the_webhooks_say(name: str, file: str) -> None:
     body = json.loads((FOLDER.parent / "tests" / "payloads" / f"{file}.json").read_bytes())
