@@ -10,7 +10,8 @@ from sqlalchemy.orm import aliased, defer
 from app.db.database import Database
 from app.db.tables import CampaignProgressRow
 
-_GIVEN: Final = func.unnest(bindparam("wanted", type_=ARRAY(Text))).table_valued("tracking_id")
+_WANTED: Final = func.unnest(bindparam("wanted", type_=ARRAY(Text)))
+_GIVEN: Final = _WANTED.table_valued("tracking_id").render_derived()
 _REPORT: Final = aliased(CampaignProgressRow)
 #: A scan of the index from its end, for each campaign: one may have thousands of reports.
 _NEWEST: Final = select(

@@ -225,6 +225,7 @@ def _without_status(
     message_id = reading.identifier(payload, *_MESSAGE_ID)
     if _is_inbound(payload):
         return _inbound(payload, body, campaign_id, reserialised=reserialised)
+    reading.identifier(payload, *_CAMPAIGN_ID)  # that it is unusable says more than the rest
     raise Unreadable(Reason.NO_MESSAGE_ID if message_id is None else Reason.NO_STATUS)
 
 

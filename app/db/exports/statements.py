@@ -125,8 +125,14 @@ _CAMPAIGNS: Final = Statement(
                 ) AS parts
                 GROUP BY status
             ) AS p
-        )
+        ),
+        g.status, g.message_statuses, g.total_recipients, g.name, g.reported_at, g.received_at
     FROM campaigns AS c
+    LEFT JOIN LATERAL (
+        SELECT * FROM campaign_progress
+        WHERE campaign_tracking_id = c.tracking_id
+        ORDER BY ordered_at DESC, id DESC LIMIT 1
+    ) AS g ON true
     WHERE ($1::timestamptz IS NULL OR c.created_at >= $1)
         AND ($2::timestamptz IS NULL OR c.created_at < $2)
     """,

@@ -7,6 +7,7 @@ A cell is the value that the API's JSON has, before it becomes text: None where 
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 
@@ -100,7 +101,7 @@ def _inbound_message(record: Row) -> Row:
 
 def _campaign(record: Row) -> Row:
     (own_id, tracking_id, submission, reason, billing, name, cost, request, answer) = record[:9]
-    warnings, expected, created_at, updated_at, counted = record[9:]
+    warnings, expected, created_at, updated_at, counted = record[9:14]
     fields = passed_on(request=request, answer=answer)
     ours = {
         "id": str(own_id),
@@ -111,12 +112,31 @@ def _campaign(record: Row) -> Row:
         "campaignName": name,
         "cost": cost,
         **count_members(json.loads(counted) if counted else {}, expected),
+        "progress": _progress(record[14:]),
         "warnings": json.loads(warnings),
         "recordedAt": created_at,
         "updatedAt": updated_at,
     }
     cells = fields | ours
     return [cells[column.name] for column in COLUMNS[ExportTable.CAMPAIGNS].columns]
+
+
+def _progress(record: Row) -> dict[str, Any] | None:
+    status, counts, total_recipients, name, reported_at, received_at = record
+    if received_at is None:
+        return None
+    return {
+        "campaignStatus": status,
+        "messageStatuses": json.loads(counts),
+        "totalRecipients": total_recipients,
+        "name": name,
+        "occurredAt": None if reported_at is None else _iso(reported_at),
+        "receivedAt": _iso(received_at),
+    }
+
+
+def _iso(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
 
 
 def count_members(counted: Mapping[str, int], expected: int | None) -> dict[str, Any]:
@@ -166,7 +186,7 @@ COLUMNS: Final[dict[ExportTable, Columns]] = {
             groups:open campaignName scheduledDate:open body:open ttl:open cost:money
             totalMessages:open viberAnalysis:open callbackUrl:open inboundUrl:open label:open
             isSessionMessage:open respectQuietHours:open counts:open total:count finalCount:count
-            awaiting:count warnings:open recordedAt:instant updatedAt:instant
+            awaiting:count progress:open warnings:open recordedAt:instant updatedAt:instant
         """),
         _campaign,
         "recordedAt",

@@ -66,7 +66,7 @@ FIELDS = {
     *("to", "contacts", "groups", "campaignName", "scheduledDate", "body", "ttl"),
     *("cost", "totalMessages", "viberAnalysis", "callbackUrl", "inboundUrl"),
     *("label", "isSessionMessage", "respectQuietHours"),
-    *("counts", "total", "finalCount", "awaiting", "warnings", "updatedAt"),
+    *("counts", "total", "finalCount", "awaiting", "progress", "warnings", "updatedAt"),
 }
 STATUSES = {
     *("UNKNOWN", "QUEUED", "SENT", "UNDELIVERED", "EXPIRED", "FAILED", "UNSENT"),

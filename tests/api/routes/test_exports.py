@@ -70,6 +70,16 @@ def listed(service: Service, table: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_campaigns_have_their_newest_progress(exporting: Service) -> None:
+    at = {"updatedDate": "2026-03-01T10:00:00.5Z"}
+    report = {"trackingId": "c-9", "campaignStatus": "Running", "messageStatuses": {"Queued": 1}}
+    exporting.stored([report, report | {"campaignStatus": "Finished"}, report | at])
+    rows = read_ndjson(export(exporting, "campaigns", format="ndjson").content)
+    (shown,) = [row["progress"] for row in rows if row["trackingId"] == "c-9"]
+    assert shown == exporting.read("/v1/campaigns/c-9")["progress"]
+    assert shown["campaignStatus"] == "Finished"
+
+
 @pytest.mark.parametrize("table", ["messages", "inbound-messages", "campaigns"])
 def test_the_rows_are_those_of_the_list(exporting: Service, table: str) -> None:
     content = export(exporting, table, format="ndjson").content

@@ -35,7 +35,7 @@ def test_a_recipient_is_erased_and_later_callbacks_are_pseudonymised(alone: Serv
     assert status == 200
     assert body["erasedBefore"] is False
     assert body["rows"] == {"messages": 1, "events": 1, "inbound_messages": 1, "quarantine": 0,
-                            "campaigns": 0,
+                            "campaigns": 0, "campaign_progress": 0,
                             "idempotency_keys": 0}  # fmt: skip
     alone.stored(progress(trackingId=after, to=NUMBER.removeprefix("+")))
     recipients = {alone.message(message)["to"] for message in (before, after)}
