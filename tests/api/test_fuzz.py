@@ -42,6 +42,9 @@ KEYS = st.one_of(
             "updatedDate",
             "reason",
             "detailedStatus",
+            "campaignStatus",
+            "messageStatuses",
+            "messages",
         ]
     ),
 )

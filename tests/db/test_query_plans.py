@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from app.db import inbound_messages, messages
+from app.db.campaign_progress import newest_progress_of_each, page_of_progress
 from app.db.campaigns import CampaignFilter, counts_of, find_campaign, page_of_campaigns
 from app.db.database import READ_SETTINGS, Database
 from app.db.inbound_messages import (
@@ -71,13 +72,25 @@ SELECT n::text::bytea, '+3069' || n % 5000,
     now() - (100000 - n) * interval '1 minute'
 FROM generate_series(1, 100000) n;
 
+INSERT INTO campaign_progress (ordered_at, identity, campaign_tracking_id, status, payload)
+SELECT now() - n * interval '1 minute', n::text::bytea, CASE WHEN n % 2 = 0 THEN '{_LARGE}' ELSE 'c-' || n % 500 END,
+    'Running', convert_to(repeat('x', 400), 'UTF8')
+FROM generate_series(1, 100000) n;
+
 INSERT INTO campaign_counts
 SELECT 'c-' || n, s, 1 FROM generate_series(1, 5000) n, unnest(array['SENT', 'SEEN']) s;
 INSERT INTO campaign_count_deltas (campaign_tracking_id, status, messages)
 SELECT 'c-' || n % 500, 'SEEN', 1 FROM generate_series(1, 20000) n;
 """  # noqa: S608 (made of constants)
 
-_FILLED = ("campaigns", "messages", "inbound_messages", "campaign_counts", "campaign_count_deltas")
+_FILLED = (
+    "campaigns",
+    "messages",
+    "inbound_messages",
+    "campaign_progress",
+    "campaign_counts",
+    "campaign_count_deltas",
+)
 Query = Callable[[Database], Awaitable[object]]
 _NOW = datetime.now(UTC)
 _UNBOUND = CampaignKey(None, "00000000-0000-7000-8000-000000000001")  # type: ignore[arg-type]

@@ -77,6 +77,18 @@ def reply(message: str, text: str) -> Callback:
     return Callback((message, text), json.dumps(document).encode())
 
 
+def report(campaign: str, status: str = "Running", **changes: object) -> Callback:
+    """What Routee posts about *campaign* as a whole."""
+    document = {
+        "trackingId": campaign,
+        "name": "Spring sale",
+        "totalRecipients": 3,
+        "campaignStatus": status,
+        "messageStatuses": {"Queued": 1, "Delivered": 2},
+    }
+    return Callback((campaign, status), json.dumps(document | changes).encode())
+
+
 def stories(
     prefix: str, messages: int, *, campaigns: int = 1, recipients: int = 1
 ) -> list[Callback]:

@@ -75,6 +75,11 @@ class Kept:
             age,
         )
         await self.connection.execute(
+            "UPDATE campaign_progress SET received_at = now() - $1::interval"
+            " WHERE received_at > now() - interval '1 hour'",
+            age,
+        )
+        await self.connection.execute(
             "UPDATE quarantine SET last_received_at = now() - $1::interval"
             " WHERE last_received_at > now() - interval '1 hour'",
             age,

@@ -20,7 +20,7 @@ from app.services.callbacks.screening import Screen
 from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.retention import Purged, PurgeJob
 from tests.database import connect
-from tests.promises.load import Callback, callback, reply, stories
+from tests.promises.load import Callback, callback, reply, report, stories
 from tests.services.kept_stage import ADD_MARCH_2026, Kept
 
 LONG_AGO = 200
@@ -79,6 +79,33 @@ async def test_payloads_are_purged_and_events_keep_their_positions(kept: Kept) -
     assert await kept.number("SELECT count(payload) FROM events") == 4
     assert await kept.number("SELECT xid::text::bigint FROM feed_floor") == 0
     assert await _retain(kept, raw=100) == {}
+
+
+async def test_reports_of_campaigns_are_purged_with_payloads_and_events(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purges, "BODIES_CHUNK_ITEMS", 2)
+    old = [report("c", "Running", messageStatuses={"Queued": at}) for at in range(5)]
+    await kept.store(old, days_ago=LONG_AGO)
+    await kept.store([report("c", "Finished")])
+    found = await PurgeJob(kept.url, ALL).preview()
+    assert _rows(found) == {"payloads of campaign_progress": 5, "campaign_progress": 5}
+    assert await _retain(kept, raw=100) == {"payloads of campaign_progress": 5}
+    assert await kept.number("SELECT count(*) FROM campaign_progress") == 6
+    assert await kept.number("SELECT count(payload) FROM campaign_progress") == 1
+    assert await _retain(kept, raw=100, events=100) == {"campaign_progress": 5}
+    assert await kept.texts("SELECT status FROM campaign_progress") == ["Finished"]
+    assert await _retain(kept, raw=100, events=100) == {}
+
+
+async def test_a_report_that_may_have_been_purged_is_not_stored_again(kept: Kept) -> None:
+    old = report("c", updatedDate="2026-03-01T10:00:00Z")
+    await kept.store([old], days_ago=LONG_AGO)
+    await _retain(kept, events=100)
+    screen = Screen(ErasedRecipients(ErasureKeys([])), ALL)
+    assert await kept.store([old], screen=screen) == {Receipt.QUARANTINED}
+    assert await kept.texts("SELECT reason FROM quarantine") == ["expired"]
+    assert await kept.store([report("c", "Finished")], screen=screen) == {Receipt.STORED}
 
 
 async def test_a_month_that_is_all_old_is_emptied_at_once_and_takes_events_again(

@@ -97,8 +97,11 @@ UPDATE messages SET (recipient, provider_status, detailed_status, description, s
         'refused ' || $1 || ', tried again', $1, $1, $1 || '!');
 UPDATE inbound_messages SET (sender, message, recipient, label, media, filename, campaign_name)
     = ROW($1, 'Call me: ' || $1 || '!', $1, $1, $1, $1, $1);
-UPDATE campaigns SET (name, label, answer)
-    = ROW(tracking_id || ' of ' || $1, $1, convert_to('{"senderInfoName": "' || $1 || '"}', 'UTF8'))
+UPDATE campaigns SET (name, label, answer) = ROW(tracking_id || ' of ' || $1, $1,
+    convert_to('{"senderInfoName": "' || $1 || '"}', 'UTF8'));
+INSERT INTO campaign_progress (ordered_at, identity, campaign_tracking_id, status)
+    SELECT now(), uuid_send(id), tracking_id, 'paused by ' || $1 FROM campaigns
+    WHERE tracking_id IS NOT NULL
 """
 _TEXTS = """
 SELECT c.relname, string_agg(a.attname, ', ' ORDER BY a.attnum)

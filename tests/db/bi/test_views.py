@@ -13,11 +13,13 @@ import pytest
 from app.db.bi import roll_up
 from app.db.bi.roll_up import roll_up_chunk, roll_up_events
 from app.db.database import Database
-from app.db.ingest import append_events, append_inbound
+from app.db.ingest import append_events, append_inbound, append_progress
+from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent
 from app.domain.message import Message
 from app.domain.retention import retention_of_days
 from app.domain.status import FAILURES, Status
+from app.routee.translate import translate
 from app.services.retention import PurgeJob
 from tests.database import connect
 from tests.db.bi import recount
@@ -25,7 +27,7 @@ from tests.db.bi.recount import Counts, known_campaigns, messages_of, stored_eve
 from tests.db.bi.story import make_campaigns, store_in_batches, story, teach
 from tests.db.feed.feed_stage import reply
 from tests.promises.load import reply as answer
-from tests.promises.load import stories
+from tests.promises.load import report, stories
 from tests.services.kept_stage import Kept
 
 pytestmark = pytest.mark.usefixtures("roles")
@@ -292,6 +294,22 @@ async def test_a_campaign_shows_what_its_launch_answered(connection: asyncpg.Con
     assert rows["spring"]["scheduled_at"].isoformat() == "2026-04-01T10:00:00+00:00"
     assert str(rows["spring"]["cost"]) == "12.345"
     assert rows["late"]["scheduled_at"] is rows["never"]["scheduled_at"] is None
+
+
+async def test_a_campaign_shows_the_word_of_its_newest_report(
+    connection: asyncpg.Connection,
+) -> None:
+    await make_campaigns(connection)
+    bodies = [
+        report("known", "Running", updatedDate="2026-03-01T10:01:00Z"),
+        report("known", "Queued", updatedDate="2026-03-01T10:00:00Z"),
+    ]
+    read = [record for it in bodies for record in translate(it.body).records]
+    await append_progress(connection, [it for it in read if isinstance(it, CampaignProgress)])
+    rows = await connection.fetch("SELECT tracking_id, campaign_status FROM bi_v1.campaigns")
+    words = {row["tracking_id"]: row["campaign_status"] for row in rows}
+    assert words.pop("known") == "Running"
+    assert set(words.values()) == {None}
 
 
 async def test_replies_belong_to_the_campaign_they_name_or_answer(

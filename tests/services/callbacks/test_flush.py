@@ -11,7 +11,7 @@ from app.errors import DatabaseUnavailable
 from app.routee.translate import translate
 from app.services.callbacks.flush import PendingRecord, Receipt
 from tests.promises.flushing import PATH, Flushing
-from tests.promises.load import Callback, callback, reply
+from tests.promises.load import Callback, callback, reply, report
 
 #: Raises the given error for what matches, but only as often as `times` says.
 _POISON = """
@@ -104,6 +104,18 @@ async def test_an_inbound_message_that_is_refused_never_harms_its_neighbours(
     assert await _quarantined(connection) == [(Reason.REFUSED_BY_DATABASE, batch[1].body)]
 
 
+async def test_a_report_of_a_campaign_that_is_refused_never_harms_its_neighbours(
+    flushing: Flushing, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("ALTER TABLE campaign_progress ADD CHECK (status <> 'bad')")
+    batch = [report("c1"), report("c1", "bad"), callback("m1"), report("c2"), reply("m1", "x")]
+    receipts = await flushing.flush(batch)
+    assert receipts == ["stored", "quarantined", "stored", "stored", "stored"]
+    assert await connection.fetchval("SELECT count(*) FROM campaign_progress") == 2
+    assert await _stored(connection) == {"m1"}
+    assert await _quarantined(connection) == [(Reason.REFUSED_BY_DATABASE, batch[1].body)]
+
+
 async def test_a_campaign_that_is_refused_never_harms_the_others(
     flushing: Flushing, connection: asyncpg.Connection
 ) -> None:
@@ -143,6 +155,7 @@ async def test_a_whole_batch_of_poison_is_quarantined_within_the_budget(
         ("40P01", "messages"),
         ("40001", "events"),
         ("40001", "inbound_messages"),
+        ("40P01", "campaign_progress"),
         ("40P01", "campaigns"),
         ("40001", "quarantine"),
     ],
@@ -154,10 +167,11 @@ async def test_a_batch_that_lost_a_conflict_is_repeated_once(
     batch = [
         PendingRecord(translate(callback("m1").body).records[0], PATH),
         PendingRecord(translate(reply("m1", "hello").body).records[0], PATH),
+        PendingRecord(translate(report("campaign").body).records[0], PATH),
         PendingRecord(quarantined(b"?", Reason.NOT_JSON, path=PATH), PATH),
     ]
     receipts = await flushing.flush_records(batch)
-    assert receipts == ["stored", "stored", "quarantined"]
+    assert receipts == ["stored", "stored", "stored", "quarantined"]
     assert await _stored(connection) == {"m1"}
     assert await _quarantined(connection) == [(Reason.NOT_JSON, b"?")]
 
@@ -212,6 +226,29 @@ async def test_the_same_reply_is_one_row_in_a_batch_and_across_processes(
     await other.session.close()
 
 
+async def test_the_same_report_is_one_row_in_a_batch_and_across_processes(
+    flushing: Flushing, connection: asyncpg.Connection, url: str
+) -> None:
+    other = Flushing(url)
+    batch = [report(f"c{at % 5}", f"word {at % 7}") for at in range(70)]
+    for _ in range(5):
+        await asyncio.gather(flushing.flush(batch), other.flush(list(reversed(batch))))
+    assert await connection.fetchval("SELECT count(*) FROM campaign_progress") == 35
+    assert await connection.fetchval("SELECT count(*) FROM messages") == 0
+    counted = b'receiver_records_total{kind="campaign-progress",outcome="%b"}'
+    shown = flushing.metrics.exposition() + other.metrics.exposition()
+    for outcome in (b"fresh", b"duplicate"):
+        assert counted % outcome in shown
+    await other.session.close()
+
+
+async def test_a_batch_without_reports_runs_no_statement_for_them(
+    flushing: Flushing, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("DROP FUNCTION append_progress; DROP TABLE campaign_progress CASCADE")
+    assert await flushing.flush([callback("m1"), reply("m1", "x")]) == ["stored", "stored"]
+
+
 async def test_the_same_bytes_set_aside_by_two_at_once_are_one_row_that_counts(
     flushing: Flushing, connection: asyncpg.Connection, url: str
 ) -> None:
@@ -257,6 +294,22 @@ async def test_a_token_opens_only_what_it_was_made_for(
     quarantined_rows = await _quarantined(connection)
     assert sorted(body for _, body in quarantined_rows) == sorted(item.body for item in foreign)
     assert {reason for reason, _ in quarantined_rows} == {Reason.CAMPAIGN_MISMATCH}
+
+
+async def test_a_token_opens_reports_of_its_own_campaign_and_of_copies_only(
+    flushing: Flushing, connection: asyncpg.Connection
+) -> None:
+    ours, _ = await _launched(connection), await _launched(connection, "c2")
+    batch = [report("c2"), report("c1"), report("c2", "Finished"), report("copy")]
+    receipts = await flushing.flush(batch, token=ours)
+    assert receipts == ["quarantined", "stored", "quarantined", "stored"]
+    stored = await connection.fetch("SELECT campaign_tracking_id FROM campaign_progress ORDER BY 1")
+    assert [row[0] for row in stored] == ["c1", "copy"]
+    tracking_id = await connection.fetchval("SELECT tracking_id FROM campaigns WHERE id = $1", ours)
+    assert tracking_id == "c1"
+    assert sorted(await _quarantined(connection)) == sorted(
+        (Reason.CAMPAIGN_MISMATCH, batch[at].body) for at in (0, 2)
+    )
 
 
 async def test_a_copied_campaign_is_stored_counted_and_warned_of_once(

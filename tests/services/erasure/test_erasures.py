@@ -26,7 +26,7 @@ from app.services.erasure import erasures, scan
 from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.erasure.erasures import Eraser
 from tests.database import connect
-from tests.promises.load import Callback, callback, reply, stories
+from tests.promises.load import Callback, callback, reply, report, stories
 from tests.services.erasure.erased_stage import digits_in, everything, everything_in_a_dump, samples
 from tests.services.kept_stage import PATH, Kept
 
@@ -42,6 +42,7 @@ STATISTICS = (
     "SELECT sum(events) FROM bi_rollup_hourly",
     "SELECT feed_epoch, xid, id FROM events ORDER BY 1, 2, 3",
     "SELECT feed_epoch, xid, id FROM inbound_messages ORDER BY 1, 2, 3",
+    "SELECT id, campaign_tracking_id, total_recipients FROM campaign_progress ORDER BY 1",
 )
 
 
@@ -79,6 +80,9 @@ EVERYTHING = [
     reply("m-0", "call me at +30 691 234 5678"),
     _changed(reply("m-1", "no sender"), **{"from": None}),
     _changed(reply("other", f"ask {DIGITS}"), **{"from": OTHER}),
+    report("c-1", callbackInfo={"url": f"https://x.example/?to=%2B{DIGITS}"}),
+    report("c-2", "Paused by " + NUMBER, name=DIGITS, messageStatuses={f"To {NUMBER}": 1}),
+    report("c-2", "of nobody"),
     Callback(("q", "q"), f"to={DIGITS}&status=x".encode()),
     Callback(("q", "r"), b"nothing of anybody"),
 ]
@@ -133,6 +137,7 @@ async def test_nothing_of_an_erased_recipient_is_found_in_any_table_or_dump(
         "inbound_messages",
         "quarantine",
         "campaigns",
+        "campaign_progress",
         "idempotency_keys",
     }
     stored = await everything(kept.connection)
@@ -352,6 +357,44 @@ async def test_a_recipient_is_erased_again_after_a_lift(kept: Kept) -> None:
     assert (await _erase(kept))["inbound_messages"] == 1
     assert digits_in(await everything(kept.connection)) == []
     assert await kept.number("SELECT count(message) FROM inbound_messages") == 0
+
+
+async def test_a_report_of_a_campaign_keeps_what_is_of_nobody(kept: Kept) -> None:
+    named = report("c", "Paused by " + NUMBER, messageStatuses={f"To {NUMBER}": 1, "Sent": 2})
+    await kept.store([named, report("c", "Finished")])
+    assert await _erase(kept) == {"campaign_progress": 1}
+    await kept.store([named, report("c", "Finished")], screen=_screen())
+    rows = await kept.connection.fetch("SELECT * FROM campaign_progress ORDER BY id")
+    pseudonym = KEYS.hashes_of(DIGITS)[0].pseudonym
+    assert [row["status"] for row in rows] == [f"Paused by {pseudonym}", "Finished"]
+    assert json.loads(rows[0]["message_statuses"]) == {f"To {pseudonym}": 1, "Sent": 2}
+    assert [row["payload"] is None for row in rows] == [True, False]
+    assert digits_in(await everything(kept.connection)) == []
+
+
+async def test_a_report_that_comes_before_the_erasure_reaches_it_is_still_one(kept: Kept) -> None:
+    named = report("c", callbackInfo={"to": NUMBER})
+    await kept.store([named])
+    await _know(kept)
+    await kept.store([named], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM campaign_progress") == 1
+    assert await _erase(kept) == {"campaign_progress": 1}
+    await kept.store([named], screen=_screen())
+    assert await kept.number("SELECT count(*) FROM campaign_progress") == 1
+    await Eraser(kept.url, KEYS).lift(NUMBER, asked_by="the tests")
+    await kept.store([named], screen=_screen())
+    assert await _erase(kept) == {"campaign_progress": 1}
+    assert digits_in(await everything(kept.connection)) == []
+
+
+async def test_a_large_report_of_a_new_number_is_pseudonymised_before_it_is_stored(
+    kept: Kept,
+) -> None:
+    await _erase(kept)
+    text = "x" * 20_000
+    await kept.store([report("c", note=f"{text} {NUMBER}")], screen=_screen())
+    assert digits_in(await everything(kept.connection)) == []
+    assert await kept.texts("SELECT status FROM campaign_progress") == ["Running"]
 
 
 async def test_an_interrupted_erasure_is_completed_by_its_pseudonyms(
