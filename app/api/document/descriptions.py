@@ -110,10 +110,12 @@ _ANSWERS: Final = {"Successful Response": "The answer."}
 def add_descriptions(document: dict[str, Any]) -> None:
     """Describe members and parameters that have no description of their own."""
     for name, schema in document["components"]["schemas"].items():
-        for member, node in schema.get("properties", {}).items():
+        members = schema.get("properties", {})
+        for member, node in members.items():
             description = _SPECIAL.get((name, member)) or _MEMBERS.get(member)
-            if description is not None and "properties" not in node:
-                node.setdefault("description", description)
+            if description is not None and not {"properties", "description"} & node.keys():
+                # A new node: several members may share one.
+                members[member] = node | {"description": description}
     for _, _, node in operations_in(document):
         for parameter in node.get("parameters", ()):
             if parameter["name"] in _PARAMETERS:
