@@ -73,8 +73,9 @@ SELECT n::text::bytea, '+3069' || n % 5000,
 FROM generate_series(1, 100000) n;
 
 INSERT INTO campaign_progress (ordered_at, identity, campaign_tracking_id, status, payload)
-SELECT now() - n * interval '1 minute', n::text::bytea, CASE WHEN n % 2 = 0 THEN '{_LARGE}' ELSE 'c-' || n % 500 END,
-    'Running', convert_to(repeat('x', 400), 'UTF8')
+SELECT now() - n * interval '1 minute', n::text::bytea,
+    CASE WHEN n % 2 = 0 THEN '{_LARGE}' ELSE 'c-' || n % 500 END, 'Running',
+    convert_to(repeat('x', 400), 'UTF8')
 FROM generate_series(1, 100000) n;
 
 INSERT INTO campaign_counts
@@ -196,6 +197,18 @@ QUERIES: dict[str, tuple[Query, int]] = {
     ),
     "one campaign": (lambda database: find_campaign(database, _LARGE), 20),
     "counts": (lambda database: counts_of(database, "c-7"), 200),
+    "the progress of a thousand campaigns": (
+        lambda database: newest_progress_of_each(
+            database, [_LARGE, *(f"c-{number}" for number in range(1000))]
+        ),
+        8_000,
+    ),
+    "the history of a campaign": (
+        lambda database: page_of_progress(
+            database, _LARGE, after=(_NOW - timedelta(days=30), 1), limit=100, with_payload=True
+        ),
+        300,
+    ),
     "campaigns": (_campaigns(), 300),
     "campaigns, filtered": (
         _campaigns(label="label 3", submission=Submission.LAUNCHED, created_since=_NOW),
