@@ -133,9 +133,15 @@ def _is_envelope(payload: Payload) -> bool:
 
 
 def _legs(envelope: Payload) -> list[Any]:
-    """The messages of *envelope* with what they inherit: `MAX_ELEMENTS` + 1 at most."""
+    """
+    The messages of *envelope* with what they inherit, after its own report of a campaign, if any.
+
+    At most `MAX_ELEMENTS` + 2.
+    """
     given = {name: _inheritable(envelope.get(name)) for name in _INHERITED}
-    return [_with_inherited(leg, given) for leg in envelope["messages"][: MAX_ELEMENTS + 1]]
+    legs = [_with_inherited(leg, given) for leg in envelope["messages"][: MAX_ELEMENTS + 1]]
+    rest = {name: value for name, value in envelope.items() if name != "messages"}
+    return [rest, *legs] if _is_progress(rest) else legs
 
 
 def _inheritable(value: object) -> str | int | None:
@@ -220,13 +226,20 @@ def _record(
 def _without_status(
     payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
 ) -> Record:
-    if any(payload.get(sign) is not None for sign in _PROGRESS_SIGNS):
+    if _is_progress(payload):
         return _progress(payload, body, campaign_id, reserialised=reserialised)
     message_id = reading.identifier(payload, *_MESSAGE_ID)
     if _is_inbound(payload):
         return _inbound(payload, body, campaign_id, reserialised=reserialised)
     reading.identifier(payload, *_CAMPAIGN_ID)  # that it is unusable says more than the rest
     raise Unreadable(Reason.NO_MESSAGE_ID if message_id is None else Reason.NO_STATUS)
+
+
+def _is_progress(payload: Payload) -> bool:
+    """Whether it reports a campaign as a whole."""
+    return payload.get("status") is None and any(
+        payload.get(sign) is not None for sign in _PROGRESS_SIGNS
+    )
 
 
 def _is_inbound(payload: Payload) -> bool:

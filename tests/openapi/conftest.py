@@ -1,5 +1,6 @@
 """The running service of `tests/api`, and something that is stored in it."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -8,6 +9,7 @@ from tests.api.conftest import (
     Service,
     fast_service,
     loop,
+    payload,
     progress,
     reply,
     routee,
@@ -30,7 +32,7 @@ class Stored:
 
 @pytest.fixture(scope="session")
 def stored(service: Service) -> Stored:
-    """A campaign that was launched, a delivered message of it, a reply to that."""
+    """A campaign that was launched, a report of it, a delivered message, a reply to that."""
     campaign = service.launched(label="spring", ttl=120)
     document = progress(
         campaignTrackingId=campaign["trackingId"],
@@ -45,5 +47,7 @@ def stored(service: Service) -> Stored:
             referenceTrackingId=document["trackingId"],
         )
     )
+    report = json.loads(payload("campaign_progress"))
+    service.stored(report | {"trackingId": campaign["trackingId"]})
     (answer,) = service.replies(referenceTrackingId=document["trackingId"])
     return Stored(document["trackingId"], campaign["trackingId"], answer["id"])

@@ -376,6 +376,14 @@ def test_replies_and_progress_of_campaigns_in_an_envelope_are_read_too() -> None
     assert isinstance(progress, CampaignProgress)
 
 
+def test_a_report_of_a_campaign_with_its_messages_is_both() -> None:
+    envelope = {**json.loads(CAMPAIGN), "messages": [LEG]}
+    progress, event = translate(json.dumps(envelope).encode()).records
+    assert isinstance(progress, CampaignProgress)
+    assert isinstance(event, DeliveryEvent)
+    assert progress.identity == _progress(json.loads(CAMPAIGN)).identity
+
+
 @pytest.mark.parametrize("wrong", [1, None, [LEG], {}, {"trackingId": "n"}, {"status": "SEEN"}])
 def test_a_leg_that_cannot_be_read_makes_an_envelope_partly_unreadable(wrong: object) -> None:
     translation = translate(json.dumps({"trackingId": "flow", "messages": [LEG, wrong]}).encode())
