@@ -142,7 +142,7 @@ def _without_nul(text: str) -> str:
 
 
 def _as_number(text: str) -> str:
-    return reading.number({"number": text.strip()}, "number") or text
+    return reading.as_number(text) or text
 
 
 def _as_instant(text: str) -> datetime:
@@ -155,7 +155,7 @@ def _as_instant(text: str) -> datetime:
 
 #: PostgreSQL stores no NUL.
 SafeText = Annotated[str, AfterValidator(_without_nul)]
-#: A telephone number with or without its `+`, which an unencoded query turns into a blank.
+#: A telephone number in any spelling. An unencoded query turns its `+` into a blank.
 Number = Annotated[SafeText, AfterValidator(_as_number)]
 #: ISO 8601 only: pydantic would read a bare number as seconds since 1970.
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_instant)]

@@ -3,11 +3,20 @@
 import hashlib
 import re
 from collections.abc import Container, Iterator, Sequence
-from itertools import chain
 from typing import Final, NamedTuple
 
+from app.domain.phone_number import (
+    DIGITS,
+    MAX_DIGITS,
+    MIN_DIGITS,
+    SEPARATORS,
+    canonical_number,
+    digit_in_all_scripts,
+    with_ascii_digits,
+)
+
 #: A `+`, the prefix 00, and escapes of six characters for each digit and separator.
-MAX_SPELLING_CHARACTERS: Final = 512
+MAX_SPELLING_CHARACTERS: Final = 768
 #: Every pseudonym begins with it.
 PSEUDONYM_PREFIX: Final = "erased:"
 _PURPOSE: Final = b"rr erasure v1"
@@ -15,28 +24,24 @@ _KEY_ID: Final = b"rr erasure key id"
 _KEY_ID_BYTES: Final = 8
 _HASH_BYTES: Final = 32
 _PSEUDONYM_CHARACTERS: Final = 16
-_MIN_DIGITS: Final = 6
-_MAX_DIGITS: Final = 15
 _NOT_DIGITS: Final = re.compile(r"[^0-9]")
 #: With the prefix 00 of calls abroad.
-_MAX_DIALLED_DIGITS: Final = _MAX_DIGITS + 2
+_MAX_DIALLED_DIGITS: Final = MAX_DIGITS + 2
 _DIGITS: Final = re.compile(r"[0-9]+")
-#: Characters that may separate two digits of a number, among them no-break and thin spaces, soft
-#: hyphens and all dashes.
-_SEPARATORS: Final = (
-    " \t().\\-/\u00a0\u00ad\u2000-\u200f\u2010-\u2015\u202a-\u202f\u205f-\u2064\u2212\u3000\ufeff"
-)
-_MAX_SEPARATORS: Final = 3
-_GAP: Final = re.compile(rf"[{_SEPARATORS}]{{0,{_MAX_SEPARATORS}}}")
+_SCIENTIFIC: Final = re.compile(r"[0-9](?:[.,][0-9]{1,20})?[Ee]\+?[0-9]{1,2}(?![0-9])")
+_MAX_SEPARATORS: Final = 6
+_GAP: Final = re.compile(rf"[{SEPARATORS}]{{0,{_MAX_SEPARATORS}}}")
 #: A character other than a digit, as URLs and JSON escape it.
-_ESCAPED: Final = r"%(?!3[0-9])[0-9A-Fa-f]{2}|\\u(?!003[0-9])[0-9A-Fa-f]{4}"
-_BETWEEN: Final = rf"(?:[{_SEPARATORS}]|{_ESCAPED}){{0,{_MAX_SEPARATORS}}}"
+_ESCAPED: Final = r"%(?!3[0-9])[0-9A-Fa-f]{2}|\\u(?!003[0-9])[0-9A-Fa-f]{4}|\\[bfnrt]"
+_BETWEEN: Final = rf"(?:[{SEPARATORS}]|{_ESCAPED}){{0,{_MAX_SEPARATORS}}}"
 #: Not within a longer number. The digits of an escape in front of it do not count as one.
 _BEGIN: Final = (
-    r"(?:(?<![0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))(?<!%3[0-9])(?<!\\u003[0-9])"
+    rf"(?:(?<![{DIGITS}])|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\u[0-9A-Fa-f]{{4}}))"
+    r"(?<!%3[0-9])(?<!\\u003[0-9])"
 )
-_END: Final = r"(?![0-9]|%3[0-9]|\\u003[0-9])"
-_ESCAPES: Final = re.compile(r"((?:%[0-9A-Fa-f]{2})+)|\\u([0-9A-Fa-f]{4})")
+_END: Final = rf"(?![{DIGITS}]|%3[0-9]|\\u003[0-9])"
+_ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class NotANumber(ValueError):
@@ -101,11 +106,16 @@ class ErasureKeys:
 
 
 def digits_of(number: str) -> str:
-    """The digits of a number in any spelling, from the country code, without the prefix 00."""
-    digits = number[1:]
-    if number[:1] == "+" and digits[:2] != "00" and digits.isascii() and digits.isdecimal():
-        return digits
-    return _NOT_DIGITS.sub("", number).removeprefix("00")
+    """
+    The digits of a number in any spelling, from the country code, without the prefix 00.
+
+    Of a text that is no number all digits, so that one with a number and something else is found.
+    """
+    digits = number.removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal()):
+        found = canonical_number(number)
+        digits = found[1:] if found else _NOT_DIGITS.sub("", with_ascii_digits(number))
+    return digits.removeprefix("00")
 
 
 def valid_digits(number: str) -> str:
@@ -113,23 +123,47 @@ def valid_digits(number: str) -> str:
     The digits of a number that a person entered.
 
     Raises:
-        NotANumber: it has too few or too many digits, or letters.
+        NotANumber: it has too few or too many digits, or is another text.
     """
-    digits = digits_of(number)
-    if not _MIN_DIGITS <= len(digits) <= _MAX_DIGITS or re.search(r"[A-Za-z]", number):
+    found = canonical_number(number)
+    if found is None:
         raise NotANumber
-    return digits
+    return found[1:]
 
 
 def spelling_pattern(digits: str) -> str:
     """
     A pattern for all spellings of a number, valid in Python and in PostgreSQL.
 
-    It matches with or without `+`, 00 and separators, also where these are escaped as in URLs or
-    JSON, but not within a longer number. A match has at most `MAX_SPELLING_CHARACTERS` characters.
+    It matches with or without `+`, 00 and separators, in digits of any script, also where digits of
+    ASCII and separators are escaped as in URLs or JSON, and in scientific notation, but not within
+    a longer number. A match has at most `MAX_SPELLING_CHARACTERS` characters.
     """
-    spelt = (rf"(?:{digit}|%3{digit}|\\u003{digit})" for digit in digits)
-    return rf"{_BEGIN}\+?(?:00)?{_BETWEEN.join(spelt)}{_END}"
+    plain = rf"(?:{_spelt('0')}{{2}})?{_BETWEEN.join(map(_spelt, digits))}"
+    return rf"{_BEGIN}\+?(?:{_scientific(digits)}|{plain}){_END}"
+
+
+def _spelt(digit: str) -> str:
+    return rf"(?:[{digit_in_all_scripts(digit)}]|%3{digit}|\\u003{digit})"
+
+
+def _scientific(digits: str) -> str:
+    """As spreadsheets write it, with one digit before the point."""
+    significant = digits[1:].rstrip("0")
+    fraction = rf"[.,]{significant}0{{0,20}}" if significant else r"(?:[.,]0{0,20})?"
+    return rf"{digits[0]}{fraction}[Ee]\+?0?{len(digits) - 1}"
+
+
+def readings_of(body: bytes) -> Iterator[str]:
+    """
+    The texts that *body* can be read as: as it is, and with its escapes undone.
+
+    Bytes that are not UTF-8 survive the way back, with `errors="surrogateescape"`.
+    """
+    text = body.decode(errors="surrogateescape")
+    yield text
+    if (readable := unescaped(text)) != text:
+        yield readable
 
 
 def possible_numbers(body: bytes) -> Iterator[str]:
@@ -139,12 +173,14 @@ def possible_numbers(body: bytes) -> Iterator[str]:
     A date, a price or an escape that ends in a digit can be in front of a number, so a number can
     begin and end at any group of a row of digits.
     """
-    text = body.decode(errors="surrogateescape")
-    readable = _unescaped(text)
-    return chain(_numbers_in(text), _numbers_in(readable) if readable != text else ())
+    for text in readings_of(body):
+        yield from _numbers_in(with_ascii_digits(text))
 
 
 def _numbers_in(text: str) -> Iterator[str]:
+    for match in _SCIENTIFIC.finditer(text):
+        if found := canonical_number(match[0]):
+            yield found[1:]
     groups: list[str] = []
     end = 0
     for match in _DIGITS.finditer(text):
@@ -157,20 +193,22 @@ def _numbers_in(text: str) -> Iterator[str]:
             digits = group + digits
             if len(digits) > _MAX_DIALLED_DIGITS:
                 break
-            if len(digits) >= _MIN_DIGITS:
+            if len(digits) >= MIN_DIGITS:
                 yield digits
         del groups[:-_MAX_DIALLED_DIGITS]
 
 
-def _unescaped(text: str) -> str:
-    return _ESCAPES.sub(_unescaped_one, text)
+def unescaped(text: str) -> str:
+    """*text* without the escapes of URLs and JSON; those of what is no character stay."""
+    return _ESCAPES.sub(_unescaped_row, text)
 
 
-def _unescaped_one(escape: re.Match[str]) -> str:
-    url_escape, json_escape = escape.groups()
-    if url_escape:
-        return bytes.fromhex(url_escape.replace("%", "")).decode(errors="replace")
-    return chr(int(json_escape, 16))
+def _unescaped_row(escapes: re.Match[str]) -> str:
+    if escapes[0][0] == "%":
+        return bytes.fromhex(escapes[0].replace("%", "")).decode(errors="surrogateescape")
+    units = bytes.fromhex(escapes[0].replace("\\u", ""))
+    text = units.decode("utf-16-be", errors="surrogatepass")
+    return escapes[0] if _SURROGATE.search(text) else text
 
 
 def _id_of(key: bytes) -> bytes:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from app.domain.merge import greatest, least
+from app.domain.phone_number import better_number
 from app.domain.status import rank_of
 
 #: The time of an event whose callback has no usable time. It is never our own clock, because a
@@ -91,7 +92,7 @@ def merged_event(kept: DeliveryEvent, other: DeliveryEvent) -> DeliveryEvent:
         description=greater.description,
         campaign_tracking_id=least(kept.campaign_tracking_id, other.campaign_tracking_id),
         campaign_id=least(kept.campaign_id, other.campaign_id),
-        recipient=least(kept.recipient, other.recipient),
+        recipient=better_number(kept.recipient, other.recipient),
         sender=least(kept.sender, other.sender),
         country=least(kept.country, other.country),
         label=least(kept.label, other.label),

@@ -3,10 +3,25 @@
 import re
 from typing import Final
 
+from app.domain.phone_number import DIGITS, PLUSES, SEPARATORS, canonical_number
+
 #: JSON, and a URL within a URL, can spell the slash in several ways.
 _CALLBACK_URL: Final = re.compile(r"(callbacks(?:\\*/|\\+u002[Ff]|%2[Ff]))[A-Za-z0-9_~.%-]+")
 _MASK: Final = r"\1***"
+_MASK_NUMBER: Final = r"***\1"
 _SHOWN_DIGITS: Final = 3
+#: As in `bi_v1.masked_text`: seven digits or more, with anything between them that may separate the
+#: digits of a number, or a character that could not be stored.
+_GAP: Final = rf"[{SEPARATORS}\ufffd]*"
+_NUMBER: Final = (
+    rf"[{PLUSES}]?(?:[{DIGITS}]{_GAP}){{4,}}([{DIGITS}]{_GAP}[{DIGITS}]{_GAP}[{DIGITS}])"
+)
+#: A date like 2026-03-30 is none.
+_NUMBER_BUT_NO_DATE: Final = re.compile(
+    rf"(?<![{DIGITS}])"
+    r"(?!(?:19|20)[0-9]{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12][0-9]|3[01])"
+    rf"(?![{DIGITS}])){_NUMBER}"
+)
 
 
 def mask_callback_urls(text: str) -> str:
@@ -15,5 +30,11 @@ def mask_callback_urls(text: str) -> str:
 
 
 def mask_number(number: str) -> str:
-    """A telephone number with only its last three digits."""
-    return f"***{number[-_SHOWN_DIGITS:]}" if len(number) > _SHOWN_DIGITS else "***"
+    """A telephone number with only its last three digits, of other text the last characters."""
+    shown = canonical_number(number) or number
+    return f"***{shown[-_SHOWN_DIGITS:]}" if len(shown) > _SHOWN_DIGITS else "***"
+
+
+def mask_numbers(text: str) -> str:
+    """*text* with only the last three digits of everything that looks like a telephone number."""
+    return _NUMBER_BUT_NO_DATE.sub(_MASK_NUMBER, text)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from app.domain.merge import greatest, least
+from app.domain.phone_number import better_number
 from app.domain.status import FAILURES, Status, status_of
 
 
@@ -28,7 +29,7 @@ class Message(NamedTuple):
     provider_status: str
     detailed_status: str | None
     description: str | None
-    #: The least of the reported ones; None until a callback reports one.
+    #: The least of the reported ones, of numbers the best; None until a callback reports one.
     campaign_tracking_id: str | None
     campaign_id: UUID | None
     recipient: str | None
@@ -67,7 +68,7 @@ STATUS_COLUMNS: Final = (
 MERGES: Final[dict[str, Callable[..., object]]] = {
     "campaign_tracking_id": least,
     "campaign_id": least,
-    "recipient": least,
+    "recipient": better_number,
     "sender": least,
     "country": least,
     "label": least,

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation, Rounded
 from typing import Any, Final
 
+from app.domain.phone_number import MAX_SPELLING_CHARACTERS, canonical_number, trimmed
+
 Payload = Mapping[str, Any]
 
 MAX_ID_BYTES: Final = 512
@@ -25,7 +27,6 @@ MAX_CAMPAIGN_NAME_CHARACTERS: Final = 350
 
 #: PostgreSQL refuses NUL; UTF-8 has no lone surrogates.
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-_NUMBER: Final = re.compile(r"\+?(\d{6,15})")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Times outside come from clocks that were never set, or from seconds read as milliseconds.
 _FIRST_YEAR: Final = 2010
@@ -104,14 +105,32 @@ def text(payload: Payload, *keys: str, limit: int | None = None) -> str | None:
 
 def number(payload: Payload, key: str) -> str | None:
     """The telephone number under *key*, see `as_number`."""
-    found = as_text(payload.get(key), MAX_NUMBER_CHARACTERS)
-    return as_number(found) if found else None
+    return as_number(payload.get(key))
 
 
-def as_number(text: str) -> str:
-    """A telephone number with its `+`, which Routee sometimes leaves out; other text unchanged."""
-    match = _NUMBER.fullmatch(text)
-    return f"+{match[1]}" if match else text
+def as_number(value: object) -> str | None:
+    """
+    The telephone number that *value* spells, see `canonical_number`; else its trimmed text.
+
+    The text has at most `MAX_NUMBER_CHARACTERS`. An array of one element is read as the element.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        [value] = value
+    if isinstance(value, Decimal):
+        return _number_of_decimal(value)
+    found = as_text(value, MAX_SPELLING_CHARACTERS + 1)
+    return found and (canonical_number(found) or _cut_number(found))
+
+
+def _number_of_decimal(value: Decimal) -> str | None:
+    # A point in a JSON number is no separator.
+    is_whole = value.is_finite() and value.adjusted() < _MAX_MONEY_DIGITS and value == int(value)
+    spelt = str(int(value)) if is_whole else str(value)
+    return (is_whole and canonical_number(spelt)) or _cut_number(spelt)
+
+
+def _cut_number(text: str) -> str | None:
+    return trimmed(text)[:MAX_NUMBER_CHARACTERS] or None
 
 
 def time(payload: Payload, *keys: str) -> datetime | None:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from app.domain.event import DeliveryEvent, Source
+from app.domain.phone_number import is_canonical
 from app.domain.status import RANK, Status, rank_of
 from app.routee import reading
 from app.routee.lenient import NO_ODDITIES, Record, Translation, translate_leniently
@@ -114,7 +115,7 @@ def find_documented_event(body: bytes, campaign_id: UUID | None) -> DeliveryEven
         None if status_reason is None else status_reason.description,
         callback.campaign_tracking_id,
         campaign_id,
-        None if to is None else reading.as_number(to),
+        to if to is None or is_canonical(to) else reading.as_number(to),
         callback.sender,
         callback.country,
         callback.label,

@@ -21,7 +21,7 @@ reported AS ( -- each message as the events of this batch report it; the greates
             status_key DESC, provider_status DESC, coalesce(detailed_status, '') DESC, coalesce(description, '') DESC
         ))[1] AS greatest_status,
         min(campaign_tracking_id) AS campaign_tracking_id, any_value(campaign_id) AS campaign_id,
-        min(recipient) AS recipient, min(sender) AS sender, min(country) AS country, min(label) AS label,
+        best_number(recipient) AS recipient, min(sender) AS sender, min(country) AS country, min(label) AS label,
         min(created_at) AS created_at, max(price) AS price,
         min(known_at) FILTER (WHERE status_key = 'QUEUED') AS queued_at,
         min(known_at) FILTER (WHERE status_key = 'SENT') AS sent_at,
@@ -49,7 +49,7 @@ upserted AS (
         description = CASE WHEN outranks(excluded, m) THEN excluded.description ELSE m.description END,
         status = CASE WHEN outranks(excluded, m) THEN excluded.status ELSE m.status END,
         campaign_tracking_id = LEAST(m.campaign_tracking_id, excluded.campaign_tracking_id),
-        campaign_id = LEAST(m.campaign_id, excluded.campaign_id), recipient = LEAST(m.recipient, excluded.recipient),
+        campaign_id = LEAST(m.campaign_id, excluded.campaign_id), recipient = better_number(m.recipient, excluded.recipient),
         sender = LEAST(m.sender, excluded.sender), country = LEAST(m.country, excluded.country),
         label = LEAST(m.label, excluded.label), created_at = LEAST(m.created_at, excluded.created_at),
         queued_at = LEAST(m.queued_at, excluded.queued_at), sent_at = LEAST(m.sent_at, excluded.sent_at),
@@ -88,7 +88,7 @@ stored AS (
         detailed_status = CASE WHEN has_greater_wording(excluded, e) THEN excluded.detailed_status ELSE e.detailed_status END,
         description = CASE WHEN has_greater_wording(excluded, e) THEN excluded.description ELSE e.description END,
         campaign_tracking_id = LEAST(e.campaign_tracking_id, excluded.campaign_tracking_id),
-        campaign_id = LEAST(e.campaign_id, excluded.campaign_id), recipient = LEAST(e.recipient, excluded.recipient),
+        campaign_id = LEAST(e.campaign_id, excluded.campaign_id), recipient = better_number(e.recipient, excluded.recipient),
         sender = LEAST(e.sender, excluded.sender), country = LEAST(e.country, excluded.country),
         label = LEAST(e.label, excluded.label), created_at = LEAST(e.created_at, excluded.created_at),
         price = GREATEST(e.price, excluded.price)

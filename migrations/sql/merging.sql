@@ -17,7 +17,7 @@ RETURN (
         kept.last_occurred_at
     ) IS DISTINCT FROM (
         LEAST(kept.campaign_tracking_id, incoming.campaign_tracking_id),
-        LEAST(kept.campaign_id, incoming.campaign_id), LEAST(kept.recipient, incoming.recipient),
+        LEAST(kept.campaign_id, incoming.campaign_id), better_number(kept.recipient, incoming.recipient),
         LEAST(kept.sender, incoming.sender), LEAST(kept.country, incoming.country),
         LEAST(kept.label, incoming.label), LEAST(kept.created_at, incoming.created_at),
         LEAST(kept.queued_at, incoming.queued_at), LEAST(kept.sent_at, incoming.sent_at),
@@ -53,7 +53,7 @@ RETURN (
         kept.country, kept.label, kept.created_at, kept.price
     ) IS DISTINCT FROM (
         LEAST(kept.campaign_tracking_id, incoming.campaign_tracking_id),
-        LEAST(kept.campaign_id, incoming.campaign_id), LEAST(kept.recipient, incoming.recipient),
+        LEAST(kept.campaign_id, incoming.campaign_id), better_number(kept.recipient, incoming.recipient),
         LEAST(kept.sender, incoming.sender), LEAST(kept.country, incoming.country),
         LEAST(kept.label, incoming.label), LEAST(kept.created_at, incoming.created_at),
         GREATEST(kept.price, incoming.price)

@@ -18,6 +18,7 @@ DICTIONARY = MIGRATIONS.parent / "app" / "db" / "payloads" / "dictionary_1.zdict
 #: In the order in which they build on each other.
 FILES = (
     "sql/tables",
+    "sql/phone_number",
     "sql/merging",
     "sql/append_events",
     "sql/append_inbound",

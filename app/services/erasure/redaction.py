@@ -1,9 +1,11 @@
 """Removing a number from JSON and other texts, and keeping what is of other people."""
 
 import re
+from decimal import Decimal
 from typing import Any, Final
 
-from app.domain.erasure import MAX_SPELLING_CHARACTERS
+from app.domain.erasure import MAX_SPELLING_CHARACTERS, readings_of, unescaped
+from app.domain.phone_number import trimmed
 from app.routee.wire import Unreadable, parse, serialise
 
 #: A search blocks all other threads; one of a piece takes a millisecond or two.
@@ -23,9 +25,19 @@ def is_in(text: str, pattern: re.Pattern[str]) -> bool:
     return False
 
 
+def is_in_body(body: bytes, pattern: re.Pattern[str]) -> bool:
+    """Whether *pattern* is in *body*, in any of its readings."""
+    return any(is_in(text, pattern) for text in readings_of(body))
+
+
 def redacted_text(text: str, pattern: re.Pattern[str], pseudonym: str) -> str:
-    """*text* with *pseudonym* in place of each match."""
-    return pattern.sub(pseudonym, text) if is_in(text, pattern) else text
+    """*text* with *pseudonym* in place of each match; without escapes, if they hide one."""
+    if is_in(text, pattern):
+        text = pattern.sub(pseudonym, text)
+    readable = unescaped(text)
+    if readable != text and is_in(readable, pattern):
+        return pattern.sub(pseudonym, readable)
+    return text
 
 
 def redacted_json(
@@ -37,7 +49,7 @@ def redacted_json(
     With *leave_out* an element that is nothing but the number is removed from its array: a launch
     that is repeated must not send Routee a pseudonym as a recipient.
     """
-    if not body or not is_in(body.decode(errors="replace"), pattern):
+    if not body or not is_in_body(body, pattern):
         return body
     try:
         value = parse(body)
@@ -54,7 +66,7 @@ def without_number(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> byt
     one person, so nothing of it is kept, except for arrays in it: they are treated as above. A body
     that is not JSON loses the number alone.
     """
-    if not is_in(_characters(body), pattern):
+    if not is_in_body(body, pattern):
         return body
     try:
         value = parse(body)
@@ -68,26 +80,26 @@ def without_number(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> byt
     return _redacted_bytes(serialise(kept), pattern, pseudonym)
 
 
-def _characters(body: bytes) -> str:
-    """*body* as text; bytes that are not UTF-8 survive the way back."""
-    return body.decode(errors="surrogateescape")
-
-
 def _redacted_bytes(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> bytes:
-    return redacted_text(_characters(body), pattern, pseudonym).encode(errors="surrogateescape")
+    text = body.decode(errors="surrogateescape")
+    return redacted_text(text, pattern, pseudonym).encode(errors="surrogateescape")
 
 
 def _without(value: Any, pattern: re.Pattern[str]) -> Any:  # noqa: ANN401 (any JSON)
     if isinstance(value, dict):
         members = {name: _without(member, pattern) for name, member in value.items()}
-        is_of_owner = any(map(pattern.search, members)) or any(
+        is_of_owner = any(_has(name, pattern) for name in members) or any(
             member is _GONE for member in members.values()
         )
         return _GONE if is_of_owner else members
     if isinstance(value, list):
         kept = [one for element in value if (one := _without(element, pattern)) is not _GONE]
         return kept if kept or not value else _GONE
-    return _GONE if pattern.search(str(value)) else value
+    return _GONE if _has(str(value), pattern) else value
+
+
+def _has(text: str, pattern: re.Pattern[str]) -> bool:
+    return is_in(text, pattern) or is_in(unescaped(text), pattern)
 
 
 class _Redaction:
@@ -103,16 +115,16 @@ class _Redaction:
             return [self.of(element) for element in value if not self._is_left_out(element)]
         if isinstance(value, str):
             return self._text(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return self._pseudonym if self._pattern.fullmatch(str(value)) else value
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return self._pseudonym if self._pattern.search(str(value)) else value
         return value
 
     def _is_left_out(self, element: object) -> bool:
         return (
             self._leave_out
             and isinstance(element, str)
-            and self._pattern.fullmatch(element.strip()) is not None
+            and self._pattern.fullmatch(trimmed(element)) is not None
         )
 
     def _text(self, text: str) -> str:
-        return self._pattern.sub(self._pseudonym, text)
+        return redacted_text(text, self._pattern, self._pseudonym)

@@ -23,7 +23,7 @@ from app.db.erasure.rollups import (
 from app.domain.erasure import NumberHash, pseudonymised_key, spelling_pattern
 from app.domain.feed import BEGINNING
 from app.errors import DatabaseUnavailable
-from app.services.erasure.redaction import is_in, redacted_json, without_number
+from app.services.erasure.redaction import is_in, is_in_body, redacted_json, without_number
 
 T = TypeVar("T")
 
@@ -108,8 +108,10 @@ class ErasureScan:
 
     def _has(self, texts: str, *bodies: bytes | None) -> bool:
         """Whether the number is in them. A large body takes milliseconds: call it in a thread."""
-        readable = (body.decode(errors="replace") for body in bodies if body)
-        return any(is_in(one, self._pattern) for one in (texts, *readable))
+        # Texts as PostgreSQL finds the number in them, which is to take it out.
+        return is_in(texts, self._pattern) or any(
+            is_in_body(body, self._pattern) for body in bodies if body
+        )
 
     async def _events(self, owned: set[str]) -> list[EventKey]:
         """Add the recipient's messages to *owned*; return other events that quote the number."""
