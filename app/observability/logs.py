@@ -8,9 +8,8 @@ from typing import Final, Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from app.domain.masking import mask_callback_urls, mask_number
+from app.domain.masking import mask_callback_urls, mask_numbers_with_plus
 
-_NUMBER: Final = re.compile(r"\+\d{7,15}\b")
 _CREDENTIALS: Final = re.compile(
     r"\brr_[A-Za-z0-9_-]{43}"  # an API key
     r"|(?<=bearer )[^\s'\"]+"
@@ -74,4 +73,4 @@ def _masked(value: object) -> object:
     if not isinstance(value, str):
         return value
     without_credentials = _CREDENTIALS.sub("***", mask_callback_urls(value))
-    return _NUMBER.sub(lambda match: mask_number(match[0]), without_credentials)
+    return mask_numbers_with_plus(without_credentials)

@@ -52,7 +52,7 @@ RETURN (
 
 CREATE FUNCTION with_ascii_digits(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
-    WHEN octet_length(given) = length(given) THEN given
+    WHEN octet_length(given) = length(given) OR given !~ ('[' || number_digits() || ']') THEN given
     ELSE translate(given, digits_of_other_scripts(), repeat('0123456789', length(digits_of_other_scripts()) / 10))
 END;
 

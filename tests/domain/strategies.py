@@ -51,7 +51,9 @@ def events(draw: st.DrawFn) -> DeliveryEvent:
         description=draw(_maybe("one", "two", "Ω")),
         campaign_tracking_id=draw(_maybe("c1", "c2", "C3")),
         campaign_id=None,
-        recipient=draw(_maybe("+306912345678", "+306912345679")),
+        recipient=draw(
+            _maybe("+306912345678", "+306912345679", "+30 691", " 30", "(0)", "Routee", "+0030691")
+        ),
         sender=draw(_maybe("Shop", "shop", "Éshop")),
         country=draw(_maybe("GR", "DE")),
         label=draw(_maybe("spring", "Spring", "ß")),

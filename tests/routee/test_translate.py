@@ -170,6 +170,55 @@ def test_a_number_is_the_same_with_and_without_plus(number: object) -> None:
     assert _event({"trackingId": "m", "status": "SEEN", "to": number}).recipient == "+306912345678"
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        '"00306912345678"',
+        '" 306912345678"',
+        '"+30 691-234.5678"',
+        '"\\u202a+30\\u00a06912345678\\u202c"',
+        '"\\u0663\\u0660\\u0666\\u0669\\u0661\\u0662\\u0663\\u0664\\u0665\\u0666\\u0667\\u0668"',
+        '"tel:+306912345678"',
+        '["+306912345678"]',
+        "[306912345678]",
+        "306912345678.0",
+        "306912345678.000",
+        "3.06912345678E+11",
+        '"3.06912345678E+11"',
+        '"+30' + " " * 40 + '6912345678"',
+    ],
+)
+def test_a_number_is_the_same_in_every_spelling(number: str) -> None:
+    event = _only(f'{{"trackingId":"m","to":{number}}}'.encode())
+    assert isinstance(event, DeliveryEvent)
+    assert event.recipient == "+306912345678"
+    reply = _only(f'{{"direction":"Inbound","from":{number}}}'.encode())
+    assert isinstance(reply, InboundMessage)
+    assert reply.sender == "+306912345678"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ('" Routee\\u00a0"', "Routee"),
+        ('"\\u200e \\u00a0"', None),
+        ("3069123.45678", "3069123.45678"),
+        ("-306912345678", "-306912345678"),
+        ("1E+400", "1E+400"),
+        ("NaN", "NaN"),
+        ('["+306912345678", "+306912345679"]', None),
+        ("[]", None),
+        ("[[306912345678]]", None),
+        ('{"number": 306912345678}', None),
+        ('"12345"', "12345"),
+    ],
+)
+def test_what_is_no_number_stays_a_trimmed_text(value: str, read: str | None) -> None:
+    event = _only(f'{{"trackingId":"m","to":{value}}}'.encode())
+    assert isinstance(event, DeliveryEvent)
+    assert event.recipient == read
+
+
 def test_columns_cut_long_texts_and_replace_unstorable_characters_and_the_payload_keeps_both() -> (
     None
 ):

@@ -5,7 +5,6 @@ A cell is the value that the API's JSON has, before it becomes text: None where 
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
@@ -13,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from app.db.exports import ExportTable
 from app.domain.event import Source
-from app.domain.masking import mask_number
+from app.domain.masking import mask_number, mask_numbers
 from app.domain.status import RANK, Status, is_final, status_of
 from app.routee.campaign_fields import passed_on
 
@@ -42,6 +41,11 @@ class Column(NamedTuple):
     kind: CellKind = CellKind.TEXT
     #: Whether its cells are telephone numbers.
     is_number: bool = False
+
+    @property
+    def is_id(self) -> bool:
+        """Whether its cells are ids, which are never masked."""
+        return self.name == "id" or self.name.endswith("rackingId")
 
 
 class Columns(NamedTuple):
@@ -193,22 +197,32 @@ COLUMNS: Final[dict[ExportTable, Columns]] = {
     ),
 }
 
-_NUMBER_IN_TEXT: Final = re.compile(r"\+\d{7,15}")
-
 
 def with_numbers_masked(columns: Sequence[Column], row: Row) -> Row:
-    """*row* with its telephone numbers masked, those in its texts too."""
+    """*row* with its telephone numbers masked, and what looks like one, but no ids."""
     return [
-        mask_number(cell) if column.is_number and cell is not None else _masked(cell)
+        cell
+        if cell is None or column.is_id
+        else mask_number(cell)
+        if column.is_number
+        else _masked(cell)
         for column, cell in zip(columns, row, strict=True)
     ]
 
 
 def _masked(value: object) -> object:
     if isinstance(value, str):
-        return _NUMBER_IN_TEXT.sub(lambda found: mask_number(found[0]), value)
+        return mask_numbers(value)
     if isinstance(value, list):
-        return [_masked(element) for element in value]
-    if isinstance(value, dict):
-        return {name: _masked(member) for name, member in value.items()}
+        return [_masked_element(element) for element in value]
+    if isinstance(value, dict):  # Routee names countries by the recipients' numbers
+        return {mask_numbers(name): _masked(member) for name, member in value.items()}
     return value
+
+
+def _masked_element(element: object) -> object:
+    """A whole number in a list is a recipient's; elsewhere it is a count or a time."""
+    if isinstance(element, int) and not isinstance(element, bool):
+        shown = mask_numbers(str(element))
+        return element if shown == str(element) else shown
+    return _masked(element)

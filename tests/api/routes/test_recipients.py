@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,7 @@ def alone(loop: Loop, server_url: str, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield alone
 
 
-def _erase(
-    service: Service, number: str, scope: Scope = Scope.ADMIN
-) -> tuple[int, dict[str, object]]:
+def _erase(service: Service, number: str, scope: Scope = Scope.ADMIN) -> tuple[int, dict[str, Any]]:
     answer = service.client.delete(
         f"/v1/recipients/{number.replace('+', '%2B')}", headers=service.bearer(scope)
     )
@@ -52,6 +51,15 @@ def test_a_campaign_to_an_erased_recipient_is_refused_with_its_index(alone: Serv
     assert answer.status_code == 422
     assert [fault["field"] for fault in answer.json()["errors"]] == ["to[1]"]
     assert alone.sql("SELECT count(*) FROM campaigns")[0][0] == 0
+
+
+@pytest.mark.parametrize(
+    "spelling", ["0030 695 551 2345", "%C2%A030695%E2%80%915512345", "tel:+30-695-551-2345"]
+)
+def test_a_recipient_is_erased_in_any_spelling(alone: Service, spelling: str) -> None:
+    alone.stored(progress(trackingId=new_id(), to=NUMBER))
+    status, body = _erase(alone, spelling)
+    assert (status, body["rows"]["messages"]) == (200, 1)
 
 
 @pytest.mark.parametrize("number", ["12345", "+30695551234x", "erased:0123456789abcdef"])

@@ -288,6 +288,40 @@ async def test_postgresql_finds_what_python_finds(kept: Kept) -> None:
         assert not await kept.connection.fetchval("SELECT $1 ~ $2", other, pattern), other
 
 
+async def test_a_number_in_escaped_digits_of_other_scripts_is_found_by_scan_and_screen(
+    kept: Kept,
+) -> None:
+    hidden = ["\\u0663\\u06606912345678", "%D9%A3%D9%A06912345678", "\\ud835\\udfd106912345678"]
+    bodies = [Callback(("q", one), f"{{to: {one}".encode()) for one in hidden]
+    await kept.store(bodies)
+    assert (await _erase(kept))["quarantine"] == len(hidden)
+    await kept.connection.execute("TRUNCATE quarantine")
+    await kept.store(bodies, screen=_screen())
+    assert await kept.number("SELECT count(*) FROM quarantine WHERE body LIKE '%erased:%'") == (
+        len(hidden)
+    )
+
+
+@pytest.mark.parametrize(
+    ("erased", "received"),
+    [
+        ("0030 691 234 5678", NUMBER),
+        ("\u0663\u0660\u0666\u0669\u0661\u0662345678", "0030\u00a0691-2345678"),
+        ("tel:+30-691-234-5678", [int(DIGITS)]),
+        (" 306912345678", "3.06912345678E+11"),
+    ],
+)
+async def test_a_recipient_is_erased_in_one_spelling_and_recognised_in_another(
+    kept: Kept, erased: str, received: object
+) -> None:
+    await kept.store([_changed(callback("before"), to=received)])
+    await _erase(kept, erased)
+    await kept.store([_changed(callback("after"), to=received)], screen=_screen())
+    rows = await kept.connection.fetch("SELECT recipient, payload FROM events")
+    pseudonym = KEYS.hashes_of(DIGITS)[0].pseudonym
+    assert [tuple(row) for row in rows] == [(pseudonym, None)] * 2
+
+
 SPELLINGS = [
     f"%22{DIGITS}%22",
     f"to=%20{DIGITS}",
@@ -300,6 +334,12 @@ SPELLINGS = [
     "%2B30%20691%20234%205678",
     "30%C2%A0691%C2%A02345678",
     "\\u0033\\u0030\\u0036912345678",
+    "\u0663\u0660\u0666\u0669\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
+    "+\uff13\uff10\u00a0\uff16\uff19\uff11\u20602345678",
+    "\u0660\u0660\u0663\u06606912345678",
+    "(30) - 691 - 2345678",
+    "3.06912345678E+11",
+    "to=3,06912345678e11",
 ]
 OTHERS = [f"9{DIGITS}", f"{DIGITS}9", "306%34912345678", f"{DIGITS}%30", f"{DIGITS}\\u0030"]
 

@@ -146,3 +146,28 @@ def test_masking_hides_numbers_wherever_they_stand() -> None:
         {"to": ["***123"], "ttl": 120},
     ]
     assert with_numbers_masked(columns, (None, None, None)) == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "306900000123",
+        "00 30 690 000 0123",
+        "+30\u00a0690\u00a0000\u00a00123",
+        "+30\u200e690\u20110000123",
+        "\u0663\u0660\u0666\u0669\u0660\u0660\u0660\u0660\u0660\u0661\u0662\u0663",
+        "(30) - 690 - 0000123",
+    ],
+)
+def test_masking_hides_numbers_in_every_spelling_and_leaves_ids_and_counts(spelling: str) -> None:
+    names = ("to", "label", "viberAnalysis", "campaignTrackingId", "id", "counts")
+    columns = [Column(name, is_number=name == "to") for name in names]
+    analysis = {"recipientCountries": {spelling: "GR"}, "of": [spelling, 306900000123, 7]}
+    counts = {"SEEN": 12345678}
+    shown = with_numbers_masked(
+        columns, (spelling, f"for {spelling}", analysis, "c-12345678", "12345678", counts)
+    )
+    assert shown[0] == "***123"
+    assert shown[3:] == ["c-12345678", "12345678", counts]
+    for one in ("690", "\u0666\u0669\u0660"):
+        assert one not in str(shown[:3])
