@@ -34,6 +34,8 @@ _GAP: Final = re.compile(rf"[{SEPARATORS}]{{0,{_MAX_SEPARATORS}}}")
 #: A character other than a digit, as URLs and JSON escape it.
 _ESCAPED: Final = r"%(?!3[0-9])[0-9A-Fa-f]{2}|\\u(?!003[0-9])[0-9A-Fa-f]{4}|\\[bfnrt]"
 _BETWEEN: Final = rf"(?:[{SEPARATORS}]|{_ESCAPED}){{0,{_MAX_SEPARATORS}}}"
+#: Spares nearly all characters of a text the other conditions.
+_FIRST: Final = rf"(?=[+%\\{DIGITS}])"
 #: Not within a longer number. The digits of an escape in front of it do not count as one.
 _BEGIN: Final = (
     rf"(?:(?<![{DIGITS}])|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\u[0-9A-Fa-f]{{4}}))"
@@ -140,7 +142,7 @@ def spelling_pattern(digits: str) -> str:
     a longer number. A match has at most `MAX_SPELLING_CHARACTERS` characters.
     """
     plain = rf"(?:{_spelt('0')}{{2}})?{_BETWEEN.join(map(_spelt, digits))}"
-    return rf"{_BEGIN}\+?(?:{_scientific(digits)}|{plain}){_END}"
+    return rf"{_FIRST}{_BEGIN}\+?(?:{_scientific(digits)}|{plain}){_END}"
 
 
 def _spelt(digit: str) -> str:
@@ -200,6 +202,8 @@ def _numbers_in(text: str) -> Iterator[str]:
 
 def unescaped(text: str) -> str:
     """*text* without the escapes of URLs and JSON; those of what is no character stay."""
+    if "%" not in text and "\\u" not in text:
+        return text
     return _ESCAPES.sub(_unescaped_row, text)
 
 

@@ -494,7 +494,7 @@ def _numbers(campaign: CampaignRow, to: str | None) -> list[str]:
         return []
     asked = passed_on(request=campaign.request, answer=None)["to"]
     listed = asked if isinstance(asked, list) else []
-    numbers = [reading.number({"to": one}, "to") for one in listed]
+    numbers = map(reading.as_number, listed)
     known = dict.fromkeys(number for number in numbers if number)
     return [number for number in known if to in {None, number}]
 

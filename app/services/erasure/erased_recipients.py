@@ -25,6 +25,7 @@ from app.domain.erasure import (
     spelling_pattern,
 )
 from app.domain.event import DeliveryEvent
+from app.domain.phone_number import DIGITS
 from app.domain.quarantine import Quarantined
 from app.domain.retention import Horizons
 from app.routee.translate import Record
@@ -42,14 +43,30 @@ KNOWN_WITHIN_SECONDS: Final = FRESH_SECONDS + 4.5
 #: In one text. A megabyte of callbacks has some ten thousand. Only an endless row of single digits
 #: has millions, and a flush has no time for them.
 _MAX_CANDIDATES: Final = 200_000
+#: A digit, or an escape that may be one.
+_MAY_HAVE_NUMBER: Final = re.compile(rf"[{DIGITS}%]")
 
 
 class Recognised(NamedTuple):
     """An erased recipient in a text."""
 
     number_hash: NumberHash
-    #: Matches all spellings of the number.
-    pattern: re.Pattern[str]
+    digits: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """
+        Matches all spellings of the number.
+
+        Making it takes milliseconds: only where a text may have the number.
+        """
+        return re.compile(spelling_pattern(self.digits))
+
+    def redacted(self, text: str) -> str:
+        """*text* with the pseudonym in place of the number."""
+        if not _MAY_HAVE_NUMBER.search(text):
+            return text
+        return redacted_text(text, self.pattern, self.number_hash.pseudonym)
 
 
 class Pseudonymised(NamedTuple):
@@ -113,7 +130,7 @@ class ErasedRecipients:
         number_hash = self.mark_of(number)
         if number_hash is None or number is None:
             return None
-        erased = _recognised(number_hash, digits_of(number))
+        erased = Recognised(number_hash, digits_of(number))
         sha256 = number_hash.pseudonymised(hashlib.sha256(record.payload).digest())
         if isinstance(record, DeliveryEvent):
             return Pseudonymised(_redacted_event(record, erased), sha256)
@@ -131,14 +148,14 @@ class ErasedRecipients:
 
     def without_erased(self, answer: bytes) -> bytes:
         """Routee's JSON with the pseudonyms of all erased recipients that it names."""
-        for number_hash, pattern in self._recognised_in(answer):
-            answer = redacted_json(answer, pattern, number_hash.pseudonym) or b""
+        for erased in self._recognised_in(answer):
+            answer = redacted_json(answer, erased.pattern, erased.number_hash.pseudonym) or b""
         return answer
 
     def text_without_erased(self, text: str) -> str:
         """*text* with the pseudonyms of all erased recipients that it names."""
-        for number_hash, pattern in self._recognised_in(text.encode(errors="replace")):
-            text = redacted_text(text, pattern, number_hash.pseudonym)
+        for erased in self._recognised_in(text.encode(errors="replace")):
+            text = erased.redacted(text)
         return text
 
     def names_of_key(self, key: str) -> list[str]:
@@ -149,14 +166,14 @@ class ErasedRecipients:
         of the key can reproduce: a repeated launch must be recognised.
         """
         found = self._recognised_in(key.encode(errors="replace"))
-        return [key, *(pseudonymised_key(number_hash, key) for number_hash, _ in found)]
+        return [key, *(pseudonymised_key(erased.number_hash, key) for erased in found)]
 
     def _redacted_body(self, body: Quarantined) -> Pseudonymised | None:
         octets, sha256 = body.body, body.sha256
-        for number_hash, pattern in self._recognised_in(octets):
-            left = without_number(octets, pattern, number_hash.pseudonym)
+        for erased in self._recognised_in(octets):
+            left = without_number(octets, erased.pattern, erased.number_hash.pseudonym)
             if left != octets:
-                octets, sha256 = left, number_hash.pseudonymised(sha256)
+                octets, sha256 = left, erased.number_hash.pseudonymised(sha256)
         if octets == body.body:
             return None
         return Pseudonymised(body._replace(sha256=sha256, body=octets), sha256)
@@ -185,7 +202,7 @@ class ErasedRecipients:
             if digits not in tried:
                 tried.add(digits)
                 if (number_hash := self.mark_of(digits)) is not None:
-                    yield _recognised(number_hash, digits_of(digits))
+                    yield Recognised(number_hash, digits_of(digits))
 
     def _warn_of_missing(self, key_ids: frozenset[bytes]) -> None:
         if key_ids:
@@ -194,10 +211,6 @@ class ErasedRecipients:
                 "missing from RECEIVER_ERASURE_KEYS (or RECEIVER_SIGNING_KEYS), put them back",
                 keys=sorted(key_id.hex() for key_id in key_ids),
             )
-
-
-def _recognised(number_hash: NumberHash, digits: str) -> Recognised:
-    return Recognised(number_hash, re.compile(spelling_pattern(digits)))
 
 
 def _redacted_event(event: DeliveryEvent, erased: Recognised) -> DeliveryEvent:
@@ -215,4 +228,4 @@ def _redacted_event(event: DeliveryEvent, erased: Recognised) -> DeliveryEvent:
 
 
 def _redacted(text: str | None, erased: Recognised) -> str | None:
-    return text and redacted_text(text, erased.pattern, erased.number_hash.pseudonym)
+    return text and erased.redacted(text)

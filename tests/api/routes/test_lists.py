@@ -154,14 +154,34 @@ def test_messages_are_filtered_by_status_and_number(service: Service, campaign: 
     assert service.read(path, to="+306912345607", status="SEEN")["items"] == []
 
 
-@pytest.mark.parametrize("spelling", ["%2B306912345607", "306912345607", "+306912345607"])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "%2B306912345607",
+        "306912345607",
+        "+306912345607",
+        "00306912345607",
+        "%E2%80%AA%2B30%C2%A0691%E2%80%912345607%E2%80%AC",
+        "tel:%2B30-691-234-5607",
+        "%D9%A3%D9%A0%D9%A6912345607",
+    ],
+)
 def test_a_number_is_found_in_any_spelling(service: Service, campaign: str, spelling: str) -> None:
     """An unencoded plus in a query is a blank."""
     (item,) = service.read(f"/v1/campaigns/{campaign}/messages?to={spelling}")["items"]
     assert item["trackingId"] == f"{campaign}-07"
 
 
-@pytest.mark.parametrize("spelling", ["%2B306900000001", "306900000001", "+306900000001"])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "%2B306900000001",
+        "306900000001",
+        "+306900000001",
+        "0030%20690-0000001",
+        "3.06900000001E%2B11",
+    ],
+)
 def test_a_sender_is_found_in_any_spelling(service: Service, campaign: str, spelling: str) -> None:
     path = f"/v1/inbound-messages?campaignTrackingId={campaign}&from={spelling}"
     assert len(service.read(path)["items"]) == 25

@@ -86,7 +86,17 @@ async def test_one_number_is_shown_as_the_domain_masks_it(
 
 
 #: As Routee, Viber or a person may spell one number.
-_SPELLINGS = ("+306900000123", "00306900000123", "6900000123", "+30 690 000 0123", "(690) 000-0123")
+_SPELLINGS = (
+    "+306900000123",
+    "00306900000123",
+    "6900000123",
+    "+30 690 000 0123",
+    "(690) 000-0123",
+    "+30\u00a0690\u00a0000\u00a00123",
+    "\u202a+30690\u200e0000123",
+    "(30) \u2013 690 \u2013 0000123",
+    "\u0663\u0660\u0666\u0669\u0660\u06600000123",
+)
 #: Everything of a text type that holds neither an id nor a word of ours.
 _PLANT = """
 UPDATE events SET (recipient, provider_status, detailed_status, description, sender, country, label)
