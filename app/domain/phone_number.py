@@ -116,9 +116,10 @@ def canonical_number(text: str) -> str | None:
 def _shifted(whole: str, fraction: str, exponent: int) -> str:
     """The digits of whole.fraction * 10 ** exponent; empty if that is no whole number."""
     digits, zeros = whole + fraction, exponent - len(fraction)
-    if zeros >= 0:
-        return digits + "0" * zeros
-    return "" if digits[zeros:].strip("0") else digits[:zeros]
+    if zeros < 0:
+        digits, cut = digits[:zeros], digits[zeros:]
+        return "" if cut.strip("0") else digits.lstrip("0")
+    return digits.lstrip("0") + "0" * zeros
 
 
 def with_ascii_digits(text: str) -> str:

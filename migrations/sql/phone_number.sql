@@ -64,8 +64,8 @@ CREATE FUNCTION digits_of_scientific(parts text[]) RETURNS text LANGUAGE sql IMM
 RETURN (
     SELECT CASE
         WHEN parts[4] IS NOT NULL THEN parts[4]
-        WHEN zeros >= 0 THEN digits || repeat('0', zeros)
-        WHEN right(digits, -zeros) ~ '^0*$' THEN left(digits, length(digits) + zeros)
+        WHEN zeros >= 0 THEN ltrim(digits, '0') || repeat('0', zeros)
+        WHEN right(digits, -zeros) ~ '^0*$' THEN ltrim(left(digits, length(digits) + zeros), '0')
     END
     FROM (
         SELECT parts[1] || coalesce(parts[2], '') AS digits,

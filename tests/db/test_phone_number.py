@@ -41,6 +41,9 @@ def test_postgresql_reads_the_numbers_that_python_reads(ask: Ask) -> None:
     @example("3.0691E+11")
     @example("30.6912345678E9")
     @example("306912345678.0")
+    @example("0.306912345678E12")
+    @example("306912.00E0")
+    @example("0E9")
     @example("tel:6912345678;phone-context=+30")
     @example("0" * 200)
     def _holds(text: str) -> None:

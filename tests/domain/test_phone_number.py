@@ -52,6 +52,8 @@ def test_every_spelling_of_a_number_is_one_number(spelt: tuple[str, str]) -> Non
         "3.06912345678E+11",
         "3,06912345678e11",
         "30.6912345678E10",
+        "0.306912345678E12",
+        "00306912345678.0",
         "306912345678.0",
         "306912345678.00",
     ],
@@ -81,6 +83,7 @@ def test_a_number_is_read_in_this_spelling(spelling: str) -> None:
         "erased:0123456789abcdef",
         "0000306912345678",
         "0.5",
+        "0E9",
         "1" + "\u200b" * MAX_SPELLING_CHARACTERS + "23456789",
     ],
 )
