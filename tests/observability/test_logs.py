@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from app.observability.logs import mask_secrets
+
 API_KEY = "rr_" + "k" * 43
 TOKEN = "t" * 40
 
@@ -53,3 +55,18 @@ def test_a_traceback_shows_no_local_and_no_secret(program: str) -> None:
         assert secret not in ended.stderr
     assert "***678" in ended.stderr
     assert "authorization =" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "+306912345678",
+        "%2B306912345678",
+        "+30 691 234 5678",
+        "+30\u00a0691\u2011234\u200e5678",
+        "+\u0663\u0660 (691) 234.5678",
+    ],
+)
+def test_a_number_with_its_plus_is_masked_in_every_spelling(spelling: str) -> None:
+    logged = mask_secrets(None, "", {"event": f"refused {spelling}, tried at 20260330101500"})
+    assert logged["event"] == "refused ***678, tried at 20260330101500"
