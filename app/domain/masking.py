@@ -31,8 +31,10 @@ def mask_callback_urls(text: str) -> str:
 
 def mask_number(number: str) -> str:
     """A telephone number with only its last three digits, of other text the last characters."""
+    if len(number) <= _SHOWN_DIGITS:
+        return "***"
     shown = canonical_number(number) or number
-    return f"***{shown[-_SHOWN_DIGITS:]}" if len(shown) > _SHOWN_DIGITS else "***"
+    return f"***{shown[-_SHOWN_DIGITS:]}"
 
 
 def mask_numbers(text: str) -> str:

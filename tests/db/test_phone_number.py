@@ -86,6 +86,7 @@ def test_postgresql_masks_as_python_masks(ask: Ask) -> None:
     @given(ODD_TEXTS)
     @example("2026-03-30, +306912345678")
     @example("++20260330")
+    @example("1E5")
     @example("\u0662\u0660260330")
     def _holds(text: str) -> None:
         assert ask("SELECT bi_v1.masked_number($1)", text) == mask_number(text)

@@ -3,9 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import WithJsonSchema
 
 from app.api.parts import Admin, PartsDep, decoded_id
 from app.api.wire import Instant, Wire
+from app.domain.phone_number import MAX_SPELLING_CHARACTERS
 
 router = APIRouter(prefix="/v1/recipients", tags=["recipients"])
 
@@ -23,6 +25,7 @@ async def erase_recipient(
     number: Annotated[
         str,
         Path(description="Telephone number with the country code, in any spelling."),
+        WithJsonSchema({"type": "string", "minLength": 3, "maxLength": MAX_SPELLING_CHARACTERS}),
     ],
     parts: PartsDep,
     caller: Admin,
