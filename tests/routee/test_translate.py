@@ -189,7 +189,7 @@ def test_a_number_is_the_same_with_and_without_plus(number: object) -> None:
     ],
 )
 def test_a_number_is_the_same_in_every_spelling(number: str) -> None:
-    event = _only(f'{{"trackingId":"m","to":{number}}}'.encode())
+    event = _only(f'{{"trackingId":"m","status":"SEEN","to":{number}}}'.encode())
     assert isinstance(event, DeliveryEvent)
     assert event.recipient == "+306912345678"
     reply = _only(f'{{"direction":"Inbound","from":{number}}}'.encode())
@@ -214,7 +214,7 @@ def test_a_number_is_the_same_in_every_spelling(number: str) -> None:
     ],
 )
 def test_what_is_no_number_stays_a_trimmed_text(value: str, read: str | None) -> None:
-    event = _only(f'{{"trackingId":"m","to":{value}}}'.encode())
+    event = _only(f'{{"trackingId":"m","status":"SEEN","to":{value}}}'.encode())
     assert isinstance(event, DeliveryEvent)
     assert event.recipient == read
 
