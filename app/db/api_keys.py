@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import and_, func, insert, or_, select, text, update
 
 from app.db.database import Database
 from app.db.tables import ApiKeyRow
@@ -34,12 +34,15 @@ UPDATE api_keys SET last_used_at = used.at FROM used WHERE api_keys.id = used.id
 """
 
 
-async def find_api_key(database: Database, sha256: bytes) -> ApiKey | None:
-    """The key with that digest, valid or not."""
+async def good_api_keys(database: Database) -> dict[bytes, ApiKey]:
+    """The keys that are neither revoked nor expired, by their digests."""
+    is_good = and_(
+        ApiKeyRow.revoked_at.is_(None),
+        or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()),
+    )
     async with database.reading() as session:
-        query = select(*_COLUMNS).where(ApiKeyRow.sha256 == sha256)
-        row = (await session.execute(query)).one_or_none()
-    return None if row is None else _api_key(*row)
+        rows = await session.execute(select(ApiKeyRow.sha256, *_COLUMNS).where(is_good))
+        return {row[0]: _api_key(*row[1:]) for row in rows}
 
 
 async def all_api_keys(database: Database) -> list[ApiKey]:

@@ -1,41 +1,49 @@
-"""Verifying API keys, mostly from a cache, and recording when each was last used."""
+"""Verifying API keys from memory, and recording when each was last used."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
-from app.db.api_keys import find_api_key, record_uses
+from app.db.api_keys import good_api_keys, record_uses
 from app.db.database import Database
 from app.domain.api_key import ApiKey, digest
 from app.errors import Overloaded, Unauthorized
 from app.kit.lru_cache import LruCache
 
-#: How long a lookup is cached, and so how long a revoked key still works.
+#: How long what was read is used, and so how long a revoked key still works.
 CACHED_SECONDS: Final = 5.0
-_MAX_CACHED_KEYS: Final = 10_000
 #: The precision of the time of a key's last use.
 USES_RECORDED_EVERY: Final = timedelta(minutes=1)
-#: An unknown key costs a query.
+#: Unknown keys that are remembered, so that one that is tried again costs nothing.
+_MAX_MISSES: Final = 1000
+#: Of more than so many unknown keys, callers are told to slow down.
 _GUESSES_PER_SECOND: Final = 50
-
-
-class _Lookup(NamedTuple):
-    """The key that a query found, and until when this is valid."""
-
-    key: ApiKey | None
-    until: float
+#: While they do not, the keys are read at most this often.
+_PAUSE_SECONDS: Final = 0.05
 
 
 class Keyring:
-    """Verifies API keys."""
+    """
+    Verifies API keys.
+
+    All good keys are in memory. A key that is not there may have been made since: then they are all
+    read again, in one read for all callers that wait. So guessing costs a few reads in a second,
+    however many guess, and a key that is good is never counted as a guess.
+    """
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
-        self._cached: LruCache[bytes, _Lookup] = LruCache(_MAX_CACHED_KEYS)
-        self._queries: dict[bytes, asyncio.Task[_Lookup]] = {}
+        self._good: Mapping[bytes, ApiKey] = {}
+        #: When the last read began; None before the first one.
+        self._read_at: float | None = None
+        #: Until when a key is taken for unknown without another read.
+        self._misses: LruCache[bytes, float] = LruCache(_MAX_MISSES)
+        self._reading: asyncio.Task[None] | None = None
+        #: The read that begins when the running one has ended.
+        self._next: asyncio.Task[None] | None = None
         self._used_at: dict[bytes, datetime] = {}
         self._second = 0
         self._guesses = 0
@@ -46,18 +54,19 @@ class Keyring:
 
         Raises:
             Unauthorized: it is unknown, expired or revoked.
-            Overloaded: too many unknown keys are being tried.
+            Overloaded: it is unknown, and too many unknown keys are being tried.
         """
         sha256 = digest(key)
-        lookup = self._cached.find(sha256)
-        if lookup is None or lookup.until < self._clock():
-            # A key that was good is not a guess: guessing must not lock out the callers with a key.
-            lookup = await self._looked_up(sha256, is_guess=lookup is None or lookup.key is None)
+        found = self._known(sha256) or await self._found(sha256)
         now = datetime.now(UTC)
-        if lookup.key is None or not lookup.key.is_good(now):
+        if not found.is_good(now):
             raise Unauthorized
         self._used_at[sha256] = now
-        return lookup.key
+        return found
+
+    def forget(self) -> None:
+        """Read all keys again before the next one is verified: it may be another database."""
+        self._read_at = None
 
     async def record_uses(self) -> None:
         """
@@ -75,28 +84,57 @@ class Keyring:
             self._used_at = used_at | self._used_at
             raise
 
-    async def _looked_up(self, sha256: bytes, *, is_guess: bool) -> _Lookup:
-        """Look the key up; concurrent requests with one key share one query."""
-        query = self._queries.get(sha256)
-        if query is None:
-            if is_guess:
-                self._count_guess()
-            query = self._queries[sha256] = asyncio.create_task(self._query(sha256))
-        return await asyncio.shield(query)
+    def _known(self, sha256: bytes) -> ApiKey | None:
+        """The key in memory, if that was read a moment ago."""
+        if self._read_at is None or self._clock() - self._read_at > CACHED_SECONDS:
+            return None
+        return self._good.get(sha256)
 
-    async def _query(self, sha256: bytes) -> _Lookup:
-        try:
-            key = await find_api_key(self._database, sha256)
-        finally:
-            del self._queries[sha256]
-        lookup = _Lookup(key, self._clock() + CACHED_SECONDS)
-        self._cached.put(sha256, lookup)
-        return lookup
+    async def _found(self, sha256: bytes) -> ApiKey:
+        """The key among those that are stored now."""
+        missed_until = self._misses.find(sha256)
+        if missed_until is not None and self._clock() < missed_until:
+            raise Unauthorized
+        await self._read_now()
+        found = self._good.get(sha256)
+        if found is None:
+            self._misses.put(sha256, self._clock() + CACHED_SECONDS)
+            self._count_guess()
+            raise Unauthorized
+        return found
+
+    async def _read_now(self) -> None:
+        """Read the keys; concurrent callers share the first read that begins after they came."""
+        if self._next is None or self._next.done():
+            self._next = asyncio.create_task(self._read_after(self._reading))
+            self._next.add_done_callback(_mark_as_handled)
+        await asyncio.shield(self._next)
+
+    async def _read_after(self, running: asyncio.Task[None] | None) -> None:
+        if running is not None:
+            await asyncio.wait({running})
+            if self._is_guessed():
+                await asyncio.sleep(_PAUSE_SECONDS)
+        # Callers that come from now on may know of a key that this read is too early for.
+        self._reading, self._next = self._next, None
+        began = self._clock()
+        self._good = await good_api_keys(self._database)
+        self._read_at = began
 
     def _count_guess(self) -> None:
         second = int(self._clock())
         if second != self._second:
             self._second, self._guesses = second, 0
         self._guesses += 1
-        if self._guesses > _GUESSES_PER_SECOND:
+        if self._is_guessed():
             raise Overloaded("Too many API keys are being tried.", retry_after_seconds=1)
+
+    def _is_guessed(self) -> bool:
+        """Whether too many unknown keys were tried in this second."""
+        return self._guesses > _GUESSES_PER_SECOND and self._second == int(self._clock())
+
+
+def _mark_as_handled(reading: asyncio.Task[None]) -> None:
+    """All callers of a read may have been cancelled."""
+    if not reading.cancelled():
+        reading.exception()

@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from sqlalchemy import select
 
-from app.db.api_keys import add_api_key, all_api_keys, find_api_key, revoke_api_key
+from app.db.api_keys import add_api_key, all_api_keys, revoke_api_key
 from app.db.database import Database
+from app.db.tables import ApiKeyRow
 from app.domain.api_key import Scope, digest, make_key
 from app.errors import DatabaseUnavailable, Overloaded, Unauthorized
 from app.services.keyring import CACHED_SECONDS, Keyring
@@ -128,6 +130,96 @@ async def test_guessing_does_not_lock_out_the_keys_in_use(
         assert (await keyring.verified(key)).name == "tests"
 
 
+@pytest.fixture
+async def guessing(database: Database) -> AsyncIterator[Keyring]:
+    """A keyring on which many guess unknown keys as fast as they are refused."""
+    keyring = Keyring(database)
+    overloaded = asyncio.Event()
+
+    async def _guess() -> None:
+        while True:
+            try:
+                await keyring.verified(make_key())
+            except Overloaded:
+                overloaded.set()
+            except Unauthorized:
+                pass
+            await asyncio.sleep(0)
+
+    guesses = [asyncio.create_task(_guess()) for _ in range(300)]
+    await asyncio.wait_for(overloaded.wait(), 30)
+    yield keyring
+    for guess in guesses:
+        guess.cancel()
+    await asyncio.gather(*guesses, return_exceptions=True)
+
+
+async def test_a_key_that_was_just_made_is_good_at_once_whoever_guesses(
+    guessing: Keyring, database: Database
+) -> None:
+    for _ in range(5):
+        key = await _key(database)
+        assert (await guessing.verified(key)).name == "tests"
+
+
+async def test_guessing_refuses_no_key_in_use_and_pushes_none_out_of_memory(
+    guessing: Keyring, database: Database
+) -> None:
+    keys = [await _key(database) for _ in range(30)]
+    for _ in range(3):
+        found = await asyncio.gather(*(guessing.verified(key) for key in keys))
+        assert {one.name for one in found} == {"tests"}
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.usefixtures("guessing")
+async def test_guessing_costs_few_reads_however_many_guess(
+    connection: asyncpg.Connection,
+) -> None:
+    read = "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relname = $1"
+    await asyncio.sleep(1.2)
+    before = await connection.fetchval(read, "api_keys")
+    await asyncio.sleep(2)
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    assert await connection.fetchval(read, "api_keys") - before < 200
+
+
+async def test_a_key_that_was_tried_before_it_was_made_is_found_by_the_next_read(
+    keyring: Keyring, database: Database
+) -> None:
+    key = make_key()
+    with pytest.raises(Unauthorized):
+        await keyring.verified(key)
+    await _key(database, key)
+    await _tried(keyring, 1)
+    assert (await keyring.verified(key)).name == "tests"
+
+
+async def test_keys_of_another_database_are_forgotten(
+    keyring: Keyring, database: Database, connection: asyncpg.Connection
+) -> None:
+    key = await _key(database)
+    await keyring.verified(key)
+    await connection.execute("DELETE FROM api_keys")
+    keyring.forget()
+    with pytest.raises(Unauthorized):
+        await keyring.verified(key)
+
+
+async def test_a_read_that_fails_or_is_left_by_all_its_callers_is_followed_by_another(
+    keyring: Keyring, database: Database, connection: asyncpg.Connection
+) -> None:
+    key = await _key(database)
+    await connection.execute("ALTER TABLE api_keys RENAME TO api_keys_away")
+    leaving = asyncio.create_task(keyring.verified(key))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(DatabaseUnavailable):
+        await keyring.verified(key)
+    await connection.execute("ALTER TABLE api_keys_away RENAME TO api_keys")
+    assert (await keyring.verified(key)).name == "tests"
+
+
 async def test_many_requests_at_once_with_one_key_are_no_guessing(
     keyring: Keyring, database: Database
 ) -> None:
@@ -156,9 +248,10 @@ async def test_a_failed_lookup_is_not_cached(clock: Clock) -> None:
 
 
 async def _last_used_at(database: Database, key: str) -> datetime | None:
-    found = await find_api_key(database, digest(key))
-    assert found is not None
-    return found.last_used_at
+    async with database.reading() as session:
+        query = select(ApiKeyRow.last_used_at).where(ApiKeyRow.sha256 == digest(key))
+        last_used_at: datetime | None = (await session.execute(query)).scalar_one()
+    return last_used_at
 
 
 async def test_it_is_recorded_when_a_key_was_last_used(
