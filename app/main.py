@@ -212,7 +212,11 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
         with notified_on_shutdown(parts.feed.release):
-            async with performed(*duties, stored=lambda: parts.metrics.storing.total):
+            async with performed(
+                *duties,
+                stored=lambda: parts.metrics.storing.total,
+                failed=lambda duty: parts.metrics.duty_failures.labels(duty).inc(),
+            ):
                 yield
         if intake is not None:
             await intake.close()

@@ -21,13 +21,12 @@ from app.cli.running import (
     say,
 )
 from app.db.database import migrate_database
-from app.embedded import EmbeddedPostgres
-from app.errors import ReceiverError
+from app.embedded import EmbeddedPostgres, Keeper
 from app.settings import Settings
 
 _SHUTDOWN_SECONDS: Final = 10
 _KEEP_ALIVE_SECONDS: Final = 65
-_REVIVE_EVERY_SECONDS: Final = 1.0
+_JOIN_SECONDS: Final = 1.0
 
 
 class Surface(StrEnum):
@@ -103,21 +102,12 @@ def _ready_database(settings: Settings) -> Iterator[str]:
 def _kept_running(embedded: EmbeddedPostgres) -> Iterator[None]:
     """While the block runs, start the embedded server again if it ends."""
     leaving = threading.Event()
-
-    def _keep() -> None:
-        with asyncio.Runner() as runner:  # making a loop for each check takes a millisecond
-            while not leaving.wait(_REVIVE_EVERY_SECONDS):
-                try:
-                    if runner.run(embedded.revive()):
-                        say("PostgreSQL had ended and was started again.")
-                except ReceiverError as error:
-                    say(f"PostgreSQL has ended: {error}")
-
+    keeper = Keeper(embedded.revive, leaving, say)
     # A daemon thread, so that the program can end while the thread waits for a server that hangs.
-    keeper = threading.Thread(target=_keep, name="embedded PostgreSQL", daemon=True)
-    keeper.start()
+    thread = threading.Thread(target=keeper.run, name="embedded PostgreSQL", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         leaving.set()
-        keeper.join(_REVIVE_EVERY_SECONDS)
+        thread.join(_JOIN_SECONDS)

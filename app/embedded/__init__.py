@@ -1,8 +1,9 @@
 """
 A real PostgreSQL in the data directory, run by the processes that use it.
 
-`EmbeddedPostgres` is all that other packages need. The first process that uses the server starts
-it, and the last one stops it. After a crash, the next start finds the server or recovers it.
+`EmbeddedPostgres` is what other packages need, and a `Keeper` if they run for long. The first
+process that uses the server starts it, and the last one stops it. After a crash, the next start
+finds the server or recovers it.
 
 Three lock files coordinate the processes. The kernel frees each of them when its holder dies.
 
@@ -11,6 +12,7 @@ Three lock files coordinate the processes. The kernel frees each of them when it
     postgres.server.lock    shared: every process of the server, which inherits its descriptor
 """
 
+from app.embedded.keeper import Keeper
 from app.embedded.server import EmbeddedPostgres
 
-__all__ = ["EmbeddedPostgres"]
+__all__ = ["EmbeddedPostgres", "Keeper"]

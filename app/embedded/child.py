@@ -76,7 +76,10 @@ async def run_child(
     """
     lock = FileLock(site.paths.server_lock)
     try:
-        lock.try_shared()
+        # Another user that looks whether the server runs has the lock for an instant. A server
+        # without it would be taken for one that has ended.
+        while not lock.try_shared():  # noqa: ASYNC110 (no event announces its release)
+            await asyncio.sleep(POLL_SECONDS)
         child = subprocess.Popen(  # noqa: ASYNC220, S603 (see above; our own binaries)
             command,
             cwd=folder,

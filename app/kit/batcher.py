@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
+from app.kit.tasks import is_cancelled
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -245,12 +247,12 @@ class Batcher(Generic[T, R]):
         began = loop.time()
         timer = loop.call_at(batch.deadline, self._abandon, batch, began)
         try:
-            batch.outcome = await self._flush(batch.items)
+            batch.outcome = _complete(await self._flush(batch.items), len(batch.items))
         except Exception as error:  # noqa: BLE001 (it is the outcome of the batch)
             batch.outcome = error
         except BaseException as error:
             # A flush that has cancelled itself fails its own batch only.
-            if not isinstance(error, asyncio.CancelledError) or _is_cancelled():
+            if not isinstance(error, asyncio.CancelledError) or is_cancelled():
                 if self._is_running():
                     self._end(batch)
                 raise
@@ -270,9 +272,9 @@ class Batcher(Generic[T, R]):
         """Report the outcome of *batch*; without one, it is `TooLate`."""
         if batch.outcome is None:
             batch.outcome = TooLate()
-        batch.report()
         self._pending_items -= len(batch.items)
         self._pending_weight -= batch.weight
+        batch.report()
 
     def _abandon(self, batch: _Batch[T, R], began: float) -> None:
         """End *batch*, whose flush still runs; another task goes on with the next batch."""
@@ -293,7 +295,7 @@ class Batcher(Generic[T, R]):
             abandoned.exception()  # the outcome was `TooLate` already
 
 
-def _is_cancelled() -> bool:
-    """Whether the current task itself is being cancelled, not just an awaited one."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _complete(outcomes: Sequence[R], items: int) -> Sequence[R]:
+    if len(outcomes) != items:
+        raise ValueError(f"a flush gave {len(outcomes)} outcomes for {items} items")
+    return outcomes

@@ -58,8 +58,17 @@ class RateLimiter:
                 if released.done():  # its caller has stopped waiting
                     continue
                 released.set_result(is_limited)
-                rate = self._per_second()
+                rate = self._rate()
                 is_limited = rate > 0
                 await asyncio.sleep(1 / rate if is_limited else 0)
         finally:
             self._releasing = None
+
+    def _rate(self) -> float:
+        try:
+            return self._per_second()
+        except Exception as error:  # noqa: BLE001 (those who wait must be released all the same)
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "the rate of a limiter is not known", "exception": error}
+            )
+            return 0

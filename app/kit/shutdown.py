@@ -1,16 +1,21 @@
 """The end of a process: on a signal, before its server waits for requests, or with its parent."""
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+log = logging.getLogger(__name__)
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_WATCH_AGAIN_SECONDS: Final = 1.0
 
 
 @contextmanager
@@ -57,7 +62,14 @@ def end_with_parent() -> None:
         return
 
     def _follow() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            try:
+                parent.join()
+            except Exception:
+                log.exception("the parent process cannot be watched")
+                time.sleep(_WATCH_AGAIN_SECONDS)
+            else:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
 
     threading.Thread(target=_follow, name="parent watcher", daemon=True).start()

@@ -69,10 +69,14 @@ class SingleFlight(Generic[K, V]):
     def _end(self, key: K, task: asyncio.Task[V]) -> None:
         # Reading the exception marks it as handled: all callers may have been cancelled.
         is_good = not task.cancelled() and task.exception() is None
-        if is_good and self._is_kept(task.result()):
-            asyncio.get_running_loop().call_later(self._keep_seconds, self._drop, key, task)
-        else:
-            self._drop(key, task)
+        is_kept = False
+        try:
+            is_kept = is_good and self._is_kept(task.result())
+        finally:  # a result that nobody drops would be given for ever
+            if is_kept:
+                asyncio.get_running_loop().call_later(self._keep_seconds, self._drop, key, task)
+            else:
+                self._drop(key, task)
 
     def _drop(self, key: K, task: asyncio.Task[V]) -> None:
         if self._latest.get(key) is task:

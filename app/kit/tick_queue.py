@@ -45,9 +45,11 @@ class TickQueue(Generic[T]):
     def _on_tick(self) -> None:
         items = self._items
         size = max(self._max_items, len(items) // self._parts) if self._parts else self._max_items
-        batch = list(islice(items, size))
-        for _ in batch:
-            items.popleft()
-        if items:
-            self._schedule()
+        try:
+            batch = list(islice(items, size))
+            for _ in batch:
+                items.popleft()
+        finally:  # whatever happens, what is left is handled in a later tick
+            if items:
+                self._schedule()
         self._handle(batch)

@@ -54,6 +54,14 @@ class Metrics:
             "Flushes that failed, by the error; some of their records may be stored.",
             ["error"],
         )
+        self.records_failed = counter(
+            "receiver_records_failed",
+            "Bodies or records that met an unforeseen error alone, by step (read, screen, store).",
+            ["step"],
+        )
+        self.duty_failures = counter(
+            "receiver_duty_failures", "Repeated work that failed, by duty; it goes on.", ["duty"]
+        )
         self.pending_items = gauge("receiver_pending_items", "Bodies waiting for their commit.")
         self.feed_waiting = gauge(
             "receiver_feed_waiting", "Clients that wait for the next item of the feed."

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from app.errors import ReceiverError
+from app.kit.tasks import is_cancelled
 
 log = structlog.get_logger()
 
@@ -24,13 +25,18 @@ class Duty(NamedTuple):
 
 
 @asynccontextmanager
-async def performed(*duties: Duty, stored: Callable[[], int] = lambda: 0) -> AsyncIterator[None]:
+async def performed(
+    *duties: Duty,
+    stored: Callable[[], int] = lambda: 0,
+    failed: Callable[[str], object] = lambda _: None,
+) -> AsyncIterator[None]:
     """
-    Perform *duties* while the block runs.
+    Perform *duties* while the block runs, whatever a single performance comes to.
 
-    *stored* gives how many records this process has stored so far.
+    *stored* gives how many records this process has stored so far. *failed* gets the name of a duty
+    each time that it fails.
     """
-    tasks = [asyncio.create_task(_perform(duty, stored), name=duty.name) for duty in duties]
+    tasks = [asyncio.create_task(_perform(duty, stored, failed), name=duty.name) for duty in duties]
     try:
         yield
     finally:
@@ -39,21 +45,30 @@ async def performed(*duties: Duty, stored: Callable[[], int] = lambda: 0) -> Asy
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _perform(duty: Duty, stored: Callable[[], int]) -> None:
+async def _perform(duty: Duty, stored: Callable[[], int], failed: Callable[[str], object]) -> None:
     seen = stored()
     while True:
         await _until_due(duty, stored, seen)
         seen = stored()  # before the duty, which may not see what is stored meanwhile
-        try:
-            await duty.do()
-        except asyncio.CancelledError:
-            if _is_cancelled():
-                raise
-            log.warning("duty postponed", duty=duty.name, error="cancelled from within")
-        except ReceiverError as error:
-            log.warning("duty postponed", duty=duty.name, error=str(error))
-        except Exception:  # a duty that failed is repeated all the same
-            log.exception("duty failed", duty=duty.name)
+        if not await _is_done(duty):
+            failed(duty.name)
+
+
+async def _is_done(duty: Duty) -> bool:
+    """Do *duty* once; False if it failed, as it is repeated all the same."""
+    try:
+        await duty.do()
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        log.warning("duty postponed", duty=duty.name, error="cancelled from within")
+    except ReceiverError as error:
+        log.warning("duty postponed", duty=duty.name, error=str(error))
+    except Exception:
+        log.exception("duty failed", duty=duty.name)
+    else:
+        return True
+    return False
 
 
 async def _until_due(duty: Duty, stored: Callable[[], int], seen: int) -> None:
@@ -65,8 +80,3 @@ async def _until_due(duty: Duty, stored: Callable[[], int], seen: int) -> None:
     while waited < longest and stored() == seen:
         await asyncio.sleep(every)
         waited += every
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -498,3 +498,32 @@ async def test_after_a_flush_that_took_too_long_the_next_is_tried() -> None:
         assert [type(end) for end in await _ends(await _submitted(batcher, item))] == [TooLate]
     flushes.gate.set()
     assert await batcher.submit(99) == "done 99"
+
+
+async def test_a_flush_that_forgets_an_item_fails_its_batch_and_leaves_nobody_waiting() -> None:
+    async def _forget(items: Sequence[int]) -> Sequence[str]:
+        return [f"done {item}" for item in items if item != 2]
+
+    batcher = batcher_of(_forget)
+    outcomes: list[str | BaseException] = []
+    for item in (1, 2, 3):
+        batcher.put(item, outcomes.append)
+    await _settled()
+    assert [type(outcome) for outcome in outcomes] == [ValueError] * 3
+    assert batcher.pending_items == 0
+    assert await batcher.submit(4) == "done 4"
+
+
+@pytest.mark.parametrize("failure", [MemoryError(), OSError(24, "too many open files")])
+async def test_a_flush_that_fails_once_is_followed_by_the_next(failure: Exception) -> None:
+    failures = [failure]
+
+    async def _flush(items: Sequence[int]) -> Sequence[str]:
+        if failures:
+            raise failures.pop()
+        return [f"done {item}" for item in items]
+
+    batcher = batcher_of(_flush)
+    with pytest.raises(type(failure)):
+        await batcher.submit(1)
+    assert await batcher.submit(2) == "done 2"

@@ -72,3 +72,19 @@ async def test_a_closed_limiter_releases_all_callers(is_early: bool) -> None:  #
     limiter.close()
     async with asyncio.timeout(5):
         await waiting
+
+
+async def test_a_rate_that_cannot_be_told_once_keeps_nobody_waiting() -> None:
+    asked = 0
+
+    def _rate() -> float:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise MemoryError
+        return 0
+
+    limiter = RateLimiter(_rate)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(limiter.wait(within_seconds=60) for _ in range(3)))
+    assert asked == 3

@@ -1,6 +1,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -31,3 +33,30 @@ async def test_in_another_thread_nothing_is_changed() -> None:
         return asyncio.run(_inside())
 
     assert await asyncio.to_thread(_run) is signal.getsignal(signal.SIGINT)
+
+
+_CHILD = """
+import multiprocessing, os, sys, time
+
+from app.kit.shutdown import end_with_parent
+
+
+class Parent:
+    '''Cannot be waited for at first, as when memory is short, and has then ended.'''
+
+    failures = [MemoryError(), OSError(24, "too many open files")]
+
+    def join(self):
+        if self.failures:
+            raise self.failures.pop()
+
+
+multiprocessing.parent_process = Parent
+end_with_parent()
+time.sleep(60)
+"""
+
+
+def test_a_worker_ends_with_its_parent_although_watching_it_failed_before() -> None:
+    ended = subprocess.run([sys.executable, "-c", _CHILD], check=False, timeout=50)  # noqa: S603
+    assert ended.returncode == -signal.SIGTERM

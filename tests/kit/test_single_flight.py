@@ -122,3 +122,15 @@ async def test_expired_results_are_released() -> None:
     await asyncio.sleep(0.1)
     assert not flight._latest
     assert not flight._next
+
+
+async def test_a_result_that_cannot_be_judged_is_not_kept() -> None:
+    source = Source()
+    source.gate.set()
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+
+    def _judge(_: int) -> bool:
+        raise MemoryError
+
+    flight = SingleFlight[str, int](source, keep_seconds=60, is_kept=_judge)
+    assert [await flight.recent("a") for _ in range(2)] == [1, 2]

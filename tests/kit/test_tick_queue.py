@@ -70,3 +70,24 @@ async def test_an_error_does_not_keep_the_rest_from_being_handled() -> None:
         await asyncio.sleep(0)
     assert handled == [2]
     assert len(errors) == 1
+
+
+async def test_items_behind_a_tick_that_failed_are_handled_all_the_same() -> None:
+    handled: list[Sequence[int]] = []
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+    def _handle(items: Sequence[int]) -> None:
+        if 1 in items:
+            raise MemoryError
+        handled.append(items)
+
+    queue = TickQueue(_handle, max_items=2)
+    for item in range(5):
+        queue.put(item)
+    for _ in range(4):
+        await asyncio.sleep(0)
+    queue.put(5)
+    await asyncio.sleep(0)
+    assert handled == [[2, 3], [4], [5]]
+    assert len(reported) == 1

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 from datetime import timedelta
 
 import pytest
@@ -44,12 +45,17 @@ async def test_a_duty_is_done_again_and_again() -> None:
         RuntimeError("a defect"),
         asyncio.CancelledError(),
         TimeoutError(),
+        MemoryError(),
+        RecursionError(),
+        OSError(errno.EMFILE, "too many open files"),
+        ExceptionGroup("several", [OSError(), ValueError()]),
     ],
 )
 async def test_a_duty_that_fails_once_is_not_given_up(failure: BaseException) -> None:
-    work = Work(failure)
-    async with performed(Duty("work", OFTEN, work)):
+    work, failed = Work(failure), list[str]()
+    async with performed(Duty("work", OFTEN, work), failed=failed.append):
         await work.is_done_again()
+    assert failed == ["work"]
 
 
 async def test_a_duty_that_fails_does_not_stop_another() -> None:

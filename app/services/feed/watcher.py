@@ -8,6 +8,7 @@ import structlog
 
 from app.domain.feed import BEGINNING, Position
 from app.errors import ReceiverError
+from app.kit.tasks import is_cancelled
 
 log = structlog.get_logger()
 
@@ -91,6 +92,12 @@ class FeedWatcher:
         """Poll, and return how many seconds to pause."""
         try:
             newest = await self._poll()
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            self._is_current = False
+            log.warning("the feed cannot be polled", error="cancelled from within")
+            return _RETRY_AFTER_SECONDS
         except ReceiverError as error:
             self._is_current = False
             log.warning("the feed cannot be polled", error=str(error))

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 
 import pytest
 
@@ -13,7 +14,7 @@ class Polled:
     def __init__(self) -> None:
         self.newest = BEGINNING
         self.polls = 0
-        self.failures: list[Exception] = []
+        self.failures: list[BaseException] = []
 
     async def __call__(self) -> Position:
         self.polls += 1
@@ -50,8 +51,17 @@ async def test_all_waiting_clients_share_a_poll_and_are_woken_by_it() -> None:
     watcher.close()
 
 
-@pytest.mark.parametrize("failure", [DatabaseUnavailable("away"), RuntimeError("a defect")])
-async def test_a_poll_that_fails_is_repeated(failure: Exception) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        DatabaseUnavailable("away"),
+        RuntimeError("a defect"),
+        MemoryError(),
+        OSError(errno.EMFILE, "too many open files"),
+        asyncio.CancelledError(),
+    ],
+)
+async def test_a_poll_that_fails_is_repeated(failure: BaseException) -> None:
     polled = Polled()
     polled.failures, polled.newest = [failure], Position(1, 5, 5)
     watcher = FeedWatcher(polled)
