@@ -34,4 +34,7 @@ class Flushing:
     async def flush_records(self, batch: Sequence[PendingRecord]) -> list[str]:
         async with self.session.connected() as connection:
             flush = Flush(connection, batch, self.campaigns, self.metrics)
-            return [receipt.value for receipt in await flush.run()]
+            return [
+                "failed" if isinstance(receipt, Exception) else receipt.value
+                for receipt in await flush.run()
+            ]

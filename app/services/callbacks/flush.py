@@ -17,7 +17,7 @@ from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseUnavailable, ReceiverError
 from app.kit.lru_cache import LruCache
 from app.observability.metrics import Metrics
 from app.routee.translate import Record
@@ -44,6 +44,8 @@ class PendingRecord(NamedTuple):
     sha256: bytes | None = None
     #: Whether a row of it exists already, so that it must not be stored again.
     is_stored: bool = False
+    #: The unforeseen error for which it may not be stored now; its body is to be repeated.
+    failure: Exception | None = None
 
 
 #: The campaign of a token, and the trackingId that a callback through this token names.
@@ -84,12 +86,15 @@ class Flush:
         self._metrics = metrics
         #: Claims of this batch that are copies.
         self._copies: set[ClaimKey] = set()
-        self._receipts = [Receipt.STORED] * len(batch)
+        self._receipts: list[Receipt | Exception] = [Receipt.STORED] * len(batch)
         self._quarantined: list[Quarantined] = []
 
-    async def run(self) -> list[Receipt]:
+    async def run(self) -> list[Receipt | Exception]:
         """
         Store or quarantine every record, and return one receipt for each.
+
+        A record that meets an unforeseen error, alone of its batch, has that instead: it is not
+        durable.
 
         Raises:
             DatabaseUnavailable: not all of it is durable. What is durable already is deduplicated
@@ -99,10 +104,12 @@ class Flush:
         events: Indexed[DeliveryEvent] = []
         replies: Indexed[InboundMessage] = []
         progress: Indexed[CampaignProgress] = []
-        for index, (record, _, _, is_stored) in enumerate(self._batch):
-            if is_stored:
+        for index, (record, _, _, is_stored, failure) in enumerate(self._batch):
+            if failure is not None:
+                self._fail(index, failure, step="screen")
+            elif is_stored:
                 continue
-            if isinstance(record, Quarantined):
+            elif isinstance(record, Quarantined):
                 self._quarantine(index, record)
             elif not self._is_accepted(record) and (reason := await self._find_objection(record)):
                 self._quarantine_record(index, record, reason)
@@ -196,20 +203,28 @@ class Flush:
         append: Callable[[IngestConnection, Sequence[R]], Awaitable[Appended]],
         indexed: Indexed[R],
     ) -> None:
-        """Append all records; one that the database refuses is found by bisection."""
+        """
+        Append all records; one that the database refuses is found by bisection.
+
+        So is one that meets an unforeseen error, which does not blame it.
+        """
         if not indexed:
             return
         try:
             records = [record for _, record in indexed]
             appended = await _with_one_retry(lambda: append(self._connection, records))
-        except ValuesRefused as error:
-            if len(indexed) == 1:
+        except Exception as error:
+            if isinstance(error, ReceiverError) and not isinstance(error, ValuesRefused):
+                raise
+            if len(indexed) > 1:
+                middle = len(indexed) // 2
+                await self._append(kind, append, indexed[:middle])
+                await self._append(kind, append, indexed[middle:])
+            elif isinstance(error, ValuesRefused):
                 log.warning("the database refused the values of a callback", error=str(error))
                 self._quarantine_record(*indexed[0], Reason.REFUSED_BY_DATABASE)
-                return
-            middle = len(indexed) // 2
-            await self._append(kind, append, indexed[:middle])
-            await self._append(kind, append, indexed[middle:])
+            else:
+                self._fail(indexed[0][0], error, step="store")
             return
         for at in appended.foreign:
             self._quarantine_record(*indexed[at], Reason.CAMPAIGN_MISMATCH)
@@ -217,8 +232,13 @@ class Flush:
         self._metrics.records.labels(kind, "fresh").inc(appended.fresh)
         self._metrics.records.labels(kind, "duplicate").inc(duplicates)
 
+    def _fail(self, index: int, error: Exception, *, step: str) -> None:
+        self._receipts[index] = error
+        self._metrics.records_failed.labels(step).inc()
+        log.error("a record could not be stored", step=step, exc_info=error)
+
     def _quarantine_record(self, index: int, record: Record, reason: Reason) -> None:
-        _, path, sha256, _ = self._batch[index]
+        _, path, sha256, *_ = self._batch[index]
         body = quarantined(record.payload, reason, path=path, campaign_id=record.campaign_id)
         self._quarantine(index, body if sha256 is None else body._replace(sha256=sha256))
 

@@ -57,6 +57,8 @@ class Body(NamedTuple):
 
 
 Done = Callable[[Receipt | BaseException], object]
+#: What a flush says of a body: an exception if it is not durable although others are.
+Outcome = Receipt | Exception
 
 
 class Intake:
@@ -84,7 +86,7 @@ class Intake:
         self._refused: TickQueue[Done] = TickQueue(
             _refuse, max_items=MAX_REFUSED_PER_TICK, parts=_REFUSED_PARTS
         )
-        self._batcher: Batcher[Sequence[PendingRecord], Receipt] = Batcher(
+        self._batcher: Batcher[Sequence[PendingRecord], Outcome] = Batcher(
             self._flush,
             max_batch_items=MAX_BATCH_ITEMS,
             max_batch_weight=MAX_BATCH_BYTES,
@@ -114,12 +116,15 @@ class Intake:
             if not self._batcher.has_room(weight=size):
                 raise Full
             records = self._records_of(Body(octets, path, campaign_id, content))
-            return await self._batcher.submit(records, weight=size)
+            outcome = await self._batcher.submit(records, weight=size)
         except (BatcherError, DatabaseUnavailable) as error:
             raise Overloaded(
                 "The callback could not be stored; please repeat it.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def put(self, body: Body, done: Done) -> None:
         """Make *body* durable, and call *done* with the receipt, or with the error instead."""
@@ -145,7 +150,14 @@ class Intake:
             try:
                 self._batcher.put(self._records_of(body), done, weight=size)
             except BatcherError as error:
-                done(error)
+                _tell(done, error)
+            except Exception as error:  # noqa: BLE001 (a defect that one body met harms no other)
+                self._note_unread(error)
+                _tell(done, error)
+
+    def _note_unread(self, error: Exception) -> None:
+        self._metrics.records_failed.labels("read").inc()
+        log.error("a body could not be read and was not stored", exc_info=error)
 
     def _records_of(self, body: Body) -> Sequence[PendingRecord]:
         """What *body* reports: at least one record."""
@@ -177,7 +189,7 @@ class Intake:
             return Translation((), error.reason, NO_ODDITIES)
         return translate(octets, campaign_id=campaign_id)
 
-    async def _flush(self, bodies: Sequence[Sequence[PendingRecord]]) -> Sequence[Receipt]:
+    async def _flush(self, bodies: Sequence[Sequence[PendingRecord]]) -> Sequence[Outcome]:
         started = time.perf_counter()
         batch: Sequence[PendingRecord] = list(chain.from_iterable(bodies))
         try:
@@ -207,14 +219,26 @@ class Intake:
 
 def _refuse(refused: Sequence[Done]) -> None:
     for done in refused:
-        done(Full())
+        _tell(done, Full())
+
+
+def _tell(done: Done, error: Exception) -> None:
+    """Call *done* with *error*; that it fails itself is no matter of the other bodies."""
+    try:
+        done(error)
+    except Exception:
+        log.exception("telling what became of a body failed")
 
 
 def _of_bodies(
-    receipts: Iterable[Receipt], bodies: Iterable[Sequence[PendingRecord]]
-) -> Iterator[Receipt]:
-    """One receipt for each body: quarantined if any of its records is."""
-    remaining = iter(receipts)
+    outcomes: Iterable[Outcome], bodies: Iterable[Sequence[PendingRecord]]
+) -> Iterator[Outcome]:
+    """One outcome for each body: failed if any of its records is, else quarantined if any is."""
+    remaining = iter(outcomes)
     for body in bodies:
-        is_quarantined = Receipt.QUARANTINED in list(islice(remaining, len(body)))
-        yield Receipt.QUARANTINED if is_quarantined else Receipt.STORED
+        its = list(islice(remaining, len(body)))
+        failures = (outcome for outcome in its if isinstance(outcome, Exception))
+        quarantined_or_stored = (
+            Receipt.QUARANTINED if Receipt.QUARANTINED in its else Receipt.STORED
+        )
+        yield next(failures, quarantined_or_stored)

@@ -69,10 +69,13 @@ class Screen:
 
     async def _pseudonymised(self, pending: PendingRecord) -> PendingRecord:
         record = pending.record
-        if _searched_bytes(record) > _MAX_BYTES_ON_LOOP:
-            found = await asyncio.to_thread(self._erased.pseudonymised, record)
-        else:
-            found = self._erased.pseudonymised(record)
+        try:
+            if _searched_bytes(record) > _MAX_BYTES_ON_LOOP:
+                found = await asyncio.to_thread(self._erased.pseudonymised, record)
+            else:
+                found = self._erased.pseudonymised(record)
+        except Exception as error:  # noqa: BLE001 (one record may not be stored, the others may)
+            return pending._replace(failure=error)
         if found is None:
             return pending
         return pending._replace(record=found.record, sha256=found.sha256)
@@ -87,8 +90,11 @@ def _searched_bytes(record: Record | Quarantined) -> int:
 
 def _unless_expired(pending: PendingRecord, horizons: Horizons) -> PendingRecord:
     record = pending.record
-    if isinstance(record, Quarantined) or not _is_expired(record, horizons):
-        return pending
+    try:
+        if isinstance(record, Quarantined) or not _is_expired(record, horizons):
+            return pending
+    except Exception as error:  # noqa: BLE001 (one record may not be stored, the others may)
+        return pending._replace(failure=error)
     expired = quarantined(
         record.payload, Reason.EXPIRED, path=pending.path, campaign_id=record.campaign_id
     )

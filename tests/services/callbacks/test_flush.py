@@ -84,6 +84,31 @@ async def test_one_poison_row_never_harms_its_neighbours(
     assert await _quarantined(connection) == [(Reason.REFUSED_BY_DATABASE, _BAD.body)]
 
 
+class _Unencodable(bytes):
+    """A payload that the driver cannot even look at, for a reason that nobody foresaw."""
+
+    def __len__(self) -> int:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("position", [0, 7, 40])
+async def test_a_record_that_meets_an_unforeseen_error_harms_no_other_and_is_not_blamed(
+    flushing: Flushing, connection: asyncpg.Connection, position: int
+) -> None:
+    records = [record for item in _with_bad_at(position) for record in translate(item.body).records]
+    records[position] = records[position]._replace(payload=_Unencodable(b"{}"))
+    outcomes = await flushing.flush_records([PendingRecord(record, PATH) for record in records])
+    assert outcomes.pop(position) == "failed"
+    assert outcomes == ["stored"] * 40
+    assert await _stored(connection) == _MESSAGES_OF_BATCH
+    assert await _quarantined(connection) == []
+    counted = flushing.metrics.registry.get_sample_value(
+        "receiver_records_failed_total", {"step": "store"}
+    )
+    assert counted == 1
+    assert await flushing.flush([_BAD]) == ["stored"]
+
+
 async def test_a_row_that_a_constraint_refuses_never_harms_its_neighbours(
     flushing: Flushing, connection: asyncpg.Connection
 ) -> None:

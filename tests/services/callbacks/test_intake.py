@@ -1,16 +1,24 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import asyncpg
 import pytest
 
 from app.db.ingest import IngestSession
+from app.domain.erasure import ErasureKeys
+from app.domain.event import DeliveryEvent
+from app.domain.quarantine import Quarantined
+from app.domain.retention import retention_of_days
 from app.errors import Overloaded
 from app.kit.batcher import Full
 from app.observability.metrics import Metrics
+from app.routee.translate import Record
+from app.services.callbacks.flush import PendingRecord
 from app.services.callbacks.intake import (
+    MAX_PENDING_BYTES,
     MAX_PENDING_ITEMS,
     MAX_REFUSED_PER_TICK,
     RETRY_AFTER_SECONDS,
@@ -18,6 +26,8 @@ from app.services.callbacks.intake import (
     Intake,
     Receipt,
 )
+from app.services.callbacks.screening import Screen
+from app.services.erasure.erased_recipients import ErasedRecipients, Pseudonymised
 from tests.database import connect
 from tests.promises.load import callback, reply
 from tests.promises.stage import eventually
@@ -82,6 +92,107 @@ async def test_a_flush_that_fails_unexpectedly_is_counted(url: str) -> None:
     failures = "receiver_flush_failures_total"
     assert metrics.registry.get_sample_value(failures, {"error": "unexpected"}) == 1
     await intake.close()
+
+
+class _Stumbling(Intake):
+    """Meets an error that nobody foresaw in each body that has the word for it."""
+
+    def _records_of(self, body: Body) -> Sequence[PendingRecord]:
+        for error in (RecursionError, MemoryError, KeyError):
+            if error.__name__.encode() in body.octets:
+                raise error
+        return super()._records_of(body)
+
+
+async def test_an_unforeseen_error_in_reading_one_body_touches_no_neighbour(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    session, metrics = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS), Metrics()
+    intake = _Stumbling(session, metrics, ack_budget_seconds=_PATIENT_SECONDS)
+    names = ["a", "RecursionError", "b", "MemoryError", "KeyError", "c"]
+    outcomes: dict[str, Receipt | BaseException] = {}
+    for name in names:
+        intake.put(Body(callback(name).body, _PATH, None), partial(outcomes.__setitem__, name))
+
+    async def _all_are_answered() -> bool:
+        return outcomes.keys() == set(names)
+
+    await eventually(_all_are_answered, within_seconds=_PATIENT_SECONDS)
+    assert await _stored(connection) == {"a", "b", "c"}
+    assert [outcomes[name] for name in ("a", "b", "c")] == [Receipt.STORED] * 3
+    assert isinstance(outcomes["MemoryError"], MemoryError)
+    failing, storing = await _receive(intake, "KeyError", "d")
+    assert (type(failing), storing) == (KeyError, Receipt.STORED)
+    failed = metrics.registry.get_sample_value("receiver_records_failed_total", {"step": "read"})
+    assert failed == 3
+    await intake.close()
+
+
+async def test_bodies_that_cannot_be_read_leave_no_weight_behind(url: str) -> None:
+    session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
+    intake = _Stumbling(session, Metrics(), ack_budget_seconds=_PATIENT_SECONDS)
+    outcomes: list[Receipt | BaseException] = []
+    heavy = callback("KeyError").body + b" " * (MAX_PENDING_BYTES // 4)
+    for _ in range(5):
+        for _ in range(3):
+            intake.put(Body(heavy, _PATH, None), outcomes.append)
+        await asyncio.sleep(0)
+    assert [type(outcome) for outcome in outcomes] == [KeyError] * 15
+    assert await _receive(intake, "m1") == [Receipt.STORED]
+    await intake.close()
+
+
+async def test_an_answer_that_cannot_be_given_keeps_no_neighbour_from_its_own(url: str) -> None:
+    session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
+    intake = _Stumbling(session, Metrics(), ack_budget_seconds=_PATIENT_SECONDS)
+    outcomes: list[Receipt | BaseException] = []
+
+    def _fail(_: object) -> None:
+        raise OSError("the connection is gone")
+
+    intake.put(Body(callback("KeyError").body, _PATH, None), _fail)
+    intake.put(Body(callback("KeyError").body, _PATH, None), outcomes.append)
+    await asyncio.sleep(0)
+    assert [type(outcome) for outcome in outcomes] == [KeyError]
+    await intake.close()
+    intake.put(Body(callback("m1").body, _PATH, None), _fail)
+    intake.put(Body(callback("m2").body, _PATH, None), outcomes.append)
+    await asyncio.sleep(0)
+    assert [type(outcome) for outcome in outcomes] == [KeyError, Full]
+
+
+async def test_of_an_array_that_meets_an_unforeseen_error_no_part_is_acknowledged(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    erased = _StumblingErased(ErasureKeys([]))
+    session, metrics = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS), Metrics()
+    screen = Screen(erased, retention_of_days(raw=None, events=None, messages=None, inbound=None))
+    intake = Intake(session, metrics, ack_budget_seconds=_PATIENT_SECONDS, screen=screen)
+    array = b"[" + callback("good").body + b"," + callback("bad").body + b"]"
+    before, failing, after = await asyncio.gather(
+        *(
+            intake.receive(body, path=_PATH)
+            for body in (callback("m1").body, array, callback("m2").body)
+        ),
+        return_exceptions=True,
+    )
+    assert isinstance(failing, RecursionError)
+    assert [before, after] == [Receipt.STORED] * 2
+    assert await _stored(connection) == {"m1", "m2", "good"}
+    failed = metrics.registry.get_sample_value("receiver_records_failed_total", {"step": "screen"})
+    assert failed == 1
+    assert await connection.fetchval("SELECT count(*) FROM quarantine") == 0
+    await intake.close()
+
+
+class _StumblingErased(ErasedRecipients):
+    def __bool__(self) -> bool:
+        return True
+
+    def pseudonymised(self, record: Record | Quarantined) -> Pseudonymised | None:
+        if isinstance(record, DeliveryEvent) and record.message_tracking_id == "bad":
+            raise RecursionError
+        return None
 
 
 async def test_ingest_commits_to_disk_whatever_the_database_prefers(
