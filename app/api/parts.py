@@ -216,6 +216,31 @@ def row_id(value: str | int) -> int:
     return number
 
 
+def text_id(value: object) -> str:
+    """
+    *value* of a cursor as an opaque id.
+
+    Raises:
+        ValueError: no id can be that.
+    """
+    if not isinstance(value, str) or "\0" in value or len(value.encode()) > _MAX_ID_BYTES:
+        raise ValueError
+    return value
+
+
+def row_time(value: object) -> datetime:
+    """
+    *value* of a cursor as the time of a row, in UTC.
+
+    Raises:
+        ValueError: it is not a time with an offset.
+    """
+    instant = _as_instant(value) if isinstance(value, str) else None
+    if instant is None or instant.tzinfo is None:
+        raise ValueError
+    return instant
+
+
 @dataclass(frozen=True, slots=True)
 class Paging:
     """The parameters of a list in pages; `scope` is the list with its filters."""

@@ -4,10 +4,12 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from typing import Final
 
 _VERSION: Final = 1
 _CHECK_BYTES: Final = 6
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class CursorInvalid(ValueError):
@@ -26,22 +28,31 @@ def encode_cursor(position: list[str | int], *, scope: str) -> str:
 
 def decode_cursor(cursor: str, *, scope: str) -> list[str | int]:
     """
-    The position in *cursor*.
+    The position in *cursor*: integers of any size, and texts that are Unicode, perhaps with NUL.
+
+    Anybody can compute the check of a content of their own: what is in it is not to be believed.
 
     Raises:
         CursorInvalid: the cursor was altered, or made by another version or for another list.
     """
     try:
         decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        check, content = decoded[:_CHECK_BYTES], decoded[_CHECK_BYTES:]
+        if check != _check(content, scope):
+            raise CursorInvalid
+        parts = json.loads(content)
+    except (binascii.Error, ValueError, RecursionError):
         raise CursorInvalid from None
-    check, content = decoded[:_CHECK_BYTES], decoded[_CHECK_BYTES:]
-    if check != _check(content, scope):
+    if not isinstance(parts, list) or parts[:1] != [_VERSION] or not all(map(_is_part, parts)):
         raise CursorInvalid
-    content_version, *position = json.loads(content)
-    if content_version != _VERSION:
-        raise CursorInvalid
-    return list(position)
+    return parts[1:]
+
+
+def _is_part(part: object) -> bool:
+    """Whether *part* can be of a position: no float, no bool, no lone surrogate."""
+    if type(part) is str:
+        return not _SURROGATE.search(part)
+    return type(part) is int
 
 
 def _check(content: bytes, scope: str) -> bytes:

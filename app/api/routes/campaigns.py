@@ -23,8 +23,9 @@ from app.api.parts import (
     cursor_after,
     json_body,
     row_id,
+    text_id,
 )
-from app.api.routes.messages import MessageOut, message_out, text_id
+from app.api.routes.messages import MessageOut, message_out
 from app.api.wire import Instant, Money, Page, Wire
 from app.db.campaign_progress import (
     newest_progress,
@@ -451,7 +452,7 @@ _Start = str | int
 
 
 def _start(value: object) -> _Start:
-    return value if isinstance(value, int) else text_id(value)
+    return row_id(value) if isinstance(value, int) else text_id(value)
 
 
 async def _listed(  # noqa: PLR0913, PLR0917 (the parameters of the call)

@@ -1,7 +1,7 @@
 """The feed: all status events and replies in one order."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -187,6 +187,6 @@ async def _position(feed: Feed, after: str) -> Position:
 def _instant(text: str) -> datetime | None:
     try:
         instant = datetime.fromisoformat(_OFFSET_WITH_BLANK.sub("+", text))
-    except ValueError:
+        return instant.astimezone(UTC) if instant.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return instant if instant.tzinfo is not None else None

@@ -19,6 +19,7 @@ from app.api.parts import (
     SafeText,
     cursor_after,
     row_id,
+    row_time,
 )
 from app.api.wire import Instant, Page, Wire
 from app.db.campaigns import find_campaign
@@ -111,7 +112,7 @@ async def _received(
 
 
 def _receipt(instant: str, inbound_id: str | int) -> tuple[datetime, int]:
-    return datetime.fromisoformat(instant), row_id(inbound_id)
+    return row_time(instant), row_id(inbound_id)
 
 
 async def _routee_id(parts: Parts, campaign_tracking_id: str | None) -> str | None:

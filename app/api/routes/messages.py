@@ -26,6 +26,8 @@ from app.api.parts import (
     json_answer,
     json_body,
     row_id,
+    row_time,
+    text_id,
 )
 from app.api.wire import Instant, Money, Page, Wire
 from app.db.campaigns import find_campaign
@@ -205,18 +207,6 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     return await _updated(parts, _recent(updated_after), status, scope, paging)
 
 
-def text_id(value: object) -> str:
-    """
-    *value* of a cursor as the id of a message.
-
-    Raises:
-        ValueError: it is not a text.
-    """
-    if not isinstance(value, str):
-        raise ValueError  # noqa: TRY004 (what a cursor cannot be)
-    return value
-
-
 async def _campaign(parts: Parts, tracking_id: str | None) -> CampaignKey | None:
     """The keys of the campaign's messages; of an unknown campaign the given id alone."""
     if tracking_id is None:
@@ -255,7 +245,7 @@ async def _updated(
 
 
 def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
-    return datetime.fromisoformat(instant), text_id(tracking_id)
+    return row_time(instant), text_id(tracking_id)
 
 
 @one.get("/{tracking_id}", summary="The current status of one message", response_model=MessageOut)

@@ -103,8 +103,13 @@ class Feed:
             page = self._served(FeedPage((), after, is_last=True))
         else:
             page = await self._next_page(_Read(wanted, after, limit), wait_seconds, until)
-        while page.is_empty and await self._is_worth_reading_on(page, until, search_until):
-            page = await self._next_page(_Read(wanted, page.end, limit), wait_seconds, until)
+        in_vain = 0
+        while page.is_empty and await self._is_worth_reading_on(
+            page, until, search_until, in_vain=in_vain
+        ):
+            end = page.end
+            page = await self._next_page(_Read(wanted, end, limit), wait_seconds, until)
+            in_vain = in_vain + 1 if page.end == end else 0
         return page
 
     async def newest(self) -> Position:
@@ -127,6 +132,10 @@ class Feed:
         self._metrics.feed_held_back_seconds.set(self._clock() - self._xmin_since)
         self._metrics.feed_held_back_transactions.set(horizon.xmax - horizon.xmin)
 
+    def forget(self) -> None:
+        """Forget how far the feed was: the database may be another one."""
+        self._watcher.forget()
+
     def release(self) -> None:
         """On shutdown: answer all clients that wait, and let no client wait any more."""
         self._watcher.close()
@@ -145,12 +154,14 @@ class Feed:
         return await self._pages.recent(read)
 
     async def _is_worth_reading_on(
-        self, page: ServedPage, until: float, search_until: float
+        self, page: ServedPage, until: float, search_until: float, *, in_vain: int
     ) -> bool:
         """Return once there is more to read beyond the empty *page*, or the time is over."""
         now = self._clock()
         if page.is_last:
-            return await self._watcher.wait_beyond(page.end, within_seconds=until - now)
+            return await self._watcher.wait_beyond(
+                page.end, within_seconds=until - now, in_vain=in_vain
+            )
         return now < search_until
 
     async def _read(self, read: _Read) -> ServedPage:

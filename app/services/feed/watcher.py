@@ -14,6 +14,8 @@ log = structlog.get_logger()
 
 _POLL_EVERY_SECONDS: Final = 0.15
 _RETRY_AFTER_SECONDS: Final = 1.0
+#: A client that read in vain reads again after 1, 2, 4, … polls.
+_MAX_DOUBLINGS: Final = 10
 
 
 class FeedWatcher:
@@ -24,7 +26,9 @@ class FeedWatcher:
     connection to the database.
 
     Replicas behind one address may differ in how far they are. So only an advance counts: a poll
-    that gives an older position than an earlier poll wakes no client.
+    that gives an older position than an earlier poll wakes no client. A client whose reads come
+    from a replica that is behind waits for an advance too; without one, it reads again after ever
+    more polls.
 
     Args:
         poll: Gives the newest servable position.
@@ -45,9 +49,18 @@ class FeedWatcher:
         """Whether the last poll, a moment ago, found nothing beyond *position*."""
         return self._is_current and self._newest <= position
 
-    async def wait_beyond(self, position: Position, *, within_seconds: float) -> bool:
+    def forget(self) -> None:
+        """Forget how far the feed was: the database may be another one, which is not as far."""
+        self._newest = BEGINNING
+        self._is_current = False
+
+    async def wait_beyond(
+        self, position: Position, *, within_seconds: float, in_vain: int = 0
+    ) -> bool:
         """
         Return once something beyond *position* can be served, *position* being where a read ended.
+
+        *in_vain* is how often the caller has read again and come no further than *position*.
 
         Returns:
             Whether another read is worth while; False when the time is over or on shutdown.
@@ -59,9 +72,8 @@ class FeedWatcher:
             self._task = asyncio.create_task(self._watch(), name="watcher of the feed")
         try:
             async with asyncio.timeout(within_seconds):
-                if self._newest > position:
-                    # The read was from a replica that is behind: repeat it once per poll.
-                    await self._polled.wait()
+                if self._newest > position:  # the read was from a replica that is behind
+                    await self._until_advance(max_polls=1 << min(in_vain, _MAX_DOUBLINGS))
                 while self._newest <= position and not self._is_closed:
                     await self._advanced.wait()
         except TimeoutError:
@@ -69,6 +81,13 @@ class FeedWatcher:
         finally:
             self.waiting -= 1
         return not self._is_closed
+
+    async def _until_advance(self, *, max_polls: int) -> None:
+        newest = self._newest
+        for _ in range(max_polls):
+            await self._polled.wait()
+            if self._newest > newest or self._is_closed:
+                return
 
     def close(self) -> None:
         """Release all clients that wait, now and from now on."""

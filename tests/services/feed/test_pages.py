@@ -1,9 +1,11 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
 from app.db.feed.pages import CampaignKeys, FeedFilter, FeedPage
@@ -13,6 +15,7 @@ from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
 from app.services.feed import pages as services_feed
 from app.services.feed.pages import POOL_ITEMS, Feed, ServedPage, make_feed
+from tests.conftest import fresh_database
 from tests.database import connect
 from tests.db.feed.feed_stage import EVERYTHING, event, names, reply, store
 
@@ -331,3 +334,50 @@ async def test_a_long_writing_transaction_shows_in_the_metrics(
     now += 60
     assert await _measured() == 0
     await feed.close()
+
+
+class _Balanced(Database):
+    """Two replicas behind one address: reads of pages come from the one that is behind."""
+
+    def __init__(self, ahead: str, behind: str) -> None:
+        super().__init__(ahead, name="ahead", pool_items=2)
+        self._behind = Database(behind, name="behind", pool_items=2)
+        self.pages_read = 0
+
+    @asynccontextmanager
+    async def reading(
+        self, *, planner: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncSession]:
+        self.pages_read += planner is not None
+        reading = super().reading() if planner is None else self._behind.reading(planner=planner)
+        async with reading as session:
+            yield session
+
+    async def close(self) -> None:
+        await self._behind.close()
+        await super().close()
+
+
+@pytest.fixture
+def behind_url(server_url: str) -> Iterator[str]:
+    """The replica that is behind."""
+    with fresh_database(server_url) as url:
+        yield url
+
+
+async def test_replicas_that_differ_do_not_make_a_client_spin_and_it_gets_all_in_the_end(
+    url: str, connection: asyncpg.Connection, behind_url: str, metrics: Metrics
+) -> None:
+    behind = await connect(behind_url)
+    balanced = _Balanced(url, behind_url)
+    feed = Feed(balanced, metrics, render=_render, busy_pages_per_second=20)
+    await store(connection, event("m1"))
+    waiting = asyncio.create_task(feed.page(EVERYTHING, after=BEGINNING, limit=10, wait_seconds=50))
+    await asyncio.sleep(3)
+    assert not waiting.done()
+    assert balanced.pages_read <= 5
+    await store(behind, event("m1"))
+    await store(connection, event("m2"))
+    assert _names(await asyncio.wait_for(waiting, 30)) == ["m1 SENT"]
+    await feed.close()
+    await behind.close()

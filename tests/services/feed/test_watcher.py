@@ -121,3 +121,43 @@ async def test_a_client_whose_read_was_behind_is_released_on_shutdown() -> None:
     await asyncio.sleep(0)
     watcher.close()
     assert not await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_client_that_reads_in_vain_reads_ever_less_often() -> None:
+    polled = Polled()
+    polled.newest = Position(1, 9, 9)
+    watcher = FeedWatcher(polled)
+    behind = Position(1, 5, 5)
+    for in_vain, polls in ((0, 1), (1, 2), (2, 4), (3, 8)):
+        before = polled.polls
+        assert await watcher.wait_beyond(behind, within_seconds=60, in_vain=in_vain)
+        assert polled.polls - before >= polls
+    watcher.close()
+
+
+async def test_an_advance_wakes_a_client_that_has_read_in_vain() -> None:
+    polled = Polled()
+    polled.newest = Position(1, 9, 9)
+    watcher = FeedWatcher(polled)
+    behind = Position(1, 5, 5)
+    assert await watcher.wait_beyond(behind, within_seconds=60)
+    waiting = asyncio.create_task(watcher.wait_beyond(behind, within_seconds=3600, in_vain=9))
+    await asyncio.sleep(0.4)
+    assert not waiting.done()
+    polled.newest = Position(1, 10, 10)
+    assert await asyncio.wait_for(waiting, 30)
+    watcher.close()
+
+
+async def test_after_a_restore_the_feed_is_as_far_as_the_database_is() -> None:
+    polled = Polled()
+    polled.newest = Position(3, 9, 9)
+    watcher = FeedWatcher(polled)
+    assert await watcher.wait_beyond(BEGINNING, within_seconds=30)
+    polled.newest = Position(2, 1, 1)
+    watcher.forget()
+    assert not await watcher.wait_beyond(polled.newest, within_seconds=0.5)
+    assert watcher.has_nothing_beyond(polled.newest)
+    polled.newest = Position(2, 2, 2)
+    assert await watcher.wait_beyond(Position(2, 1, 1), within_seconds=30)
+    watcher.close()
