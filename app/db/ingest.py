@@ -180,7 +180,7 @@ def _is_foreign(event: DeliveryEvent, known: asyncpg.Record) -> bool:
     _, tracking_id, campaign_id = known
     if event.campaign_tracking_id is not None and tracking_id is not None:
         return bool(event.campaign_tracking_id != tracking_id)
-    return campaign_id is not None and campaign_id != event.campaign_id
+    return bool(campaign_id != event.campaign_id)
 
 
 def _indexes(keys: Sequence[T], wanted: Collection[T]) -> frozenset[int]:

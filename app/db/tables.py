@@ -97,6 +97,8 @@ class CampaignRow(Row):
     next_attempt_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: The campaign whose token made an observed one known; null: a shared callback secret did.
+    observed_through: Mapped[UUID | None]
 
     __table_args__ = (
         Index(

@@ -1,6 +1,6 @@
 -- Makes a batch of replies durable: SELECT * FROM append_inbound($1). The same reply again is deduplicated.
 -- As in `append_events`, a reply that came through the token of one campaign and answers a message of
--- another one is not stored; its identity is in `foreign_replies`.
+-- another one, or one that a shared callback secret made known, is not stored; its identity is in `foreign_replies`.
 --
 -- Replies are few: each batch is planned anew, for `messages` as it is then. A plan made while that table is
 -- small would scan it, and stay until the next ANALYZE.
@@ -13,7 +13,7 @@ foreign_ids AS (
     SELECT g.identity
     FROM given AS g JOIN messages AS m ON m.message_tracking_id = g.reference_tracking_id
     WHERE g.campaign_id IS NOT NULL
-        AND coalesce(m.campaign_tracking_id <> g.campaign_tracking_id, m.campaign_id <> g.campaign_id)
+        AND coalesce(m.campaign_tracking_id <> g.campaign_tracking_id, m.campaign_id IS DISTINCT FROM g.campaign_id)
 ),
 stored AS (
     INSERT INTO inbound_messages (identity, sender, recipient, message, media, filename, sent_at,

@@ -27,11 +27,13 @@ RETURN (
         GREATEST(kept.last_occurred_at, incoming.last_occurred_at)
     );
 
--- Whether *incoming* came through the token of a campaign and *kept* is known to belong to another: by the
--- trackingIds, or by the tokens as long as one of them is not known.
+-- Whether *incoming* came through the token of a campaign and *kept* is not known to be of this campaign: by the
+-- trackingIds, or by the tokens as long as one of them is not known. What a shared callback secret made known is of
+-- no token, so no token may tell of it but by the same trackingId.
 CREATE FUNCTION is_foreign(incoming messages, kept messages) RETURNS boolean LANGUAGE sql IMMUTABLE
 RETURN incoming.campaign_id IS NOT NULL AND coalesce(
-    incoming.campaign_tracking_id <> kept.campaign_tracking_id, incoming.campaign_id <> kept.campaign_id, false);
+    incoming.campaign_tracking_id <> kept.campaign_tracking_id,
+    incoming.campaign_id IS DISTINCT FROM kept.campaign_id);
 
 -- Fails the statement: a token must not change another campaign's message, also when another transaction
 -- has just bound it. app/db/ingest.py sends the batch again without it.

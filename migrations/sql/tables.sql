@@ -34,6 +34,7 @@ CREATE TABLE campaigns (
     next_attempt_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
+    observed_through uuid, -- the campaign whose token made an observed one known; null: a shared callback secret
     CONSTRAINT campaigns_pkey PRIMARY KEY (id),
     CONSTRAINT campaigns_tracking_id_key UNIQUE (tracking_id)
 );

@@ -55,15 +55,26 @@ async def _launch(connection: asyncpg.Connection, campaigns: dict[UUID, str]) ->
 
 
 def _addressed(
-    event: DeliveryEvent, prefix: str, campaigns: dict[UUID, str], rng: random.Random
+    event: DeliveryEvent,
+    prefix: str,
+    campaigns: dict[UUID, str],
+    rng: random.Random,
+    *,
+    is_known: bool,
 ) -> DeliveryEvent:
-    """*event* as its campaign's: through its token or not, naming it or not."""
+    """
+    *event* as its campaign's: through its token or not, naming it or not.
+
+    A token may not tell of what a shared callback secret made known, unless both say that it is of
+    one campaign: so only a campaign whose trackingId *is_known* comes through both, and is named.
+    """
     at = event.message_tracking_id.encode()[0] % CAMPAIGNS
     campaign_id, name = list(campaigns.items())[at]
+    through_token = not is_known or rng.random() < 0.6
     return event._replace(
         message_tracking_id=f"{prefix}{event.message_tracking_id}",
-        campaign_id=campaign_id if rng.random() < 0.6 else None,
-        campaign_tracking_id=name if rng.random() < 0.4 else None,
+        campaign_id=campaign_id if through_token else None,
+        campaign_tracking_id=name if not through_token or rng.random() < 0.4 else None,
     )
 
 
@@ -127,7 +138,10 @@ async def _try(
     rng = random.Random(seed)  # noqa: S311
     campaigns = {uuid4(): f"{prefix}c{at}" for at in range(CAMPAIGNS)}
     await _launch(processes.look, campaigns)
-    events = [_addressed(event, prefix, campaigns, rng) for event in delivered]
+    if is_known := rng.random() < 0.5:
+        for campaign_id, name in campaigns.items():
+            assert await claim(processes.look, campaign_id, name) is Claim.OWN
+    events = [_addressed(event, prefix, campaigns, rng, is_known=is_known) for event in delivered]
     await _hammer(processes, events, rng)
     for campaign_id, name in campaigns.items():
         assert await claim(processes.look, campaign_id, name) is Claim.OWN

@@ -53,15 +53,25 @@ ClaimKey = tuple[UUID, str]
 
 
 class CampaignCache:
-    """What a process knows about the campaigns that callbacks name, so as not to ask again."""
+    """
+    What a process knows about the campaigns that callbacks name, so as not to ask again.
+
+    It holds for one connection: the next one may lead to a database that lacks some of it.
+    """
 
     def __init__(self) -> None:
         #: TrackingIds that have a row.
         self.observed: LruCache[str, bool] = LruCache(MAX_CACHED_CAMPAIGNS)
-        #: Never `Claim.COPY`: a copy may turn out to be a campaign of ours later.
-        self.claims: LruCache[ClaimKey, Claim] = LruCache(MAX_CACHED_CAMPAIGNS)
+        #: Claims that are `Claim.OWN`. Others may turn out to be that later, by Routee's answer.
+        self.owned: LruCache[ClaimKey, bool] = LruCache(MAX_CACHED_CAMPAIGNS)
         #: Copies that a warning was logged for.
         self.warned: LruCache[ClaimKey, bool] = LruCache(MAX_CACHED_CAMPAIGNS)
+
+    def anew(self) -> "CampaignCache":
+        """A cache that knows nothing of the database, and what was warned of already."""
+        cache = CampaignCache()
+        cache.warned = self.warned
+        return cache
 
 
 T = TypeVar("T")
@@ -84,8 +94,8 @@ class Flush:
         self._batch = batch
         self._campaigns = campaigns
         self._metrics = metrics
-        #: Claims of this batch that are copies.
-        self._copies: set[ClaimKey] = set()
+        #: Claims of this batch that are not owned.
+        self._claims: dict[ClaimKey, Claim] = {}
         self._receipts: list[Receipt | Exception] = [Receipt.STORED] * len(batch)
         self._quarantined: list[Quarantined] = []
 
@@ -126,7 +136,11 @@ class Flush:
         return self._receipts
 
     async def _observe_together(self) -> None:
-        """Make sure that each campaign named through a shared callback secret has a row."""
+        """
+        Make sure that each campaign named through a shared callback secret has a row.
+
+        Without those that a token names too: who comes first in the batch makes these known.
+        """
         named = {
             record.campaign_tracking_id
             for record, *_ in self._batch
@@ -134,8 +148,16 @@ class Flush:
             and record.campaign_id is None
             and record.campaign_tracking_id is not None
         }
+        unknown = {name for name in named if self._campaigns.observed.find(name) is None}
+        if not unknown:
+            return
+        through_tokens = {
+            record.campaign_tracking_id
+            for record, *_ in self._batch
+            if not isinstance(record, Quarantined) and record.campaign_id is not None
+        }
         with suppress(ValuesRefused):  # each is tried alone then
-            await self._observe(named)
+            await self._observe(unknown - through_tokens)
 
     async def _observe(self, named: Collection[str]) -> None:
         observed = self._campaigns.observed
@@ -152,7 +174,7 @@ class Flush:
             return True
         if record.campaign_id is None:
             return self._campaigns.observed.find(named) is not None
-        return self._campaigns.claims.find((record.campaign_id, named)) is Claim.OWN
+        return self._campaigns.owned.find((record.campaign_id, named)) is not None
 
     async def _find_objection(self, record: Record) -> Reason | None:
         """Why *record* may not be stored with the campaign that it names; None if it may."""
@@ -169,21 +191,19 @@ class Flush:
             return Reason.REFUSED_BY_DATABASE
 
     async def _is_foreign(self, key: ClaimKey) -> bool:
-        """Whether the trackingId is that of another campaign of ours than the token's."""
-        if key in self._copies:
-            return False
-        claim = self._campaigns.claims.find(key)
+        """Whether the trackingId is not that of the token's campaign, nor of a copy of it."""
+        claim = self._claims.get(key)
         if claim is None:
             claim = await _with_one_retry(lambda: claim_campaign(self._connection, *key))
-            self._cache_claim(key, claim)
+            self._note_claim(key, claim)
         return claim is Claim.FOREIGN
 
-    def _cache_claim(self, key: ClaimKey, claim: Claim) -> None:
-        if claim is not Claim.COPY:
-            self._campaigns.claims.put(key, claim)
+    def _note_claim(self, key: ClaimKey, claim: Claim) -> None:
+        if claim is Claim.OWN:
+            self._campaigns.owned.put(key, value=True)
             return
-        self._copies.add(key)
-        if self._campaigns.warned.find(key) is None:
+        self._claims[key] = claim
+        if claim is Claim.COPY and self._campaigns.warned.find(key) is None:
             self._campaigns.warned.put(key, value=True)
             self._metrics.campaign_copies.inc()
             log.warning(

@@ -229,8 +229,8 @@ async def test_counts_follow_when_a_message_that_has_a_campaign_gets_a_lesser_on
 ) -> None:
     """A callback of another sender named another campaign before ours was known."""
     campaign = await _launch(connection)
-    await append_events(connection, [_event("m1", token=None, campaign="c9")])
     await append_events(connection, [_event("m1", token=campaign, status="SEEN")])
+    await append_events(connection, [_event("m1", token=None, campaign="c9")])
     await bind(connection, campaign, "c1")
     assert await _campaigns_of(connection, "messages") == ["c1"]
     assert await _campaigns_of(connection, "events") == ["c1", "c9"]
@@ -257,18 +257,23 @@ async def _race(
                 writer, [_reply(message, token=campaign, text=message) for message in batch]
             )
 
-    async def _bind(writer: asyncpg.Connection) -> None:
+    async def _claim(writer: asyncpg.Connection) -> None:
         await asyncio.sleep(rng.random() * 0.02)
         assert await claim(writer, campaign, tracking_id) is Claim.OWN
+
+    async def _bind(writer: asyncpg.Connection) -> None:
+        await asyncio.sleep(rng.random() * 0.02)
+        assert await bind(writer, campaign, tracking_id)
 
     async def _observe(writer: asyncpg.Connection) -> None:
         await asyncio.sleep(rng.random() * 0.02)
         await observe(writer, [tracking_id])
 
+    # A token may not name what a shared callback secret has named before; Routee's answer may.
+    bind_it = [_claim, _claim] if rng.random() < 0.5 else [_bind, _observe]
     await asyncio.gather(
         *(_append(writer, rng.randrange(10**6)) for writer in others[:2]),
-        _bind(others[2]),
-        _observe(others[3]),
+        *(do(writer) for do, writer in zip(bind_it, others[2:], strict=True)),
     )
 
 
@@ -306,10 +311,10 @@ async def test_a_campaign_that_is_observed_and_bound_at_once_is_one_campaign(
 ) -> None:
     for at in range(60):
         campaign = await _launch(connection)
-        claims, _ = await asyncio.gather(
-            claim(others[0], campaign, f"c{at}"), observe(others[1], [f"c{at}", f"c{at}x"])
+        is_bound, _ = await asyncio.gather(
+            bind(others[0], campaign, f"c{at}"), observe(others[1], [f"c{at}", f"c{at}x"])
         )
-        assert claims is Claim.OWN
+        assert is_bound
     assert await connection.fetchval("SELECT count(*) FROM campaigns") == 120
 
 

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from app.db.launching.binding import bind
 from app.domain.quarantine import Reason, quarantined
 from app.errors import DatabaseUnavailable
 from app.routee.translate import translate
@@ -356,6 +357,8 @@ async def test_a_copy_that_turns_out_to_be_another_campaign_of_ours_is_foreign_f
 ) -> None:
     ours, other = await _launched(connection, "c1"), await _launched(connection)
     assert await flushing.flush([callback("m1", campaign="c2")], token=ours) == ["stored"]
+    assert await flushing.flush([callback("m2", campaign="c2")], token=other) == ["quarantined"]
+    assert await bind(connection, other, "c2"), "Routee's answer says so"
     assert await flushing.flush([callback("m2", campaign="c2")], token=other) == ["stored"]
     assert await flushing.flush([callback("m3", campaign="c2")], token=ours) == ["quarantined"]
 
