@@ -34,6 +34,7 @@ from app.services.callbacks.intake import Intake
 from app.services.callbacks.screening import Screen
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
+from app.services.epoch import EpochWatch
 from app.services.erasure.erased_recipients import REFRESH_EVERY_SECONDS, ErasedRecipients
 from app.services.erasure.erasures import Eraser
 from app.services.exports.exports import Exports
@@ -182,16 +183,24 @@ def _analyst_watch(settings: Settings, parts: Parts) -> AnalystWatch:
     return AnalystWatch(*databases, metrics=parts.metrics, longest=longest)
 
 
-def _duties(settings: Settings, parts: Parts) -> list[Duty]:
+def _epoch_watch(parts: Parts, intake: Intake | None, folding: CountFolding) -> EpochWatch:
+    """Knows all that remembers something of the database."""
+    forget = [parts.keyring.forget, parts.feed.forget, parts.erased.forget, folding.forget]
+    return EpochWatch(parts.database, forget if intake is None else [*forget, intake.forget])
+
+
+def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Duty]:
     database, second = parts.database, timedelta(seconds=1)
     retaining = PurgeJob(settings.database_url, retention_of(settings))
     roll_up = partial(roll_up_events, database)
     learn_erased = partial(parts.erased.refresh, database)
     watch = _analyst_watch(settings, parts)
+    folding = CountFolding(database)
+    epoch = _epoch_watch(parts, intake, folding)
     duties = [
-        Duty("fold counts", second, CountFolding(database).fold, _IDLE_EVERY),
+        Duty("fold counts", second, folding.fold, _IDLE_EVERY),
         Duty("roll up events for BI", 2 * second, roll_up, _IDLE_EVERY),
-        Duty("keep the feed's epoch", second, database.keep_epoch, _IDLE_EVERY),
+        Duty("keep the feed's epoch", second, epoch.poll, _IDLE_EVERY),
         Duty("measure the feed", second, parts.feed.measure, _IDLE_EVERY),
         Duty("learn erased recipients", REFRESH_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
         Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
@@ -207,7 +216,7 @@ def _duties(settings: Settings, parts: Parts) -> list[Duty]:
 
 
 def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
-    duties = _duties(settings, parts)
+    duties = _duties(settings, parts, intake)
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:

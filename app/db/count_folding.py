@@ -61,6 +61,10 @@ class CountFolding:
         self._raise_floor(began, folded=folded, greatest=greatest)
         return int(folded)
 
+    def forget(self) -> None:
+        """Look for deltas of all ids again: in a restored database they begin earlier."""
+        self._floor, self._seen = 0, None
+
     def _raise_floor(self, began: float, *, folded: int, greatest: int) -> None:
         if self._seen is None:
             self._seen = (self._clock(), greatest)

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 import asyncpg
 import structlog
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -51,6 +51,9 @@ class Database:
             session_settings=session_settings,
         )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        #: How many connections were made so far. A new one may lead to another database.
+        self.connections_made = 0
+        event.listen(self._engine.sync_engine, "connect", self._note_connection)
 
     @asynccontextmanager
     async def reading(
@@ -132,6 +135,9 @@ class Database:
         """
         async with self.driver() as connection:
             return await keep_epoch(connection)
+
+    def _note_connection(self, *_: object) -> None:
+        self.connections_made += 1
 
     async def close(self) -> None:
         """Close all connections."""

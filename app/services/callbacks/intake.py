@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from app.db.ingest import IngestSession
+from app.db.ingest import IngestConnection, IngestSession
 from app.domain.quarantine import quarantined
 from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
 from app.kit.batcher import Batcher, BatcherError, Full
@@ -96,6 +96,8 @@ class Intake:
         )
         metrics.pending_items.set_function(lambda: self._batcher.pending_items)
         self._campaigns = CampaignCache()
+        #: The connection through which that is known.
+        self._known_through: IngestConnection | None = None
 
     async def receive(
         self,
@@ -137,6 +139,10 @@ class Intake:
             return
         self._unread_bytes += size
         self._unread.put((body, done))
+
+    def forget(self) -> None:
+        """Forget what the database said before: it may be another one."""
+        self._campaigns = self._campaigns.anew()
 
     async def close(self) -> None:
         """Accept nothing more, and finish what was accepted."""
@@ -194,9 +200,10 @@ class Intake:
         batch: Sequence[PendingRecord] = list(chain.from_iterable(bodies))
         try:
             async with self._session.connected() as connection:
+                campaigns = self._known_by(connection)
                 if self._screen is not None:
                     batch = await self._screen.screened(connection, batch)
-                receipts = await Flush(connection, batch, self._campaigns, self._metrics).run()
+                receipts = await Flush(connection, batch, campaigns, self._metrics).run()
         except BaseException as error:
             self._note_failure(error, items=len(bodies))
             raise
@@ -204,6 +211,20 @@ class Intake:
         self._metrics.storing.add(len(batch))
         self._metrics.flush_seconds.observe(time.perf_counter() - started)
         return receipts if len(receipts) == len(bodies) else list(_of_bodies(receipts, bodies))
+
+    def _known_by(self, connection: IngestConnection) -> CampaignCache:
+        """
+        What is known of campaigns through *connection*: nothing at first, after an outage too.
+
+        The database may have been restored since, or be a standby that lacks the last seconds. A
+        flush that still runs on another connection keeps what it knows to itself.
+        """
+        known_through, self._known_through = self._known_through, connection
+        if known_through is not None and known_through is not connection:
+            self.forget()
+            if self._screen is not None:
+                self._screen.forget()
+        return self._campaigns
 
     def _note_failure(self, error: BaseException, *, items: int) -> None:
         if isinstance(error, ReceiverError):

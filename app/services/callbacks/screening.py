@@ -28,6 +28,10 @@ class Screen:
         self._erased = erased
         self._retention = retention
 
+    def forget(self) -> None:
+        """Have the erased recipients read again: it may be another database."""
+        self._erased.forget()
+
     async def screened(
         self, connection: IngestConnection, batch: Sequence[PendingRecord]
     ) -> Sequence[PendingRecord]:

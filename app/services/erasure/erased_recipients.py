@@ -110,11 +110,22 @@ class ErasedRecipients:
 
     def update(self, erased: Erased | None, *, asked_at: float) -> None:
         """Apply what was read; None if nothing has changed."""
-        # Of two concurrent reads the older one may arrive last.
-        if erased is not None and (self.version is None or erased.version > self.version):
+        # Of two concurrent reads the older one may arrive last. Their versions do not tell which
+        # that is: a restored database has a lower one than was read before.
+        if asked_at <= self._read_at:
+            return
+        if erased is not None:
             self.version, self._hashes, key_ids, self.horizons = erased
             self._warn_of_missing(key_ids - self._keys.ids)
-        self._read_at = max(self._read_at, asked_at)
+        self._read_at = asked_at
+
+    def forget(self) -> None:
+        """
+        Have everything read again before something is stored: it may be another database.
+
+        Its version may be the same by chance. Until then, who was erased stays so.
+        """
+        self.version = None
 
     def mark_of(self, number: str | None) -> NumberHash | None:
         """The hash of *number*, if it is erased."""
