@@ -1,13 +1,15 @@
 """The composition root: builds every object, once. Importing it does nothing."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 import httpx
+import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -45,6 +47,12 @@ from app.services.launching.launches import Launches
 from app.services.retention import PurgeJob
 from app.settings import Settings, load_settings
 
+log = structlog.get_logger()
+
+#: On shutdown, for what does not wait for the network in a healthy process.
+_CLOSE_SECONDS: Final = 2.0
+#: Then, for what notices that its connection was cut.
+_CUT_SECONDS: Final = 0.5
 #: While this process stores nothing: the longest delay for what other processes have stored.
 _IDLE_EVERY: Final = timedelta(seconds=15)
 #: For the three generations; Python's defaults are 700, 10 and 10.
@@ -220,23 +228,45 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+        at_work = AsyncExitStack()
         with notified_on_shutdown(parts.feed.release):
-            async with performed(
-                *duties,
-                stored=lambda: parts.metrics.storing.total,
-                failed=lambda duty: parts.metrics.duty_failures.labels(duty).inc(),
-            ):
-                yield
-        if intake is not None:
-            await intake.close()
-        await parts.routee.aclose()
-        await parts.feed.close()
-        await parts.current.close()
-        await parts.reads.close()
-        with suppress(DatabaseUnavailable):
-            await parts.keyring.record_uses()
-        await parts.database.close()
+            await at_work.enter_async_context(
+                performed(
+                    *duties,
+                    stored=lambda: parts.metrics.storing.total,
+                    failed=lambda duty: parts.metrics.duty_failures.labels(duty).inc(),
+                )
+            )
+            yield
+        await _close_in_time(parts, intake, at_work)
 
     app = make_api(operations_only=settings.surface == "callbacks", lifespan=_lifespan)
     app.state.parts = parts
     return app
+
+
+async def _close_in_time(parts: Parts, intake: Intake | None, at_work: AsyncExitStack) -> None:
+    """Close everything; a server that does not answer is not waited for."""
+    closing = asyncio.create_task(_close(parts, intake, at_work))
+    await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
+    if not closing.done():
+        log.warning("the database does not answer: its connections are cut")
+        for connected in (parts.database, parts.reads, parts.feed):
+            connected.cut()
+        closing.cancel()
+        await asyncio.wait({closing}, timeout=_CUT_SECONDS)
+    if closing.done() and not closing.cancelled():
+        closing.result()
+
+
+async def _close(parts: Parts, intake: Intake | None, at_work: AsyncExitStack) -> None:
+    await at_work.aclose()
+    if intake is not None:
+        await intake.close()
+    await parts.routee.aclose()
+    await parts.feed.close()
+    await parts.current.close()
+    await parts.reads.close()
+    with suppress(DatabaseUnavailable):
+        await parts.keyring.record_uses()
+    await parts.database.close()

@@ -1,6 +1,8 @@
 """How the HTTP server listens."""
 
 import asyncio
+import signal
+import socket
 import sys
 from contextlib import suppress
 from functools import partial
@@ -24,6 +26,25 @@ BACKLOG: Final = 4096
 _STARTUP_FAILURE: Final = 3
 
 
+class _Supervisor(Multiprocess):
+    """
+    Ends on SIGHUP as on SIGTERM, as a single process does.
+
+    Uvicorn's own starts all workers anew, which changes nothing here: their settings are those of
+    the supervisor's environment. And when a terminal is closed, all processes get the signal.
+    """
+
+    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+        hangup = signal.getsignal(signal.SIGHUP)
+        super().__init__(config, sockets)
+        if hangup is signal.SIG_IGN:  # below nohup
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def handle_hup(self) -> None:
+        """End all workers, each when it has answered what it has."""
+        self.handle_term()
+
+
 def http_protocol(settings: Settings) -> type[asyncio.Protocol]:
     """What makes the protocol of a connection under *settings*; each worker gets a copy of it."""
     protocol = CallbackProtocol if settings.fast_protocol else HttpProtocol
@@ -42,7 +63,7 @@ def listen(config: Config) -> None:
     first = config.bind_socket()
     sockets = [first, *(first.dup() for _ in range(CONNECTIONS_PER_TICK - 1))]
     if config.workers > 1:
-        Multiprocess(config, sockets).run()
+        _Supervisor(config, sockets).run()
         return
     server = Server(config)
     with suppress(KeyboardInterrupt):

@@ -14,6 +14,7 @@ from rich.console import Console
 from app.db.database import Database
 from app.embedded import EmbeddedPostgres
 from app.errors import ReceiverError
+from app.kit.shutdown import end_on_hangup
 from app.settings import Settings, SettingsInvalid, load_settings
 
 T = TypeVar("T")
@@ -106,9 +107,10 @@ def loaded_settings() -> Settings:
 
 
 def end_on_sigterm() -> None:
-    """Let SIGTERM raise SystemExit, so that every context manager releases what it holds."""
+    """Let SIGTERM and SIGHUP raise SystemExit, so that every context manager releases its own."""
 
     def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, _end)
+    end_on_hangup()

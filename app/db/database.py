@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, cast
+from weakref import WeakSet
 
 import asyncpg
 import structlog
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -49,11 +50,12 @@ class Database:
             pool_items=pool_items,
             statement_timeout_seconds=statement_timeout_seconds,
             session_settings=session_settings,
+            on_connect=self._note_connection,
         )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         #: How many connections were made so far. A new one may lead to another database.
         self.connections_made = 0
-        event.listen(self._engine.sync_engine, "connect", self._note_connection)
+        self._connections: WeakSet[asyncpg.Connection] = WeakSet()
 
     @asynccontextmanager
     async def reading(
@@ -136,12 +138,18 @@ class Database:
         async with self.driver() as connection:
             return await keep_epoch(connection)
 
-    def _note_connection(self, *_: object) -> None:
-        self.connections_made += 1
+    def cut(self) -> None:
+        """Cut all connections at once, for a server that does not answer; nothing is waited for."""
+        for connection in list(self._connections):
+            connection.terminate()
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+    def _note_connection(self, connection: asyncpg.Connection) -> None:
+        self.connections_made += 1
+        self._connections.add(connection)
 
 
 async def migrate_database(url: str) -> str:

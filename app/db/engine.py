@@ -1,6 +1,6 @@
 """The only file that knows how SQLAlchemy reaches the database."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import asyncpg
@@ -13,18 +13,20 @@ SEARCH_PATH: Final = {"search_path": SCHEMA}
 _GRACE_SECONDS: Final = 1.0
 
 
-def make_engine(
+def make_engine(  # noqa: PLR0913 (each by its name)
     url: str,
     *,
     name: str,
     pool_items: int,
     statement_timeout_seconds: float,
     session_settings: Mapping[str, str] | None = None,
+    on_connect: Callable[[asyncpg.Connection], object] = lambda _: None,
 ) -> AsyncEngine:
     """
     An engine with a pool of at most *pool_items* connections to a `postgresql://` *url*.
 
-    *name* is what `pg_stat_activity` shows. Each connection starts with *session_settings*.
+    *name* is what `pg_stat_activity` shows. Each connection starts with *session_settings*, and is
+    given to *on_connect* then.
     """
     settings = {
         "application_name": f"routee-receiver {name}",
@@ -36,13 +38,15 @@ def make_engine(
 
     # asyncpg reads the URL itself: SQLAlchemy does not support `sslmode` and several hosts.
     async def _connect() -> asyncpg.Connection:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             url,
             timeout=statement_timeout_seconds,
             # The server's limit does not help against a network that has gone silent.
             command_timeout=statement_timeout_seconds + _GRACE_SECONDS,
             server_settings=settings,
         )
+        on_connect(connection)
+        return connection
 
     return create_async_engine(
         "postgresql+asyncpg://",

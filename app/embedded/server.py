@@ -1,7 +1,8 @@
 """One user of the embedded server: the first one starts the server, the last one stops it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -10,6 +11,9 @@ from app.embedded.process_files import FileLock, WaitReporter, is_held, locked_e
 from app.embedded.site import Paths, Site, find_site
 from app.embedded.startup import Startup, url_of
 from app.errors import ConfigurationError
+
+#: A frozen server must not keep a service from ending. A slow one ends by itself.
+STOP_SECONDS = 10.0
 
 
 def _say_nothing(_message: str) -> None:
@@ -26,6 +30,7 @@ class EmbeddedPostgres:
         data_dir: Holds the cluster, its password, log and locks. Made if it does not exist.
         port: TCP port on 127.0.0.1; without it there is a socket only.
         on_progress: Gets a sentence about a long wait.
+        stop_seconds: For how long the last user waits for the end of the server.
     """
 
     def __init__(
@@ -34,10 +39,12 @@ class EmbeddedPostgres:
         *,
         port: int | None = None,
         on_progress: Callable[[str], None] = _say_nothing,
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._data_dir = data_dir
         self._port = port
         self._say = on_progress
+        self._stop_seconds = stop_seconds
         self._use: tuple[Site, FileLock] | None = None
 
     async def acquire(self) -> str:
@@ -62,7 +69,9 @@ class EmbeddedPostgres:
                 port = await Startup(site, users, self._port, self._say).run()
                 url = url_of(site, port)
             except BaseException:
-                await self._leave(site, users)
+                with self._in_time(users):
+                    async with asyncio.timeout(self._stop_seconds):
+                        await self._stop_if_last(site, users)
                 raise
         self._use = site, users
         return url
@@ -81,18 +90,33 @@ class EmbeddedPostgres:
         return True
 
     async def release(self) -> None:
-        """Leave the server. The last user stops it, and returns when it has ended."""
+        """
+        Leave the server. The last user stops it, and returns when it has ended.
+
+        One that does not end in time, as a frozen one, has been asked to, and is left to it.
+        """
         if self._use is None:
             return
         site, users = self._use
         self._use = None
-        async with locked_exclusively(site.paths.startup_lock, WaitReporter(self._say)):
-            await self._leave(site, users)
+        with self._in_time(users):
+            async with (
+                asyncio.timeout(self._stop_seconds),
+                locked_exclusively(site.paths.startup_lock, WaitReporter(self._say)),
+            ):
+                await self._stop_if_last(site, users)
 
-    async def _leave(self, site: Site, users: FileLock) -> None:
+    async def _stop_if_last(self, site: Site, users: FileLock) -> None:
+        if users.try_exclusive():
+            await stop_server(site, self._say)
+
+    @contextmanager
+    def _in_time(self, users: FileLock) -> Iterator[None]:
+        """Leave *users* at the end of the block, which may time out."""
         try:
-            if users.try_exclusive():
-                await stop_server(site, self._say)
+            yield
+        except TimeoutError:
+            self._say("PostgreSQL does not stop, and is not waited for any longer.")
         finally:
             users.close()
 

@@ -50,9 +50,25 @@ def notified_on_shutdown(notify: Callable[[], object]) -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+def end_on_hangup() -> None:
+    """
+    Let SIGHUP, which comes when a terminal is closed, do what SIGTERM does.
+
+    A process that ignores it, as below nohup, goes on ignoring it.
+    """
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _on_hangup)
+
+
+def _on_hangup(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
 def end_with_parent() -> None:
     """
     End this process with SIGTERM when its parent has ended, if `multiprocessing` started it.
+
+    A hangup, which all processes of a terminal get, ends it in the same way, and not at once.
 
     A worker that outlived its supervisor would keep the port from the next supervisor. In a process
     that was started otherwise, this function does nothing.
@@ -60,6 +76,7 @@ def end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
+    end_on_hangup()
 
     def _follow() -> None:
         while True:

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -231,3 +232,24 @@ async def test_a_port_is_refused_while_others_use_the_server_without(
             await EmbeddedPostgres(data_dir, port=unused_tcp_port).acquire()
 
         assert await ask(url, "SELECT 1") == 1
+
+
+async def test_a_frozen_server_is_left_to_end_and_can_be_used_again(
+    data_dir: Path, cluster: Path
+) -> None:
+    said: list[str] = []
+    server = EmbeddedPostgres(data_dir, on_progress=said.append, stop_seconds=0.5)
+    await server.acquire()
+    postmaster = pid_of(cluster)
+    os.kill(postmaster, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(30):
+            await server.release()
+        assert runs(data_dir)
+    finally:
+        os.kill(postmaster, signal.SIGCONT)
+    assert said[-1] == "PostgreSQL does not stop, and is not waited for any longer."
+    async with EmbeddedPostgres(data_dir) as url:
+        assert await ask(url, "SELECT 1") == 1
+        assert pid_of(cluster) != postmaster
+    assert not runs(data_dir)

@@ -3,10 +3,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from app.kit.shutdown import notified_on_shutdown
+from app.kit.shutdown import end_on_hangup, notified_on_shutdown
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -60,3 +61,28 @@ time.sleep(60)
 def test_a_worker_ends_with_its_parent_although_watching_it_failed_before() -> None:
     ended = subprocess.run([sys.executable, "-c", _CHILD], check=False, timeout=50)  # noqa: S603
     assert ended.returncode == -signal.SIGTERM
+
+
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """Puts the handlers back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("hangup")
+def test_a_hangup_does_what_sigterm_does() -> None:
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    end_on_hangup()
+    signal.raise_signal(signal.SIGHUP)
+    assert ended == [signal.SIGTERM]
+
+
+@pytest.mark.usefixtures("hangup")
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_on_hangup()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

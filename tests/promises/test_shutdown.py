@@ -1,9 +1,15 @@
 """On shutdown the service answers what it has, and loses nothing that it acknowledged."""
 
 import asyncio
+import os
+import signal
 
+import httpx
 import pytest
 
+from app.db.api_keys import add_api_key
+from app.db.database import Database
+from app.domain.api_key import Scope, digest, make_key
 from tests.promises.conftest import Look, StartService
 from tests.promises.load import PATIENCE_SECONDS, endless
 from tests.promises.stage import Postgres, posting
@@ -49,3 +55,48 @@ async def test_sigterm_while_postgres_hangs_ends_it_all_the_same(
     assert in_flight, "nothing was in flight"
     assert all(answer.seconds < PATIENCE_SECONDS for answer in in_flight)
     assert sender.acknowledged <= await look.stored()
+
+
+async def test_a_frozen_postgres_with_many_connections_does_not_keep_the_service_from_ending(
+    start_service: StartService, postgres: Postgres
+) -> None:
+    """Whatever is open or asked for: the end comes well before an orchestrator kills."""
+    service = await start_service()
+    key = make_key()
+    database = Database(postgres.url, name="tests", pool_items=1)
+    scopes = frozenset({Scope.READ})
+    await add_api_key(database, name="t", sha256=digest(key), scopes=scopes, expires_at=None)
+    await database.close()
+    headers = {"Authorization": f"Bearer {key}"}
+    paths = ["/v1/messages?label=x", "/v1/events", "/v1/messages/m", "/v1/campaigns"] * 10
+    async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=60) as client:
+        assert {answer.status_code for answer in await _all(client, paths)} == {200, 404}
+        postgres.freeze()
+        asking = asyncio.create_task(_all(client, paths))
+        await asyncio.sleep(0.2)
+        code, _ = await service.end()  # it waits for less than a minute
+        await asyncio.gather(asking, return_exceptions=True)
+    postgres.thaw()
+    assert code == 0, service.log.read_text()
+    assert "Traceback" not in service.log.read_text()
+
+
+async def _all(client: httpx.AsyncClient, paths: list[str]) -> list[httpx.Response]:
+    return await asyncio.gather(*(client.get(path) for path in paths))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_hangup_of_the_terminal_ends_it_as_sigterm_does(
+    start_service: StartService, look: Look, workers: int
+) -> None:
+    service = await start_service(workers=workers)
+    sender = service.sender()
+    async with posting(sender, endless("m")):
+        os.killpg(service.process.pid, signal.SIGHUP)  # to each process, as a terminal does
+        code = await asyncio.to_thread(service.process.wait, 60)
+    assert code == 0, service.log.read_text()
+    assert sender.statuses <= {200, 503, 0}
+    assert sender.acknowledged <= await look.stored()
+    answered = [answer for answer in sender.answers if answer.status]
+    assert max(answer.seconds for answer in answered) < PATIENCE_SECONDS
+    assert "Traceback" not in service.log.read_text()

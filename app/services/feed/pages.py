@@ -141,6 +141,10 @@ class Feed:
         self._watcher.close()
         self._limiter.close()
 
+    def cut(self) -> None:
+        """Cut the connections at once."""
+        self._database.cut()
+
     async def close(self) -> None:
         """Release all clients and close the connections."""
         self.release()
