@@ -117,7 +117,7 @@ class Intake:
             size = len(octets)
             if not self._batcher.has_room(weight=size):
                 raise Full
-            records = self._records_of(Body(octets, path, campaign_id, content))
+            records = self._noted_records_of(Body(octets, path, campaign_id, content))
             outcome = await self._batcher.submit(records, weight=size)
         except (BatcherError, DatabaseUnavailable) as error:
             raise Overloaded(
@@ -154,16 +154,17 @@ class Intake:
             size = len(body.octets)
             self._unread_bytes -= size
             try:
-                self._batcher.put(self._records_of(body), done, weight=size)
-            except BatcherError as error:
-                _tell(done, error)
-            except Exception as error:  # noqa: BLE001 (a defect that one body met harms no other)
-                self._note_unread(error)
+                self._batcher.put(self._noted_records_of(body), done, weight=size)
+            except Exception as error:  # noqa: BLE001 (what one body meets harms no other)
                 _tell(done, error)
 
-    def _note_unread(self, error: Exception) -> None:
-        self._metrics.records_failed.labels("read").inc()
-        log.error("a body could not be read and was not stored", exc_info=error)
+    def _noted_records_of(self, body: Body) -> Sequence[PendingRecord]:
+        try:
+            return self._records_of(body)
+        except Exception:
+            self._metrics.records_failed.labels("read").inc()
+            log.exception("a body met an unforeseen error and was not stored")
+            raise
 
     def _records_of(self, body: Body) -> Sequence[PendingRecord]:
         """What *body* reports: at least one record."""

@@ -124,7 +124,7 @@ async def test_an_unforeseen_error_in_reading_one_body_touches_no_neighbour(
     failing, storing = await _receive(intake, "KeyError", "d")
     assert (type(failing), storing) == (KeyError, Receipt.STORED)
     failed = metrics.registry.get_sample_value("receiver_records_failed_total", {"step": "read"})
-    assert failed == 3
+    assert failed == 4
     await intake.close()
 
 
