@@ -30,6 +30,11 @@ _LISTS: dict[str, tuple[str, str, list[str | int]]] = {
         f"messages of {(_CAMPAIGN, None, None)}",
         [_MESSAGE],
     ),
+    "progress": (
+        f"/v1/campaigns/{_CAMPAIGN}/progress?",
+        f"progress of {_CAMPAIGN}",
+        [_NOW, 3],
+    ),
     "awaited messages": (
         f"/v1/campaigns/{_CAMPAIGN}/messages?",
         f"messages of {(_CAMPAIGN, None, None)}",

@@ -23,6 +23,7 @@ from app.api.parts import (
     cursor_after,
     json_body,
     row_id,
+    row_time,
     text_id,
 )
 from app.api.routes.messages import MessageOut, message_out
@@ -411,7 +412,7 @@ async def list_campaign_progress(
 
 
 def _report(instant: str, report_id: str | int) -> tuple[datetime, int]:
-    return datetime.fromisoformat(instant), row_id(report_id)
+    return row_time(instant), row_id(report_id)
 
 
 @router.get("/{tracking_id}/messages", summary="The messages of one campaign")
