@@ -24,6 +24,7 @@ from app.db.database import READ_SETTINGS, Database
 from app.db.ingest import IngestSession
 from app.domain.callback_token import CallbackTokens
 from app.domain.erasure import ErasureKeys
+from app.domain.masking import SecretMask
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.kit.shutdown import end_with_parent, notified_on_shutdown
@@ -69,7 +70,7 @@ def create_app() -> ASGIApp:
     """
     end_with_parent()
     settings = load_settings()
-    configure_logs(log_format=settings.log_format)
+    configure_logs(log_format=settings.log_format, mask=SecretMask(settings.all_secrets()))
     app = build_app(settings)
     _collect_garbage_rarely()
     return app
@@ -100,6 +101,7 @@ def build_app(settings: Settings) -> ASGIApp:
         ack_budget_seconds=settings.ack_budget_seconds,
         max_body_bytes=settings.max_body_bytes,
         screen=Screen(parts.erased, retention_of(settings)),
+        mask=SecretMask(settings.secrets_known_to_routee()),
     )
     api = _api(settings, parts, intake=intake)
     return CallbackReceiver(
@@ -146,6 +148,7 @@ def _parts(settings: Settings) -> Parts:
     erased = ErasedRecipients(erasure_keys)
     read_url = settings.database_read_url or settings.database_url
     metrics = Metrics()
+    mask = SecretMask(settings.all_secrets())
     tokens = CallbackTokens(
         secrets=[secret.get_secret_value() for secret in settings.callback_secrets],
         signing_keys=[key.get_secret_value() for key in settings.signing_keys],
@@ -155,6 +158,7 @@ def _parts(settings: Settings) -> Parts:
         auth_url=settings.routee_auth_url,
         application_id=settings.routee_application_id,
         application_secret=settings.routee_application_secret.get_secret_value(),
+        mask=mask,
     )
     launching = Launches(
         database,
@@ -162,6 +166,7 @@ def _parts(settings: Settings) -> Parts:
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),
         missing_settings=settings.missing_for_launching(),
         erased=erased,
+        mask=mask,
     )
     reads = Database(read_url, name="reads", session_settings=READ_SETTINGS)
     return Parts(
@@ -179,6 +184,7 @@ def _parts(settings: Settings) -> Parts:
         launching=launching,
         routee=client,
         tokens=tokens,
+        mask=mask,
         metrics=metrics,
         erased=erased,
         erasing=Eraser(settings.database_url, erasure_keys),

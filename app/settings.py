@@ -227,6 +227,16 @@ class Settings(BaseSettings):
                 f"Make a secret with: {_HOW_TO_MAKE_ONE}"
             )
 
+    def secrets_known_to_routee(self) -> list[str]:
+        """The secrets that Routee is given, and so can quote in a callback."""
+        secrets = (*self.callback_secrets, self.routee_application_secret)
+        return [secret.get_secret_value() for secret in secrets]
+
+    def all_secrets(self) -> list[str]:
+        """Every secret, so that it can be masked wherever it stands."""
+        keys = (*self.signing_keys, *self.erasure_keys)
+        return [*self.secrets_known_to_routee(), *(key.get_secret_value() for key in keys)]
+
     def keys_for_erasure(self) -> list[str]:
         """The keys that recognise erased recipients. Without any, no recipient can be erased."""
         keys = self.erasure_keys or self.signing_keys

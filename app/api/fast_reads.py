@@ -86,4 +86,4 @@ async def _answer_of(handle: _Handler, request: Request) -> Response:
     try:
         return await handle(request)
     except Exception as error:  # noqa: BLE001 (answered as the API's exception handlers do)
-        return answer_to(error)
+        return answer_to(error, request)

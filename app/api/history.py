@@ -7,7 +7,7 @@ from app.db.payloads import opened
 from app.db.tables import EventRow
 from app.domain.event import Source
 from app.domain.history import Effect, effects_of
-from app.domain.masking import mask_callback_urls
+from app.domain.masking import SecretMask
 from app.domain.status import Status, status_of
 
 
@@ -28,8 +28,14 @@ class HistoryItem(Wire):
     raw: str | None = None
 
 
-def history_out(events: Sequence[EventRow], *, raw: bool, exact: bool) -> list[HistoryItem]:
-    """*events*, all of one message and in the order of the feed, each with its effect."""
+def history_out(
+    events: Sequence[EventRow], *, raw: bool, mask: SecretMask | None = None
+) -> list[HistoryItem]:
+    """
+    *events*, all of one message and in the order of the feed, each with its effect.
+
+    With *raw* they have their payloads, without the secrets that *mask* finds.
+    """
     return [
         HistoryItem(
             id=str(event.id),
@@ -42,14 +48,14 @@ def history_out(events: Sequence[EventRow], *, raw: bool, exact: bool) -> list[H
             source=Source(event.source).name.lower(),
             changed=effect.changed,
             reason=effect,
-            **({"raw": _payload(event, exact=exact)} if raw else {}),
+            **({"raw": _payload(event, mask)} if raw else {}),
         )
         for event, effect in zip(events, effects_of(events), strict=True)
     ]
 
 
-def _payload(event: EventRow, *, exact: bool) -> str | None:
+def _payload(event: EventRow, mask: SecretMask | None) -> str | None:
     if event.payload is None:
         return None
     text = opened(event.payload, event.payload_dictionary).decode()
-    return text if exact else mask_callback_urls(text)
+    return text if mask is None else mask.shown(text)

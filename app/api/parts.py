@@ -18,6 +18,7 @@ from app.api.wire import Page
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
 from app.domain.callback_token import CallbackTokens
+from app.domain.masking import SecretMask
 from app.errors import Fault, Forbidden, InvalidCursor, InvalidRequest, NotFound, Unauthorized
 from app.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from app.observability.metrics import Metrics
@@ -61,6 +62,8 @@ class Parts:
     launching: Launches
     routee: RouteeClient
     tokens: CallbackTokens
+    #: Of our secrets.
+    mask: SecretMask
     metrics: Metrics
     erased: ErasedRecipients
     erasing: Eraser

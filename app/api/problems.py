@@ -7,9 +7,10 @@ from typing import Any, Final
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from app.domain.masking import SecretMask
 from app.errors import (
     ApiError,
     DatabaseUnavailable,
@@ -36,13 +37,24 @@ def register_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, _on_error)
 
 
-async def _on_error(_: Request, error: Exception) -> JSONResponse:
-    return answer_to(error)
+async def _on_error(request: Request, error: Exception) -> Response:
+    return answer_to(error, request)
 
 
-def answer_to(error: Exception) -> JSONResponse:
-    """The answer for any error."""
-    return next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))(error)
+def answer_to(error: Exception, request: Request) -> Response:
+    """The answer to *request* for any error. It can quote the request, but no secret of ours."""
+    answer = next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))(error)
+    parts = getattr(request.app.state, "parts", None)
+    return answer if parts is None else _masked(answer, parts.mask)
+
+
+def _masked(answer: Response, mask: SecretMask) -> Response:
+    body = bytes(answer.body)
+    masked = mask.octets(body)
+    if masked is body:
+        return answer
+    headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+    return Response(masked, answer.status_code, headers)
 
 
 def problem(  # noqa: PLR0913 (the members of RFC 9457 and ours)

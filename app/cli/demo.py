@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from app.cli.running import end_on_sigterm, errors_in_one_line, loaded_settings
+from app.domain.masking import SecretMask
 from app.observability.logs import configure_logs
 from app.sandbox.demo import demonstrate
 
@@ -26,7 +27,8 @@ def demo(
     compares the stored data with the data that was sent. The exit code is 0 only if they are equal.
     """
     settings = loaded_settings()
-    configure_logs(log_format=settings.log_format, level="WARNING")
+    mask = SecretMask(settings.all_secrets())
+    configure_logs(log_format=settings.log_format, level="WARNING", mask=mask)
     end_on_sigterm()
     with errors_in_one_line(), suppress(KeyboardInterrupt):
         held = asyncio.run(demonstrate(settings.data_dir / "demo", Console(), keep=keep))

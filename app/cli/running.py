@@ -12,9 +12,11 @@ import typer
 from rich.console import Console
 
 from app.db.database import Database
+from app.domain.masking import SecretMask
 from app.embedded import EmbeddedPostgres
 from app.errors import ReceiverError
 from app.kit.shutdown import end_on_hangup
+from app.observability.logs import configure_logs
 from app.settings import Settings, SettingsInvalid, load_settings
 
 T = TypeVar("T")
@@ -101,9 +103,12 @@ def run_with_database(command: Callable[[Database], Coroutine[None, None, T]]) -
 
 
 def loaded_settings() -> Settings:
-    """The settings; an unusable one ends the program with one line."""
+    """The settings, whose secrets are masked in logs; an unusable one ends the program."""
     with errors_in_one_line():
-        return load_settings()
+        settings = load_settings()
+    mask = SecretMask(settings.all_secrets())
+    configure_logs(log_format="console", level="WARNING", mask=mask)
+    return settings
 
 
 def end_on_sigterm() -> None:

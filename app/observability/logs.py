@@ -3,24 +3,33 @@
 import logging
 import re
 import sys
+from functools import partial
 from typing import Final, Literal
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from app.domain.masking import mask_callback_urls, mask_numbers_with_plus
+from app.domain.masking import SecretMask, mask_numbers_with_plus
 
 _CREDENTIALS: Final = re.compile(
     r"\brr_[A-Za-z0-9_-]{43}"  # an API key
-    r"|(?<=bearer )[^\s'\"]+"
+    r"|(?<=bearer )[^\s'\"\\]+"
     r"|(?<=basic )[A-Za-z0-9+/=]{16,}",
     re.IGNORECASE,
 )
 
 
-def configure_logs(*, log_format: Literal["console", "json"], level: str = "INFO") -> None:
+def configure_logs(
+    *,
+    log_format: Literal["console", "json"],
+    level: str = "INFO",
+    mask: SecretMask | None = None,
+) -> None:
     """
     Send all logs, also those of libraries, through the same masking to stderr.
+
+    Whole lines are masked, whatever values and names they are made of: callback tokens and all else
+    that *mask* finds, API keys, HTTP credentials and telephone numbers.
 
     Tracebacks show no local variables: these hold API keys, tokens and whole requests.
     """
@@ -31,7 +40,6 @@ def configure_logs(*, log_format: Literal["console", "json"], level: str = "INFO
         structlog.stdlib.ExtraAdder(),
         structlog.processors.format_exc_info,  # the plain traceback, as text that can be masked
         _drop_coloured_message,
-        mask_secrets,
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer()
@@ -49,7 +57,11 @@ def configure_logs(*, log_format: Literal["console", "json"], level: str = "INFO
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                partial(_masked_line, mask or SecretMask()),
+            ],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
@@ -64,13 +76,5 @@ def _drop_coloured_message(_: WrappedLogger, __: str, event: EventDict) -> Event
     return event
 
 
-def mask_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Mask callback tokens, API keys, HTTP credentials and telephone numbers in all texts."""
-    return {name: _masked(value) for name, value in event.items()}
-
-
-def _masked(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    without_credentials = _CREDENTIALS.sub("***", mask_callback_urls(value))
-    return mask_numbers_with_plus(without_credentials)
+def _masked_line(mask: SecretMask, _: WrappedLogger, __: str, line: str) -> str:
+    return mask_numbers_with_plus(_CREDENTIALS.sub("***", mask.shown(line)))

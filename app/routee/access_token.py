@@ -11,6 +11,7 @@ from typing import Final
 import httpx
 import structlog
 
+from app.domain.masking import SecretMask
 from app.errors import RouteeTokenUnavailable, RouteeUnavailable
 from app.routee import reading, wire
 from app.routee.exchange import Exchange, RouteeAnswer, base_url, retry_after_seconds
@@ -108,17 +109,32 @@ class AccessTokens:
             renewal.exception()  # marks it as retrieved: all callers may have been cancelled
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Of one application, from Routee's console. Their `repr` shows nothing of them."""
+
+    application_id: str = field(repr=False)
+    application_secret: str = field(repr=False)
+
+    @property
+    def spellings(self) -> tuple[str, str, str]:
+        """All texts that give them away, the header of the token request included."""
+        pair = f"{self.application_id}:{self.application_secret}"
+        return (
+            self.application_id,
+            self.application_secret,
+            base64.b64encode(pair.encode()).decode(),
+        )
+
+
 class TokenService:
     """Routee's token service, called with the credentials of one application."""
 
-    def __init__(
-        self, exchange: Exchange, *, auth_url: str, application_id: str, application_secret: str
-    ) -> None:
+    def __init__(self, exchange: Exchange, *, auth_url: str, credentials: Credentials) -> None:
         self._exchange = exchange
         self._url = f"{base_url(auth_url, setting='RECEIVER_ROUTEE_AUTH_URL')}/oauth/token"
-        self._auth = httpx.BasicAuth(application_id, application_secret)
-        basic = base64.b64encode(f"{application_id}:{application_secret}".encode()).decode()
-        self._secrets = tuple(filter(None, (application_secret, basic)))
+        self._auth = httpx.BasicAuth(credentials.application_id, credentials.application_secret)
+        self._mask = SecretMask(credentials.spellings)
 
     async def fetch(self) -> tuple[str, float]:
         """
@@ -166,9 +182,7 @@ class TokenService:
             reading.text(payload, "error_description", "message"),
         )
         reason = ": ".join((f"HTTP {answer.status}", *filter(None, said)))
-        for secret in self._secrets:
-            reason = reason.replace(secret, "***")
-        return reason[:_MAX_REASON_CHARACTERS]
+        return self._mask.text(reason)[:_MAX_REASON_CHARACTERS]
 
 
 def _no_token(detail: str, answer: RouteeAnswer, *, temporary: bool) -> RouteeTokenUnavailable:

@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit
 
 import structlog
 
+from app.domain.masking import SecretMask
 from app.errors import RouteeRefused, RouteeTokenUnavailable, RouteeUnavailable
 from app.routee import reading, wire
-from app.routee.access_token import AccessToken, AccessTokens, TokenService
+from app.routee.access_token import AccessToken, AccessTokens, Credentials, TokenService
 from app.routee.error_answer import failure_of
 from app.routee.exchange import Exchange, Patience, RouteeAnswer, base_url
 from app.routee.launch_answer import LaunchAnswer, read_launch_answer
@@ -64,6 +65,7 @@ class RouteeClient:
         application_secret: str,
         patience: Patience | None = None,
         repeats: Repeats | None = None,
+        mask: SecretMask | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -74,6 +76,7 @@ class RouteeClient:
             application_secret: of Routee's console.
             patience: how long to wait for connections and answers.
             repeats: how often to repeat calls that may be repeated.
+            mask: of our secrets. Routee's answers lose them, and the credentials as well.
             clock: in seconds; decides when a token is renewed.
 
         Raises:
@@ -83,12 +86,9 @@ class RouteeClient:
         self._repeats = repeats or Repeats()
         self._patience = patience or Patience()
         self._exchange = Exchange(self._patience)
-        service = TokenService(
-            self._exchange,
-            auth_url=auth_url,
-            application_id=application_id,
-            application_secret=application_secret,
-        )
+        credentials = Credentials(application_id, application_secret)
+        self._mask = (mask or SecretMask()).with_more(*credentials.spellings)
+        service = TokenService(self._exchange, auth_url=auth_url, credentials=credentials)
         self._tokens = AccessTokens(
             lambda: self._repeats.call_for_token(service.fetch), clock=clock
         )
@@ -210,7 +210,10 @@ class RouteeClient:
         request = self._exchange.build(
             call.method, f"{self._api_url}{call.path}", query=call.query, json=call.json
         )
-        return await self._exchange.send(request, token, purpose=call.purpose, deadline=deadline)
+        answer = await self._exchange.send(request, token, purpose=call.purpose, deadline=deadline)
+        # Before anything reads it: an answer can quote all that we send.
+        body = self._mask.with_more(token.value).octets(answer.body)
+        return replace(answer, body=body)
 
 
 class _Deletion:

@@ -69,9 +69,7 @@ async def seen(url: str, connection: asyncpg.Connection) -> Seen:
     database = Database(url, name="tests", pool_items=1)
     message = await find_message(database, MESSAGE)
     assert message is not None
-    history = history_out(
-        await history_of(database, message, with_payload=False), raw=False, exact=False
-    )
+    history = history_out(await history_of(database, message, with_payload=False), raw=False)
     page = await page_of_feed(database, FeedFilter(), after=BEGINNING, limit=100)
     items = [item["data"] for item in json.loads(feed_json(page))["items"]]
     analysts = await connection.fetch("SELECT status FROM bi_v1.message_events ORDER BY id")

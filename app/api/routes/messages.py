@@ -286,7 +286,8 @@ async def get_history(
     if message is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
     events = await history_of(parts.reads, message, with_payload=raw)
-    items = history_out(events, raw=raw, exact=caller.allows(Scope.ADMIN))
+    mask = None if caller.allows(Scope.ADMIN) else parts.mask
+    items = history_out(events, raw=raw, mask=mask)
     rest = items[1 + next((at for at, item in enumerate(items) if int(item.id) == after), -1) :]
     return paging.page_of(
         rest, shown=lambda item: item, position=lambda item: [int(item.id)], scope=scope

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from app.db.ingest import IngestConnection, IngestSession
+from app.domain.masking import SecretMask
 from app.domain.quarantine import quarantined
 from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
 from app.kit.batcher import Batcher, BatcherError, Full
@@ -18,6 +19,7 @@ from app.routee.content import Content, opened
 from app.routee.translate import NO_ODDITIES, Translation, translate
 from app.routee.wire import Unreadable
 from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord, Receipt
+from app.services.callbacks.masking import without_secrets
 from app.services.callbacks.screening import Screen
 
 __all__ = ["RETRY_AFTER_SECONDS", "Body", "Intake", "Receipt"]
@@ -72,10 +74,12 @@ class Intake:
         ack_budget_seconds: float,
         max_body_bytes: int = 1024 * 1024,
         screen: Screen | None = None,
+        mask: SecretMask | None = None,
     ) -> None:
         self._max_body_bytes = max_body_bytes
         self._session = session
         self._screen = screen
+        self._mask = mask or SecretMask()
         self._metrics = metrics
         #: Bodies to read, each with the function to call. The bodies of one tick are read together:
         #: with all of the code in the processor's caches a body takes 14 µs instead of 33.
@@ -175,7 +179,7 @@ class Intake:
             records, reason, oddities = self._translated(octets, content, campaign_id)
         for oddity in oddities:
             self._metrics.oddities.labels(oddity).inc()
-        pending = [PendingRecord(record, path) for record in records]
+        pending = [PendingRecord(without_secrets(one, self._mask), path) for one in records]
         if reason is not None:
             content_type, content_encoding = content or Content()
             unreadable = quarantined(

@@ -25,6 +25,7 @@ from app.db.launching.launches import (
     take_up,
 )
 from app.domain.campaign import Submission
+from app.domain.masking import SecretMask
 from app.errors import (
     CampaignNameInUse,
     DatabaseUnavailable,
@@ -62,7 +63,7 @@ class Launched(NamedTuple):
 class Launches:
     """Launches campaigns, from the caller's request to Routee's answer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the composition root hands over each part)
         self,
         database: Database,
         attempts: Attempts,
@@ -70,8 +71,10 @@ class Launches:
         *,
         missing_settings: tuple[str, ...],
         erased: ErasedRecipients,
+        mask: SecretMask | None = None,
     ) -> None:
         self._erased = erased
+        self._mask = mask or SecretMask()
         self._database = database
         self._attempts = attempts
         self._prober = prober
@@ -158,6 +161,16 @@ class Launches:
         if faults:
             raise InvalidRequest(faults=faults)
 
+    def _refuse_secrets(self, request: Mapping[str, Any]) -> None:
+        """Refuse our own secrets: recipients, or readers of the campaign, would see them."""
+        faults = tuple(
+            Fault(name, "has a secret of this service: take it out")
+            for name, member in request.items()
+            if self._mask.is_in(serialise(member).decode(errors="replace"))
+        )
+        if faults:
+            raise InvalidRequest(faults=faults)
+
     async def _examined(
         self, request: object, *, check_media: bool
     ) -> tuple[Intent, UUID, Mapping[str, Any]]:
@@ -165,6 +178,7 @@ class Launches:
         examined = await asyncio.to_thread(examine, request, now=datetime.now(UTC))
         if examined.faults or not isinstance(request, dict):
             raise InvalidRequest(faults=examined.faults)
+        await asyncio.to_thread(self._refuse_secrets, request)
         warnings: tuple[Caution, ...] = examined.warnings
         if check_media:
             media = await preflight(request, prober=self._prober)
