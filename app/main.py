@@ -217,6 +217,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Dut
         Duty("keep the feed's epoch", second, epoch.poll, _IDLE_EVERY),
         Duty("measure the feed", second, parts.feed.measure, _IDLE_EVERY),
         Duty("learn erased recipients", REFRESH_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
+        Duty("erase recipients", 2 * second, partial(parts.erasing.perform_asked, database)),
         Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
         Duty("end long queries of analysts", 10 * second, watch.poll),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),

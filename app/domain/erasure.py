@@ -176,7 +176,12 @@ def possible_numbers(body: bytes) -> Iterator[str]:
     begin and end at any group of a row of digits.
     """
     for text in readings_of(body):
-        yield from _numbers_in(with_ascii_digits(text))
+        yield from possible_numbers_in(text)
+
+
+def possible_numbers_in(text: str) -> Iterator[str]:
+    """The digits of every possible telephone number in *text*, as `possible_numbers`."""
+    return _numbers_in(with_ascii_digits(text))
 
 
 def _numbers_in(text: str) -> Iterator[str]:

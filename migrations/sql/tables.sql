@@ -343,17 +343,25 @@ CREATE TABLE erasure_state (
     CONSTRAINT erasure_state_singleton_check CHECK (singleton)
 );
 INSERT INTO erasure_state (version) VALUES (0);
--- Who asked for an erasure, when, and how many rows it changed; not the recipient.
+-- Who asked for an erasure, when, and how many rows it changed; the recipient only until its end.
 CREATE TABLE erasures (
     id uuid NOT NULL DEFAULT uuidv7(),
     kind text NOT NULL, -- erase or lift
     asked_by text NOT NULL,
-    began_at timestamptz NOT NULL DEFAULT now(),
-    ended_at timestamptz, -- null if it was interrupted
+    digits text, -- the number, from when it is asked for until the erasure has ended
+    was_erased boolean NOT NULL DEFAULT false, -- before it was asked for
+    asked_at timestamptz NOT NULL DEFAULT now(),
+    began_at timestamptz, -- null while it waits
+    ended_at timestamptz, -- null while it waits or runs
     sampled_at timestamptz, -- when the changed tables were analyzed again
+    progress text, -- a sentence, while it runs
     counts jsonb NOT NULL DEFAULT '{}',
     CONSTRAINT erasures_pkey PRIMARY KEY (id)
 );
+-- No statistics may keep the number.
+ALTER TABLE erasures ALTER COLUMN digits SET STATISTICS 0;
+-- One erasure of a recipient at a time; and the queue of what is to be done.
+CREATE UNIQUE INDEX erasures_digits_key ON erasures (digits) WHERE digits IS NOT NULL;
 
 -- The roll-ups of events and messages. `app/db/bi` rolls up, the views add what is pending. None of
 -- this is the contract: only the schema bi_v1 is.

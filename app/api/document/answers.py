@@ -98,7 +98,6 @@ LAUNCH_REJECTED: Final = _failure(
 )
 KEY_REUSED: Final = _failure(errors.IdempotencyKeyReused)
 NO_NUMBER: Final = _invalid("number", "must be a telephone number of 6 to 15 digits")
-ERASURE_IN_PROGRESS: Final = _failure(errors.ErasureInProgress, retry_after=True)
 ERASURE_NOT_CONFIGURED: Final = _failure(
     errors.ErasureNotConfigured,
     "Set RECEIVER_ERASURE_KEYS, or RECEIVER_SIGNING_KEYS, for all processes.",
@@ -226,9 +225,8 @@ CALLS: Final[dict[str, Call]] = {
     "listCampaignProgress": Call(Scope.READ, (NOT_FOUND, *_LIST)),
     "listInboundMessages": Call(Scope.READ, _LIST),
     "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
-    "eraseRecipient": Call(
-        Scope.ADMIN, (NOT_FOUND, NO_NUMBER, ERASURE_IN_PROGRESS, ERASURE_NOT_CONFIGURED)
-    ),
+    "eraseRecipient": Call(Scope.ADMIN, (NOT_FOUND, NO_NUMBER, ERASURE_NOT_CONFIGURED)),
+    "getErasure": Call(Scope.ADMIN, (NOT_FOUND,)),
     "listEvents": Call(Scope.READ, (INVALID_CURSOR, CURSOR_EXPIRED, INVALID)),
     "exportMessages": Call(Scope.ADMIN, _EXPORT),
     "exportEvents": Call(Scope.ADMIN, _EXPORT),
@@ -269,6 +267,12 @@ _HEADERS: Final[dict[str, Any]] = {
 _LAUNCHED_HEADERS: Final = {
     "Location": {"$ref": "#/components/headers/Location"},
     "Idempotency-Replayed": {"$ref": "#/components/headers/IdempotencyReplayed"},
+}
+_ERASURE_LOCATION: Final = {
+    "description": "Where the progress of the erasure is.",
+    "required": True,
+    "schema": {"type": "string", "format": "uri-reference"},
+    "example": "/v1/erasures/019a31f0-6c1e-7d3a-8f11-2b7c9d0e4a55",
 }
 _IF_NONE_MATCH: Final = {
     "name": "If-None-Match",
@@ -336,3 +340,5 @@ def _add_success_headers(node: dict[str, Any]) -> None:
     if node["operationId"] == "launchCampaign":
         for status in ("201", "202"):
             answers[status]["headers"] = _LAUNCHED_HEADERS
+    if node["operationId"] == "eraseRecipient":
+        answers["202"]["headers"] = {"Location": _ERASURE_LOCATION}

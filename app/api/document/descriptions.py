@@ -76,14 +76,19 @@ _MEMBERS: Final = {
     "media": "The address of the attachment as Routee sent it; it need not be a valid URL.",
     "filename": "The name of the attachment.",
     "message": "The text of the reply.",
-    "erasedAt": "When the erasure was completed.",
+    "askedAt": "When it was asked for.",
+    "beganAt": "When it began; null while it waits.",
+    "endedAt": "When all that is stored was searched; null before.",
+    "number": "The last digits of the number; null once it is done.",
+    "progress": "How far it is, for people to read; null while it does not run.",
     "erasedBefore": "Whether the recipient had been erased before.",
-    "rows": "How many rows of each table had data of the recipient.",
+    "rows": "How many rows of each table had data of the recipient, as found so far.",
 }
 #: Members that mean something else in this schema.
 _SPECIAL: Final = {
     ("Campaign", "id"): "Our id, given at once.",
     ("CampaignStatus", "id"): "Our id, given at once.",
+    ("Erasure", "state"): "What has become of it.",
     ("FeedPage", "nextCursor"): "For the parameter `after` of the next call; never null.",
     ("CampaignWarning", "message"): "What is probably a mistake, and what to do.",
     ("CampaignProgress", "name"): "The name of the campaign at Routee.",

@@ -1,26 +1,50 @@
-"""Recipients: erasing one of them."""
+"""Recipients: erasing one of them, and how far an erasure is."""
 
+from enum import StrEnum
+from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from pydantic import WithJsonSchema
 
 from app.api.parts import Admin, PartsDep, decoded_id
 from app.api.wire import Instant, Wire
+from app.db.erasure.erasures import AskedErasure, find_erasure
+from app.domain.masking import mask_number
 from app.domain.phone_number import MAX_SPELLING_CHARACTERS
+from app.errors import NotFound
 
-router = APIRouter(prefix="/v1/recipients", tags=["recipients"])
+router = APIRouter(tags=["recipients"])
+
+
+class ErasureState(StrEnum):
+    """What becomes of an erasure that was asked for."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
 
 
 class ErasureOut(Wire):
-    """The result of an erasure."""
+    """An erasure that was asked for."""
 
-    erased_at: Instant
+    id: str
+    state: ErasureState
+    number: str | None
+    asked_at: Instant
+    began_at: Instant | None
+    ended_at: Instant | None
     erased_before: bool
+    progress: str | None
     rows: dict[str, int]
 
 
-@router.delete("/{number}", summary="Erase a recipient")
+@router.delete(
+    "/v1/recipients/{number}",
+    summary="Erase a recipient",
+    status_code=HTTPStatus.ACCEPTED,
+)
 async def erase_recipient(
     number: Annotated[
         str,
@@ -29,17 +53,60 @@ async def erase_recipient(
     ],
     parts: PartsDep,
     caller: Admin,
+    response: Response,
 ) -> ErasureOut:
     """
-    Pseudonymise a recipient: number, texts and payloads are removed wherever they are stored.
+    Ask for a recipient to be pseudonymised: number, texts and payloads, wherever they are stored.
 
-    The rows stay under a pseudonym, so counts do not change. Later callbacks are pseudonymised
-    before they are stored, and campaigns to the number are refused. All tables are scanned, which
-    takes seconds, or minutes in a large database; repeating it is harmless. `routee-receiver erase`
-    does the same with progress, and lifts an erasure.
+    From the answer on, callbacks are pseudonymised before they are stored, and campaigns to the
+    number are refused. What is stored is searched afterwards, which takes seconds, or minutes in a
+    large database: `Location` is where its progress can be read. The rows stay under a pseudonym,
+    so counts do not change. Repeating it is harmless. `routee-receiver erase` does the same, waits,
+    and lifts an erasure.
     """
     asked_by = f"API key {caller.name} ({caller.id})"
-    erasure = await parts.erasing.erase(decoded_id(number), asked_by=asked_by)
+    asked = await parts.erasing.ask(parts.database, decoded_id(number), asked_by=asked_by)
+    response.headers["Location"] = f"/v1/erasures/{asked.id}"
+    return _erasure_out(asked)
+
+
+@router.get("/v1/erasures/{erasure_id}", summary="How far an erasure is")
+async def get_erasure(
+    erasure_id: Annotated[str, Path(description="The id in the answer to the request.")],
+    parts: PartsDep,
+    _: Admin,
+) -> ErasureOut:
+    """
+    The state of an erasure that was asked for.
+
+    One erasure runs at a time; one that is interrupted is resumed by any process. `number` has only
+    the last digits, and is null at the end: then nothing says any more who was erased.
+    """
+    try:
+        wanted = UUID(erasure_id)
+    except ValueError:
+        raise NotFound(f"There is no erasure {erasure_id!r}.") from None
+    asked = await find_erasure(parts.database, wanted)
+    if asked is None:
+        raise NotFound(f"There is no erasure {erasure_id!r}.")
+    return _erasure_out(asked)
+
+
+def _erasure_out(asked: AskedErasure) -> ErasureOut:
     return ErasureOut(
-        erased_at=erasure.erased_at, erased_before=erasure.is_repeated, rows=erasure.rows
+        id=str(asked.id),
+        state=_state(asked),
+        number=None if asked.digits is None else mask_number(asked.digits),
+        asked_at=asked.asked_at,
+        began_at=asked.began_at,
+        ended_at=asked.ended_at,
+        erased_before=asked.was_erased,
+        progress=asked.progress,
+        rows=asked.counts,
     )
+
+
+def _state(asked: AskedErasure) -> ErasureState:
+    if asked.ended_at is not None:
+        return ErasureState.DONE
+    return ErasureState.WAITING if asked.began_at is None else ErasureState.RUNNING

@@ -1,5 +1,5 @@
 """
-The record of erasures, and what ends each of them: new statistics.
+The erasures that were asked for, and what ends each of them: new statistics.
 
 PostgreSQL keeps samples of the values of each column to plan with. They may contain the number.
 """
@@ -7,27 +7,68 @@ PostgreSQL keeps samples of the values of each column to plan with. They may con
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.db.database import Database
 
-_BEGIN: Final = text("""
-INSERT INTO erasures (kind, asked_by) VALUES (:kind, :asked_by) RETURNING id, began_at
+
+class AskedErasure(NamedTuple):
+    """An erasure that was asked for."""
+
+    id: UUID
+    #: The number; None once the erasure has ended.
+    digits: str | None
+    #: Whether the recipient had been erased before.
+    was_erased: bool
+    asked_at: datetime
+    #: None while it waits.
+    began_at: datetime | None
+    #: None while it waits or runs.
+    ended_at: datetime | None
+    #: A sentence, while it runs.
+    progress: str | None
+    #: How many rows of each table it has changed so far.
+    counts: dict[str, int]
+
+
+_COLUMNS: Final = "id, digits, was_erased, asked_at, began_at, ended_at, progress, counts"
+#: Asked for twice, it is one erasure.
+_ASK: Final = text("""
+INSERT INTO erasures AS e (kind, asked_by, digits, was_erased)
+VALUES ('erase', :asked_by, :digits, :was_erased)
+ON CONFLICT (digits) WHERE digits IS NOT NULL DO UPDATE SET digits = e.digits
+RETURNING id
+""")
+_FIND: Final = text(f"SELECT {_COLUMNS} FROM erasures WHERE id = :id AND kind = 'erase'")
+_NEXT: Final = text(f"""
+SELECT {_COLUMNS} FROM erasures WHERE digits IS NOT NULL ORDER BY asked_at, id LIMIT 1
+""")
+_BEGIN: Final = text("UPDATE erasures SET began_at = now() WHERE id = :id AND began_at IS NULL")
+_NOTE: Final = text("""
+UPDATE erasures SET progress = :progress, counts = CAST(:counts AS jsonb)
+WHERE id = :id AND ended_at IS NULL
 """)
 _END: Final = text("""
-UPDATE erasures SET ended_at = now(), counts = CAST(:counts AS jsonb) WHERE id = :id
-RETURNING ended_at
+UPDATE erasures
+SET ended_at = now(), digits = NULL, progress = NULL, counts = CAST(:counts AS jsonb)
+WHERE id = :id
+""")
+_LIFTED: Final = text("""
+INSERT INTO erasures (kind, asked_by, began_at, ended_at, counts)
+VALUES ('lift', :asked_by, now(), now(), CAST(:counts AS jsonb))
 """)
 _UNSAMPLED: Final = text("""
 SELECT EXISTS (
-    SELECT FROM erasures WHERE kind = 'erase' AND sampled_at IS NULL AND id <> :id
+    SELECT FROM erasures
+    WHERE kind = 'erase' AND began_at IS NOT NULL AND sampled_at IS NULL AND id <> :id
 )
 """)
 _NOTE_SAMPLED: Final = text("""
-UPDATE erasures SET sampled_at = now() WHERE kind = 'erase' AND sampled_at IS NULL
+UPDATE erasures SET sampled_at = now()
+WHERE kind = 'erase' AND began_at IS NOT NULL AND sampled_at IS NULL
 """)
 #: A running autovacuum is asked to give way after a second.
 _PATIENCE: Final = text("SET LOCAL lock_timeout = '15s'")
@@ -44,19 +85,56 @@ SELECT EXISTS (
 """)
 
 
-async def begin_erasure(database: Database, *, kind: str, asked_by: str) -> tuple[UUID, datetime]:
-    """Record that an erasure was asked for; its id, and when."""
+async def ask_for_erasure(
+    database: Database, digits: str, *, asked_by: str, was_erased: bool
+) -> UUID:
+    """Store that *digits* are to be erased; the id of the erasure, perhaps of one asked before."""
+    given = {"digits": digits, "asked_by": asked_by, "was_erased": was_erased}
     async with database.writing() as session:
-        row = (await session.execute(_BEGIN, {"kind": kind, "asked_by": asked_by})).one()
-        return row[0], row[1]
+        asked: UUID = (await session.execute(_ASK, given)).scalar_one()
+        return asked
 
 
-async def end_erasure(database: Database, erasure: UUID, counts: Mapping[str, int]) -> datetime:
-    """Record that an erasure is done, and how many rows it changed; when."""
+async def find_erasure(database: Database, erasure: UUID) -> AskedErasure | None:
+    """The erasure of that id."""
+    async with database.reading() as session:
+        row = (await session.execute(_FIND, {"id": erasure})).one_or_none()
+    return None if row is None else AskedErasure(*row)
+
+
+async def next_erasure(database: Database) -> AskedErasure | None:
+    """The erasure that is to be done next, or that was interrupted; None if all are done."""
+    async with database.reading() as session:
+        row = (await session.execute(_NEXT)).one_or_none()
+    return None if row is None else AskedErasure(*row)
+
+
+async def begin_erasure(database: Database, erasure: UUID) -> None:
+    """Record that an erasure runs, unless it had begun before."""
     async with database.writing() as session:
-        given = {"id": erasure, "counts": json.dumps(dict(counts))}
-        ended: datetime = (await session.execute(_END, given)).scalar_one()
-        return ended
+        await session.execute(_BEGIN, {"id": erasure})
+
+
+async def note_progress(
+    database: Database, erasure: UUID, progress: str, counts: Mapping[str, int]
+) -> None:
+    """Record how far an erasure is."""
+    given = {"id": erasure, "progress": progress, "counts": json.dumps(dict(counts))}
+    async with database.writing() as session:
+        await session.execute(_NOTE, given)
+
+
+async def end_erasure(database: Database, erasure: UUID, counts: Mapping[str, int]) -> None:
+    """Record that an erasure is done, and how many rows it changed; the number is forgotten."""
+    async with database.writing() as session:
+        await session.execute(_END, {"id": erasure, "counts": json.dumps(dict(counts))})
+
+
+async def note_lift(database: Database, *, asked_by: str, lifted: int) -> None:
+    """Record that an erasure was lifted."""
+    given = {"asked_by": asked_by, "counts": json.dumps({"erased_recipients": lifted})}
+    async with database.writing() as session:
+        await session.execute(_LIFTED, given)
 
 
 async def is_sampled(database: Database, erasure: UUID) -> bool:

@@ -59,6 +59,9 @@ class StoredBody(NamedTuple):
     id: int
     sha256: bytes
     body: bytes
+    reason: str
+    #: Of the headers that it came with.
+    texts: str
 
 
 class StoredCampaign(NamedTuple):
@@ -143,7 +146,11 @@ UPDATE campaign_progress SET
     )
 WHERE id = :id
 """)
-_BODIES: Final = _page("quarantine", "id, sha256, body", "octet_length(body)")
+_BODIES: Final = _page(
+    "quarantine",
+    "id, sha256, body, reason, concat_ws(' ', content_type, content_encoding)",
+    "octet_length(body)",
+)
 #: The same bytes may have come again since, and were pseudonymised before they were stored.
 _TAKE_TWIN: Final = text("""
 WITH twin AS (
@@ -153,7 +160,10 @@ SELECT coalesce(sum(times), 0), max(last_received_at) FROM twin
 """)
 _SET_BODY: Final = text("""
 UPDATE quarantine SET
-    body = :body, sha256 = :sha256, times = times + :times,
+    body = :body, sha256 = :sha256,
+    content_type = regexp_replace(content_type, :pattern, :pseudonym, 'g'),
+    content_encoding = regexp_replace(content_encoding, :pattern, :pseudonym, 'g'),
+    times = times + :times,
     last_received_at = greatest(last_received_at, :last)
 WHERE id = :id
 """)
@@ -258,10 +268,12 @@ async def next_bodies(database: Database, after: int) -> Sequence[StoredBody]:
     return [StoredBody(*row) for row in rows]
 
 
-async def replace_body(database: Database, body: StoredBody, *, left: bytes, sha256: bytes) -> None:
-    """Replace a body by *left* of it, under the new *sha256*."""
+async def replace_body(
+    database: Database, body: StoredBody, wanted: Replacement, *, left: bytes, sha256: bytes
+) -> None:
+    """Replace a body by *left* of it, under the new *sha256*, and the number in its headers."""
     async with database.writing() as session:
-        given = {"id": body.id, "sha256": sha256}
+        given: dict[str, Any] = {"id": body.id, "sha256": sha256, **wanted._asdict()}
         times, last = (await session.execute(_TAKE_TWIN, given)).one()
         given |= {"body": left, "times": int(times), "last": last}
         await session.execute(_SET_BODY, given)

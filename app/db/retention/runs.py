@@ -49,7 +49,7 @@ async def long_work(url: str, *, name: str) -> AsyncIterator[Database]:
     database = Database(
         url,
         name=name,
-        pool_items=2,
+        pool_items=3,  # one keeps the lock, one works, one stores the progress
         session_settings=_SETTINGS,
         statement_timeout_seconds=_STATEMENT_SECONDS,
     )

@@ -17,7 +17,8 @@ from app.routee.translate import Record
 from app.services.callbacks.flush import PendingRecord
 from app.services.erasure.erased_recipients import ErasedRecipients
 
-#: Larger bodies, of which no field is the recipient, are searched in a thread.
+#: Larger bodies, of which no field is the recipient, are searched in a thread, and those that may
+#: be compressed.
 _MAX_BYTES_ON_LOOP: Final = 16 * 1024
 
 
@@ -74,7 +75,7 @@ class Screen:
     async def _pseudonymised(self, pending: PendingRecord) -> PendingRecord:
         record = pending.record
         try:
-            if _searched_bytes(record) > _MAX_BYTES_ON_LOOP:
+            if _is_slow_to_search(record):
                 found = await asyncio.to_thread(self._erased.pseudonymised, record)
             else:
                 found = self._erased.pseudonymised(record)
@@ -85,11 +86,11 @@ class Screen:
         return pending._replace(record=found.record, sha256=found.sha256)
 
 
-def _searched_bytes(record: Record | Quarantined) -> int:
-    """How many bytes of *record* are searched for numbers, beside its fields."""
+def _is_slow_to_search(record: Record | Quarantined) -> bool:
+    """Whether more of *record* than its fields is searched, and this is large or compressed."""
     if isinstance(record, Quarantined):
-        return len(record.body)
-    return len(record.payload) if isinstance(record, CampaignProgress) else 0
+        return len(record.body) > _MAX_BYTES_ON_LOOP or not record.body.isascii()
+    return isinstance(record, CampaignProgress) and len(record.payload) > _MAX_BYTES_ON_LOOP
 
 
 def _unless_expired(pending: PendingRecord, horizons: Horizons) -> PendingRecord:

@@ -8,7 +8,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 import structlog
@@ -21,6 +21,7 @@ from app.domain.erasure import (
     NumberHash,
     digits_of,
     possible_numbers,
+    possible_numbers_in,
     pseudonymised_key,
     spelling_pattern,
 )
@@ -29,6 +30,7 @@ from app.domain.phone_number import DIGITS
 from app.domain.quarantine import Quarantined
 from app.domain.retention import Horizons
 from app.routee.translate import Record
+from app.services.erasure.bodies import other_readings_of
 from app.services.erasure.redaction import redacted_json, redacted_text, without_number
 
 log = structlog.get_logger()
@@ -180,14 +182,20 @@ class ErasedRecipients:
         return [key, *(pseudonymised_key(erased.number_hash, key) for erased in found)]
 
     def _redacted_body(self, body: Quarantined) -> Pseudonymised | None:
-        octets, sha256 = body.body, body.sha256
-        for erased in self._recognised_in(octets):
-            left = without_number(octets, erased.pattern, erased.number_hash.pseudonym)
-            if left != octets:
-                octets, sha256 = left, erased.number_hash.pseudonymised(sha256)
-        if octets == body.body:
+        if not self:
             return None
-        return Pseudonymised(body._replace(sha256=sha256, body=octets), sha256)
+        left = body._replace(
+            content_type=self.text_without_erased(body.content_type),
+            content_encoding=self.text_without_erased(body.content_encoding),
+        )
+        if other_readings_of(body.body, body.reason).is_sealed:
+            return Pseudonymised(left._replace(body=b""), body.sha256)
+        for erased in self._recognised_in(body.body):
+            number_hash = erased.number_hash
+            octets = without_number(left.body, erased.pattern, number_hash.pseudonym)
+            if octets != left.body:
+                left = left._replace(body=octets, sha256=number_hash.pseudonymised(left.sha256))
+        return None if left == body else Pseudonymised(left, left.sha256)
 
     def _redacted_progress(self, progress: CampaignProgress) -> Pseudonymised | None:
         """It is of no one recipient, but its texts and its payload may name one."""
@@ -209,7 +217,9 @@ class ErasedRecipients:
 
     def _each_recognised_in(self, body: bytes) -> Iterator[Recognised]:
         tried: set[str] = set()
-        for digits in islice(possible_numbers(body), _MAX_CANDIDATES):
+        others = (possible_numbers_in(text) for text in other_readings_of(body).texts)
+        candidates = chain(possible_numbers(body), chain.from_iterable(others))
+        for digits in islice(candidates, _MAX_CANDIDATES):
             if digits not in tried:
                 tried.add(digits)
                 if (number_hash := self.mark_of(digits)) is not None:

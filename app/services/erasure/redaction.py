@@ -2,11 +2,13 @@
 
 import re
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from app.domain.erasure import MAX_SPELLING_CHARACTERS, readings_of, unescaped
 from app.domain.phone_number import trimmed
 from app.routee.wire import Unreadable, parse, serialise
+from app.services.erasure.bodies import other_readings_of
 
 #: A search blocks all other threads; one of a piece takes a millisecond or two.
 _PIECE_CHARACTERS: Final = 16_384
@@ -26,8 +28,9 @@ def is_in(text: str, pattern: re.Pattern[str]) -> bool:
 
 
 def is_in_body(body: bytes, pattern: re.Pattern[str]) -> bool:
-    """Whether *pattern* is in *body*, in any of its readings."""
-    return any(is_in(text, pattern) for text in readings_of(body))
+    """Whether *pattern* is in *body*, in whatever charset and compression it can be read."""
+    texts = chain(readings_of(body), other_readings_of(body).texts)
+    return any(is_in(text, pattern) for text in texts)
 
 
 def redacted_text(text: str, pattern: re.Pattern[str], pseudonym: str) -> str:
@@ -58,16 +61,25 @@ def redacted_json(
     return serialise(_Redaction(pattern, pseudonym, leave_out=leave_out).of(value))
 
 
-def without_number(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> bytes:
+def without_number(
+    body: bytes, pattern: re.Pattern[str], pseudonym: str, *, reason: str = ""
+) -> bytes:
     """
-    What may be kept of *body*, an unreadable callback, if it has the number.
+    What may be kept of *body*, an unreadable callback for that *reason*, if it has the number.
 
     An array keeps its elements without the number, byte for byte the same values. An object is of
     one person, so nothing of it is kept, except for arrays in it: they are treated as above. A body
     that is not JSON loses the number alone.
+
+    Nothing is kept of a body in which the number can be read only after a conversion, from another
+    charset or a compression; nor of one that is compressed and cannot be opened: nobody knows whose
+    number is in it.
     """
-    if not is_in_body(body, pattern):
-        return body
+    left = _without_plain_number(body, pattern, pseudonym) if is_in_body(body, pattern) else body
+    return b"" if other_readings_of(left, reason).is_sealed or is_in_body(left, pattern) else left
+
+
+def _without_plain_number(body: bytes, pattern: re.Pattern[str], pseudonym: str) -> bytes:
     try:
         value = parse(body)
     except Unreadable:

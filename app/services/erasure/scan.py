@@ -82,18 +82,23 @@ class ErasureScan:
         Raises:
             DatabaseUnavailable: it was interrupted. The next run does the rest.
         """
+        self._say("searching messages and events")
         to_them = await stored.messages_to(self._database, self._wanted)
         owned = set(to_them)
         quoting = await self._events(owned)
         await self._pseudonymise(sorted(owned, key=str.encode))
         await self._redact(quoting)
         await self._messages()
+        self._say("searching replies")
         await self._replies(owned)
         await self._progress()
+        self._say("searching the quarantine")
         await self._bodies()
+        self._say("searching campaigns")
         await self._campaigns()
         await self._keys()
         if not self._dry_run:
+            self._say("searching roll-ups")
             for analysis in ROLLUPS:
                 await self._analysis(analysis)
 
@@ -243,20 +248,21 @@ class ErasureScan:
         while bodies := await other_tables.next_bodies(self._database, after):
             after = bodies[-1].id
             for body in bodies:
-                left = await asyncio.to_thread(self._left_of, body.body)
-                if left != body.body:
+                left = await asyncio.to_thread(self._left_of, body)
+                if left != body.body or is_in(body.texts, self._pattern):
                     self._note_one("quarantine")
                     await self._replace_body(body, left)
 
-    def _left_of(self, body: bytes) -> bytes:
-        return without_number(body, self._pattern, self._number_hash.pseudonym)
+    def _left_of(self, body: other_tables.StoredBody) -> bytes:
+        pseudonym = self._number_hash.pseudonym
+        return without_number(body.body, self._pattern, pseudonym, reason=body.reason)
 
     async def _replace_body(self, body: other_tables.StoredBody, left: bytes) -> None:
         if self._dry_run:
             return
         sha256 = self._number_hash.pseudonymised(body.sha256)
-        replace = partial(other_tables.replace_body, self._database, body, left=left, sha256=sha256)
-        await _patiently(replace)
+        put = partial(other_tables.replace_body, left=left, sha256=sha256)
+        await _patiently(partial(put, self._database, body, self._wanted))
 
     async def _campaigns(self) -> None:
         """
@@ -277,7 +283,7 @@ class ErasureScan:
                 "the name of a campaign has the number, and its launch is open: erase again "
                 "once it is settled"
             )
-        self.found["campaigns"] = len(found)
+        self.found["campaigns"] += len(found)
 
     async def _campaigns_once(self, found: set[UUID]) -> tuple[bool, bool]:
         """Whether a campaign must be scanned again, and whether one has to keep its name."""

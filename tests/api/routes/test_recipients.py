@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,12 +27,24 @@ def _erase(service: Service, number: str, scope: Scope = Scope.ADMIN) -> tuple[i
     return answer.status_code, answer.json()
 
 
+def _finished(service: Service, asked: dict[str, Any]) -> dict[str, Any]:
+    """The erasure that was *asked* for, once it is done."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = service.read(f"/v1/erasures/{asked['id']}", Scope.ADMIN)
+        if found["state"] == "done":
+            return found
+        time.sleep(0.1)
+    raise TimeoutError
+
+
 def test_a_recipient_is_erased_and_later_callbacks_are_pseudonymised(alone: Service) -> None:
     before, after = new_id(), new_id()
     alone.stored(progress(trackingId=before, to=NUMBER))
     alone.stored(reply(referenceTrackingId=before, **{"from": NUMBER}))
-    status, body = _erase(alone, NUMBER)
-    assert status == 200
+    status, asked = _erase(alone, NUMBER)
+    assert status == 202
+    body = _finished(alone, asked)
     assert body["erasedBefore"] is False
     assert body["rows"] == {"messages": 1, "events": 1, "inbound_messages": 1, "quarantine": 0,
                             "campaigns": 0, "campaign_progress": 0,
@@ -43,6 +56,38 @@ def test_a_recipient_is_erased_and_later_callbacks_are_pseudonymised(alone: Serv
     assert alone.replies(referenceTrackingId=before)[0]["message"] is None
     assert alone.history(before, raw=True)[0].get("raw") is None
     assert _erase(alone, NUMBER)[1]["erasedBefore"] is True
+
+
+def test_an_erasure_is_a_job_that_never_shows_the_number(alone: Service) -> None:
+    path = f"/v1/recipients/{NUMBER.replace('+', '%2B')}"
+    answer = alone.client.delete(path, headers=alone.bearer(Scope.ADMIN))
+    asked = answer.json()
+    assert answer.headers["Location"] == f"/v1/erasures/{asked['id']}"
+    assert asked["state"] in {"waiting", "running"}
+    assert asked["number"] == "***345"
+    again = alone.client.delete(path, headers=alone.bearer(Scope.ADMIN)).json()
+    done = _finished(alone, asked)
+    assert again["id"] == asked["id"]
+    assert done["number"] is None
+    assert done["progress"] is None
+    assert done["askedAt"] <= done["beganAt"] <= done["endedAt"]
+    (row,) = alone.sql("SELECT * FROM erasures")
+    digits = NUMBER.removeprefix("+")
+    assert digits not in f"{asked}{again}{done}{dict(row)}"
+
+
+def test_callbacks_are_pseudonymised_from_the_answer_on(alone: Service) -> None:
+    asked = _erase(alone, NUMBER)[1]
+    message = new_id()
+    alone.stored(progress(trackingId=message, to=NUMBER))
+    _finished(alone, asked)
+    assert alone.message(message)["to"].startswith("erased:")
+
+
+def test_an_unknown_erasure_is_not_found(alone: Service) -> None:
+    for unknown in ("019a31f0-6c1e-7d3a-8f11-2b7c9d0e4a55", "nonsense", "%00"):
+        assert alone.get(f"/v1/erasures/{unknown}", Scope.ADMIN).status_code == 404
+    assert alone.get(f"/v1/erasures/{unknown}", Scope.READ).status_code == 403
 
 
 def test_a_campaign_to_an_erased_recipient_is_refused_with_its_index(alone: Service) -> None:

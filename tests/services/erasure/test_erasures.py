@@ -1,11 +1,14 @@
 import asyncio
+import gzip
 import json
 import re
 import time
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -17,7 +20,7 @@ from app.db.erasure.rollups import Rollup, redact_rollups
 from app.db.ingest import IngestSession
 from app.domain.erasure import ErasureKeys, spelling_pattern
 from app.domain.retention import Retention, retention_of_days
-from app.errors import ErasureInProgress, ErasureNotConfigured, InvalidRequest
+from app.errors import DatabaseUnavailable, ErasureInProgress, ErasureNotConfigured, InvalidRequest
 from app.kit.uuid7 import uuid7
 from app.observability.metrics import Metrics
 from app.services.callbacks.intake import Intake, Receipt
@@ -27,6 +30,7 @@ from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.erasure.erasures import Eraser
 from tests.database import connect
 from tests.promises.load import Callback, callback, reply, report, stories
+from tests.promises.stage import eventually
 from tests.services.erasure.erased_stage import digits_in, everything, everything_in_a_dump, samples
 from tests.services.kept_stage import PATH, Kept
 
@@ -34,6 +38,7 @@ DIGITS = "306912345678"
 NUMBER = f"+{DIGITS}"
 OTHER = "+306987654321"
 KEYS = ErasureKeys(["a-key-of-the-tests-0123456789abcdef"])
+PSEUDONYM = KEYS.hashes_of(DIGITS)[0].pseudonym.encode()
 STATISTICS = (
     "SELECT status, count(*) FROM messages GROUP BY 1 ORDER BY 1",
     "SELECT status_key, count(*), count(DISTINCT recipient) FROM events GROUP BY 1 ORDER BY 1",
@@ -654,3 +659,161 @@ async def test_roll_ups_are_changed_in_short_steps_between_which_others_fold(
         "SELECT count(*), sum(messages), min(messages) FROM bi_failure_reasons WHERE messages <> 0"
     )
     assert tuple(await kept.connection.fetchrow(reasons) or ()) == (6, 6, 1)
+
+
+async def test_an_interrupted_erasure_is_resumed_and_counts_what_was_done_before(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept.store(EVERYTHING)
+    wanted = await _erase(kept, dry_run=True)
+
+    async def _crash(_: scan.ErasureScan) -> None:
+        raise DatabaseUnavailable("killed")
+
+    monkeypatch.setattr(scan.ErasureScan, "_bodies", _crash)
+    with pytest.raises(DatabaseUnavailable):
+        await _erase(kept)
+    row = await kept.connection.fetchrow("SELECT * FROM erasures")
+    assert row is not None
+    assert (row["digits"], row["ended_at"]) == (DIGITS, None)
+    assert row["progress"] == "searching the quarantine"
+    monkeypatch.undo()
+    monkeypatch.setattr(erasures, "KNOWN_WITHIN_SECONDS", 0)
+    await kept.connection.execute("ANALYZE")
+    database = Database(kept.url, name="tests")
+    await Eraser(kept.url, ErasureKeys([])).perform_asked(database)  # has no key, and does nothing
+    assert await kept.number("SELECT count(*) FROM erasures WHERE ended_at IS NULL") == 1
+    await Eraser(kept.url, KEYS).perform_asked(database)
+    await database.close()
+    row = await kept.connection.fetchrow("SELECT * FROM erasures")
+    assert row is not None
+    assert (row["digits"], row["progress"]) == (None, None)
+    counts = {name: rows for name, rows in json.loads(row["counts"]).items() if rows}
+    assert counts == wanted | {"messages": wanted["messages"] + 1}  # one that quotes the number
+    assert digits_in(await everything(kept.connection)) == []
+    assert digits_in(await samples(kept.connection)) == []
+
+
+async def test_erasures_that_wait_are_performed_one_after_the_other(kept: Kept) -> None:
+    await kept.store(EVERYTHING)
+    database = Database(kept.url, name="tests")
+    erasing = Eraser(kept.url, KEYS)
+    first = await erasing.ask(database, NUMBER, asked_by="one")
+    second = await erasing.ask(database, OTHER, asked_by="two")
+    assert (await erasing.ask(database, DIGITS, asked_by="three")).id == first.id
+    with pytest.raises(ErasureInProgress):
+        await erasing.lift(NUMBER, asked_by="four")
+    await asyncio.gather(*(Eraser(kept.url, KEYS).perform_asked(database) for _ in range(3)))
+    await database.close()
+    rows = await kept.connection.fetch("SELECT id, asked_by FROM erasures ORDER BY ended_at")
+    assert [tuple(row) for row in rows] == [(first.id, "one"), (second.id, "two")]
+    assert await kept.number("SELECT count(*) FROM messages WHERE recipient LIKE '+%'") == 0
+
+
+async def test_one_who_asks_while_another_process_erases_sees_its_progress_and_waits(
+    kept: Kept,
+) -> None:
+    held = await connect(kept.url)
+    await held.execute("SELECT pg_advisory_lock($1)", erasures._ERASURE_LOCK)
+    said = list[str]()
+    waiting = asyncio.create_task(
+        Eraser(kept.url, KEYS, say=said.append).erase(NUMBER, asked_by="the tests")
+    )
+
+    async def _is_asked() -> bool:
+        return bool(await kept.number("SELECT count(*) FROM erasures"))
+
+    async def _is_shown() -> bool:
+        return "half of it" in said
+
+    await eventually(_is_asked)
+    await kept.connection.execute("UPDATE erasures SET progress = 'half of it'")
+    await eventually(_is_shown)
+    assert not waiting.done()
+    await held.close()
+    assert (await waiting).erased_at is not None
+
+
+GREEK = "καλέστε το {number} τώρα"
+ARABIC = DIGITS.translate({48 + digit: 0x660 + digit for digit in range(10)})
+WIDE = DIGITS.translate({48 + digit: 0xFF10 + digit for digit in range(10)})
+HIDING = {
+    "UTF-16": GREEK.format(number=DIGITS).encode("utf-16"),
+    "UTF-16 without a mark": f'{{"to":"{NUMBER}"'.encode("utf-16-be"),
+    "UTF-32": f"to={DIGITS}".encode("utf-32-le"),
+    "Greek with no-break spaces": GREEK.format(number="+30\u00a0691\u00a0234\u00a05678").encode(
+        "iso-8859-7"
+    ),
+    "Windows with dashes": GREEK.format(number="30\u2013691\u20132345678").encode("cp1253"),
+    "gzip": gzip.compress(GREEK.format(number=DIGITS).encode()),
+    "two gzip members": gzip.compress(b"nothing") + gzip.compress(f"to={NUMBER}".encode()),
+    "zlib": zlib.compress(f"to={NUMBER}".encode()),
+    "deflate without a header": zlib.compress(f"to={NUMBER}, please".encode() * 3, wbits=-15),
+    "gzip of gzip of UTF-16": gzip.compress(gzip.compress(f"to {NUMBER}".encode("utf-16"))),
+    "Arabic digits": f"to {ARABIC}".encode(),
+    "full width digits": f"[{{'to': '{WIDE}'}}]".encode(),
+    "Arabic digits as JSON spells them": json.dumps([{"to": ARABIC}]).encode(),
+    "Arabic digits in UTF-16": f"to {ARABIC}".encode("utf-16"),
+    "Arabic digits as URLs spell them": quote(f"to {ARABIC}").encode(),
+    "a broken gzip": gzip.compress(f"to={NUMBER}".encode())[:-9],
+    "a gzip that is too long": gzip.compress(b"0" * 5_000_000),
+    "zstandard": b"\x28\xb5\x2f\xfd" + bytes(range(128, 160)),
+}
+HARMLESS = {
+    "UTF-16": "καλημέρα 306912345679".encode("utf-16"),
+    "Greek": "καλημέρα 12.5".encode("iso-8859-7"),
+    "gzip": gzip.compress(b"to=306912345679"),
+    "a text that begins as a stream does": b"x^2 of 306912345679",
+    "a longer number": f"to {DIGITS}9".encode("utf-16"),
+    "zlib of nothing": zlib.compress(b""),
+}
+
+
+@pytest.mark.parametrize("body", HIDING.values(), ids=HIDING)
+async def test_a_quarantined_body_is_erased_in_whatever_it_hides_the_number(
+    kept: Kept, body: bytes
+) -> None:
+    await kept.store([Callback(("q", "q"), body), Callback(("q", "r"), b"of nobody")])
+    assert await kept.number("SELECT count(*) FROM quarantine") == 2
+    assert await _erase(kept) == {"quarantine": 1}
+    rows = await kept.connection.fetch("SELECT body FROM quarantine ORDER BY id")
+    left, other = (bytes(row[0]) for row in rows)
+    assert left in {b"", b"to " + PSEUDONYM, b"[{'to': '" + PSEUDONYM + b"'}]"}
+    assert other == b"of nobody"
+
+
+@pytest.mark.parametrize("body", HIDING.values(), ids=HIDING)
+async def test_a_body_that_arrives_later_is_stored_without_what_it_hides(
+    kept: Kept, body: bytes
+) -> None:
+    await _erase(kept)
+    await kept.store([Callback(("q", "q"), body)], screen=_screen())
+    (left,) = [bytes(row[0]) for row in await kept.connection.fetch("SELECT body FROM quarantine")]
+    assert left in {b"", b"to " + PSEUDONYM, b"[{'to': '" + PSEUDONYM + b"'}]"}
+
+
+@pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
+async def test_a_body_without_the_number_stays_whatever_its_charset(
+    kept: Kept, body: bytes
+) -> None:
+    await kept.store([Callback(("q", "q"), body)])
+    assert await _erase(kept) == {}
+    await kept.store([Callback(("q", "q"), body)], screen=_screen())
+    rows = await kept.connection.fetch("SELECT body, times FROM quarantine")
+    assert [(bytes(row[0]), row[1]) for row in rows] == [(body, 2)]
+
+
+async def test_digits_of_other_scripts_are_erased_in_texts(kept: Kept) -> None:
+    await kept.store(
+        [
+            _changed(callback("a"), to=OTHER, label=f"of {ARABIC}"),
+            _changed(callback("b"), to=OTHER, sessionId=WIDE),
+            _changed(reply("b", f"call {WIDE}"), **{"from": OTHER}),
+            _failed("c", OTHER, f"forwarded from {ARABIC}"),
+        ]
+    )
+    await _erase(kept)
+    stored = await everything(kept.connection)
+    assert ARABIC not in stored
+    assert WIDE not in stored
+    assert OTHER in stored
