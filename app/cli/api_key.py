@@ -5,9 +5,9 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.table import Table
 
-from app.cli.running import console, run_with_database, say
+from app.cli.listing import AsJson, show_rows
+from app.cli.running import run_with_database, say
 from app.db.api_keys import add_api_key, all_api_keys, api_keys_named, revoke_api_key
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope, digest, make_key
@@ -44,22 +44,23 @@ def create(
 
 
 @app.command(name="list")
-def list_keys() -> None:
-    """List all keys, the revoked and the expired ones included."""
-    keys = run_with_database(all_api_keys)
+def list_keys(*, as_json: AsJson = False) -> None:
+    """List all keys, the revoked and the expired ones included, the oldest first."""
     now = datetime.now(UTC)
-    table = Table("id", "name", "scopes", "created", "expires", "last used", "state")
-    for key in keys:
-        table.add_row(
-            str(key.id),
-            key.name,
-            " ".join(sorted(key.scopes)),
-            _shown(key.created_at),
-            _shown(key.expires_at),
-            _shown(key.last_used_at),
-            _state(key, now),
-        )
-    console.print(table)
+    rows = [
+        {
+            "id": key.id,
+            "name": key.name,
+            "scopes": sorted(key.scopes),
+            "created": key.created_at,
+            "expires": key.expires_at,
+            "lastUsed": key.last_used_at,
+            "state": _state(key, now),
+        }
+        for key in run_with_database(all_api_keys)
+    ]
+    titles = ["id", "name", "scopes", "created", "expires", "lastUsed", "state"]
+    show_rows(titles, rows, as_json=as_json)
 
 
 @app.command()
@@ -77,10 +78,6 @@ def revoke(
             say(str(one))
         raise typer.Exit(1)
     say(f"Revoked {found[0]}.")
-
-
-def _shown(instant: datetime | None) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M}" if instant else "never"
 
 
 def _state(key: ApiKey, now: datetime) -> str:

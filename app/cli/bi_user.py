@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from app.cli.listing import AsJson, show_rows
 from app.cli.running import (
-    console,
     current_database,
     database_url,
     loaded_settings,
@@ -74,14 +73,18 @@ def create(
 
 
 @app.command(name="list")
-def list_logins() -> None:
+def list_logins(*, as_json: AsJson = False) -> None:
     """List the logins of analysts, and how many sessions each has now."""
-    table = Table("name", "telephone numbers", "connections at most", "sessions now")
-    for login in run_with_database(bi_logins):
-        most = str(login.max_connections) if login.max_connections >= 0 else "any"
-        numbers = "whole" if login.pii else "masked"
-        table.add_row(login.name, numbers, most, str(login.sessions))
-    console.print(table)
+    rows = [
+        {
+            "name": login.name,
+            "numbers": "whole" if login.pii else "masked",
+            "maxConnections": login.max_connections if login.max_connections >= 0 else "any",
+            "sessions": login.sessions,
+        }
+        for login in run_with_database(bi_logins)
+    ]
+    show_rows(["name", "numbers", "maxConnections", "sessions"], rows, as_json=as_json)
 
 
 @app.command()

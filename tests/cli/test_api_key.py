@@ -1,5 +1,7 @@
 import asyncio
+import json
 import re
+from datetime import datetime
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -78,3 +80,30 @@ def test_the_list_shows_when_a_key_was_last_used(url: str) -> None:
     assert _run("list").output.count("never") == 2
     asyncio.run(_mark_used(url))
     assert _run("list").output.count("never") == 1
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "500"])
+def test_the_list_is_on_standard_output_with_whole_ids(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    name = "a name of many words " * 10
+    ids = [_made(name), _made("[bold]two\nlines\x1b[31m[/]")]
+    listed = _run("list").stdout.splitlines()
+    assert len(listed) == 3
+    assert [line.split()[0] for line in listed] == ["id", *ids]
+    assert name.strip() in listed[1]
+    assert "[bold]two\ufffdlines\ufffd[31m[/]" in listed[2]
+
+
+def test_the_list_can_be_read_by_a_program(url: str) -> None:
+    assert json.loads(_run("list", "--json").stdout) == []
+    key_id = _made("billing")
+    asyncio.run(_mark_used(url))
+    _run("revoke", _made("gone"))
+    first, second = json.loads(_run("list", "--json").stdout)
+    assert first["id"] == key_id
+    assert (first["name"], first["scopes"], first["state"]) == ("billing", ["read"], "good")
+    assert first["expires"] is None
+    assert datetime.fromisoformat(first["lastUsed"]) >= datetime.fromisoformat(first["created"])
+    assert second["state"] == "revoked"

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import shutil
 import subprocess
 import tempfile
@@ -271,3 +272,15 @@ def test_the_uri_leads_to_the_port_of_the_embedded_server(
     finally:
         asyncio.run(server.release())
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("columns", ["20", "500"])
+def test_the_list_is_on_standard_output_with_whole_names(
+    name: str, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    _run("create", "--name", name, "--max-connections", "7")
+    (line,) = [line for line in _run("list").stdout.splitlines() if name in line]
+    assert line.split() == [name, "masked", "7", "0"]
+    (row,) = [one for one in json.loads(_run("list", "--json").stdout) if one["name"] == name]
+    assert row == {"name": name, "numbers": "masked", "maxConnections": 7, "sessions": 0}
