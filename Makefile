@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check format openapi docs lock bench drill clean
+.PHONY: help demo run test test-slow check format openapi docs lock audit bench drill clean
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	    --extra embedded --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements-service.lock
+
+audit: .venv/dev.stamp ## Look for known holes in the locked versions (ends with 3 if nobody can be asked)
+	$(BIN)/python -m tests.audit
 
 bench: .venv/dev.stamp ## Measure the callback path, as ratios (needs wrk; ARGS=--help says more)
 	$(BIN)/python -m tests.bench $(ARGS)

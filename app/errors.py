@@ -6,6 +6,7 @@ The only file that knows every way in which a request can fail.
     ├── DatabaseUnavailable           the database cannot answer now; trying again later helps
     ├── SchemaOutdated                the database has another schema version than this code
     ├── PayloadUnreadable             a stored payload cannot be decoded
+    ├── ErasureInProgress             another erasure is under way; a command has to wait for it
     └── ApiError                      has an HTTP status and is answered as problem+json
         ├── NotFound                  404
         ├── Unauthorized              401
@@ -20,7 +21,6 @@ The only file that knows every way in which a request can fail.
         ├── LaunchRejected            422
         ├── IdempotencyKeyReused      422
         ├── LaunchingNotConfigured    503
-        ├── ErasureInProgress         409, with Retry-After
         ├── ErasureNotConfigured      503
         ├── Overloaded                503, with Retry-After
         ├── TooManyExports            503, with Retry-After
@@ -54,6 +54,13 @@ class SchemaOutdated(ReceiverError):
 
 class PayloadUnreadable(ReceiverError):
     """A stored payload cannot be decoded; the message says why, and quotes nothing."""
+
+
+class ErasureInProgress(ReceiverError):
+    """Another erasure is under way, or waits."""
+
+    def __init__(self) -> None:
+        super().__init__("Another erasure is under way. Try again when it is done.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +195,6 @@ class LaunchingNotConfigured(ApiError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "launching-not-configured"
     title = "Launching campaigns is not configured"
-
-
-class ErasureInProgress(ApiError):
-    """Another recipient is being erased at this moment."""
-
-    status = HTTPStatus.CONFLICT
-    slug = "erasure-in-progress"
-    title = "Another erasure is under way"
 
 
 class ErasureNotConfigured(ApiError):

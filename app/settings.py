@@ -55,6 +55,17 @@ class Settings(BaseSettings):
         le=65535,
         description="TCP port on 127.0.0.1 for the embedded PostgreSQL. Empty: socket only.",
     )
+    postgres_bin: Path | None = Field(
+        default=None,
+        description="Folder of the programs of an installed PostgreSQL 18 (initdb, pg_ctl, "
+        "postgres), which is then run in DATA_DIR. Empty: the one that is installed with this "
+        "program.",
+    )
+    accept_outdated_postgres: bool = Field(
+        default=False,
+        description="Let EMBEDDED_PORT and analysts' logins be used with an embedded PostgreSQL "
+        "that has known holes. For trials only.",
+    )
     public_url: str = Field(
         default="",
         description="Our address as Routee sees it, https://…; launching needs it.",

@@ -12,7 +12,9 @@ from app.cli.openapi import openapi
 from app.cli.retain import retain
 from app.cli.serve import serve
 from app.cli.simulate import simulate
+from app.domain.masking import SecretMask
 from app.observability.logs import configure_logs
+from app.settings import SettingsInvalid, load_settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(api_key.app, name="api-key")
@@ -41,5 +43,13 @@ def _root() -> None:
 
 def main() -> None:
     """Run the command line. `serve` and `demo` configure the logs again, by their settings."""
-    configure_logs(log_format="console", level="WARNING")
+    configure_logs(log_format="console", level="WARNING", mask=_mask())
     app()
+
+
+def _mask() -> SecretMask:
+    """Of the secrets in the settings; the commands say themselves if one is unusable."""
+    try:
+        return SecretMask(load_settings().all_secrets())
+    except SettingsInvalid:
+        return SecretMask()

@@ -9,9 +9,13 @@ import typer
 
 from app.cli.listing import AsJson, show_rows
 from app.cli.running import (
+    AcceptOutdated,
+    accepting_outdated,
     current_database,
     database_url,
+    errors_in_one_line,
     loaded_settings,
+    require_safe_embedded,
     run,
     run_with_database,
     say,
@@ -50,6 +54,7 @@ def create(
     max_connections: Annotated[
         int, typer.Option(min=1, max=1000, help="How many connections it may have at once.")
     ] = 10,
+    accept_outdated_postgres: AcceptOutdated = False,  # noqa: FBT002 (an option of the command line)
 ) -> None:
     """
     Make a login for Power BI, Excel, Grafana, Superset and the like.
@@ -63,7 +68,10 @@ def create(
 
     Example: routee-receiver bi-user create --name powerbi
     """
-    settings = loaded_settings()
+    settings = accepting_outdated(loaded_settings(), accept_outdated_postgres)
+    if not settings.database_url:
+        with errors_in_one_line():
+            require_safe_embedded(settings, "An analyst's login could use them.")
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     login = BiLogin(name, make_verifier(password), pii, settings.bi_max_seconds, max_connections)
     uri = run(_create(settings, login, password))

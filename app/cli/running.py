@@ -6,17 +6,17 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 
 from app.db.database import Database
-from app.domain.masking import SecretMask
+from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres
-from app.errors import ReceiverError
+from app.embedded.binaries import find_binaries
+from app.errors import ConfigurationError, ReceiverError
 from app.kit.shutdown import end_on_hangup
-from app.observability.logs import configure_logs
 from app.settings import Settings, SettingsInvalid, load_settings
 
 T = TypeVar("T")
@@ -40,9 +40,54 @@ def errors_in_one_line() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+#: The option of the commands that let others into the embedded server.
+AcceptOutdated = Annotated[
+    bool,
+    typer.Option(
+        "--accept-outdated-postgres",
+        help="Use an embedded PostgreSQL that has known holes; for trials only. "
+        "RECEIVER_ACCEPT_OUTDATED_POSTGRES=true does the same.",
+    ),
+]
+
+
+def accepting_outdated(settings: Settings, accept: bool) -> Settings:  # noqa: FBT001 (the option)
+    """*settings* with the option `--accept-outdated-postgres`, if it is given."""
+    return settings.model_copy(update={"accept_outdated_postgres": True}) if accept else settings
+
+
 def embedded_for(settings: Settings) -> EmbeddedPostgres:
-    """The PostgreSQL in the data directory."""
-    return EmbeddedPostgres(settings.data_dir, port=settings.embedded_port, on_progress=say)
+    """
+    The PostgreSQL in the data directory.
+
+    Raises:
+        ConfigurationError: it would listen on a port, and has known holes.
+    """
+    if settings.embedded_port is not None:
+        require_safe_embedded(settings, "RECEIVER_EMBEDDED_PORT lets others reach it.")
+    return EmbeddedPostgres(
+        settings.data_dir,
+        port=settings.embedded_port,
+        programs=settings.postgres_bin,
+        on_progress=say,
+    )
+
+
+def require_safe_embedded(settings: Settings, why: str) -> None:
+    """
+    Check that the embedded PostgreSQL has no known holes, unless the settings accept that.
+
+    Raises:
+        ConfigurationError: it has; the message says *why* it matters, in a sentence.
+    """
+    if settings.accept_outdated_postgres:
+        return
+    version = find_binaries(settings.postgres_bin).version
+    if not is_safe(version):
+        raise ConfigurationError(
+            f"{advice_for(version)} {why} Use a newer one with RECEIVER_DATABASE_URL or "
+            "RECEIVER_POSTGRES_BIN, or accept it for a trial with --accept-outdated-postgres."
+        )
 
 
 @asynccontextmanager
@@ -103,12 +148,9 @@ def run_with_database(command: Callable[[Database], Coroutine[None, None, T]]) -
 
 
 def loaded_settings() -> Settings:
-    """The settings, whose secrets are masked in logs; an unusable one ends the program."""
+    """The settings; an unusable one ends the program with one line."""
     with errors_in_one_line():
-        settings = load_settings()
-    mask = SecretMask(settings.all_secrets())
-    configure_logs(log_format="console", level="WARNING", mask=mask)
-    return settings
+        return load_settings()
 
 
 def end_on_sigterm() -> None:

@@ -13,6 +13,8 @@ from uvicorn import Config
 
 from app.cli.listening import BACKLOG, http_protocol, listen
 from app.cli.running import (
+    AcceptOutdated,
+    accepting_outdated,
     embedded_for,
     end_on_sigterm,
     errors_in_one_line,
@@ -20,7 +22,8 @@ from app.cli.running import (
     require_current_schema,
     say,
 )
-from app.db.database import migrate_database
+from app.db.database import Database, migrate_database
+from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres, Keeper
 from app.settings import Settings
 
@@ -45,6 +48,7 @@ def serve(
     surface: Annotated[
         Surface, typer.Option(help="Only the callback URLs, only the API, or all.")
     ] = Surface.ALL,
+    accept_outdated_postgres: AcceptOutdated = False,  # noqa: FBT002 (an option of the command line)
 ) -> None:
     """
     Receive callbacks and serve the API.
@@ -53,7 +57,7 @@ def serve(
     RECEIVER_DATA_DIR (./var), and its schema is kept up to date. The schema of another database is
     brought up to date by `routee-receiver migrate`.
     """
-    settings = loaded_settings()
+    settings = accepting_outdated(loaded_settings(), accept_outdated_postgres)
     end_on_sigterm()
     config = Config(
         "app.main:create_app",
@@ -78,8 +82,19 @@ def serve(
             # The application reads its settings from the environment, in workers too.
             os.environ["RECEIVER_DATABASE_URL"] = url
             os.environ["RECEIVER_SURFACE"] = surface
+            asyncio.run(_warn_of_outdated(url))
             say(f"Listening on http://{host}:{port} with {workers} worker(s)")
             listen(config)
+
+
+async def _warn_of_outdated(url: str) -> None:
+    database = Database(url, name="cli", pool_items=1)
+    try:
+        version = await database.server_version()
+    finally:
+        await database.close()
+    if not is_safe(version):
+        say(f"Warning: {advice_for(version)} Update it before analysts get logins.")
 
 
 @contextmanager

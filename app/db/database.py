@@ -128,6 +128,17 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             raise _unavailable(error) from error
 
+    async def server_version(self) -> str:
+        """
+        The version of the server, such as 18.5.
+
+        Raises:
+            DatabaseUnavailable: it cannot be read.
+        """
+        async with self.driver() as connection:
+            number = int(await connection.fetchval("SHOW server_version_num"))
+        return f"{number // 10_000}.{number % 10_000}"
+
     async def keep_epoch(self) -> int:
         """
         See `db.feed.epoch.keep_epoch`.

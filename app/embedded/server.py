@@ -29,6 +29,7 @@ class EmbeddedPostgres:
     Args:
         data_dir: Holds the cluster, its password, log and locks. Made if it does not exist.
         port: TCP port on 127.0.0.1; without it there is a socket only.
+        programs: The folder of an installed PostgreSQL; without it that of the wheel runs.
         on_progress: Gets a sentence about a long wait.
         stop_seconds: For how long the last user waits for the end of the server.
     """
@@ -38,11 +39,13 @@ class EmbeddedPostgres:
         data_dir: Path,
         *,
         port: int | None = None,
+        programs: Path | None = None,
         on_progress: Callable[[str], None] = _say_nothing,
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._data_dir = data_dir
         self._port = port
+        self._programs = programs
         self._say = on_progress
         self._stop_seconds = stop_seconds
         self._use: tuple[Site, FileLock] | None = None
@@ -62,7 +65,7 @@ class EmbeddedPostgres:
             raise RuntimeError("acquired already")
         paths = _make_paths(self._data_dir)
         async with locked_exclusively(paths.startup_lock, WaitReporter(self._say)):
-            site = await asyncio.to_thread(find_site, paths)
+            site = await asyncio.to_thread(find_site, paths, self._programs)
             users = FileLock(paths.users_lock)
             users.try_shared()
             try:

@@ -64,15 +64,17 @@ class Site:
     sockets: Path
 
 
-def find_site(paths: Paths) -> Site:
+def find_site(paths: Paths, installed: Path | None = None) -> Site:
     """
-    The server of *paths*. The binaries are copied if its account cannot reach them.
+    The server of *paths*, run by the programs in the folder *installed* or by those of the wheel.
+
+    The latter are copied if its account cannot reach them.
 
     Raises:
         ConfigurationError: something is missing or belongs to another account.
     """
     account = choose_account(paths.cluster)
-    binaries = reachable_binaries(find_binaries(), account)
+    binaries = reachable_binaries(find_binaries(installed), account)
     return Site(paths, account, binaries, socket_folder(paths.cluster, account))
 
 

@@ -18,6 +18,7 @@ from app.cli import app
 from app.db.bi.address import address
 from app.db.bi.watchdog import Verdict, end_long_sessions
 from app.db.database import Database, migrate_database
+from app.domain import postgres_version
 from app.embedded import EmbeddedPostgres
 from tests.conftest import database_url
 
@@ -256,6 +257,7 @@ def test_what_hardening_lacks_is_a_script_for_an_administrator(service: _Service
 def test_the_uri_leads_to_the_port_of_the_embedded_server(
     monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:
+    monkeypatch.setattr(postgres_version, "OLDEST_SAFE", (18, 999))
     folder = Path(tempfile.mkdtemp(prefix="rr-bi-"))
     monkeypatch.setenv("RECEIVER_DATA_DIR", str(folder))
     monkeypatch.setenv("RECEIVER_EMBEDDED_PORT", str(unused_tcp_port))
@@ -263,7 +265,11 @@ def test_the_uri_leads_to_the_port_of_the_embedded_server(
     url = asyncio.run(server.acquire())
     try:
         asyncio.run(migrate_database(url))
-        uri = _run("create", "--name", "powerbi").stdout.splitlines()[-1]
+        refused = _run("create", "--name", "powerbi")
+        assert refused.exit_code == 1
+        assert "has holes that any SQL login can use" in refused.stderr
+        accepted = _run("create", "--name", "powerbi", "--accept-outdated-postgres")
+        uri = accepted.stdout.splitlines()[-1]
         assert f"@127.0.0.1:{unused_tcp_port}/receiver" in uri
         assert _asked(uri, "SELECT count(*) FROM bi_v1.messages") == 0
         if shutil.which("psql"):

@@ -13,6 +13,7 @@ import pytest
 import app
 from app.embedded.account import Account, choose_account
 from app.embedded.binaries import Binaries, find_binaries, reachable_binaries
+from app.embedded.server import EmbeddedPostgres
 from app.errors import ConfigurationError
 from tests.embedded.look import names_in
 
@@ -127,3 +128,67 @@ def test_a_copy_that_others_could_have_changed_is_refused(
 
     with pytest.raises(ConfigurationError, match="that only uid 0 can write"):
         reachable_binaries(closed_binaries, account, cache=cache)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with the programs of the wheel, as a distribution has one."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("initdb", "pg_ctl", "postgres"):
+        (folder / name).symlink_to(find_binaries().programs / name)
+    return folder
+
+
+def _program(path: Path, says: str) -> None:
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+
+
+async def test_an_installed_postgres_runs_instead_of_the_wheel(data_dir: Path) -> None:
+    programs = find_binaries().programs
+    async with EmbeddedPostgres(data_dir, programs=programs) as url:
+        connection = await asyncpg.connect(url)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+
+
+@pytest.mark.parametrize("missing", ["initdb", "pg_ctl", "postgres"])
+def test_a_folder_without_a_program_is_refused_by_its_name(installed: Path, missing: str) -> None:
+    (installed / missing).unlink()
+    with pytest.raises(ConfigurationError, match=f"RECEIVER_POSTGRES_BIN.* has no {missing}"):
+        find_binaries(installed)
+
+
+@pytest.mark.parametrize("version", ["17.9", "19.1"])
+@pytest.mark.parametrize("name", ["initdb", "postgres"])
+def test_another_major_version_is_refused(installed: Path, name: str, version: str) -> None:
+    _program(installed / name, f"{name} (PostgreSQL) {version} (Distribution 1)")
+    with pytest.raises(ConfigurationError, match=r"PostgreSQL 18 is needed"):
+        find_binaries(installed)
+
+
+def test_a_program_that_does_not_run_is_refused(installed: Path) -> None:
+    _program(installed / "postgres", "")
+    (installed / "postgres").write_text("nonsense")
+    with pytest.raises(ConfigurationError, match="does not run"):
+        find_binaries(installed)
+
+
+def test_an_installed_version_is_read_as_distributions_print_it(installed: Path) -> None:
+    for name in ("initdb", "pg_ctl", "postgres"):
+        _program(installed / name, f"{name} (PostgreSQL) 18.7 (Debian 18.7-1.pgdg13+1)")
+    found = find_binaries(installed)
+    assert (found.version, found.major, found.initdb) == ("18.7", "18", installed / "initdb")
+
+
+def test_what_the_account_cannot_run_is_not_copied(installed: Path, cache: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root runs the server as another account")
+    installed.parent.chmod(0o700)
+    with pytest.raises(ConfigurationError, match="cannot run the programs"):
+        reachable_binaries(
+            find_binaries(installed), choose_account(cache / "postgres"), cache=cache
+        )
+    assert not cache.exists()

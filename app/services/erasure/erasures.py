@@ -140,7 +140,7 @@ class Eraser:
         hashes = [each.hash for each in self._keys.hashes_of(digits)]
         async with self._alone() as database:
             if await next_erasure(database) is not None:
-                raise ErasureInProgress(retry_after_seconds=10)
+                raise ErasureInProgress
             if await find_erased(database, hashes) is None:
                 return False
             lifted = await remove_erased(database, hashes)
@@ -198,7 +198,7 @@ class Eraser:
             exclusive(database, _ERASURE_LOCK) as is_ours,
         ):
             if not is_ours:
-                raise ErasureInProgress(retry_after_seconds=10)
+                raise ErasureInProgress
             await self._warn_of_missing_keys(database)
             yield database
 
