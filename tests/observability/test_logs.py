@@ -1,5 +1,6 @@
 """No secret leaves in a log line, and above all in no traceback."""
 
+import json
 import subprocess
 import sys
 
@@ -70,3 +71,34 @@ def test_a_traceback_shows_no_local_and_no_secret(program: str) -> None:
 def test_a_number_with_its_plus_is_masked_in_every_spelling(spelling: str) -> None:
     logged = mask_secrets(None, "", {"event": f"refused {spelling}, tried at 20260330101500"})
     assert logged["event"] == "refused ***678, tried at 20260330101500"
+
+
+SECRET = "callback-secret-Qm3vX9tLk2RwZ7bYc5NdGh8S"
+_LOGGING_SECRETS = f"""
+import logging, structlog
+from app.domain.masking import SecretMask
+from app.observability.logs import configure_logs
+
+configure_logs(log_format="{{log_format}}", mask=SecretMask(["{SECRET}"]))
+escaped = "".join(f"%{{{{ord(one):02x}}}}" for one in "{SECRET}")
+log = structlog.get_logger()
+log.warning("in values", nested=[{{{{"a": "{SECRET}"}}}}, ("+306912345678",)], body=b"{SECRET}")
+log.warning("in a name", **{{{{"{SECRET}": 1}}}})
+log.warning("escaped {SECRET}", value=escaped, key={{{{"{API_KEY}"}}}}, said='"Bearer abc.def"')
+logging.getLogger("library").warning("%s and %r", "{SECRET}", ["+306912345678"])
+"""
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_line_shows_no_secret_whatever_it_is_made_of(log_format: str) -> None:
+    program = _LOGGING_SECRETS.format(log_format=log_format)
+    ended = subprocess.run(  # noqa: S603 (our own interpreter and program)
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 4
+    for secret in (SECRET, API_KEY, "6912345678", "abc.def", f"%{ord(SECRET[0]):02x}"):
+        assert secret not in ended.stderr
+    assert ended.stderr.count("***") >= 8
+    if log_format == "json":
+        assert all(json.loads(line)["level"] == "warning" for line in lines)
