@@ -183,12 +183,12 @@ def test_an_installed_version_is_read_as_distributions_print_it(installed: Path)
     assert (found.version, found.major, found.initdb) == ("18.7", "18", installed / "initdb")
 
 
-def test_what_the_account_cannot_run_is_not_copied(installed: Path, cache: Path) -> None:
-    if os.geteuid():
+def test_what_the_account_cannot_run_is_not_copied(
+    installed: Path, account: Account, cache: Path
+) -> None:
+    if not account.switch:
         pytest.skip("only root runs the server as another account")
-    installed.parent.chmod(0o700)
+    installed.chmod(0o700)
     with pytest.raises(ConfigurationError, match="cannot run the programs"):
-        reachable_binaries(
-            find_binaries(installed), choose_account(cache / "postgres"), cache=cache
-        )
+        reachable_binaries(find_binaries(installed), account, cache=cache)
     assert not cache.exists()
