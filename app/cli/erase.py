@@ -28,8 +28,9 @@ def erase(
 
     The rows stay, under a pseudonym, so that counts do not change. Until the erasure is lifted,
     later callbacks are pseudonymised before they are stored, and campaigns to the number are
-    refused. All stored data is searched, which takes a while; an interrupted search must be
-    repeated. Needs RECEIVER_ERASURE_KEYS or RECEIVER_SIGNING_KEYS, with the values of `serve`.
+    refused. All stored data is searched, which takes a while; an erasure that is interrupted is
+    resumed by any process that serves, or by the next call. Needs RECEIVER_ERASURE_KEYS or
+    RECEIVER_SIGNING_KEYS, with the values of `serve`.
 
     Example: routee-receiver erase +306912345678
     """

@@ -66,7 +66,7 @@ Outcome = Receipt | Exception
 class Intake:
     """Takes request bodies and says when they are durable."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the composition root hands over each part)
         self,
         session: IngestSession,
         metrics: Metrics,
@@ -187,8 +187,8 @@ class Intake:
                 reason,
                 path=path,
                 campaign_id=campaign_id,
-                content_type=content_type,
-                content_encoding=content_encoding,
+                content_type=self._mask.text(content_type),
+                content_encoding=self._mask.text(content_encoding),
             )
             pending.append(PendingRecord(unreadable, path))
         return pending

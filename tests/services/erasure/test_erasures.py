@@ -23,6 +23,7 @@ from app.domain.retention import Retention, retention_of_days
 from app.errors import DatabaseUnavailable, ErasureInProgress, ErasureNotConfigured, InvalidRequest
 from app.kit.uuid7 import uuid7
 from app.observability.metrics import Metrics
+from app.routee.content import Content
 from app.services.callbacks.intake import Intake, Receipt
 from app.services.callbacks.screening import Screen
 from app.services.erasure import erasures, scan
@@ -817,3 +818,31 @@ async def test_digits_of_other_scripts_are_erased_in_texts(kept: Kept) -> None:
     assert ARABIC not in stored
     assert WIDE not in stored
     assert OTHER in stored
+
+
+ENCODED = {
+    "an unknown encoding": (b"\x0b\x02\x80\xff\xfe", "br"),
+    "a broken deflate without a header": (zlib.compress(b"x" * 99, wbits=-15)[:-3], "deflate"),
+    "too much deflate": (zlib.compress(bytes(5_000_000), wbits=-15), "deflate"),
+}
+
+
+@pytest.mark.parametrize(("body", "encoding"), ENCODED.values(), ids=ENCODED)
+async def test_a_body_that_is_said_to_be_compressed_and_cannot_be_opened_is_removed(
+    kept: Kept, body: bytes, encoding: str
+) -> None:
+    session = IngestSession(kept.url, statement_timeout_seconds=5)
+    content = Content(f"text/plain; to={DIGITS}", encoding)
+    for screen in (None, _screen()):
+        intake = Intake(session, Metrics(), ack_budget_seconds=5, screen=screen)
+        receipt = await intake.receive(body, path=PATH, content=content)
+        await intake.close()
+        assert receipt is Receipt.QUARANTINED
+        (stored,) = await kept.connection.fetch("SELECT body, content_type FROM quarantine")
+        assert bytes(stored[0]) == (b"" if screen else body)
+        assert (DIGITS in stored[1]) is (screen is None)
+        assert await _erase(kept) == ({} if screen else {"quarantine": 1})
+        (stored,) = await kept.connection.fetch("SELECT body, content_type FROM quarantine")
+        assert bytes(stored[0]) == b""
+        assert stored[1] == f"text/plain; to={PSEUDONYM.decode()}"
+        await kept.connection.execute("DELETE FROM quarantine")
