@@ -43,7 +43,7 @@ def test_a_login_is_refused_in_one_line_before_a_server_is_started(tmp_path: Pat
     assert not (tmp_path / "var").exists()
 
 
-@pytest.mark.parametrize("command", [["serve"], ["api-key", "list"], ["migrate"]])
+@pytest.mark.parametrize("command", [["api-key", "list"], ["migrate"]])
 def test_a_port_is_refused(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
     monkeypatch.setenv("RECEIVER_EMBEDDED_PORT", "15432")
     monkeypatch.setenv("RECEIVER_CALLBACK_SECRETS", SECRET)
@@ -65,23 +65,38 @@ def test_a_port_is_allowed_if_the_setting_accepts_it_or_the_version_is_safe(
     embedded_for(Settings(embedded_port=15432))
 
 
+def _served(
+    *options: str, settings: dict[str, str], oldest: tuple[int, int] = _OF_ALL
+) -> subprocess.CompletedProcess[str]:
+    """A `serve` that ends when it is about to listen."""
+    return subprocess.run(  # noqa: S603 (the program under test)
+        [sys.executable, "-c", _SERVE.format(oldest=oldest, options=list(options))],
+        env={**os.environ, "RECEIVER_CALLBACK_SECRETS": SECRET, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(("oldest", "warnings"), [(_OF_ALL, 1), ((18, 0), 0)])
 @pytest.mark.parametrize("options", [[], ["--workers", "2"]])
 def test_serve_warns_once_of_any_server_that_is_outdated(
     url: str, oldest: tuple[int, int], warnings: int, options: list[str]
 ) -> None:
-    ended = subprocess.run(  # noqa: S603 (the program under test)
-        [sys.executable, "-c", _SERVE.format(oldest=oldest, options=options)],
-        env={
-            **os.environ,
-            "RECEIVER_DATABASE_URL": url,
-            "RECEIVER_CALLBACK_SECRETS": SECRET,
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    ended = _served(*options, settings={"RECEIVER_DATABASE_URL": url}, oldest=oldest)
+    assert ended.returncode == 0
     assert ended.stderr.count("has holes that any SQL login can use") == warnings
+
+
+def test_serve_opens_a_port_only_if_an_option_accepts_it(unused_tcp_port: int) -> None:
+    port = {"RECEIVER_EMBEDDED_PORT": str(unused_tcp_port)}
+    refused = _served(settings=port)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert "RECEIVER_EMBEDDED_PORT lets others reach it" in line
+    accepted = _served("--accept-outdated-postgres", settings=port)
+    assert accepted.returncode == 0
+    assert accepted.stderr.count("Warning: ") == 1
 
 
 def test_a_server_of_ones_own_gets_logins_whatever_its_version(
