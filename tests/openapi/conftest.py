@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from app.domain.api_key import Scope
 from tests.api.conftest import (
     Service,
     fast_service,
@@ -18,6 +19,9 @@ from tests.api.conftest import (
     status,
 )
 
+#: Nobody else's.
+ERASED = "+306999999999"
+
 __all__ = ["fast_service", "loop", "routee", "service", "shared_url"]
 
 
@@ -28,6 +32,7 @@ class Stored:
     message_id: str
     campaign_id: str
     reply_id: str
+    erasure_id: str
 
 
 @pytest.fixture(scope="session")
@@ -50,4 +55,9 @@ def stored(service: Service) -> Stored:
     report = json.loads(payload("campaign_progress"))
     service.stored(report | {"trackingId": campaign["trackingId"]})
     (answer,) = service.replies(referenceTrackingId=document["trackingId"])
-    return Stored(document["trackingId"], campaign["trackingId"], answer["id"])
+    erasure = service.client.delete(
+        f"/v1/recipients/{ERASED.replace('+', '%2B')}", headers=service.bearer(Scope.ADMIN)
+    )
+    return Stored(
+        document["trackingId"], campaign["trackingId"], answer["id"], erasure.json()["id"]
+    )

@@ -22,7 +22,7 @@ from app.api.document.answers import CALLS
 from app.domain.api_key import Scope
 from app.errors import InvalidRequest
 from tests.api.conftest import SECRET, Service, campaign_request
-from tests.openapi.conftest import Stored
+from tests.openapi.conftest import ERASED, Stored
 from tests.openapi.documents import committed, operations
 
 AnyCase = Case[Any]
@@ -39,8 +39,6 @@ REFUSING = [
     for name, call in CALLS.items()
     if any(failure.slug == InvalidRequest.slug for failure in call.failures)
 ]
-#: Nobody else's.
-ERASED = "+306999999999"
 CHECKS: list[CheckFunction] = [
     not_a_server_error,
     status_code_conformance,
@@ -82,7 +80,7 @@ def ask(  # noqa: PLR0913 (what differs between the tests)
     )
     @given(strategy(name, mode, document), st.integers(0, 3))
     def holds(case: AnyCase, known: int) -> None:
-        # Each number that is new would be waited for until every process knows of it.
+        # Each number that is new would be one more erasure to perform.
         if mode is GenerationMode.POSITIVE and (known or name == "eraseRecipient"):
             name_what_is_stored(case, stored)
             if name == "launchCampaign":
@@ -97,7 +95,7 @@ def name_what_is_stored(case: AnyCase, stored: Stored) -> None:
     """Ids that somebody makes up are answered 404, which is a small part of the document."""
     ids: dict[str, Any] = {
         "token": SECRET,
-        "id": stored.reply_id,
+        "id": stored.erasure_id if "/erasures/" in case.path else stored.reply_id,
         "number": ERASED,
         "trackingId": stored.campaign_id if "/campaigns/" in case.path else stored.message_id,
     }

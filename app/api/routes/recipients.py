@@ -70,9 +70,11 @@ async def erase_recipient(
     return _erasure_out(asked)
 
 
-@router.get("/v1/erasures/{erasure_id}", summary="How far an erasure is")
+@router.get("/v1/erasures/{id}", summary="How far an erasure is")
 async def get_erasure(
-    erasure_id: Annotated[str, Path(description="The id in the answer to the request.")],
+    erasure_id: Annotated[
+        str, Path(alias="id", description="The `id` in the answer to the request.")
+    ],
     parts: PartsDep,
     _: Admin,
 ) -> ErasureOut:
