@@ -60,7 +60,7 @@ def configure_logs(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 renderer,
-                partial(_masked_line, mask or SecretMask()),
+                partial(masked_line, mask or SecretMask()),
             ],
         )
     )
@@ -76,5 +76,6 @@ def _drop_coloured_message(_: WrappedLogger, __: str, event: EventDict) -> Event
     return event
 
 
-def _masked_line(mask: SecretMask, _: WrappedLogger, __: str, line: str) -> str:
+def masked_line(mask: SecretMask, _: WrappedLogger, __: str, line: str) -> str:
+    """A line without secrets, credentials, and numbers that have a `+`."""
     return mask_numbers_with_plus(_CREDENTIALS.sub("***", mask.shown(line)))

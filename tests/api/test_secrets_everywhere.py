@@ -23,6 +23,7 @@ from tests.api.conftest import (
     Loop,
     Service,
     new_id,
+    payload,
     progress,
     reply,
     running,
@@ -56,10 +57,16 @@ SPELLINGS: tuple[Callable[[str], str], ...] = (
 )
 #: Fields that become columns.
 STATUS_FIELDS = ("label", "from", "to", "country", "trackingId", "campaignTrackingId")
+PROGRESS_FIELDS = ("trackingId", "name", "campaignStatus")
 REPLY_FIELDS = (
     "message", "media", "filename", "label", "campaignName", "from", "to",
     "referenceTrackingId", "campaignTrackingId",
 )  # fmt: skip
+
+
+def campaign_progress(**changes: object) -> dict[str, object]:
+    document: dict[str, object] = json.loads(payload("campaign_progress"))
+    return document | {"trackingId": new_id("c")} | changes
 
 
 def _posted(secrets: list[str]) -> Iterator[tuple[dict[str, object], str]]:
@@ -74,6 +81,9 @@ def _posted(secrets: list[str]) -> Iterator[tuple[dict[str, object], str]]:
             yield progress(status=word), "status"
             yield progress(status={**word, "name": "FAILED"}), "status"
             yield progress(body={"text": spelt}, inboundUrl=spelt, sessionId=spelt), "status"
+            for field in PROGRESS_FIELDS:
+                yield campaign_progress(**{field: f"{spelt} of {new_id()}"}), "status"
+            yield campaign_progress(messageStatuses={spelt: 3}), "status"
             for field in REPLY_FIELDS:
                 yield reply(**{field: f"{spelt} of {new_id()}"}), "inbound"
 
@@ -133,7 +143,11 @@ def test_no_caller_reads_a_secret_of_a_callback(
     service, _ = told
     messages = [row[0] for row in service.sql("SELECT message_tracking_id FROM messages")]
     replies = [row[0] for row in service.sql("SELECT id FROM inbound_messages")]
+    campaigns = [
+        row[0] for row in service.sql("SELECT campaign_tracking_id FROM campaign_progress")
+    ]
     assert len(messages) > 100
+    assert len(campaigns) > 100
     paths = [
         "campaigns?limit=1000",
         "messages?label=x&limit=1000",
@@ -146,9 +160,12 @@ def test_no_caller_reads_a_secret_of_a_callback(
         *(f"messages/{_percent(one)}/events" for one in messages),
         *(f"status/{_percent(one)}" for one in messages),
         *(f"inbound-messages/{one}" for one in replies),
+        *(f"campaigns/{_percent(one)}" for one in campaigns),
+        *(f"campaigns/{_percent(one)}/progress" for one in campaigns),
     ]  # fmt: skip
     if scope is not Scope.ADMIN:  # who reads exact payloads
         paths += [f"messages/{_percent(one)}/events?raw=true" for one in messages]
+        paths += [f"campaigns/{_percent(one)}/progress?raw=true" for one in campaigns]
     answers = [service.get(f"/v1/{path}", scope) for path in paths]
     if scope is not Scope.CAMPAIGNS:
         assert sum(answer.status_code == 200 for answer in answers) > 300

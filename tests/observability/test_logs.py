@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from app.observability.logs import mask_secrets
+from app.domain.masking import SecretMask
+from app.observability.logs import masked_line
 
 API_KEY = "rr_" + "k" * 43
 TOKEN = "t" * 40
@@ -69,8 +70,8 @@ def test_a_traceback_shows_no_local_and_no_secret(program: str) -> None:
     ],
 )
 def test_a_number_with_its_plus_is_masked_in_every_spelling(spelling: str) -> None:
-    logged = mask_secrets(None, "", {"event": f"refused {spelling}, tried at 20260330101500"})
-    assert logged["event"] == "refused ***678, tried at 20260330101500"
+    line = f"refused {spelling}, tried at 20260330101500"
+    assert masked_line(SecretMask(), None, "", line) == "refused ***678, tried at 20260330101500"
 
 
 SECRET = "callback-secret-Qm3vX9tLk2RwZ7bYc5NdGh8S"

@@ -80,7 +80,6 @@ _MEMBERS: Final = {
     "beganAt": "When it began; null while it waits.",
     "endedAt": "When all that is stored was searched; null before.",
     "number": "The last digits of the number; null once it is done.",
-    "progress": "How far it is, for people to read; null while it does not run.",
     "erasedBefore": "Whether the recipient had been erased before.",
     "rows": "How many rows of each table had data of the recipient, as found so far.",
 }
@@ -88,6 +87,7 @@ _MEMBERS: Final = {
 _SPECIAL: Final = {
     ("Campaign", "id"): "Our id, given at once.",
     ("CampaignStatus", "id"): "Our id, given at once.",
+    ("Erasure", "progress"): "How far it is, for people to read; null while it does not run.",
     ("Erasure", "state"): "What has become of it.",
     ("FeedPage", "nextCursor"): "For the parameter `after` of the next call; never null.",
     ("CampaignWarning", "message"): "What is probably a mistake, and what to do.",

@@ -50,7 +50,7 @@ from app.db.payloads import opened
 from app.db.tables import CampaignProgressRow, CampaignRow
 from app.domain.api_key import Scope
 from app.domain.campaign import Billing, Submission
-from app.domain.masking import mask_callback_urls
+from app.domain.masking import SecretMask
 from app.domain.status import AWAITING, Status
 from app.errors import DatabaseUnavailable, NotFound
 from app.routee import reading
@@ -161,18 +161,18 @@ def _progress_members(row: CampaignProgressRow) -> dict[str, Any]:
     }
 
 
-def _progress_item(row: CampaignProgressRow, *, raw: bool, exact: bool) -> ProgressItem:
+def _progress_item(row: CampaignProgressRow, *, raw: bool, mask: SecretMask | None) -> ProgressItem:
     members = {"id": str(row.id), **_progress_members(row)}
     if raw:
-        members["raw"] = _payload(row, exact=exact)
+        members["raw"] = _payload(row, mask)
     return ProgressItem.model_validate(members)
 
 
-def _payload(row: CampaignProgressRow, *, exact: bool) -> str | None:
+def _payload(row: CampaignProgressRow, mask: SecretMask | None) -> str | None:
     if row.payload is None:
         return None
     text = opened(row.payload, row.payload_dictionary).decode()
-    return text if exact else mask_callback_urls(text)
+    return text if mask is None else mask.shown(text)
 
 
 def _storable(tracking_id: str) -> str:
@@ -402,10 +402,10 @@ async def list_campaign_progress(
         limit=paging.limit + 1,
         with_payload=raw,
     )
-    exact = caller.allows(Scope.ADMIN)
+    mask = None if caller.allows(Scope.ADMIN) else parts.mask
     return paging.page_of(
         rows,
-        shown=lambda row: _progress_item(row, raw=raw, exact=exact),
+        shown=lambda row: _progress_item(row, raw=raw, mask=mask),
         position=lambda row: [row.ordered_at.isoformat(), row.id],
         scope=scope,
     )

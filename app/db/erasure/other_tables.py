@@ -146,11 +146,8 @@ UPDATE campaign_progress SET
     )
 WHERE id = :id
 """)
-_BODIES: Final = _page(
-    "quarantine",
-    "id, sha256, body, reason, concat_ws(' ', content_type, content_encoding)",
-    "octet_length(body)",
-)
+_BODY_COLUMNS: Final = "id, sha256, body, reason, concat_ws(' ', content_type, content_encoding)"
+_BODIES: Final = _page("quarantine", _BODY_COLUMNS, "octet_length(body)")
 #: The same bytes may have come again since, and were pseudonymised before they were stored.
 _TAKE_TWIN: Final = text("""
 WITH twin AS (

@@ -1,11 +1,10 @@
 """Every text of a record is masked, and nothing else of it changes."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
-from app.domain.event import DeliveryEvent
-from app.domain.inbound_message import InboundMessage
 from app.domain.masking import SecretMask
 from app.routee.translate import Record, translate
 from app.services.callbacks.masking import without_secrets
@@ -27,15 +26,20 @@ def _with(record: Record, name: str, value: str) -> Record:
 
 
 EVENT, REPLY = _record(callback("m").body), _record(reply("m", "thanks").body)
+PROGRESS = _record((Path(__file__).parents[2] / "payloads" / "campaign_progress.json").read_bytes())
 TEXTS = [
     (record, name)
-    for record, kind in ((EVENT, DeliveryEvent), (REPLY, InboundMessage))
-    for name, annotated in kind.__annotations__.items()
+    for record in (EVENT, REPLY, PROGRESS)
+    for name, annotated in type(record).__annotations__.items()
     if "str" in str(annotated)
 ]
 
 
-@pytest.mark.parametrize("record", [EVENT, REPLY])
+def test_all_kinds_of_records_are_tried() -> None:
+    assert {type(record) for record, _ in TEXTS} == set(get_args(Record))
+
+
+@pytest.mark.parametrize("record", [EVENT, REPLY, PROGRESS])
 def test_a_record_without_a_secret_stays_the_same(record: Record) -> None:
     assert without_secrets(record, MASK) is record
 

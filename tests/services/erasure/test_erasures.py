@@ -562,7 +562,9 @@ async def test_a_large_page_is_searched_in_pieces_and_blocks_nothing(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        other_tables, "_BODIES", other_tables._page("quarantine", "id, sha256, body", "5000000")
+        other_tables,
+        "_BODIES",
+        other_tables._page("quarantine", other_tables._BODY_COLUMNS, "5000000"),
     )
     await kept.store([Callback(("q", str(at)), f"{at} {NUMBER}".encode()) for at in range(3)])
     database = Database(kept.url, name="tests")
