@@ -16,8 +16,8 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 RECEIVER_LOG_FORMAT=json
 WORKDIR /srv
 USER receiver
 EXPOSE 8000
-# Readiness: the database answers and has the right schema.
+# Readiness: callbacks can be stored. With `--surface callbacks` it needs RECEIVER_OPERATIONS_PORT.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request; port = os.environ.get('RECEIVER_OPERATIONS_PORT') or 8000; urllib.request.urlopen(f'http://127.0.0.1:{port}/readyz', timeout=2)"]
 ENTRYPOINT ["routee-receiver"]
 CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]

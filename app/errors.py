@@ -11,6 +11,9 @@ The only file that knows every way in which a request can fail.
         ├── NotFound                  404
         ├── Unauthorized              401
         ├── Forbidden                 403
+        ├── BodyTooLarge              413
+        ├── BodyTooSlow               408
+        ├── BodyEncoded               415
         ├── InvalidCursor             400
         ├── CursorExpired             410
         ├── InvalidRequest            422, with the list of faults
@@ -22,6 +25,7 @@ The only file that knows every way in which a request can fail.
         ├── IdempotencyKeyReused      422
         ├── LaunchingNotConfigured    503
         ├── ErasureNotConfigured      503
+        ├── CannotStore               503
         ├── Overloaded                503, with Retry-After
         ├── TooManyExports            503, with Retry-After
         └── RouteeError               Routee did not do what it was asked
@@ -117,6 +121,30 @@ class Forbidden(ApiError):
     title = "The API key lacks a scope"
 
 
+class BodyTooLarge(ApiError):
+    """The body of the request is longer than allowed."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    slug = "too-large"
+    title = "The body is larger than allowed"
+
+
+class BodyTooSlow(ApiError):
+    """The body of the request did not arrive within the time that it may take."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    slug = "too-slow"
+    title = "The body did not arrive in time"
+
+
+class BodyEncoded(ApiError):
+    """The body of the request has a `Content-Encoding`, such as gzip."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    slug = "encoding-not-supported"
+    title = "The body must not be compressed"
+
+
 class InvalidCursor(ApiError):
     """The cursor was not made by this endpoint with these filters, or was changed since."""
 
@@ -203,6 +231,14 @@ class ErasureNotConfigured(ApiError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "erasure-not-configured"
     title = "Erasing recipients is not configured"
+
+
+class CannotStore(ApiError):
+    """The database answers, but does not store what it is given; the detail says what is known."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "cannot-store"
+    title = "Callbacks cannot be stored"
 
 
 class Overloaded(ApiError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
@@ -15,9 +16,10 @@ from starlette.types import ASGIApp
 
 from app.api.application import make_api, with_fast_reads
 from app.api.feed_json import feed_json
-from app.api.middleware import HangUps, NoStore, RawPath
+from app.api.middleware import HangUps, NoStore, Ports, RawPath
 from app.api.parts import Parts
 from app.api.receiver import CallbackReceiver
+from app.api.request_bodies import RequestBodies
 from app.db.bi.roll_up import roll_up_events
 from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
@@ -28,6 +30,7 @@ from app.domain.masking import SecretMask
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.kit.shutdown import end_with_parent, notified_on_shutdown
+from app.kit.slices import Slices
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
@@ -45,6 +48,7 @@ from app.services.feed.pages import make_feed
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launches
+from app.services.readiness import Readiness
 from app.services.retention import PurgeJob
 from app.settings import Settings, load_settings
 
@@ -58,6 +62,9 @@ _CUT_SECONDS: Final = 0.5
 _IDLE_EVERY: Final = timedelta(seconds=15)
 #: For the three generations; Python's defaults are 700, 10 and 10.
 _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
+#: After which time a thread that works, as for an export, lets the event loop go on; Python's
+#: default is 5 ms.
+_THREAD_SECONDS: Final = 0.001
 
 
 def create_app() -> ASGIApp:
@@ -73,6 +80,7 @@ def create_app() -> ASGIApp:
     configure_logs(log_format=settings.log_format, mask=SecretMask(settings.all_secrets()))
     app = build_app(settings)
     _collect_garbage_rarely()
+    sys.setswitchinterval(_THREAD_SECONDS)
     return app
 
 
@@ -91,7 +99,7 @@ def build_app(settings: Settings) -> ASGIApp:
     settings.require_callback_secrets()
     parts = _parts(settings)
     if settings.surface == "api":
-        return _reads(with_fast_reads(_api(settings, parts, intake=None)))
+        return _reads(settings, with_fast_reads(_api(settings, parts, intake=None)), parts)
     session = IngestSession(
         settings.database_url, statement_timeout_seconds=settings.ack_budget_seconds
     )
@@ -102,10 +110,11 @@ def build_app(settings: Settings) -> ASGIApp:
         max_body_bytes=settings.max_body_bytes,
         screen=Screen(parts.erased, retention_of(settings)),
         mask=SecretMask(settings.secrets_known_to_routee()),
+        flushes=parts.readiness.flushes,
     )
     api = _api(settings, parts, intake=intake)
     return CallbackReceiver(
-        _reads(api if settings.surface == "callbacks" else with_fast_reads(api)),
+        _reads(settings, api if settings.surface == "callbacks" else with_fast_reads(api), parts),
         intake=intake,
         tokens=parts.tokens,
         metrics=parts.metrics,
@@ -114,9 +123,14 @@ def build_app(settings: Settings) -> ASGIApp:
     )
 
 
-def _reads(api: ASGIApp) -> ASGIApp:
-    """*api* with what all its routes share."""
-    return HangUps(RawPath(NoStore(api)))
+def _reads(settings: Settings, api: ASGIApp, parts: Parts) -> ASGIApp:
+    """*api* with what all its routes share; its operations are at the port that *settings* name."""
+    ported = Ports(
+        api,
+        operations_port=settings.operations_port,
+        has_operations=settings.surface != "callbacks",
+    )
+    return HangUps(RawPath(NoStore(RequestBodies(ported, parts.keyring))))
 
 
 def _collect_garbage_rarely() -> None:
@@ -147,7 +161,7 @@ def _parts(settings: Settings) -> Parts:
     # Without keys no erased recipient is recognised, but a warning says that there are some.
     erased = ErasedRecipients(erasure_keys)
     read_url = settings.database_read_url or settings.database_url
-    metrics = Metrics()
+    metrics, slices = Metrics(), Slices()
     mask = SecretMask(settings.all_secrets())
     tokens = CallbackTokens(
         secrets=[secret.get_secret_value() for secret in settings.callback_secrets],
@@ -176,7 +190,7 @@ def _parts(settings: Settings) -> Parts:
         feed=make_feed(
             read_url,
             metrics,
-            render=feed_json,
+            render=partial(feed_json, slices=slices),
             busy_pages_per_second=settings.feed_pages_per_second,
         ),
         exports=Exports(read_url),
@@ -188,6 +202,8 @@ def _parts(settings: Settings) -> Parts:
         metrics=metrics,
         erased=erased,
         erasing=Eraser(settings.database_url, erasure_keys),
+        readiness=Readiness(database),
+        slices=slices,
     )
 
 

@@ -139,6 +139,14 @@ class Settings(BaseSettings):
     surface: Literal["all", "callbacks", "api"] = Field(
         default="all", description="What this process serves; set by `serve --surface`."
     )
+    operations_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="TCP port at the host of `serve` for /livez, /readyz, /metrics, /docs and "
+        "/openapi.json, which are then not served at the other port. Empty: they are served there, "
+        "but not with `--surface callbacks`.",
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="`json` for log collectors."
     )
@@ -167,7 +175,7 @@ class Settings(BaseSettings):
                 )
         return secrets
 
-    @field_validator(*_RETENTION, mode="before")
+    @field_validator(*_RETENTION, "operations_port", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value

@@ -48,7 +48,9 @@ def make_api(
         title="Routee Receiver",
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
-        # FastAPI's pages load scripts from other hosts, next to where API keys are typed.
+        # FastAPI's pages load scripts from other hosts, next to where API keys are typed, and its
+        # document is written anew for each call: `docs_page` serves both.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )

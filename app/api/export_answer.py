@@ -23,6 +23,8 @@ MEDIA_TYPES: Final = {
 #: The instant before which the export is complete: the `since` of the next export.
 COMPLETE_UNTIL: Final = "Export-Complete-Until"
 _PARAMETERS: Final = {Format.CSV: "; charset=utf-8; header=present"}
+#: Sending a megabyte at once would keep the event loop busy for milliseconds.
+_PIECE_BYTES: Final = 131_072
 #: A client that reads nothing for so long must not hold a snapshot of the database.
 _SEND_SECONDS: Final = 60.0
 
@@ -73,5 +75,8 @@ class ExportAnswer(Response):
 
 
 async def _sent(send: Send, chunk: bytes, *, more: bool) -> None:
-    async with asyncio.timeout(_SEND_SECONDS):
-        await send({"type": "http.response.body", "body": chunk, "more_body": more})
+    for at in range(0, max(len(chunk), 1), _PIECE_BYTES):
+        piece = chunk[at : at + _PIECE_BYTES]
+        async with asyncio.timeout(_SEND_SECONDS):
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+        await asyncio.sleep(0)

@@ -1,22 +1,22 @@
 """
-Pages of the feed as JSON.
+Pages of the feed, and replies, as JSON.
 
 The model `routes.events.FeedPageOut` describes the same members in the OpenAPI document; a test
 compares their bytes.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-from app.api.wire import known_time, plain_or_none
+from app.api.wire import joined, known_time, plain_or_none
 from app.db.feed.pages import FeedPage, InboundItem, Item, StatusItem
 from app.db.inbound_messages import Reply
 from app.domain.event import Source
 from app.domain.feed import FeedItemType, encode_position
 from app.domain.status import status_of
+from app.kit.slices import Slices
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SOURCES: Final = {source.value: source.name.lower() for source in Source}
@@ -60,14 +60,14 @@ class _Item(msgspec.Struct, rename="camel", gc=False):
     data: _Status | _InboundMessage
 
 
-class _Page(msgspec.Struct, rename="camel"):
-    items: Sequence[_Item]
-    next_cursor: str
-
-
-def feed_json(page: FeedPage) -> bytes:
+async def feed_json(page: FeedPage, slices: Slices) -> bytes:
     """The body for *page*."""
-    return _ENCODER.encode(_Page([_item(item) for item in page.items], encode_position(page.end)))
+    items = await slices.mapped(_item_json, page.items)
+    return joined(items, nextCursor=encode_position(page.end))
+
+
+def _item_json(item: Item) -> bytes:
+    return _ENCODER.encode(_item(item))
 
 
 def _item(item: Item) -> _Item:
@@ -100,9 +100,9 @@ def _status(item: StatusItem) -> _Item:
     )
 
 
-def inbound_message_members(reply: Reply) -> dict[str, Any]:
-    """The members of a reply by their names in the model `InboundMessageOut`."""
-    return msgspec.structs.asdict(_reply(reply))
+def inbound_message_json(reply: Reply) -> bytes:
+    """A reply, as the model `InboundMessageOut` describes it."""
+    return _ENCODER.encode(_reply(reply))
 
 
 def _reply(reply: Reply) -> _InboundMessage:

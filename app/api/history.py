@@ -1,14 +1,16 @@
 """The history of a message as the API shows it."""
 
-from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
 
 from app.api.wire import Instant, Wire, known_time
-from app.db.payloads import opened
-from app.db.tables import EventRow
+from app.db.messages import HistoryEvent
 from app.domain.event import Source
-from app.domain.history import Effect, effects_of
-from app.domain.masking import SecretMask
+from app.domain.history import Effect
 from app.domain.status import Status, status_of
+
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 class HistoryItem(Wire):
@@ -28,34 +30,21 @@ class HistoryItem(Wire):
     raw: str | None = None
 
 
-def history_out(
-    events: Sequence[EventRow], *, raw: bool, mask: SecretMask | None = None
-) -> list[HistoryItem]:
-    """
-    *events*, all of one message and in the order of the feed, each with its effect.
-
-    With *raw* they have their payloads, without the secrets that *mask* finds.
-    """
-    return [
-        HistoryItem(
-            id=str(event.id),
-            status=status_of(event.status_key),
-            provider_status=event.provider_status or None,
-            detailed_status=event.detailed_status,
-            description=event.description,
-            occurred_at=known_time(event.occurred_at),
-            received_at=event.received_at,
-            source=Source(event.source).name.lower(),
-            changed=effect.changed,
-            reason=effect,
-            **({"raw": _payload(event, mask)} if raw else {}),
-        )
-        for event, effect in zip(events, effects_of(events), strict=True)
-    ]
+def history_json(event: HistoryEvent, effect: Effect, **raw: str | None) -> bytes:
+    """One event of a history, with the member `raw` if it is given."""
+    return _ENCODER.encode(_members(event, effect) | raw)
 
 
-def _payload(event: EventRow, mask: SecretMask | None) -> str | None:
-    if event.payload is None:
-        return None
-    text = opened(event.payload, event.payload_dictionary).decode()
-    return text if mask is None else mask.shown(text)
+def _members(event: HistoryEvent, effect: Effect) -> dict[str, Any]:
+    return {
+        "id": str(event.id),
+        "status": status_of(event.status_key),
+        "providerStatus": event.provider_status or None,
+        "detailedStatus": event.detailed_status,
+        "description": event.description,
+        "occurredAt": known_time(event.occurred_at),
+        "receivedAt": event.received_at,
+        "source": Source(event.source).name.lower(),
+        "changed": effect.changed,
+        "reason": effect,
+    }

@@ -5,16 +5,15 @@ Encoding takes a tenth of the time that the model `routes.messages.MessageOut` t
 describes the same members in the OpenAPI document; a test compares their bytes.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from app.api.wire import known_time, plain_or_none
 from app.db.messages import CurrentMessage
 from app.db.tables import MessageRow
-from app.domain.status import is_final
+from app.domain.status import AWAITING, is_final
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -46,17 +45,32 @@ class _MessageStatus(_Message, rename="camel", gc=False):
     kind: Literal["message"] = "message"
 
 
-class _LookupAnswer(msgspec.Struct, rename="camel"):
-    items: list[_Message]
-    not_found: Sequence[str]
+class _Awaited(msgspec.Struct, rename="camel", gc=False):
+    """A recipient without a callback: a message with its number alone."""
+
+    tracking_id: None
+    campaign_tracking_id: str | None
+    to: str
+    from_: None = msgspec.field(name="from", default=None)
+    country: None = None
+    label: None = None
+    status: str = AWAITING
+    provider_status: None = None
+    detailed_status: None = None
+    description: None = None
+    status_at: None = None
+    final: bool = False
+    queued_at: None = None
+    sent_at: None = None
+    delivered_at: None = None
+    seen_at: None = None
+    failed_at: None = None
+    price: None = None
+    created_at: None = None
+    updated_at: None = None
 
 
-def message_members(row: CurrentMessage | MessageRow) -> dict[str, Any]:
-    """The members of one message by their names in the model."""
-    return msgspec.structs.asdict(_message(_Message, row))
-
-
-def message_json(row: CurrentMessage) -> bytes:
+def message_json(row: CurrentMessage | MessageRow) -> bytes:
     """One message."""
     return _ENCODER.encode(_message(_Message, row))
 
@@ -66,9 +80,9 @@ def message_status_json(row: CurrentMessage) -> bytes:
     return _ENCODER.encode(_message(_MessageStatus, row))
 
 
-def lookup_json(rows: Sequence[CurrentMessage], not_found: Sequence[str]) -> bytes:
-    """The answer to a lookup."""
-    return _ENCODER.encode(_LookupAnswer([_message(_Message, row) for row in rows], not_found))
+def awaited_message_json(number: str, *, campaign_tracking_id: str | None) -> bytes:
+    """A recipient without a callback so far."""
+    return _ENCODER.encode(_Awaited(None, campaign_tracking_id, number))
 
 
 def _message(as_type: type[_Message], row: CurrentMessage | MessageRow) -> _Message:

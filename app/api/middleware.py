@@ -1,4 +1,4 @@
-"""Middleware for all API calls: routing by the undecoded path, and no storing in caches."""
+"""Middleware: which port serves what, routing by the undecoded path, and no storing in caches."""
 
 from typing import Final
 
@@ -6,9 +6,13 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.problems import problem_of
+from app.errors import NotFound
+
 log = structlog.get_logger()
 
 _API: Final = "/v1/"
+_OPERATIONS: Final = frozenset({"/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
 _CACHE_CONTROL: Final = b"cache-control"
 _NOT_STORED: Final = b"no-store"
 
@@ -70,3 +74,31 @@ class NoStore:
             await send(message)
 
         await self._app(scope, receive, _send)
+
+
+class Ports:
+    """
+    Serves the operations of *app* at *operations_port* alone, and everything else elsewhere.
+
+    Without such a port the operations are served everywhere if *has_operations*, else nowhere.
+    """
+
+    def __init__(self, app: ASGIApp, *, operations_port: int | None, has_operations: bool) -> None:
+        self._app = app
+        self._operations_port = operations_port
+        self._has_operations = has_operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] == "http" and not self._is_served(scope):
+            await problem_of(NotFound())(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_served(self, scope: Scope) -> bool:
+        is_operation = scope["path"] in _OPERATIONS
+        if self._operations_port is None:
+            return self._has_operations or not is_operation
+        # The port of the socket, not the one that the client names in `Host`.
+        _, port = scope.get("server") or ("", None)
+        return is_operation == (port == self._operations_port)

@@ -1,26 +1,29 @@
 """The dependencies of routes: the parts of the service, the caller's key, and parameters."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from fastapi import Depends, HTTPException, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ValidationError
+from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from app.api.wire import Page
+from app.api.wire import joined
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
 from app.domain.callback_token import CallbackTokens
 from app.domain.masking import SecretMask
 from app.errors import Fault, Forbidden, InvalidCursor, InvalidRequest, NotFound, Unauthorized
 from app.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
+from app.kit.slices import Slices
 from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
@@ -32,8 +35,10 @@ from app.services.exports.exports import Exports
 from app.services.feed.pages import Feed
 from app.services.keyring import Keyring
 from app.services.launching.launches import Launches
+from app.services.readiness import Readiness
 
 K = TypeVar("K")
+M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -41,8 +46,6 @@ MAX_LIMIT: Final = 1000
 DEFAULT_LIMIT: Final = 100
 #: No id is longer, see `routee.reading`.
 _MAX_ID_BYTES: Final = 512
-#: Enough for a thousand recipients and the longest text, or for a thousand ids.
-_MAX_BODY_BYTES: Final = 1_048_576
 _MAX_ROW_ID: Final = 2**63 - 1
 
 
@@ -67,6 +70,9 @@ class Parts:
     metrics: Metrics
     erased: ErasedRecipients
     erasing: Eraser
+    readiness: Readiness
+    #: For the work of all reads together.
+    slices: Slices
 
 
 async def parts_of(request: Request) -> Parts:
@@ -89,14 +95,24 @@ async def verified_caller(request: Request, scope: Scope) -> ApiKey:
         Forbidden: the key does not have the scope.
         Overloaded: too many unknown keys are being tried.
     """
-    scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
-    if scheme.lower() != "bearer" or not key:
-        raise Unauthorized("Send the header `Authorization: Bearer <api key>`.")
-    parts = await parts_of(request)
-    caller = await parts.keyring.verified(key)
+    caller = await verified_key(request.headers, (await parts_of(request)).keyring)
     if not caller.allows(scope):
         raise Forbidden(f"This call needs a key of scope `{scope}`.")
     return caller
+
+
+async def verified_key(headers: Headers, keyring: Keyring) -> ApiKey:
+    """
+    The API key in *headers*.
+
+    Raises:
+        Unauthorized: there is no valid one.
+        Overloaded: too many unknown keys are being tried.
+    """
+    scheme, key = get_authorization_scheme_param(headers.get("authorization"))
+    if scheme.lower() != "bearer" or not key:
+        raise Unauthorized("Send the header `Authorization: Bearer <api key>`.")
+    return await keyring.verified(key)
 
 
 def caller_with(scope: Scope) -> Callable[..., Coroutine[Any, Any, ApiKey]]:
@@ -167,20 +183,35 @@ TrackingId = Annotated[str, Depends(_opaque_id)]
 
 async def json_body(request: Request) -> object:
     """
-    The body of *request*. FastAPI would read it before the key, and make binary floats.
+    The body of *request*. FastAPI would parse it before it verifies the key, into binary floats.
 
     Raises:
         InvalidRequest: it is not JSON.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
-        return parse(bytes(body))
+        return parse(await request.body())
     except Unreadable:
         raise InvalidRequest(faults=(Fault("body", "must be JSON in UTF-8"),)) from None
+
+
+def json_request(schema: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401 (any JSON)
+    """What the OpenAPI document says about a request whose body is parsed by `json_body`."""
+    body = {"required": True, **more, "content": {"application/json": {"schema": schema}}}
+    return {"requestBody": body}
+
+
+def validated(model: type[M], body: object) -> M:
+    """
+    *body* as a *model*.
+
+    Raises:
+        RequestValidationError: it is not one.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        raise RequestValidationError(faults) from None
 
 
 async def unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:
@@ -201,9 +232,24 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def json_answer(body: bytes) -> Response:
-    """The answer 200 with *body*, encoded JSON."""
-    return Response(body, media_type="application/json")
+def json_answer(
+    body: bytes, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer with *body*, encoded JSON."""
+    return Response(body, status, headers, media_type="application/json")
+
+
+async def list_answer(
+    parts: Parts,
+    rows: Iterable[R],
+    as_json: Callable[[R], bytes],
+    *,
+    cursor: str | None,
+    **members: object,
+) -> Response:
+    """A page of a list: *rows*, each as *as_json* writes it, `nextCursor` and further *members*."""
+    items = await parts.slices.mapped(as_json, rows)
+    return json_answer(joined(items, nextCursor=cursor, **members))
 
 
 def row_id(value: str | int) -> int:
@@ -267,19 +313,13 @@ class Paging:
                 "Send `nextCursor` of the page before unchanged, with the same filters."
             ) from None
 
-    def page_of(
-        self,
-        rows: Sequence[R],
-        *,
-        shown: Callable[[R], T],
-        position: Callable[[R], list[str | int]],
-        scope: str,
-    ) -> Page[T]:
-        """The first `limit` of *rows* as *shown*; a further row says that another page follows."""
-        items = [shown(row) for row in rows[: self.limit]]
-        end = position(rows[self.limit - 1]) if len(rows) > self.limit else None
-        cursor = None if end is None else encode_cursor(end, scope=scope)
-        return Page(items=items, next_cursor=cursor)
+    def cut(
+        self, rows: Sequence[R], *, position: Callable[[R], list[str | int]], scope: str
+    ) -> tuple[Sequence[R], str | None]:
+        """The first `limit` of *rows*, and the cursor of the next page if there are more."""
+        if len(rows) <= self.limit:
+            return rows, None
+        return rows[: self.limit], encode_cursor(position(rows[self.limit - 1]), scope=scope)
 
 
 def cursor_after(end: str | int | None, *, scope: str) -> str | None:

@@ -25,9 +25,10 @@ log = structlog.get_logger()
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:routee-receiver:problem:"
 _RETRY_AFTER_SECONDS: Final = 2
-#: As in the callback receiver; the standard library's phrase changed in Python 3.13.
-_NAMES: Final = {
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too-large", "The body is larger than allowed"),
+#: What an answer of a status must say in its headers (RFC 9110, sections 11.6.1 and 12.5.3).
+_HEADERS: Final = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {"Accept-Encoding": "identity"},
 }
 
 
@@ -43,9 +44,14 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 def answer_to(error: Exception, request: Request) -> Response:
     """The answer to *request* for any error. It can quote the request, but no secret of ours."""
-    answer = next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))(error)
+    answer = problem_of(error)
     parts = getattr(request.app.state, "parts", None)
     return answer if parts is None else _masked(answer, parts.mask)
+
+
+def problem_of(error: Exception) -> Response:
+    """The answer for any error, for what knows no parts. It may quote what the error quotes."""
+    return next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))(error)
 
 
 def _masked(answer: Response, mask: SecretMask) -> Response:
@@ -83,11 +89,9 @@ def _error(fault: Fault) -> dict[str, str]:
 
 def _on_api_error(error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 (registered for it)
-    headers = {}
+    headers = dict(_HEADERS.get(error.status, {}))
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    if error.status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
     members = {}
     if isinstance(error, RouteeRefused):
         members = {
@@ -141,9 +145,8 @@ def _field(fault: Mapping[str, Any]) -> str:
 def _on_http_exception(error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
-    named_by_phrase = status.phrase.lower().replace(" ", "-"), status.phrase
-    slug, title = _NAMES.get(status, named_by_phrase)
-    return problem(status, slug=slug, title=title, headers=dict(error.headers or {}))
+    slug = status.phrase.lower().replace(" ", "-")
+    return problem(status, slug=slug, title=status.phrase, headers=dict(error.headers or {}))
 
 
 def _on_anything(error: Exception) -> JSONResponse:

@@ -1,15 +1,19 @@
 """The conventions of the API's JSON: camelCase, ISO 8601 in UTC, money as decimal strings."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from app.domain.event import UNKNOWN_TIME
 
 T = TypeVar("T")
+
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 class Wire(BaseModel):
@@ -52,6 +56,15 @@ class Page(Wire, Generic[T]):
     items: list[T]
     #: For the parameter `cursor`; null on the last page.
     next_cursor: str | None
+
+
+def joined(items: Sequence[bytes], **members: object) -> bytes:
+    """An object with the array `items`, whose elements are JSON already, and then *members*."""
+    rest = b"".join(
+        b",%b:%b" % (_ENCODER.encode(name), _ENCODER.encode(value))
+        for name, value in members.items()
+    )
+    return b'{"items":[%b]%b}' % (b",".join(items), rest)
 
 
 def known_time(instant: datetime) -> datetime | None:

@@ -53,15 +53,15 @@ def http_protocol(settings: Settings) -> type[asyncio.Protocol]:
     return cast("type[asyncio.Protocol]", partial(protocol, limit=limit))
 
 
-def listen(config: Config) -> None:
+def listen(config: Config, *others: socket.socket) -> None:
     """
-    Serve until a signal ends the process.
+    Serve until a signal ends the process, at *others* of its listening sockets as well.
 
     Raises:
         SystemExit: the port is not available, or the application does not start.
     """
     first = config.bind_socket()
-    sockets = [first, *(first.dup() for _ in range(CONNECTIONS_PER_TICK - 1))]
+    sockets = [first, *(first.dup() for _ in range(CONNECTIONS_PER_TICK - 1)), *others]
     if config.workers > 1:
         _Supervisor(config, sockets).run()
         return

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from socket import socket
 from typing import Annotated, Final
 
 import typer
@@ -25,6 +26,7 @@ from app.cli.running import (
 from app.db.database import Database, migrate_database
 from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres, Keeper
+from app.errors import ConfigurationError
 from app.settings import Settings
 
 #: For open requests. With what follows, the end comes within 12 seconds also if PostgreSQL hangs.
@@ -78,13 +80,29 @@ def serve(
     )
     with errors_in_one_line():
         settings.require_callback_secrets()
+        if settings.operations_port == port:
+            raise ConfigurationError("RECEIVER_OPERATIONS_PORT must not be the port of `serve`.")
         with _ready_database(settings) as url:
             # The application reads its settings from the environment, in workers too.
             os.environ["RECEIVER_DATABASE_URL"] = url
             os.environ["RECEIVER_SURFACE"] = surface
             asyncio.run(_warn_of_outdated(url))
+            others = _operations_sockets(host, settings.operations_port)
             say(f"Listening on http://{host}:{port} with {workers} worker(s)")
-            listen(config)
+            listen(config, *others)
+
+
+def _operations_sockets(host: str, port: int | None) -> list[socket]:
+    """
+    The socket for the operations; all workers accept connections from it.
+
+    Raises:
+        SystemExit: the port is not available.
+    """
+    if port is None:
+        return []
+    say(f"Operations on http://{host}:{port}")
+    return [Config("app.main:create_app", host=host, port=port, log_config=None).bind_socket()]
 
 
 async def _warn_of_outdated(url: str) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ARRAY, Text, bindparam, func, select, tuple_
+from sqlalchemy import ARRAY, Select, Text, bindparam, func, select, tuple_
 from sqlalchemy.orm import aliased, defer
 
 from app.db.database import Database
+from app.db.parts import rows_in_parts
 from app.db.tables import CampaignProgressRow
 
 _WANTED: Final = func.unnest(bindparam("wanted", type_=ARRAY(Text)))
@@ -54,10 +55,13 @@ async def page_of_progress(
     """At most *limit* reports of a campaign, the oldest first, beyond *after*: a time and an id."""
     row = CampaignProgressRow
     query = select(row).where(row.campaign_tracking_id == tracking_id)
-    if after is not None:
-        query = query.where(tuple_(row.ordered_at, row.id) > after)
+    query = query.order_by(row.ordered_at, row.id)
     if not with_payload:
         query = query.options(defer(row.payload))
-    query = query.order_by(row.ordered_at, row.id).limit(limit)
+
+    def _beyond(last: CampaignProgressRow | None) -> Select[CampaignProgressRow]:
+        begin = after if last is None else (last.ordered_at, last.id)
+        return query if begin is None else query.where(tuple_(row.ordered_at, row.id) > begin)
+
     async with database.reading() as session:
-        return (await session.scalars(query)).all()
+        return await rows_in_parts(session, _beyond, lambda found: found[0], limit=limit)

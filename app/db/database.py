@@ -26,6 +26,9 @@ _MIGRATION_TIMEOUT_SECONDS: Final = 3600.0
 #: Plans each read for the tables as they are. A cached plan stays with its connection, and one that
 #: was made for a small table scans it when it has grown.
 READ_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan"}
+#: On a standby it is always on.
+_IS_READ_ONLY: Final = text("SELECT current_setting('transaction_read_only')::boolean")
+_WRITE_WAL: Final = text("SELECT pg_logical_emit_message(true, 'routee-receiver', 'ready')")
 _SET_LOCAL: Final = text("""
 SELECT set_config(name, value, true)
 FROM unnest(CAST(:names AS text[]), CAST(:values AS text[])) AS given(name, value)
@@ -138,6 +141,21 @@ class Database:
         async with self.driver() as connection:
             number = int(await connection.fetchval("SHOW server_version_num"))
         return f"{number // 10_000}.{number % 10_000}"
+
+    async def is_writable(self) -> bool:
+        """
+        Whether the database takes writes: False if it is read-only.
+
+        It writes and flushes a few bytes of WAL that nothing reads.
+
+        Raises:
+            DatabaseUnavailable: it failed, as with a full disk, or cannot be reached.
+        """
+        async with self.reading() as session:
+            if await session.scalar(_IS_READ_ONLY):
+                return False
+            await session.execute(_WRITE_WAL)
+        return True
 
     async def keep_epoch(self) -> int:
         """

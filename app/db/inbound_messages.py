@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app.db.database import Database
+from app.db.parts import PART_ITEMS, rows_in_parts
 from app.db.tables import InboundMessageRow, MessageRow
 
 #: How many replies one page scans when only some of them are wanted.
@@ -91,9 +92,14 @@ async def page_of_inbound_messages(
             return await _page_of_campaign(session, wanted, [*beyond, *rest], beyond, limit)
         scanned_to = await session.scalar(_end_of_scan(key, *beyond)) if rest else None
         within = [] if scanned_to is None else [InboundMessageRow.id <= scanned_to]
-        query = _replies().where(key, *beyond, *within, *rest)
-        query = query.order_by(InboundMessageRow.id).limit(limit + 1)
-        return _page(await _replies_of(session, query), limit, scanned_to)
+        query = _replies().where(key, *within, *rest).order_by(InboundMessageRow.id)
+
+        def _beyond(last: Reply | None) -> Select[*tuple[Any, ...]]:
+            begin = after if last is None else last.row.id
+            return query if begin is None else query.where(InboundMessageRow.id > begin)
+
+        replies = await rows_in_parts(session, _beyond, _reply, limit=limit + 1)
+        return _page(replies, limit, scanned_to)
 
 
 async def page_of_received_messages(
@@ -104,12 +110,15 @@ async def page_of_received_messages(
     limit: int,
 ) -> Sequence[Reply]:
     """At most *limit* replies in the order of receipt, beyond *after*: its time and id."""
-    query = _replies().where(*_times(wanted))
-    if after is not None:
-        query = query.where(tuple_(InboundMessageRow.received_at, InboundMessageRow.id) > after)
-    query = query.order_by(InboundMessageRow.received_at, InboundMessageRow.id).limit(limit)
+    order = (InboundMessageRow.received_at, InboundMessageRow.id)
+    query = _replies().where(*_times(wanted)).order_by(*order)
+
+    def _beyond(last: Reply | None) -> Select[*tuple[Any, ...]]:
+        begin = after if last is None else (last.row.received_at, last.row.id)
+        return query if begin is None else query.where(tuple_(*order) > begin)
+
     async with database.reading() as session:
-        return await _replies_of(session, query)
+        return await rows_in_parts(session, _beyond, _reply, limit=limit)
 
 
 async def _page_of_campaign(
@@ -131,23 +140,26 @@ async def _page_of_campaign(
         ends.append(await session.scalar(_end_of_scan(named, *beyond)))
     scanned_to = min((end for end in ends if end is not None), default=None)
     within = [] if scanned_to is None else [row.id <= scanned_to]
-    by_name = select(row.id).where(named, *conditions, *within)
-    by_answer = (
-        select(row.id)
-        .join(MessageRow, _ANSWERED)
-        .where(_UNNAMED, MessageRow.campaign_tracking_id == wanted.campaign_tracking_id)
-        .where(*conditions, *within)
-    )
-    first = (part.order_by(row.id).limit(limit + 1).subquery() for part in (by_name, by_answer))
-    both = union_all(*(select(part.c.id) for part in first))
-    query = _replies().where(row.id.in_(both)).order_by(row.id).limit(limit + 1)
-    return _page(await _replies_of(session, query), limit, scanned_to)
+
+    def _beyond(last: Reply | None) -> Select[*tuple[Any, ...]]:
+        rest = [] if last is None else [row.id > last.row.id]
+        by_name = select(row.id).where(named, *conditions, *within, *rest)
+        by_answer = (
+            select(row.id)
+            .join(MessageRow, _ANSWERED)
+            .where(_UNNAMED, MessageRow.campaign_tracking_id == wanted.campaign_tracking_id)
+            .where(*conditions, *within, *rest)
+        )
+        first = (part.order_by(row.id).limit(PART_ITEMS) for part in (by_name, by_answer))
+        both = union_all(*(select(part.subquery().c.id) for part in first))
+        return _replies().where(row.id.in_(both)).order_by(row.id)
+
+    replies = await rows_in_parts(session, _beyond, _reply, limit=limit + 1)
+    return _page(replies, limit, scanned_to)
 
 
-async def _replies_of(
-    session: AsyncSession, query: Select[InboundMessageRow, str | None]
-) -> Sequence[Reply]:
-    return [Reply(row[0], row[1]) for row in await session.execute(query)]
+def _reply(row: Row[*tuple[Any, ...]]) -> Reply:
+    return Reply(row[0], row[1])
 
 
 def _page(replies: Sequence[Reply], limit: int, scanned_to: int | None) -> ReplyPage:

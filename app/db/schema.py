@@ -1,5 +1,6 @@
 """Bringing the schema to the version that this code needs."""
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -58,8 +59,9 @@ async def require_current(engine: AsyncEngine) -> None:
         )
 
 
+@cache
 def needed_version() -> str:
-    """The newest migration that ships with this code."""
+    """The newest migration that ships with this code, found by importing all of them once."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     return head or ""
 

@@ -1,7 +1,7 @@
 """The fields of Routee's answer to a launch that the API passes on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,14 +19,29 @@ _URLS: Final = ("callbackUrl", "inboundUrl")
 _MAX_DEPTH: Final = 32
 
 
-def passed_on(*, request: bytes | None, answer: bytes | None) -> dict[str, Any]:
-    """Routee's fields of a campaign; absent ones are None. The tokens in its URLs are masked."""
+def passed_on(
+    *, request: bytes | None, answer: bytes | None, left_out: Collection[str] = ()
+) -> dict[str, Any]:
+    """
+    Routee's fields of a campaign without those *left_out*; absent ones are None.
+
+    The tokens in its URLs are masked.
+    """
     asked, answered = (find_object(body or b"") or {} for body in (request, answer))
-    fields = {name: _shown(_either(name, answered, asked)) for name in _PASSED_ON}
+    fields = {
+        name: _shown(_either(name, answered, asked)) for name in _PASSED_ON if name not in left_out
+    }
     for name in _URLS:
         url = _shown(answered.get(name))
         fields[name] = mask_callback_urls(url) if isinstance(url, str) else None
     return fields
+
+
+def recipients(request: bytes | None) -> list[str]:
+    """The telephone numbers that *request* is to, each once, in their order."""
+    asked = (find_object(request or b"") or {}).get("to")
+    listed = asked if isinstance(asked, list) else []
+    return list(dict.fromkeys(filter(None, map(reading.as_number, listed))))
 
 
 def _either(name: str, answered: Mapping[str, Any], asked: Mapping[str, Any]) -> object:

@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ScopeOfAsgi
 
 from app.api.fast_reads import FastRead, FastReads, ReadById
-from app.api.middleware import NoStore, RawPath
+from app.api.middleware import NoStore, Ports, RawPath
 from app.api.receiver import CallbackReceiver
+from app.api.request_bodies import RequestBodies
 from app.api.routes.events import FeedQuery
 from app.domain.api_key import Scope
 from app.domain.feed import BEGINNING, encode_position
@@ -47,23 +48,27 @@ class Recorder:
         await self._api(scope, receive, send)
 
 
-def _fast_reads_of(app: ASGIApp) -> tuple[NoStore, FastReads]:
+def _fast_reads_of(app: ASGIApp) -> tuple[Ports, FastReads]:
     assert isinstance(app, CallbackReceiver)
     raw = app._app
     assert isinstance(raw, RawPath)
     no_store = raw._app
     assert isinstance(no_store, NoStore)
-    fast_reads = no_store._app
+    bodies = no_store._app
+    assert isinstance(bodies, RequestBodies)
+    ports = bodies._app
+    assert isinstance(ports, Ports)
+    fast_reads = ports._app
     assert isinstance(fast_reads, FastReads)
-    return no_store, fast_reads
+    return ports, fast_reads
 
 
 @pytest.fixture(scope="module")
 def routes(loop: Loop, service: Service) -> Iterator[httpx.Client]:
     """The same service without fast routes: FastAPI resolves all arguments."""
     app = build_app(settings_for(service.database_url))
-    no_store, fast_reads = _fast_reads_of(app)
-    no_store._app = fast_reads._api
+    ports, fast_reads = _fast_reads_of(app)
+    ports._app = fast_reads._api
     with (
         serving(loop, app) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=20) as client,

@@ -63,7 +63,7 @@ async def _status(side: Side, rng: Random) -> Ask:
 async def _timeline(side: Side, rng: Random) -> Ask:
     message = await find_message(side.reads, _any_message(side, rng))
     assert message is not None
-    return lambda: history_of(side.reads, message, with_payload=False)
+    return lambda: history_of(side.reads, message)
 
 
 async def _feed_middle(side: Side, rng: Random) -> Ask:

@@ -126,7 +126,7 @@ def _campaigns(**wanted: Any) -> Query:  # noqa: ANN401
 async def _history(database: Database) -> None:
     message = await find_message(database, "c4ca4238a0b923820dcc509a6f75849b")
     assert message is not None
-    assert await history_of(database, message, with_payload=False)
+    assert await history_of(database, message)
 
 
 #: Each with how many blocks it may touch: far fewer than the table has.
@@ -359,10 +359,11 @@ async def test_each_read_is_planned_for_the_tables_as_they_are(database: Databas
     assert [tuple(row) for row in changed] == [("plan_cache_mode", "force_custom_plan")]
 
 
-async def test_a_lookup_is_one_query(database: Database) -> None:
-    asked = Asked(database)
-    assert len(await messages_of(database, _IDS)) == len(_IDS)
-    assert len(asked.statements) == 1
+async def test_a_lookup_is_one_query_for_256_messages(database: Database) -> None:
+    for items, queries in ((1, 1), (256, 1), (257, 2), (1000, 4)):
+        asked = Asked(database)
+        assert len(await messages_of(database, _IDS[:items])) == items
+        assert len(asked.statements) == queries
 
 
 async def test_a_page_looks_at_so_many_and_goes_on_behind_them(database: Database) -> None:

@@ -65,8 +65,16 @@ async def start_service(postgres: Postgres, folder: Path) -> AsyncIterator[Start
     """Starts services on that PostgreSQL; none outlives the test."""
     services: list[Service] = []
 
-    async def _start(*, workers: int = 1) -> Service:
-        service = Service(postgres.url, folder, workers=workers)
+    async def _start(
+        *, workers: int = 1, surface: str = "all", has_operations_port: bool = False
+    ) -> Service:
+        service = Service(
+            postgres.url,
+            folder,
+            workers=workers,
+            surface=surface,
+            has_operations_port=has_operations_port,
+        )
         services.append(service)
         await service.start()
         return service

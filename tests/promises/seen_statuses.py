@@ -13,7 +13,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.api.feed_json import feed_json
-from app.api.history import history_out
+from app.api.history import history_json
 from app.db.campaigns import counts_of
 from app.db.database import Database, migrate_database
 from app.db.feed.pages import FeedFilter, page_of_feed
@@ -21,6 +21,8 @@ from app.db.ingest import IngestSession
 from app.db.messages import find_message, history_of
 from app.db.payloads import opened
 from app.domain.feed import BEGINNING
+from app.domain.history import effects_of
+from app.kit.slices import Slices
 from app.observability.metrics import Metrics
 from app.services.callbacks.intake import Intake
 from tests.database import connect
@@ -69,14 +71,16 @@ async def seen(url: str, connection: asyncpg.Connection) -> Seen:
     database = Database(url, name="tests", pool_items=1)
     message = await find_message(database, MESSAGE)
     assert message is not None
-    history = history_out(await history_of(database, message, with_payload=False), raw=False)
+    events = await history_of(database, message)
+    effects = effects_of(events)
+    history = [json.loads(history_json(*item)) for item in zip(events, effects, strict=True)]
     page = await page_of_feed(database, FeedFilter(), after=BEGINNING, limit=100)
-    items = [item["data"] for item in json.loads(feed_json(page))["items"]]
+    items = [item["data"] for item in json.loads(await feed_json(page, Slices()))["items"]]
     analysts = await connection.fetch("SELECT status FROM bi_v1.message_events ORDER BY id")
     result = Seen(
         message=message.status,
         rank=message.status_rank,
-        history=[(item.status, item.changed) for item in history],
+        history=[(item["status"], item["changed"]) for item in history],
         feed=[(data["status"], data["changed"]) for data in items],
         message_in_feed=[data["messageStatus"] for data in items],
         analysts=[row[0] for row in analysts],

@@ -77,14 +77,24 @@ class Postgres:
 class Service:
     """`routee-receiver serve` as a process, in a process group of its own."""
 
-    def __init__(self, database_url: str, folder: Path, *, workers: int = 1) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        folder: Path,
+        *,
+        workers: int = 1,
+        surface: str = "all",
+        has_operations_port: bool = False,
+    ) -> None:
         self.port = free_port()
+        self.operations_port = free_port() if has_operations_port else self.port
         self.log = folder / f"service-{self.port}.log"
         self._command = [
             str(Path(sys.executable).parent / "routee-receiver"),
             "serve",
             f"--port={self.port}",
             f"--workers={workers}",
+            f"--surface={surface}",
         ]
         self._environment = {
             **{name: value for name, value in os.environ.items() if "RECEIVER_" not in name},
@@ -92,6 +102,7 @@ class Service:
             "RECEIVER_CALLBACK_SECRETS": SECRET,
             "RECEIVER_SIGNING_KEYS": SIGNING_KEY,
             "RECEIVER_LOG_FORMAT": "json",
+            "RECEIVER_OPERATIONS_PORT": str(self.operations_port) if has_operations_port else "",
         }
         self._workers = workers
         self._process: subprocess.Popen[bytes] | None = None
@@ -105,6 +116,10 @@ class Service:
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def operations_url(self) -> str:
+        return f"http://{HOST}:{self.operations_port}"
 
     def workers(self) -> list[int]:
         """The pids of the worker processes, if there are several."""
@@ -142,7 +157,7 @@ class Service:
             async def _ready() -> bool:
                 assert self.process.poll() is None, self.log.read_text()
                 try:
-                    return (await client.get(f"{self.url}/readyz")).status_code == 200
+                    return (await client.get(f"{self.operations_url}/readyz")).status_code == 200
                 except httpx.TransportError:
                     return False
 

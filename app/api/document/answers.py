@@ -138,18 +138,16 @@ SCHEMA: Final = Failure(
     "The database has another schema version than this program needs.",
     "The schema is at version 0002, and 0003 is needed. Run `routee-receiver migrate`.",
 )
-UNREADABLE: Final = Failure(
-    HTTPStatus.BAD_REQUEST,
-    "bad-request",
-    "Bad Request",
-    "The body is not UTF-8, or is nested too deeply.",
-)
+CANNOT_STORE: Final = _failure(errors.CannotStore, "The database is read-only.")
 TOO_LARGE: Final = Failure(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "too-large",
     "The body is larger than allowed",
     "The body is larger than allowed.",
 )
+BODY_TOO_LARGE: Final = _failure(errors.BodyTooLarge, "A body may have at most 1048576 bytes.")
+BODY_TOO_SLOW: Final = _failure(errors.BodyTooSlow, "The whole body must arrive within 10 seconds.")
+BODY_ENCODED: Final = _failure(errors.BodyEncoded, "Send the body without a `Content-Encoding`.")
 TOO_SLOW: Final = Failure(
     HTTPStatus.REQUEST_TIMEOUT,
     "too-slow",
@@ -179,6 +177,7 @@ class Call:
 
 _LIST: Final = (INVALID_CURSOR, INVALID)
 _EXPORT: Final = (NOT_INSTALLED, TOO_MANY_EXPORTS)
+_BODY: Final = (BODY_TOO_SLOW, BODY_TOO_LARGE, BODY_ENCODED)
 _POSTED: Final = (TOO_SLOW, TOO_LARGE, NOT_STORED)
 _ROUTEE_SILENT: Final = (NO_ANSWER, NO_TOKEN)
 
@@ -192,11 +191,11 @@ CALLS: Final[dict[str, Call]] = {
     "probeInboundCallback": Call(None, (UNKNOWN_TOKEN,)),
     "headInboundCallback": Call(None, (UNKNOWN_TOKEN,)),
     "getLivez": Call(None),
-    "getReadyz": Call(None, (DATABASE, SCHEMA)),
+    "getReadyz": Call(None, (DATABASE, SCHEMA, CANNOT_STORE)),
     "getMetrics": Call(None),
     "getStatus": Call(Scope.READ, (NOT_FOUND,)),
     "listMessages": Call(Scope.READ, _LIST),
-    "lookUpMessages": Call(Scope.READ, (TOO_LARGE, INVALID)),
+    "lookUpMessages": Call(Scope.READ, (*_BODY, INVALID)),
     "getMessage": Call(Scope.READ, (NOT_FOUND,)),
     "getHistory": Call(Scope.READ, (NOT_FOUND, *_LIST)),
     "launchCampaign": Call(
@@ -204,7 +203,7 @@ CALLS: Final[dict[str, Call]] = {
         (
             NAME_IN_USE,
             IN_PROGRESS,
-            TOO_LARGE,
+            *_BODY,
             INVALID_CAMPAIGN,
             REFUSED,
             LAUNCH_REJECTED,
@@ -219,7 +218,7 @@ CALLS: Final[dict[str, Call]] = {
         Scope.CAMPAIGNS, (NOT_FOUND, NOT_CANCELLABLE, NOT_CANCELLED, *_ROUTEE_SILENT)
     ),
     "resolveCampaign": Call(
-        Scope.ADMIN, (UNREADABLE, NOT_FOUND, NOT_UNCONFIRMED, IN_PROGRESS, INVALID)
+        Scope.ADMIN, (*_BODY, NOT_FOUND, NOT_UNCONFIRMED, IN_PROGRESS, INVALID)
     ),
     "listCampaignMessages": Call(Scope.READ, (NOT_FOUND, *_LIST)),
     "listCampaignProgress": Call(Scope.READ, (NOT_FOUND, *_LIST)),

@@ -101,6 +101,9 @@ _CAMPAIGN: Final = {
     "warnings": [_WARNING],
     "updatedAt": _RECEIVED,
 }
+_LISTED_CAMPAIGN: Final = {
+    name: value for name, value in _CAMPAIGN.items() if name not in {"to", "viberAnalysis"}
+}
 _REPLY: Final = {
     "id": "1043",
     "from": _NUMBER,
@@ -215,6 +218,7 @@ def _page(*items: object) -> dict[str, Any]:
 EXAMPLES: Final[dict[str, Any]] = {
     "AwaitedMessage": _AWAITED,
     "Campaign": _CAMPAIGN,
+    "ListedCampaign": _LISTED_CAMPAIGN,
     "CampaignAction": _REQUEST_BODY["action"],
     "CampaignBody": _REQUEST_BODY,
     "CampaignFile": {
@@ -223,9 +227,9 @@ EXAMPLES: Final[dict[str, Any]] = {
         "fileUrl": "https://shop.example/spring.pdf",
     },
     "CampaignMessages": _page(_MESSAGE, _AWAITED) | {"total": 1},
-    "CampaignPage": _page(_CAMPAIGN),
     "CampaignProgress": _PROGRESS,
     "CampaignProgressCallback": _PROGRESS_CALLBACK,
+    "ListedCampaignPage": _page(_LISTED_CAMPAIGN),
     "CampaignRequest": _REQUEST,
     "CampaignStatus": {"kind": "campaign", **_CAMPAIGN},
     "CampaignVideo": {

@@ -15,12 +15,20 @@ from app.routee.rules.recipients import MAX_RECIPIENTS
 
 Schema = dict[str, Any]
 
-#: Bodies that the routes read themselves, because FastAPI would lose digits.
-_BODIES: Final = {"launchCampaign": "CampaignRequest", "lookUpMessages": "Lookup"}
+#: Bodies that the routes parse themselves, see `parts.json_body`.
+_BODIES: Final = {
+    "launchCampaign": "CampaignRequest",
+    "lookUpMessages": "Lookup",
+    "resolveCampaign": "Resolution",
+}
 #: Schemas of requests; all others are of answers.
 _REQUESTS: Final = frozenset({"Lookup", "Resolution"})
 #: Members of answers that are present only on request.
-_ON_REQUEST: Final = {"HistoryItem": "raw", "ProgressItem": "raw"}
+_ON_REQUEST: Final = {
+    "HistoryItem": ("raw",),
+    "ProgressItem": ("raw",),
+    "ListedCampaign": ("to", "viberAnalysis"),
+}
 #: FastAPI's own errors, which are never answered.
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")
 
@@ -276,7 +284,7 @@ def complete_schemas(document: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         if name not in _REQUESTS and "properties" in schema:
             schema["required"] = [
-                member for member in schema["properties"] if member != _ON_REQUEST.get(name)
+                member for member in schema["properties"] if member not in _ON_REQUEST.get(name, ())
             ]
     for _, _, operation in operations_in(document):
         _name_body(operation, schemas)

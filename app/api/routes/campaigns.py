@@ -1,5 +1,6 @@
 """Campaigns: launching them, their state, and their messages."""
 
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
@@ -9,6 +10,8 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from app.api.caching import NOT_MODIFIED, Revalidated
+from app.api.campaign_json import campaign_json, progress_json
+from app.api.message_json import awaited_message_json, message_json
 from app.api.parts import (
     Admin,
     Launcher,
@@ -21,13 +24,17 @@ from app.api.parts import (
     SafeText,
     TrackingId,
     cursor_after,
+    json_answer,
     json_body,
+    json_request,
+    list_answer,
     row_id,
     row_time,
     text_id,
+    validated,
 )
-from app.api.routes.messages import MessageOut, message_out
-from app.api.wire import Instant, Money, Page, Wire
+from app.api.routes.messages import MessageOut
+from app.api.wire import Instant, Money, Page, Wire, joined
 from app.db.campaign_progress import (
     newest_progress,
     newest_progress_of_each,
@@ -52,10 +59,9 @@ from app.domain.api_key import Scope
 from app.domain.campaign import Billing, Submission
 from app.domain.masking import SecretMask
 from app.domain.status import AWAITING, Status
-from app.errors import DatabaseUnavailable, NotFound
+from app.errors import DatabaseUnavailable, Fault, InvalidRequest, NotFound
 from app.routee import reading
-from app.routee.campaign_fields import passed_on
-from app.services.exports.columns import count_members
+from app.routee.campaign_fields import recipients
 from app.services.launching.launches import under_way
 from app.services.launching.settling import cancel, resolve
 
@@ -129,50 +135,8 @@ class CampaignOut(Wire):
     updated_at: Instant
 
 
-def _campaign_out(
-    row: CampaignRow, counted: dict[str, int], progress: CampaignProgressRow | None
-) -> CampaignOut:
-    """A stored campaign as the API shows it, with its newest *progress*."""
-    fields = passed_on(request=row.request, answer=row.answer)
-    ours = {
-        "id": row.id,
-        "trackingId": row.tracking_id,
-        "submission": row.submission,
-        "submissionReason": row.submission_reason,
-        "billing": row.billing,
-        "campaignName": row.name,
-        "cost": row.cost,
-        **count_members(counted, row.expected_messages),
-        "progress": None if progress is None else _progress_members(progress),
-        "warnings": row.warnings,
-        "updatedAt": row.updated_at,
-    }
-    return CampaignOut.model_validate({**fields, **ours})
-
-
-def _progress_members(row: CampaignProgressRow) -> dict[str, Any]:
-    return {
-        "campaignStatus": row.status,
-        "messageStatuses": row.message_statuses,
-        "totalRecipients": row.total_recipients,
-        "name": row.name,
-        "occurredAt": row.reported_at,
-        "receivedAt": row.received_at,
-    }
-
-
-def _progress_item(row: CampaignProgressRow, *, raw: bool, mask: SecretMask | None) -> ProgressItem:
-    members = {"id": str(row.id), **_progress_members(row)}
-    if raw:
-        members["raw"] = _payload(row, mask)
-    return ProgressItem.model_validate(members)
-
-
-def _payload(row: CampaignProgressRow, mask: SecretMask | None) -> str | None:
-    if row.payload is None:
-        return None
-    text = opened(row.payload, row.payload_dictionary).decode()
-    return text if mask is None else mask.shown(text)
+class ListedCampaign(CampaignOut):
+    """A campaign in a list: `to` and `viberAnalysis` are present only on request."""
 
 
 def _storable(tracking_id: str) -> str:
@@ -250,29 +214,20 @@ class Resolution(Wire):
     tracking_id: Annotated[str, Field(min_length=1), AfterValidator(_storable)] | None = None
 
 
-_BODY_SCHEMA: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "description": "Routee's campaign request.",
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-}
-
-
 @router.post(
     "",
     summary="Launch a campaign",
     status_code=HTTPStatus.CREATED,
+    response_model=CampaignOut,
     responses={
         HTTPStatus.ACCEPTED: {"model": CampaignOut, "description": "No usable answer of Routee"}
     },
-    openapi_extra=_BODY_SCHEMA,
+    openapi_extra=json_request({"type": "object"}, description="Routee's campaign request."),
 )
-async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
+async def launch_campaign(
     parts: PartsDep,
-    caller: Launcher,  # before the body: only a caller with a key may send one
+    caller: Launcher,  # before the body: only a caller with the scope may send one
     request: Annotated[object, Depends(json_body)],
-    response: Response,
     *,
     idempotency_key: Annotated[
         str | None,
@@ -284,7 +239,7 @@ async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
     check_media: Annotated[
         bool, Query(alias="preflight", description="Ask the hosts of its media first.")
     ] = False,
-) -> CampaignOut:
+) -> Response:
     """
     Ask Routee for a campaign, with this service as its `callbackUrl` and `inboundUrl`.
 
@@ -300,18 +255,32 @@ async def launch_campaign(  # noqa: PLR0913 (the parameters of the call)
         check_media=check_media,
     )
     try:
-        campaign = await _campaign(parts, str(launched.campaign_id))
+        row = await _row(parts, str(launched.campaign_id))
+        body = await counted_campaign(parts, row)
     except DatabaseUnavailable:
         raise under_way(launched.campaign_id) from None
-    response.headers["Location"] = f"/v1/campaigns/{launched.campaign_id}"
+    headers = {"Location": f"/v1/campaigns/{launched.campaign_id}"}
     if launched.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    if campaign.submission is Submission.UNCONFIRMED:
-        response.status_code = HTTPStatus.ACCEPTED
-    return campaign
+        headers["Idempotency-Replayed"] = "true"
+    is_unconfirmed = row.submission == Submission.UNCONFIRMED
+    status = HTTPStatus.ACCEPTED if is_unconfirmed else HTTPStatus.CREATED
+    return json_answer(body, status, headers)
 
 
-@router.get("", summary="Campaigns, the newest first")
+#: Members with an entry for each recipient; a list has them only on request.
+LONG_MEMBERS: Final = ("to", "viberAnalysis")
+#: How many campaigns are read at once: each may have thousands of recipients.
+_CAMPAIGNS_AT_ONCE: Final = 25
+_MAX_LONG_ITEMS: Final = 100
+
+
+def _as_fields(text: str) -> str:
+    if not set(text.split(",")).issubset(LONG_MEMBERS):
+        raise ValueError(f"must be {' or '.join(LONG_MEMBERS)}, or both with a comma")
+    return text
+
+
+@router.get("", summary="Campaigns, the newest first", response_model=Page[ListedCampaign])
 async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
     _: Reader,
@@ -321,51 +290,97 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     submission: Annotated[Submission | None, Query(description="Only those in this state.")] = None,
     created_since: Annotated[Moment | None, Query(alias="createdSince")] = None,
     created_before: Annotated[Moment | None, Query(alias="createdBefore")] = None,
+    fields: Annotated[
+        Annotated[str, AfterValidator(_as_fields)] | None,
+        Query(
+            description="`to`, `viberAnalysis` or `to,viberAnalysis`: items have these members as "
+            "well. `limit` may be at most 100 then.",
+        ),
+    ] = None,
     paging: PagingDep,
-) -> Page[CampaignOut]:
-    """Every campaign that was launched here or named in a callback, with its counts."""
+) -> Response:
+    """
+    Every campaign that was launched here or named in a callback, with its counts.
+
+    Items have no `to` and no `viberAnalysis`, which may have thousands of entries each.
+    """
+    if fields and paging.limit > _MAX_LONG_ITEMS:
+        message = f"must be at most {_MAX_LONG_ITEMS} with `fields`"
+        raise InvalidRequest(faults=(Fault("limit", message),))
     wanted = CampaignFilter(name, label, submission, created_since, created_before)
     scope = f"campaigns {wanted}"
     before = paging.position(scope=scope, of=lambda position: UUID(str(position)))
-    rows = await page_of_campaigns(parts.reads, wanted, before=before, limit=paging.limit + 1)
+    left_out = frozenset(LONG_MEMBERS).difference((fields or "").split(","))
+    items: list[tuple[UUID, bytes]] = []
+    async for part in _in_parts(parts, wanted, before, paging.limit + 1):
+        items += await _listed_campaigns(parts, part, left_out)
+    page, cursor = paging.cut(items, position=lambda item: [str(item[0])], scope=scope)
+    return json_answer(joined([item for _, item in page], nextCursor=cursor))
+
+
+async def _listed_campaigns(
+    parts: Parts, rows: Sequence[CampaignRow], left_out: frozenset[str]
+) -> Sequence[tuple[UUID, bytes]]:
+    """Campaigns with their ids."""
     tracking_ids = [row.tracking_id for row in rows if row.tracking_id is not None]
     counts = await counts_of_each(parts.reads, tracking_ids)
     progress = await newest_progress_of_each(parts.reads, tracking_ids)
-    return paging.page_of(
-        rows,
-        shown=lambda row: _campaign_out(
-            row, counts.get(row.tracking_id or "", {}), progress.get(row.tracking_id or "")
-        ),
-        position=lambda row: [str(row.id)],
-        scope=scope,
-    )
+
+    def _listed(row: CampaignRow) -> tuple[UUID, bytes]:
+        key = row.tracking_id or ""
+        shown = campaign_json(row, counts.get(key, {}), progress.get(key), left_out=left_out)
+        return row.id, shown
+
+    return await parts.slices.mapped(_listed, rows)
 
 
-@router.delete("/{tracking_id}", summary="Cancel a scheduled campaign")
-async def cancel_campaign(tracking_id: TrackingId, parts: PartsDep, _: Launcher) -> CampaignOut:
+async def _in_parts(
+    parts: Parts, wanted: CampaignFilter, before: UUID | None, limit: int
+) -> AsyncIterator[Sequence[CampaignRow]]:
+    """At most *limit* campaigns; only a part of them is in memory at a time."""
+    while limit > 0:
+        size = min(limit, _CAMPAIGNS_AT_ONCE)
+        part = await page_of_campaigns(parts.reads, wanted, before=before, limit=size)
+        yield part
+        if len(part) < size:
+            return
+        before, limit = part[-1].id, limit - size
+
+
+@router.delete("/{tracking_id}", summary="Cancel a scheduled campaign", response_model=CampaignOut)
+async def cancel_campaign(tracking_id: TrackingId, parts: PartsDep, _: Launcher) -> Response:
     """Delete a campaign at Routee before its time. Repeating it is harmless."""
     campaign_id = await cancel(parts.database, parts.routee, tracking_id)
     return await _campaign(parts, str(campaign_id))
 
 
-@router.post("/{tracking_id}/resolve", summary="Resolve an unconfirmed launch")
+@router.post(
+    "/{tracking_id}/resolve",
+    summary="Resolve an unconfirmed launch",
+    response_model=CampaignOut,
+    openapi_extra=json_request(Resolution.model_json_schema()),
+)
 async def resolve_campaign(
-    tracking_id: TrackingId, resolution: Resolution, parts: PartsDep, _: Admin
-) -> CampaignOut:
+    tracking_id: TrackingId,
+    parts: PartsDep,
+    _: Admin,  # before the body: only a caller with the scope may send one
+    body: Annotated[object, Depends(json_body)],
+) -> Response:
     """
     Settle, as a person reports it, a launch that neither an answer nor a callback has settled.
 
     Look it up by its name in Routee's console first: a launch that is resolved as rejected may be
     launched again, and would then be paid for twice.
     """
+    resolution = validated(Resolution, body)
     campaign_id = await resolve(
         parts.database, tracking_id, resolution.submission, routee_id=resolution.tracking_id
     )
     return await _campaign(parts, str(campaign_id))
 
 
-@_one.get("/{tracking_id}", summary="One campaign and its counts")
-async def get_campaign(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> CampaignOut:
+@_one.get("/{tracking_id}", summary="One campaign and its counts", response_model=CampaignOut)
+async def get_campaign(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Response:
     """The campaign of Routee's trackingId, or of our own id."""
     return await _campaign(parts, tracking_id)
 
@@ -373,7 +388,7 @@ async def get_campaign(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> C
 @router.get(
     "/{tracking_id}/progress",
     summary="The history of a campaign as a whole",
-    response_model_exclude_unset=True,
+    response_model=Page[ProgressItem],
 )
 async def list_campaign_progress(
     tracking_id: TrackingId,
@@ -385,7 +400,7 @@ async def list_campaign_progress(
         Query(description="With payloads; tokens are masked, except for scope `admin`."),
     ] = False,
     paging: PagingDep,
-) -> Page[ProgressItem]:
+) -> Response:
     """
     Every distinct report of Routee on the campaign as a whole, the oldest first.
 
@@ -402,20 +417,34 @@ async def list_campaign_progress(
         limit=paging.limit + 1,
         with_payload=raw,
     )
-    mask = None if caller.allows(Scope.ADMIN) else parts.mask
-    return paging.page_of(
-        rows,
-        shown=lambda row: _progress_item(row, raw=raw, mask=mask),
-        position=lambda row: [row.ordered_at.isoformat(), row.id],
-        scope=scope,
+    page, cursor = paging.cut(
+        rows, position=lambda row: [row.ordered_at.isoformat(), row.id], scope=scope
     )
+    mask = None if caller.allows(Scope.ADMIN) else parts.mask
+    return await list_answer(
+        parts,
+        page,
+        lambda row: progress_json(row, **_raw(row, mask) if raw else {}),
+        cursor=cursor,
+    )
+
+
+def _raw(row: CampaignProgressRow, mask: SecretMask | None) -> dict[str, str | None]:
+    if row.payload is None:
+        return {"raw": None}
+    text = opened(row.payload, row.payload_dictionary).decode()
+    return {"raw": text if mask is None else mask.shown(text)}
 
 
 def _report(instant: str, report_id: str | int) -> tuple[datetime, int]:
     return row_time(instant), row_id(report_id)
 
 
-@router.get("/{tracking_id}/messages", summary="The messages of one campaign")
+@router.get(
+    "/{tracking_id}/messages",
+    summary="The messages of one campaign",
+    response_model=CampaignMessages,
+)
 async def list_campaign_messages(
     tracking_id: TrackingId,
     parts: PartsDep,
@@ -424,7 +453,7 @@ async def list_campaign_messages(
     status: Annotated[AnyStatus | None, Query(description="Only those in this status.")] = None,
     to: Annotated[Number | None, Query(description="Only those to this number.")] = None,
     paging: PagingDep,
-) -> CampaignMessages:
+) -> Response:
     """
     All messages with a callback, in the order of their ids; then the awaited ones.
 
@@ -440,12 +469,10 @@ async def list_campaign_messages(
     scope = f"messages of {(tracking_id, status, to)}"
     start = paging.position(scope=scope, of=_start)
     campaign = await _row(parts, tracking_id)
-    items, following = await _listed(parts, campaign, status, to, start, paging.limit)
-    return CampaignMessages(
-        items=items,
-        next_cursor=cursor_after(following, scope=scope),
-        total=await _total(parts, campaign, status, to),
-    )
+    items, following = await _listed_messages(parts, campaign, status, to, start, paging.limit)
+    cursor = cursor_after(following, scope=scope)
+    total = await _total(parts, campaign, status, to)
+    return json_answer(joined(items, nextCursor=cursor, total=total))
 
 
 #: A page begins after the message of this id, or after the awaited message of this position.
@@ -456,21 +483,21 @@ def _start(value: object) -> _Start:
     return row_id(value) if isinstance(value, int) else text_id(value)
 
 
-async def _listed(  # noqa: PLR0913, PLR0917 (the parameters of the call)
+async def _listed_messages(  # noqa: PLR0913, PLR0917 (the parameters of the call)
     parts: Parts,
     campaign: CampaignRow,
     status: str | None,
     to: str | None,
     start: _Start | None,
     limit: int,
-) -> tuple[list[MessageOut | AwaitedMessageOut], _Start | None]:
+) -> tuple[list[bytes], _Start | None]:
     """The items of one page, and the start of the next page."""
     key = CampaignKey(campaign.tracking_id, campaign.id)
-    items: list[MessageOut | AwaitedMessageOut] = []
+    items: list[bytes] = []
     if status != AWAITING and not isinstance(start, int):
         wanted = MessageFilter(to, key, status=None if status is None else Status(status))
         page = await page_of_messages(parts.reads, wanted, after=start, limit=limit)
-        items += map(message_out, page.rows)
+        items += await parts.slices.mapped(message_json, page.rows)
         if page.end is not None:
             return items, page.end
     if status not in {None, AWAITING}:
@@ -482,7 +509,7 @@ async def _listed(  # noqa: PLR0913, PLR0917 (the parameters of the call)
     room = limit - len(items)
     awaited = await awaited_of(parts.reads, key, numbers, after=after, limit=room + 1)
     items += [
-        AwaitedMessageOut(campaign_tracking_id=campaign.tracking_id, to=one.number)
+        awaited_message_json(one.number, campaign_tracking_id=campaign.tracking_id)
         for one in awaited[:room]
     ]
     if len(awaited) <= room:
@@ -494,11 +521,7 @@ def _numbers(campaign: CampaignRow, to: str | None) -> list[str]:
     """The numbers of the campaign's recipients, each once, in the order of the request."""
     if campaign.submission in _NOT_SENT:
         return []
-    asked = passed_on(request=campaign.request, answer=None)["to"]
-    listed = asked if isinstance(asked, list) else []
-    numbers = map(reading.as_number, listed)
-    known = dict.fromkeys(number for number in numbers if number)
-    return [number for number in known if to in {None, number}]
+    return [number for number in recipients(campaign.request) if to in {None, number}]
 
 
 async def _total(
@@ -517,16 +540,17 @@ async def _row(parts: Parts, tracking_id: str) -> CampaignRow:
     return row
 
 
-async def _campaign(parts: Parts, tracking_id: str) -> CampaignOut:
-    return await counted_campaign(parts, await _row(parts, tracking_id))
+async def _campaign(parts: Parts, tracking_id: str) -> Response:
+    return json_answer(await counted_campaign(parts, await _row(parts, tracking_id)))
 
 
-async def counted_campaign(parts: Parts, row: CampaignRow) -> CampaignOut:
-    """A stored campaign as the API shows it, as of now."""
+async def counted_campaign(parts: Parts, row: CampaignRow, **members: str) -> bytes:
+    """A stored campaign as the API shows it, as of now, with further *members*."""
     if row.tracking_id is None:
-        return _campaign_out(row, {}, None)
+        return campaign_json(row, {}, None, **members)
     counts = await counts_of(parts.database, row.tracking_id)
-    return _campaign_out(row, counts, await newest_progress(parts.database, row.tracking_id))
+    progress = await newest_progress(parts.database, row.tracking_id)
+    return campaign_json(row, counts, progress, **members)
 
 
 router.include_router(_one)

@@ -4,10 +4,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from app.api.feed_json import inbound_message_members
+from app.api.feed_json import inbound_message_json
 from app.api.parts import (
     Moment,
     Number,
@@ -18,6 +18,8 @@ from app.api.parts import (
     Reader,
     SafeText,
     cursor_after,
+    json_answer,
+    list_answer,
     row_id,
     row_time,
 )
@@ -25,7 +27,6 @@ from app.api.wire import Instant, Page, Wire
 from app.db.campaigns import find_campaign
 from app.db.inbound_messages import (
     InboundFilter,
-    Reply,
     find_inbound_message,
     page_of_inbound_messages,
     page_of_received_messages,
@@ -55,12 +56,7 @@ class InboundMessageOut(Wire):
     label: str | None
 
 
-def inbound_message_out(reply: Reply) -> InboundMessageOut:
-    """A stored reply as the API shows it."""
-    return InboundMessageOut(**inbound_message_members(reply))
-
-
-@router.get("", summary="Replies, the oldest first")
+@router.get("", summary="Replies, the oldest first", response_model=Page[InboundMessageOut])
 async def list_inbound_messages(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
     _: Reader,
@@ -71,7 +67,7 @@ async def list_inbound_messages(  # noqa: PLR0913 (the parameters of the call)
     received_since: Annotated[Moment | None, Query(alias="receivedSince")] = None,
     received_before: Annotated[Moment | None, Query(alias="receivedBefore")] = None,
     paging: PagingDep,
-) -> Page[InboundMessageOut]:
+) -> Response:
     """
     Recipients' replies, in the order in which they were stored.
 
@@ -90,25 +86,21 @@ async def list_inbound_messages(  # noqa: PLR0913 (the parameters of the call)
         return await _received(parts, wanted, scope, paging)
     after = paging.position(scope=scope, of=row_id)
     page = await page_of_inbound_messages(parts.reads, wanted, after=after, limit=paging.limit)
-    return Page(
-        items=[inbound_message_out(reply) for reply in page.replies],
-        next_cursor=cursor_after(page.end, scope=scope),
-    )
+    cursor = cursor_after(page.end, scope=scope)
+    return await list_answer(parts, page.replies, inbound_message_json, cursor=cursor)
 
 
-async def _received(
-    parts: Parts, wanted: InboundFilter, scope: str, paging: Paging
-) -> Page[InboundMessageOut]:
+async def _received(parts: Parts, wanted: InboundFilter, scope: str, paging: Paging) -> Response:
     after = paging.position(scope=scope, of=_receipt)
     replies = await page_of_received_messages(
         parts.reads, wanted, after=after, limit=paging.limit + 1
     )
-    return paging.page_of(
+    page, cursor = paging.cut(
         replies,
-        shown=inbound_message_out,
         position=lambda reply: [reply.row.received_at.isoformat(), reply.row.id],
         scope=scope,
     )
+    return await list_answer(parts, page, inbound_message_json, cursor=cursor)
 
 
 def _receipt(instant: str, inbound_id: str | int) -> tuple[datetime, int]:
@@ -123,10 +115,10 @@ async def _routee_id(parts: Parts, campaign_tracking_id: str | None) -> str | No
     return campaign_tracking_id if row is None else row.tracking_id or campaign_tracking_id
 
 
-@router.get("/{id}", summary="One reply")
+@router.get("/{id}", summary="One reply", response_model=InboundMessageOut)
 async def get_inbound_message(
     inbound_id: Annotated[str, Path(alias="id")], parts: PartsDep, _: Reader
-) -> InboundMessageOut:
+) -> Response:
     """The reply with this id."""
     found = None
     if inbound_id.isascii() and inbound_id.isdigit():
@@ -134,4 +126,4 @@ async def get_inbound_message(
             found = await find_inbound_message(parts.reads, row_id(inbound_id))
     if found is None:
         raise NotFound(f"There is no inbound message {inbound_id!r}.")
-    return inbound_message_out(found)
+    return json_answer(inbound_message_json(found))

@@ -1,16 +1,16 @@
 """Messages and their history."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from app.api.caching import NOT_MODIFIED
 from app.api.fast_reads import RevalidatedRead
-from app.api.history import HistoryItem, history_out
-from app.api.message_json import lookup_json, message_json, message_members
+from app.api.history import HistoryItem, history_json
+from app.api.message_json import message_json
 from app.api.parts import (
     MAX_LIMIT,
     Moment,
@@ -25,24 +25,30 @@ from app.api.parts import (
     cursor_after,
     json_answer,
     json_body,
+    json_request,
+    list_answer,
     row_id,
     row_time,
     text_id,
+    validated,
 )
-from app.api.wire import Instant, Money, Page, Wire
+from app.api.wire import Instant, Money, Page, Wire, joined
 from app.db.campaigns import find_campaign
 from app.db.messages import (
     CampaignKey,
-    CurrentMessage,
+    HistoryEvent,
     MessageFilter,
     find_message,
     history_of,
     messages_of,
     page_of_messages,
     page_of_updated_messages,
+    payloads_of,
 )
 from app.db.tables import MessageRow
 from app.domain.api_key import Scope
+from app.domain.history import Effect, effects_of
+from app.domain.masking import SecretMask
 from app.domain.status import Status
 from app.errors import Fault, InvalidRequest, NotFound
 from app.routee import reading
@@ -55,6 +61,8 @@ one = APIRouter(
     prefix="/v1/messages", tags=["messages"], route_class=RevalidatedRead, responses=NOT_MODIFIED
 )
 
+#: Payloads may be large.
+_PAYLOADS_AT_ONCE: Final = 20
 #: How long ago `updatedAfter` may be on its own: all that was updated since is read for each page.
 MAX_UPDATED_AGO: Final = timedelta(hours=24)
 
@@ -83,11 +91,6 @@ class MessageOut(Wire):
     #: Routee's own time of creation.
     created_at: Instant | None
     updated_at: Instant
-
-
-def message_out(row: MessageRow | CurrentMessage) -> MessageOut:
-    """A stored message as the API shows it."""
-    return MessageOut(**message_members(row))
 
 
 def _of_unicode(text: str) -> str:
@@ -121,39 +124,23 @@ class LookupAnswer(Wire):
     not_found: list[str]
 
 
-_LOOKUP_SCHEMA: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": Lookup.model_json_schema()}},
-    }
-}
-
-
 @router.post(
     "/lookup",
     summary="The current status of many messages",
     response_model=LookupAnswer,
-    openapi_extra=_LOOKUP_SCHEMA,
+    openapi_extra=json_request(Lookup.model_json_schema()),
 )
 async def look_up_messages(
     parts: PartsDep,
-    _: Reader,  # before the body: only a caller with a key may send one
+    _: Reader,  # before the body: only a caller with the scope may send one
     body: Annotated[object, Depends(json_body)],
 ) -> Response:
     """For a backend that polls for its messages: up to a thousand at once, duplicates once."""
-    wanted = _lookup(body)
+    wanted = validated(Lookup, body)
     asked = dict.fromkeys(wanted.tracking_ids)
     rows = await messages_of(parts.reads, [one for one in asked if _can_exist(one)])
-    found = [rows[one] for one in asked if one in rows]
-    return json_answer(lookup_json(found, [one for one in asked if one not in rows]))
-
-
-def _lookup(body: object) -> Lookup:
-    try:
-        return Lookup.model_validate(body)
-    except ValidationError as error:
-        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
-        raise RequestValidationError(faults) from None
+    found = await parts.slices.mapped(message_json, (rows[one] for one in asked if one in rows))
+    return json_answer(joined(found, notFound=[one for one in asked if one not in rows]))
 
 
 def _can_exist(tracking_id: str) -> bool:
@@ -163,7 +150,11 @@ def _can_exist(tracking_id: str) -> bool:
         return False
 
 
-@router.get("", summary="The messages to a number, of a label, of a campaign, or updated recently")
+@router.get(
+    "",
+    summary="The messages to a number, of a label, of a campaign, or updated recently",
+    response_model=Page[MessageOut],
+)
 async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
     _: Reader,
@@ -184,7 +175,7 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
         ),
     ] = None,
     paging: PagingDep,
-) -> Page[MessageOut]:
+) -> Response:
     """
     In the order of their ids. A page scans at most 10,000 messages: with filters that few messages
     pass it may be short or empty although `nextCursor` is not null. `to`, `label` and
@@ -200,10 +191,8 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     if wanted.has_key or updated_after is None:
         after = paging.position(scope=scope, of=text_id)
         page = await page_of_messages(parts.reads, wanted, after=after, limit=paging.limit)
-        return Page(
-            items=[message_out(row) for row in page.rows],
-            next_cursor=cursor_after(page.end, scope=scope),
-        )
+        cursor = cursor_after(page.end, scope=scope)
+        return await list_answer(parts, page.rows, message_json, cursor=cursor)
     return await _updated(parts, _recent(updated_after), status, scope, paging)
 
 
@@ -231,17 +220,17 @@ def _recent(updated_after: datetime) -> datetime:
 
 async def _updated(
     parts: Parts, since: datetime, status: Status | None, scope: str, paging: Paging
-) -> Page[MessageOut]:
+) -> Response:
     after = paging.position(scope=scope, of=_update)
     rows = await page_of_updated_messages(
         parts.reads, since, status, after=after, limit=paging.limit + 1
     )
-    return paging.page_of(
+    page, cursor = paging.cut(
         rows,
-        shown=message_out,
         position=lambda row: [row.updated_at.isoformat(), row.message_tracking_id],
         scope=scope,
     )
+    return await list_answer(parts, page, message_json, cursor=cursor)
 
 
 def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
@@ -260,7 +249,7 @@ async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Re
 @router.get(
     "/{tracking_id}/events",
     summary="The history of one message",
-    response_model_exclude_unset=True,
+    response_model=Page[HistoryItem],
 )
 async def get_history(
     tracking_id: TrackingId,
@@ -272,7 +261,7 @@ async def get_history(
         Query(description="With payloads; tokens are masked, except for scope `admin`."),
     ] = False,
     paging: PagingDep,
-) -> Page[HistoryItem]:
+) -> Response:
     """
     Every distinct event, in the order of the feed.
 
@@ -285,10 +274,33 @@ async def get_history(
     message = await find_message(parts.reads, tracking_id)
     if message is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
-    events = await history_of(parts.reads, message, with_payload=raw)
+    events = await history_of(parts.reads, message)
+    # All of them, as each effect depends on the events before.
+    effects = await parts.slices.mapped(lambda effect: effect, effects_of(events))
+    begin = 1 + next((at for at, event in enumerate(events) if event.id == after), -1)
+    rest = list(zip(events[begin:], effects[begin:], strict=True))
+    page, cursor = paging.cut(rest, position=lambda item: [item[0].id], scope=scope)
+    if not raw:
+        return await list_answer(parts, page, lambda item: history_json(*item), cursor=cursor)
     mask = None if caller.allows(Scope.ADMIN) else parts.mask
-    items = history_out(events, raw=raw, mask=mask)
-    rest = items[1 + next((at for at, item in enumerate(items) if int(item.id) == after), -1) :]
-    return paging.page_of(
-        rest, shown=lambda item: item, position=lambda item: [int(item.id)], scope=scope
-    )
+    items = await _with_payloads(parts, message, page, mask)
+    return json_answer(joined(items, nextCursor=cursor))
+
+
+async def _with_payloads(
+    parts: Parts,
+    message: MessageRow,
+    page: Sequence[tuple[HistoryEvent, Effect]],
+    mask: SecretMask | None,
+) -> Sequence[bytes]:
+    items: list[bytes] = []
+    for at in range(0, len(page), _PAYLOADS_AT_ONCE):
+        part = page[at : at + _PAYLOADS_AT_ONCE]
+        payloads = await payloads_of(parts.reads, message, [event.id for event, _ in part])
+        raws = [_shown(payloads.get(event.id), mask) for event, _ in part]
+        items += [history_json(*item, raw=raw) for item, raw in zip(part, raws, strict=True)]
+    return items
+
+
+def _shown(payload: str | None, mask: SecretMask | None) -> str | None:
+    return payload if payload is None or mask is None else mask.shown(payload)

@@ -22,8 +22,11 @@ async def get_livez() -> Health:
 
 @router.get("/readyz", summary="Can it store and answer?")
 async def get_readyz(parts: PartsDep) -> Health:
-    """200 if the database answers and has the schema of this version, else 503."""
-    await parts.database.require_current_schema()
+    """
+    200 if the database answers, has the schema of this version and takes writes, and the last
+    flushes of this process did not fail; else 503. The database is asked at most once a second.
+    """
+    await parts.readiness.require()
     return Health(result="ready")
 
 

@@ -45,5 +45,4 @@ async def get_status(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Res
     campaign = await find_campaign(parts.database, tracking_id)
     if campaign is None:
         raise NotFound(f"Neither a message nor a campaign {tracking_id!r} is known.")
-    status = CampaignStatus.model_validate(dict(await counted_campaign(parts, campaign)))
-    return json_answer(status.model_dump_json(by_alias=True).encode())
+    return json_answer(await counted_campaign(parts, campaign, kind="campaign"))

@@ -1,7 +1,7 @@
 """Answering readers of the feed: at once, or as soon as there is an item for them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -66,7 +66,7 @@ class Feed:
         database: Database,
         metrics: Metrics,
         *,
-        render: Callable[[FeedPage], bytes],
+        render: Callable[[FeedPage], Awaitable[bytes]],
         busy_pages_per_second: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -100,7 +100,7 @@ class Feed:
         until = self._clock() + wait_seconds
         search_until = self._clock() + max(wait_seconds, _SEARCH_SECONDS)
         if wait_seconds and self._watcher.has_nothing_beyond(after):
-            page = self._served(FeedPage((), after, is_last=True))
+            page = await self._served(FeedPage((), after, is_last=True))
         else:
             page = await self._next_page(_Read(wanted, after, limit), wait_seconds, until)
         in_vain = 0
@@ -170,10 +170,11 @@ class Feed:
 
     async def _read(self, read: _Read) -> ServedPage:
         wanted, after, limit = read
-        return self._served(await page_of_feed(self._database, wanted, after=after, limit=limit))
+        page = await page_of_feed(self._database, wanted, after=after, limit=limit)
+        return await self._served(page)
 
-    def _served(self, page: FeedPage) -> ServedPage:
-        return ServedPage(self._render(page), not page.items, page.end, page.is_last)
+    async def _served(self, page: FeedPage) -> ServedPage:
+        return ServedPage(await self._render(page), not page.items, page.end, page.is_last)
 
     def _pages_per_second(self) -> float:
         is_busy = self._metrics.storing.per_second > _BUSY_CALLBACKS_PER_SECOND
@@ -184,7 +185,7 @@ def make_feed(
     url: str,
     metrics: Metrics,
     *,
-    render: Callable[[FeedPage], bytes],
+    render: Callable[[FeedPage], Awaitable[bytes]],
     busy_pages_per_second: int,
 ) -> Feed:
     """The feed of the database at *url*."""

@@ -447,7 +447,8 @@ def test_campaigns_are_listed_the_newest_first_and_filtered(service: Service) ->
         cursor = {"cursor": page["nextCursor"]}
     assert walked == launched[::-1]
     one = service.read(f"/v1/campaigns/{launched[0]}")
-    assert service.read("/v1/campaigns", name=one["campaignName"])["items"] == [one]
+    listed = service.read("/v1/campaigns", name=one["campaignName"], fields="to,viberAnalysis")
+    assert listed["items"] == [one]
     assert service.read("/v1/campaigns", label=label, submission="rejected")["items"] == []
     assert service.get("/v1/campaigns", submission="lost").status_code == 422
 

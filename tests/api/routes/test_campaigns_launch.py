@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 import httpx
@@ -17,8 +17,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.fast_reads import FastReads
-from app.api.middleware import NoStore, RawPath
+from app.api.middleware import NoStore, Ports, RawPath
 from app.api.receiver import CallbackReceiver
+from app.api.request_bodies import RequestBodies
 from app.domain.api_key import Scope
 from app.main import build_app
 from app.routee.preflight import Prober
@@ -369,8 +370,20 @@ def test_every_field_is_there(service: Service) -> None:
     assert set(observed) == FIELDS
     assert observed["submission"] == "observed"
     assert (observed["total"], observed["awaiting"]) == (1, None)
-    (listed,) = service.read("/v1/campaigns", name=launched["campaignName"])["items"]
-    assert set(listed) == FIELDS
+    long = {"to", "viberAnalysis"}
+    name = quote(launched["campaignName"])
+    for fields in ("", "to", "viberAnalysis", "to,viberAnalysis"):
+        query = f"&fields={fields}" if fields else ""
+        (listed,) = service.read(f"/v1/campaigns?name={name}{query}")["items"]
+        assert set(listed) == FIELDS - long | (set(fields.split(",")) & long)
+        assert listed == {name: launched[name] for name in listed}
+
+
+@pytest.mark.parametrize("query", ["fields=", "fields=body", "fields=to,", "fields=to&limit=101"])
+def test_fields_that_lists_do_not_have_are_refused(service: Service, query: str) -> None:
+    answer = service.get(f"/v1/campaigns?{query}")
+    problem = _problem(answer, 422, "invalid-request")
+    assert problem["errors"][0]["field"] == ("limit" if "limit" in query else "fields")
 
 
 def test_the_callers_urls_are_not_sent_and_a_warning_says_so(
@@ -475,7 +488,7 @@ def probing(
         settings_for(database_url, routee_api_url=scripted.url, routee_auth_url=scripted.url)
     )
     application = receiver
-    while isinstance(application, CallbackReceiver | RawPath | NoStore):
+    while isinstance(application, CallbackReceiver | RawPath | NoStore | RequestBodies | Ports):
         application = application._app
     assert isinstance(application, FastReads)
     application = application._api

@@ -66,7 +66,8 @@ def listed(service: Service, table: str) -> list[dict[str, Any]]:
             for item in service.read("/v1/messages", campaignTrackingId=campaign)["items"]
         ]
         return items
-    found: list[dict[str, Any]] = service.read(f"/v1/{table}")["items"]
+    query = "?fields=to,viberAnalysis" if table == "campaigns" else ""
+    found: list[dict[str, Any]] = service.read(f"/v1/{table}{query}")["items"]
     return found
 
 

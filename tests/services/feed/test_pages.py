@@ -46,7 +46,7 @@ async def _eventually(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def _render(page: FeedPage) -> bytes:
+async def _render(page: FeedPage) -> bytes:
     return "\n".join(names(page.items)).encode()
 
 
