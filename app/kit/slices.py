@@ -8,12 +8,13 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-_SLICE_SECONDS: Final = 0.001
+#: Shorter ones make long reads long while ticks are long: a read gets one in each of them.
+_SLICE_SECONDS: Final = 0.002
 
 
 class Slices:
     """
-    Runs functions over many items on the event loop, in slices of about a millisecond.
+    Runs functions over many items on the event loop, in slices of about two milliseconds.
 
     One slice runs in each tick of the loop, whatever the number of callers: between two of them
     the loop handles everything else that is ready.

@@ -147,7 +147,12 @@ class TokenService:
         try:
             answer = await self._exchange.send(request, self._auth, purpose=_PURPOSE)
         except RouteeUnavailable as error:
-            raise RouteeTokenUnavailable(error.detail, may_have_been_accepted=False) from None
+            raise RouteeTokenUnavailable(
+                error.detail,
+                http_status=error.http_status,
+                may_have_been_accepted=False,
+                temporary=error.temporary,
+            ) from None
         if not answer.ok:
             raise self._refusal(answer)
         payload = wire.find_object(answer.body) or {}

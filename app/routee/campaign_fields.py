@@ -3,7 +3,10 @@
 import math
 from collections.abc import Collection, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
+
+import msgspec
 
 from app.domain.masking import mask_callback_urls
 from app.routee import reading
@@ -27,14 +30,30 @@ def passed_on(
 
     The tokens in its URLs are masked.
     """
-    asked, answered = (find_object(body or b"") or {} for body in (request, answer))
-    fields = {
-        name: _shown(_either(name, answered, asked)) for name in _PASSED_ON if name not in left_out
-    }
+    wanted = tuple(name for name in _PASSED_ON if name not in left_out)
+    asked, answered = (_members(body or b"", wanted) for body in (request, answer))
+    fields = {name: _shown(_either(name, answered, asked)) for name in wanted}
     for name in _URLS:
         url = _shown(answered.get(name))
         fields[name] = mask_callback_urls(url) if isinstance(url, str) else None
     return fields
+
+
+def _members(body: bytes, wanted: tuple[str, ...]) -> Mapping[str, Any]:
+    """The members *wanted* of the object in *body*, and perhaps others."""
+    if len(wanted) == len(_PASSED_ON):
+        return find_object(body) or {}
+    try:
+        # A thousand recipients that are not wanted are skipped instead of being made into objects.
+        return msgspec.structs.asdict(_decoder(wanted).decode(body))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return find_object(body) or {}
+
+
+@cache
+def _decoder(wanted: tuple[str, ...]) -> msgspec.json.Decoder[msgspec.Struct]:
+    members = [(name, Any, None) for name in (*wanted, *_URLS)]
+    return msgspec.json.Decoder(msgspec.defstruct("Members", members), float_hook=Decimal)
 
 
 def recipients(request: bytes | None) -> list[str]:

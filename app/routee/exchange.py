@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,12 @@ _NOTHING_SENT: Final = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
+#: The longest answer has an entry or two for each of a thousand recipients.
+MAX_ANSWER_BYTES: Final = 2_097_152
+_COMPRESSED: Final = frozenset({"gzip", "x-gzip", "deflate"})
+_CODINGS: Final = _COMPRESSED | {"identity", ""}
+#: For zlib: either format, which its header tells.
+_GZIP_OR_ZLIB: Final = 47
 #: Longer values of `Retry-After` are nonsense.
 _MAX_SECONDS_DIGITS: Final = 9
 
@@ -83,6 +90,8 @@ class Exchange:
             headers={
                 "User-Agent": f"routee-receiver/{version('routee-receiver')}",
                 "Accept": "application/json",
+                # A compressed answer is read all the same, see `_body_of`.
+                "Accept-Encoding": "identity",
             },
             follow_redirects=False,
         )
@@ -106,18 +115,32 @@ class Exchange:
         shorten the wait.
 
         Raises:
-            RouteeUnavailable: there is no complete answer.
+            RouteeUnavailable: there is no complete answer, or it is too large, also if it only
+                becomes so when it is decompressed.
         """
         latest = asyncio.get_running_loop().time() + self._total_seconds
         until = latest if deadline is None else min(latest, deadline)
         try:
             # httpx limits the wait for each piece of an answer, not for the whole.
             async with asyncio.timeout_at(until):
-                response = await self._http.send(request, auth=auth)
+                return await self._answer(request, auth, purpose)
         except (httpx.RequestError, TimeoutError) as error:
             # No cause: its traceback can hold the headers of the request.
             raise _unanswered(error, purpose) from None
-        return RouteeAnswer(response.status_code, response.headers, response.content)
+
+    async def _answer(self, request: httpx.Request, auth: httpx.Auth, purpose: str) -> RouteeAnswer:
+        response = await self._http.send(request, auth=auth, stream=True)
+        try:
+            body = await _body_of(response)
+        except _Unusable as error:
+            raise RouteeUnavailable(
+                f"Routee's answer {response.status_code} to the request to {purpose} {error}.",
+                http_status=response.status_code,
+                temporary=httpx.codes.is_server_error(response.status_code),
+            ) from None
+        finally:
+            await response.aclose()
+        return RouteeAnswer(response.status_code, response.headers, body)
 
     def build(
         self,
@@ -133,6 +156,43 @@ class Exchange:
         return self._http.build_request(
             method, url, params=query, data=form, content=json, headers=headers
         )
+
+
+class _Unusable(Exception):
+    """The body of an answer cannot be used; the message is the predicate of a sentence."""
+
+
+async def _body_of(response: httpx.Response) -> bytes:
+    """
+    The body of *response*, decompressed.
+
+    httpx would decompress each piece of it at once, to up to a thousand times its size.
+
+    Raises:
+        _Unusable: it is larger than allowed, or in an unknown encoding.
+    """
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in _CODINGS:
+        raise _Unusable("is in an unknown encoding")
+    inflater = zlib.decompressobj(_GZIP_OR_ZLIB) if coding in _COMPRESSED else None
+    body, read_bytes = bytearray(), 0
+    async for piece in response.aiter_raw():
+        read_bytes += len(piece)
+        if inflater is not None:
+            piece = _inflated(inflater, piece, at_most=MAX_ANSWER_BYTES + 1 - len(body))  # noqa: PLW2901
+        body += piece
+        if max(len(body), read_bytes) > MAX_ANSWER_BYTES:
+            raise _Unusable(f"is larger than {MAX_ANSWER_BYTES} bytes")
+    if inflater is not None and body and not inflater.eof:
+        raise _Unusable("is compressed and incomplete")
+    return bytes(body)
+
+
+def _inflated(inflater: "zlib._Decompress", piece: bytes, *, at_most: int) -> bytes:
+    try:
+        return inflater.decompress(piece, at_most)
+    except zlib.error:
+        raise _Unusable("cannot be decompressed") from None
 
 
 def _unanswered(error: Exception, purpose: str) -> RouteeUnavailable:

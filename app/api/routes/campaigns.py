@@ -270,7 +270,7 @@ async def launch_campaign(
 #: Members with an entry for each recipient; a list has them only on request.
 LONG_MEMBERS: Final = ("to", "viberAnalysis")
 #: How many campaigns are read at once: each may have thousands of recipients.
-_CAMPAIGNS_AT_ONCE: Final = 25
+_CAMPAIGNS_AT_ONCE: Final = 100
 _MAX_LONG_ITEMS: Final = 100
 
 
