@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tests.bench import (
     analysed,
+    beside_reads,
     comparison,
     idle,
     latency,
@@ -40,6 +41,7 @@ GROUPS: Final[Sequence[Group]] = (
     workers.GROUP,
     snapshot.GROUP,
     reads.GROUP,
+    beside_reads.GROUP,
     scale.GROUP,
 )
 

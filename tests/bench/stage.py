@@ -7,13 +7,11 @@ from typing import Final
 
 import httpx
 
-from app.db.api_keys import add_api_key
-from app.db.database import Database
-from app.domain.api_key import Scope, digest, make_key
+from app.domain.api_key import Scope
 from tests.bench.cluster import Cluster, clustered
 from tests.bench.cost import Cost, Memory, cpu_seconds_of, memory_of
 from tests.bench.run import Counts
-from tests.promises.stage import SECRET, Service, children_of, eventually
+from tests.promises.stage import SECRET, Service, children_of, eventually, made_key
 
 #: For the last flush, and for the followers to have read what they were sent.
 SETTLING_SECONDS: Final = 20.0
@@ -96,19 +94,9 @@ async def staged(folder: Path, *, workers: int = 1) -> AsyncIterator[Stage]:
         service = Service(cluster.url, folder, workers=workers)
         try:
             await service.start()
-            yield Stage(cluster, service, await _made_key(cluster.url), workers=workers)
+            yield Stage(cluster, service, await made_key(cluster.url, Scope.READ), workers=workers)
         finally:
             service.clear()
-
-
-async def _made_key(url: str) -> str:
-    key = make_key()
-    database = Database(url, name="bench", pool_items=1)
-    await add_api_key(
-        database, name="bench", sha256=digest(key), scopes=frozenset({Scope.READ}), expires_at=None
-    )
-    await database.close()
-    return key
 
 
 def _sum(metrics: str, start: str) -> int:

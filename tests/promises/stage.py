@@ -13,6 +13,9 @@ from pathlib import Path
 
 import httpx
 
+from app.db.api_keys import add_api_key
+from app.db.database import Database
+from app.domain.api_key import Scope, digest, make_key
 from app.embedded import EmbeddedPostgres
 from app.embedded.process_files import find_pid_file
 from tests.promises.load import HOST, Callback, Sender
@@ -220,6 +223,17 @@ async def posting(sender: Sender, callbacks: Iterable[Callback]) -> AsyncIterato
     finally:
         enough.set()
         await task
+
+
+async def made_key(url: str, *scopes: Scope) -> str:
+    """A new API key of *scopes* in the database at *url*."""
+    key = make_key()
+    database = Database(url, name="tests", pool_items=1)
+    await add_api_key(
+        database, name="tests", sha256=digest(key), scopes=frozenset(scopes), expires_at=None
+    )
+    await database.close()
+    return key
 
 
 def free_port() -> int:

@@ -10,28 +10,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.db.api_keys import add_api_key
-from app.db.database import Database
-from app.domain.api_key import Scope, digest, make_key
+from app.domain.api_key import Scope
 from tests.promises.conftest import Look, StartService
 from tests.promises.load import PATIENCE_SECONDS, endless
 from tests.promises.readers import NAMES, fill
-from tests.promises.stage import Postgres, posting
+from tests.promises.stage import Postgres, made_key, posting
 
 #: For each read.
 CLIENTS = 2
 LEAST_SECONDS = 20
 #: On a busy machine the longest reads take long, as callbacks come first.
 MOST_SECONDS = 240
-
-
-async def _key(url: str) -> str:
-    key = make_key()
-    database = Database(url, name="tests", pool_items=1)
-    scopes = frozenset(Scope)
-    await add_api_key(database, name="t", sha256=digest(key), scopes=scopes, expires_at=None)
-    await database.close()
-    return key
 
 
 @asynccontextmanager
@@ -75,7 +64,7 @@ async def test_no_callback_is_late_or_refused_while_all_reads_are_at_their_limit
     sender = service.sender(connections=8)
     async with (
         posting(sender, endless("posted")),
-        _readers(service.url, await _key(postgres.url)) as reports,
+        _readers(service.url, await made_key(postgres.url, *Scope)) as reports,
     ):
         statuses = await _until_each_was_answered(reports)
     # 422: an empty launch; 503: two exports at once, and launching is not configured.
