@@ -57,7 +57,7 @@ def campaign_json(
 
 def progress_json(row: CampaignProgressRow, **raw: str | None) -> bytes:
     """One report in the history of a campaign, with the member `raw` if it is given."""
-    return serialise({"id": str(row.id), **_progress(row), **raw})
+    return serialise({**_progress(row), "id": str(row.id), **raw})
 
 
 def _progress(row: CampaignProgressRow) -> dict[str, Any]:

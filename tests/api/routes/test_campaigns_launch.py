@@ -17,7 +17,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.fast_reads import FastReads
-from app.api.middleware import NoStore, Ports, RawPath
+from app.api.middleware import HangUps, NoStore, Ports, RawPath
 from app.api.receiver import CallbackReceiver
 from app.api.request_bodies import RequestBodies
 from app.domain.api_key import Scope
@@ -488,7 +488,9 @@ def probing(
         settings_for(database_url, routee_api_url=scripted.url, routee_auth_url=scripted.url)
     )
     application = receiver
-    while isinstance(application, CallbackReceiver | RawPath | NoStore | RequestBodies | Ports):
+    while isinstance(
+        application, CallbackReceiver | HangUps | RawPath | NoStore | RequestBodies | Ports
+    ):
         application = application._app
     assert isinstance(application, FastReads)
     application = application._api
