@@ -62,6 +62,9 @@ _CUT_SECONDS: Final = 0.5
 _IDLE_EVERY: Final = timedelta(seconds=15)
 #: For the three generations; Python's defaults are 700, 10 and 10.
 _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
+#: Lists that are read at once. In one tick of the event loop each may have rows to handle, which
+#: takes 1 to 2 ms, so more of them would make callbacks wait longer.
+_READS_AT_ONCE: Final = 4
 #: After which time a thread that works, as for an export, lets the event loop go on; Python's
 #: default is 5 ms.
 _THREAD_SECONDS: Final = 0.001
@@ -182,7 +185,9 @@ def _parts(settings: Settings) -> Parts:
         erased=erased,
         mask=mask,
     )
-    reads = Database(read_url, name="reads", session_settings=READ_SETTINGS)
+    reads = Database(
+        read_url, name="reads", pool_items=_READS_AT_ONCE, session_settings=READ_SETTINGS
+    )
     return Parts(
         database=database,
         reads=reads,

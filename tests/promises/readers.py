@@ -88,6 +88,8 @@ _POSTS = (
 )
 NAMES = (*_READS, *(f"{path} with {len(body)} bytes" for path, body in _POSTS))
 _AFTER_REFUSAL_SECONDS = 0.2
+#: In place of a status: the connection ended, as when an idle one is closed in the same moment.
+NO_ANSWER = 0
 
 Counts = dict[str, Counter[int]]
 
@@ -104,12 +106,17 @@ async def _call(
 ) -> None:
     method = "GET" if body is None else "POST"
     while True:
-        async with client.stream(method, path, content=body) as answer:
-            async for _ in answer.aiter_raw():
-                pass
-        counts[answer.status_code] += 1
-        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            await asyncio.sleep(_AFTER_REFUSAL_SECONDS)
+        try:
+            async with client.stream(method, path, content=body) as answer:
+                async for _ in answer.aiter_raw():
+                    pass
+        except httpx.TransportError:
+            counts[NO_ANSWER] += 1
+        else:
+            counts[answer.status_code] += 1
+            if answer.is_success:
+                continue
+        await asyncio.sleep(_AFTER_REFUSAL_SECONDS)
 
 
 async def _report(counts: Counts) -> None:
