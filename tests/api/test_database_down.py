@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.domain.api_key import Scope
+from app.services.readiness import KEPT_SECONDS
 from tests.api.conftest import Loop, Service, campaign_request, progress, running
 from tests.conftest import database_url
 
@@ -81,6 +82,7 @@ def test_everything_says_503_while_the_database_is_away_and_works_when_it_is_bac
     fresh.stored(document)
     assert fresh.get("/readyz").status_code == 200
     with _away(fresh, server_url):
+        time.sleep(KEPT_SECONDS)  # for so long `/readyz` repeats its answer
         for read in READS.values():
             _is_unavailable(read(fresh))
         launch = fresh.client.post(
@@ -92,6 +94,7 @@ def test_everything_says_503_while_the_database_is_away_and_works_when_it_is_bac
         assert fresh.client.get("/metrics").status_code == 200
     fresh.stored(progress())
     assert fresh.message(document["trackingId"])["status"] == "DELIVERED"
+    time.sleep(KEPT_SECONDS)
     assert fresh.get("/readyz").status_code == 200
 
 

@@ -7,6 +7,7 @@ from statistics import median
 import httpx
 import pytest
 
+from app.services.readiness import KEPT_SECONDS
 from tests.database import connect
 from tests.promises.conftest import Look, StartService
 from tests.promises.load import (
@@ -86,6 +87,7 @@ async def test_readiness_is_503_while_postgres_is_away(
     service: Service, postgres: Postgres
 ) -> None:
     await postgres.stop()
+    await asyncio.sleep(KEPT_SECONDS)
     async with httpx.AsyncClient() as client:
         answers = [await client.get(f"{service.url}/readyz") for _ in range(5)]
         assert (await client.get(f"{service.url}/livez")).status_code == 200
