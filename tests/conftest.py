@@ -75,6 +75,13 @@ def pytest_configure() -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that are no text by their length: a gzip file contains the time it was made."""
+    if isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable()):
+        return f"{argname}-{len(val)}-bytes"
+    return None
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Search what each passing test has logged: no secret leaves, in the whole suite."""
     if not report.passed:
