@@ -191,7 +191,7 @@ def _distinct(events: Sequence[DeliveryEvent]) -> list[DeliveryEvent]:
     """Each event once: one statement cannot upsert the same row twice."""
     distinct: dict[EventIdentity, DeliveryEvent] = {}
     for event in events:
-        identity = event[:3]
+        identity = event[:4]
         twin = distinct.get(identity)
         distinct[identity] = event if twin is None else merged_event(twin, event)
     return list(distinct.values())

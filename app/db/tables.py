@@ -148,6 +148,8 @@ class EventRow(Row):
     payload_reserialised: Mapped[bool] = mapped_column(server_default=text("false"))
     message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     status_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    #: Of the payload, where word or time do not tell the event from others; else empty.
+    digest: Mapped[bytes] = mapped_column(primary_key=True, server_default=text("''"))
     provider_status: Mapped[str] = mapped_column(Bytewise)
     detailed_status: Mapped[str | None] = mapped_column(Bytewise)
     description: Mapped[str | None] = mapped_column(Bytewise)

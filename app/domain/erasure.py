@@ -21,6 +21,7 @@ MAX_SPELLING_CHARACTERS: Final = 768
 PSEUDONYM_PREFIX: Final = "erased:"
 _PURPOSE: Final = b"rr erasure v1"
 _KEY_ID: Final = b"rr erasure key id"
+_DIGEST_KEY: Final = b"rr erasure digest key"
 _KEY_ID_BYTES: Final = 8
 _HASH_BYTES: Final = 32
 _PSEUDONYM_CHARACTERS: Final = 16
@@ -66,6 +67,15 @@ class NumberHash(NamedTuple):
     def key_id(self) -> bytes:
         """An identifier of the key that does not reveal it."""
         return _id_of(self.key)
+
+    @property
+    def digest_key(self) -> bytes:
+        """The key for the digests of events. PostgreSQL may see it: it reveals no other key."""
+        return hashlib.blake2b(self.hash + _DIGEST_KEY, key=self.key, digest_size=32).digest()
+
+    def pseudonymised_digest(self, digest: bytes) -> bytes:
+        """The replacement for the digest of an event, as PostgreSQL computes it; of none, none."""
+        return hashlib.sha256(self.digest_key + digest).digest() if digest else b""
 
     def pseudonymised(self, digest: bytes) -> bytes:
         """A keyed hash of *digest*, of the same length, which no guess of the content confirms."""

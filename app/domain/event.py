@@ -14,7 +14,7 @@ from app.domain.status import rank_of
 #: callback that is repeated later must be the same event.
 UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-EventIdentity = tuple[str, str, datetime]
+EventIdentity = tuple[str, str, datetime, bytes]
 
 
 class Source(IntEnum):
@@ -39,6 +39,8 @@ class DeliveryEvent(NamedTuple):
     status_key: str
     #: When the status was reached, or `UNKNOWN_TIME`.
     occurred_at: datetime
+    #: SHA-256 of the payload where word or time do not tell the event from others; else empty.
+    digest: bytes
     #: The provider's word as it is spelt there, at most 64 characters.
     provider_status: str
     detailed_status: str | None
@@ -66,7 +68,7 @@ class DeliveryEvent(NamedTuple):
     @property
     def identity(self) -> EventIdentity:
         """Equal for two callbacks of the same event. Routee sends no event id."""
-        return self[:3]
+        return self[:4]
 
     @property
     def status_rank(self) -> int:

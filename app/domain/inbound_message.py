@@ -1,4 +1,4 @@
-"""A recipient's reply. Routee gives it no id, so its content is its identity."""
+"""A recipient's reply. Routee documents no id of it, so its content is its identity."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ IDENTITY_VERSION: Final = 1
 class InboundMessage(NamedTuple):
     """A message from a recipient to a Viber sender."""
 
-    #: See `identity_of`.
+    #: See `identity_of`, `identity_of_id` and `identity_of_bytes`.
     identity: bytes
     #: The recipient's number.
     sender: str | None
@@ -36,21 +36,34 @@ class InboundMessage(NamedTuple):
     payload_reserialised: bool
 
 
-def identity_of(  # noqa: PLR0913 (all parts of a reply)
-    *,
-    sender: str | None,
-    recipient: str | None,
-    reference_tracking_id: str | None,
-    sent: str | None,
-    message: str | None,
-    media: str | None,
-    filename: str | None,
-) -> bytes:
-    """
-    33 bytes that are equal for two deliveries of the same reply: a version and a SHA-256.
+class Content(NamedTuple):
+    """What tells a reply from other replies."""
 
-    *sent* is the time of sending, in one spelling if it is readable, else as it arrived.
-    """
-    content = [sender, recipient, reference_tracking_id, sent, message, media, filename]
+    sender: str | None
+    recipient: str | None
+    reference_tracking_id: str | None
+    #: The time of sending, in one spelling if it is readable, else as it arrived.
+    sent: str | None
+    message: str | None
+    media: str | None
+    filename: str | None
+
+
+def identity_of(content: Content) -> bytes:
+    """33 bytes that are equal for two deliveries of the same reply: a version and a SHA-256."""
+    return _identity(list(content))
+
+
+def identity_of_id(name: str, value: str) -> bytes:
+    """The identity of a reply that has an id of its own, *value*, in the member *name*."""
+    return _identity([name, value])
+
+
+def identity_of_bytes(payload: bytes) -> bytes:
+    """The identity of a reply of which nothing but its bytes tells it from others."""
+    return _identity([hashlib.sha256(payload).hexdigest()])
+
+
+def _identity(content: list[str | None]) -> bytes:
     text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
     return bytes([IDENTITY_VERSION]) + hashlib.sha256(text.encode("ascii")).digest()

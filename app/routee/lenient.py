@@ -12,7 +12,13 @@ from uuid import UUID
 
 from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
-from app.domain.inbound_message import InboundMessage, identity_of
+from app.domain.inbound_message import (
+    Content,
+    InboundMessage,
+    identity_of,
+    identity_of_bytes,
+    identity_of_id,
+)
 from app.domain.quarantine import Reason
 from app.domain.status import RANK, Status
 from app.routee import reading
@@ -38,6 +44,9 @@ MAX_PROGRESS_WORDS: Final = 100
 #: Of `bigint` in the database.
 _MAX_COUNT: Final = 2**63 - 1
 
+#: Stands for each character that a column cannot hold.
+_REPLACED: Final = "\ufffd"
+
 # Where there are several spellings, the first readable one counts.
 _MESSAGE_ID = ("trackingId", "messageId")
 _CAMPAIGN_ID = ("campaignTrackingId",)
@@ -47,7 +56,8 @@ _STATUS_WORD = ("name", "status")
 _STATUS_TIME_INSIDE = ("updatedDate", "date")
 _STATUS_TIME_OUTSIDE = ("updatedDate",)
 _CREATED = ("createdAt",)
-_SENT = ("sentDate",)
+_SENT = ("sentDate", "receivedDate", "timestamp")
+_OWN_ID = ("messageId", "id")
 _FILENAME = ("filename", "fileName")
 # Of a campaign's progress, whose `trackingId` is the campaign.
 _CAMPAIGN = ("campaignTrackingId", "trackingId")
@@ -256,7 +266,8 @@ def _event(
 ) -> DeliveryEvent:
     status = payload.get("status")
     inside: Payload = status if isinstance(status, dict) else {"status": status}
-    word = reading.text(inside, *_STATUS_WORD, limit=MAX_STATUS_CHARACTERS) or ""
+    spelt = reading.text(inside, *_STATUS_WORD) or ""
+    word = spelt[:MAX_STATUS_CHARACTERS]
     key = word.upper()[:MAX_STATUS_CHARACTERS]
     created_at = reading.time(payload, *_CREATED)
     occurred_at = (
@@ -265,11 +276,14 @@ def _event(
         or (created_at if key == Status.QUEUED else None)
         or UNKNOWN_TIME
     )
+    is_whole = len(spelt) == len(word) and _REPLACED not in word
+    is_told_apart = key and is_whole and occurred_at is not UNKNOWN_TIME
     detailed_status, description = _reason(inside.get("reason"))
     return DeliveryEvent(
         message_tracking_id=message_id,
         status_key=key,
         occurred_at=occurred_at,
+        digest=b"" if is_told_apart else hashlib.sha256(body).digest(),
         provider_status=word,
         detailed_status=detailed_status,
         description=description,
@@ -307,16 +321,10 @@ def _inbound(
     media = reading.text(payload, "media")
     filename = reading.text(payload, *_FILENAME)
     reference = reading.identifier(payload, *_REFERENCE_ID)
+    sent = sent_at.isoformat() if sent_at else reading.text(payload, *_SENT)
+    content = Content(sender, recipient, reference, sent, message, media, filename)
     return InboundMessage(
-        identity=identity_of(
-            sender=sender,
-            recipient=recipient,
-            reference_tracking_id=reference,
-            sent=sent_at.isoformat() if sent_at else reading.text(payload, *_SENT),
-            message=message,
-            media=media,
-            filename=filename,
-        ),
+        identity=_identity_by_id(payload) or _identity_by_content(content, body),
         sender=sender,
         recipient=recipient,
         message=message,
@@ -373,6 +381,23 @@ def _count(value: object) -> int | None:
     if amount is None or amount != int(amount) or not 0 <= amount <= _MAX_COUNT:
         return None
     return int(amount)
+
+
+def _identity_by_id(payload: Payload) -> bytes | None:
+    """The identity of a reply that has an id of its own, which may be of any length."""
+    for name in _OWN_ID:
+        value = payload.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = reading.as_text(value)
+        if isinstance(value, str) and value:
+            return identity_of_id(name, value)
+    return None
+
+
+def _identity_by_content(content: Content, body: bytes) -> bytes:
+    """The identity by what tells replies apart; the bytes decide if that is missing or was lost."""
+    is_whole = not any(part and _REPLACED in part for part in content)
+    return identity_of(content) if content.sent and is_whole else identity_of_bytes(body)
 
 
 def _oddities(payload: Payload, record: Record) -> frozenset[str]:

@@ -110,6 +110,7 @@ def find_documented_event(body: bytes, campaign_id: UUID | None) -> DeliveryEven
         callback.tracking_id,
         key,
         occurred_at,
+        b"",
         status.name,
         None if status_reason is None else status_reason.detailed_status,
         None if status_reason is None else status_reason.description,

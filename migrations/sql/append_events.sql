@@ -74,16 +74,16 @@ deltas AS (
     GROUP BY campaign, status HAVING sum(messages) <> 0
 ),
 stored AS (
-    INSERT INTO events AS e (message_tracking_id, status_key, occurred_at, provider_status, detailed_status,
+    INSERT INTO events AS e (message_tracking_id, status_key, occurred_at, digest, provider_status, detailed_status,
         description, campaign_tracking_id, campaign_id, recipient, sender, country, label, price, created_at,
         source, payload, payload_dictionary, payload_reserialised)
-    SELECT message_tracking_id, status_key, occurred_at, provider_status, detailed_status,
+    SELECT message_tracking_id, status_key, occurred_at, digest, provider_status, detailed_status,
         description, campaign_tracking_id, campaign_id, recipient, sender, country, label, price, created_at,
         source, payload, payload_dictionary, payload_reserialised
     FROM given
     WHERE (SELECT count(*) FROM upserted) >= 0 -- so that all message rows are locked by now
     -- The same event again: it may report further fields. Source and payload stay as they came first.
-    ON CONFLICT (message_tracking_id, status_key, occurred_at) DO UPDATE SET
+    ON CONFLICT (message_tracking_id, status_key, occurred_at, digest) DO UPDATE SET
         provider_status = CASE WHEN has_greater_wording(excluded, e) THEN excluded.provider_status ELSE e.provider_status END,
         detailed_status = CASE WHEN has_greater_wording(excluded, e) THEN excluded.detailed_status ELSE e.detailed_status END,
         description = CASE WHEN has_greater_wording(excluded, e) THEN excluded.description ELSE e.description END,

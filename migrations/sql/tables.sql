@@ -69,6 +69,7 @@ CREATE TABLE events (
     payload_reserialised boolean NOT NULL DEFAULT false,
     message_tracking_id text COLLATE "C" NOT NULL,
     status_key text COLLATE "C" NOT NULL,
+    digest bytea NOT NULL DEFAULT '', -- of the payload, where word or time do not tell events apart
     provider_status text COLLATE "C" NOT NULL,
     detailed_status text COLLATE "C",
     description text COLLATE "C",
@@ -79,7 +80,7 @@ CREATE TABLE events (
     label text COLLATE "C",
     price numeric,
     payload bytea,
-    CONSTRAINT events_pkey PRIMARY KEY (message_tracking_id, status_key, occurred_at)
+    CONSTRAINT events_pkey PRIMARY KEY (message_tracking_id, status_key, occurred_at, digest)
 ) PARTITION BY RANGE (occurred_at);
 CREATE INDEX events_unbound_idx ON events (campaign_id)
     WHERE campaign_id IS NOT NULL AND campaign_tracking_id IS NULL;
@@ -262,6 +263,7 @@ CREATE TYPE callback_event AS (
     message_tracking_id text COLLATE "C",
     status_key text COLLATE "C",
     occurred_at timestamptz,
+    digest bytea,
     provider_status text COLLATE "C",
     detailed_status text COLLATE "C",
     description text COLLATE "C",

@@ -42,10 +42,13 @@ def _maybe(*values: object) -> st.SearchStrategy:
 def events(draw: st.DrawFn) -> DeliveryEvent:
     word = draw(WORDS)
     key = word.upper()
+    at = draw(TIMES)
+    is_told_apart = bool(key) and at is not UNKNOWN_TIME
     return DeliveryEvent(
         message_tracking_id=draw(MESSAGES),
         status_key=key,
-        occurred_at=draw(TIMES),
+        occurred_at=at,
+        digest=b"" if is_told_apart else draw(st.sampled_from([b"one", b"other"])),
         provider_status=word,
         detailed_status=draw(_maybe("Opted Out", "Delivered", "System Failure")),
         description=draw(_maybe("one", "two", "Ω")),

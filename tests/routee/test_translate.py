@@ -496,6 +496,102 @@ def test_the_same_reply_has_the_same_identity_however_it_is_spelt() -> None:
     assert _inbound(one).identity == _inbound(other).identity
 
 
+LOST = {
+    "no word": {"status": {"updatedDate": "2026-03-04T05:06:07Z"}},
+    "a blank word": {"status": {"name": "", "updatedDate": "2026-03-04T05:06:07Z"}},
+    "no time": {"status": {"name": "SEEN"}},
+    "an absurd time": {"status": {"name": "SEEN", "updatedDate": "1999-01-01T00:00:00Z"}},
+    "neither": {},
+    "a word that is cut": {"status": {"name": "w" * 65, "updatedDate": "2026-03-04T05:06:07Z"}},
+    "a word that is replaced": {"status": {"name": "\0", "updatedDate": "2026-03-04T05:06:07Z"}},
+}
+
+
+@pytest.mark.parametrize("payload", LOST.values(), ids=LOST)
+def test_the_bytes_tell_events_apart_where_word_or_time_do_not(payload: dict[str, Any]) -> None:
+    one = {"trackingId": "m", **payload}
+    other = {**one, "price": 1}
+    assert _event(one).identity == _event(dict(one)).identity
+    assert _event(one).identity != _event(other).identity
+    assert len(_event(one).digest) == 32
+
+
+def test_words_that_are_alike_in_their_column_are_two_events() -> None:
+    at = "2026-03-04T05:06:07Z"
+    words = ["\0", "\ud800", "\ufffd", "w" * 65, "w" * 66, "W" * 65]
+    events = [
+        _event({"trackingId": "m", "status": {"name": word, "updatedDate": at}}) for word in words
+    ]
+    assert len({event.identity for event in events}) == len(words)
+
+
+def test_further_fields_do_not_make_another_event_where_word_and_time_are_known() -> None:
+    one = {"trackingId": "m", "status": {"name": "CLICKED", "updatedDate": "2026-03-04T05:06:07Z"}}
+    assert _event(one).digest == b""
+    assert _event(one).identity == _event({**one, "price": 1}).identity
+
+
+def test_an_element_without_a_word_is_the_same_event_in_every_array() -> None:
+    alone, among = (
+        translate(body).records
+        for body in (b'[{"trackingId":"m"}]', b'[{"trackingId": "n"}, {"trackingId": "m"}]')
+    )
+    assert isinstance(alone[0], DeliveryEvent)
+    assert isinstance(among[1], DeliveryEvent)
+    assert alone[0].identity == among[1].identity
+
+
+def test_one_person_may_send_the_same_words_twice() -> None:
+    spelt = ("sentDate", "receivedDate", "timestamp")
+    one, other = (
+        [
+            _inbound({"direction": "Inbound", "from": "1", "message": "OK", name: at})
+            for name in spelt
+        ]
+        for at in ("2026-03-04T05:06:07Z", "2026-03-04T05:06:08Z")
+    )
+    assert len({reply.identity for reply in (*one, *other)}) == 2
+    assert [reply.sent_at for reply in one] == [AT] * 3
+
+
+def test_a_reply_is_known_by_its_own_id_whatever_else_is_told() -> None:
+    one: dict[str, Any] = {"direction": "Inbound", "message": "OK", "messageId": "r1"}
+    again = {**one, "sentDate": "2026-03-04T05:06:07Z", "label": "x"}
+    assert _inbound(one).identity == _inbound(again).identity
+    assert _inbound({**one, "id": 7}).identity == _inbound(one).identity
+    others = [
+        {**one, "messageId": "r2"},
+        {**one, "messageId": None, "id": "r1"},
+        {**one, "messageId": 1},
+    ]
+    assert len({_inbound(reply).identity for reply in (one, *others)}) == 4
+
+
+@pytest.mark.parametrize("own", ["", None, True, 1.5, [], {}])
+def test_what_is_no_id_does_not_make_replies_equal(own: object) -> None:
+    one = {"direction": "Inbound", "id": own, "message": "yes"}
+    assert _inbound(one).identity != _inbound({**one, "message": "no"}).identity
+
+
+def test_the_bytes_decide_where_a_reply_has_neither_id_nor_time() -> None:
+    one = {"direction": "Inbound", "from": "1", "message": "OK"}
+    assert _inbound(one).identity == _inbound(dict(one)).identity
+    assert _inbound(one).identity != _inbound({**one, "label": "x"}).identity
+    assert _inbound(one).identity != _inbound({**one, "sentDate": ""}).identity
+
+
+def test_the_bytes_decide_where_a_reply_has_what_no_column_can_hold() -> None:
+    one = {"sentDate": "2026-03-04T05:06:07Z", "from": "1"}
+    texts = ["\0", "\ud800", "\udfff", "\ufffd"]
+    assert len({_inbound({**one, "message": text}).identity for text in texts}) == len(texts)
+
+
+def test_an_unreadable_time_tells_replies_apart_as_it_arrived() -> None:
+    one = {"direction": "Inbound", "from": "1", "message": "OK", "sentDate": "05/07/2026 10:00"}
+    assert _inbound(one).identity == _inbound({**one, "label": "x"}).identity
+    assert _inbound(one).identity != _inbound({**one, "sentDate": "05/07/2026 10:01"}).identity
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -27,7 +27,7 @@ _REDACTED: Final = ", ".join(
     f"{column} = regexp_replace({column}, :pattern, :pseudonym, 'g')" for column in _TEXTS
 )
 
-EventKey = tuple[str, str, datetime]
+EventKey = tuple[str, str, datetime, bytes]
 
 
 class Replacement(NamedTuple):
@@ -38,6 +38,8 @@ class Replacement(NamedTuple):
     pseudonym: str
     #: All that may have replaced the number in earlier erasures, finished or not.
     pseudonyms: list[str]
+    #: See `domain.erasure.NumberHash.digest_key`.
+    digest_key: bytes
 
 
 class StoredEvent(NamedTuple):
@@ -60,7 +62,7 @@ _QUOTING: Final = text(f"""
 SELECT message_tracking_id FROM messages WHERE concat_ws(' ', {_ALL_TEXTS}) ~ :pattern
 """)
 NEXT_EVENTS: Final = text(f"""
-SELECT message_tracking_id, status_key, occurred_at, feed_epoch, xid, id, recipient,
+SELECT message_tracking_id, status_key, occurred_at, digest, feed_epoch, xid, id, recipient,
     texts, payload, payload_dictionary
 FROM (
     SELECT *, concat_ws(' ', {_ALL_TEXTS}) AS texts,
@@ -96,6 +98,7 @@ payload = NULL, {_REDACTED}, status_key = {_STATUS_KEY} || CASE
     WHEN e.status_key ~ :pattern AND EXISTS (
         SELECT FROM events o WHERE o.message_tracking_id = e.message_tracking_id
             AND o.status_key = {_STATUS_KEY} AND o.occurred_at = e.occurred_at
+            AND o.digest = e.digest
     ) THEN '-' || e.id ELSE '' END
 """
 _OWN_MESSAGES: Final = text(f"""
@@ -104,9 +107,20 @@ UPDATE messages SET
     status_key = regexp_replace(status_key, :pattern, :pseudonym, 'g')
 WHERE {_IS_OWN} {_PARTITION}
 """)
+#: As `NumberHash.pseudonymised_digest`. The digest is part of the key, and the event may have been
+#: stored again meanwhile under that digest.
+_DIGEST: Final = "sha256(CAST(:digest_key AS bytea) || e.digest)"
 _OWN_EVENTS: Final = text(f"""
 UPDATE events e
-SET recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END, {_REDACTED_EVENT}
+SET recipient = CASE WHEN recipient IS NOT NULL THEN :pseudonym END, {_REDACTED_EVENT},
+    digest = CASE
+        WHEN e.digest = '' OR e.recipient IS NULL THEN e.digest
+        WHEN EXISTS (
+            SELECT FROM events o WHERE o.message_tracking_id = e.message_tracking_id
+                AND o.occurred_at = e.occurred_at AND o.digest = {_DIGEST}
+        ) THEN sha256({_DIGEST} || int8send(e.id))
+        ELSE {_DIGEST}
+    END
 WHERE {_IS_OWN_EVENT} {_PARTITION}
 """)
 _COUNT: Final = text(f"""
@@ -121,6 +135,7 @@ WHERE message_tracking_id = ANY(CAST(:ids AS text[])) {_PARTITION}
 _REDACT_EVENT: Final = text(f"""
 UPDATE events e SET {_REDACTED_EVENT}
 WHERE message_tracking_id = :message AND status_key = :status AND occurred_at = :occurred_at
+    AND digest = :digest
 {_PARTITION}
 """)
 
@@ -151,7 +166,7 @@ async def next_events(database: Database, after: Position, end: Position) -> Seq
     between = {"e1": e1, "x1": x1, "i1": i1, "e2": e2, "x2": x2, "i2": i2, "most": SCAN_ITEMS}
     async with database.reading(planner=CHUNK_PLANNER) as session:
         rows = (await session.execute(NEXT_EVENTS, between)).all()
-    return [StoredEvent(tuple(row[:3]), Position(*row[3:6]), *row[6:]) for row in rows]
+    return [StoredEvent(tuple(row[:4]), Position(*row[4:7]), *row[7:]) for row in rows]
 
 
 async def count_known(database: Database, ids: Sequence[str], wanted: Replacement) -> Counter[str]:
@@ -203,8 +218,7 @@ def opened_or_empty(payload: bytes | None, dictionary: int) -> bytes:
 
 
 async def _redact_event(session: AsyncSession, key: EventKey, wanted: Replacement) -> Counter[str]:
-    message, status, occurred_at = key
-    given = {"message": message, "status": status, "occurred_at": occurred_at}
+    given = dict(zip(("message", "status", "occurred_at", "digest"), key, strict=True))
     return await _changed(session, _REDACT_EVENT, given | wanted._asdict())
 
 

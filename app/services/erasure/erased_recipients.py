@@ -237,6 +237,7 @@ class ErasedRecipients:
 def _redacted_event(event: DeliveryEvent, erased: Recognised) -> DeliveryEvent:
     return event._replace(
         recipient=erased.number_hash.pseudonym,
+        digest=erased.number_hash.pseudonymised_digest(event.digest),
         status_key=_redacted(event.status_key, erased) or event.status_key,
         provider_status=_redacted(event.provider_status, erased) or event.provider_status,
         detailed_status=_redacted(event.detailed_status, erased),

@@ -65,7 +65,10 @@ class ErasureScan:
         self._number_hash = target.number_hash
         self._pseudonyms = target.pseudonyms
         self._wanted = Replacement(
-            spelling_pattern(target.digits), target.number_hash.pseudonym, sorted(target.pseudonyms)
+            spelling_pattern(target.digits),
+            target.number_hash.pseudonym,
+            sorted(target.pseudonyms),
+            target.number_hash.digest_key,
         )
         self._pattern = re.compile(self._wanted.pattern)
         self._dry_run = dry_run

@@ -73,6 +73,7 @@ def _of_message(rng: random.Random, ours: list[UUID], number: int) -> Iterator[D
             message_tracking_id=f"m{number}",
             status_key=status,
             occurred_at=UNKNOWN_TIME if rng.random() < 0.1 else at,
+            digest=b"",
             provider_status=status.title(),
             detailed_status=reason[0],
             description=reason[1],

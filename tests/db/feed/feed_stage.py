@@ -13,7 +13,7 @@ from app.db.feed.pages import FeedFilter, Item, StatusItem, page_of_feed
 from app.db.ingest import append_events, append_inbound
 from app.domain.event import DeliveryEvent, Source
 from app.domain.feed import BEGINNING, Position
-from app.domain.inbound_message import InboundMessage, identity_of
+from app.domain.inbound_message import Content, InboundMessage, identity_of
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 EVERYTHING = FeedFilter()
@@ -34,6 +34,7 @@ def event(
         message_tracking_id=message,
         status_key=status,
         occurred_at=at,
+        digest=b"",
         provider_status=status,
         detailed_status=None,
         description=None,
@@ -57,13 +58,7 @@ def reply(message: str | None = None, *, campaign: str | None = None) -> Inbound
     text = f"text {next(_texts)}"
     return InboundMessage(
         identity=identity_of(
-            sender="+306912345678",
-            recipient="Shop",
-            reference_tracking_id=message,
-            sent=None,
-            message=text,
-            media=None,
-            filename=None,
+            Content("+306912345678", "Shop", message, None, text, None, None),
         ),
         sender="+306912345678",
         recipient="Shop",

@@ -198,6 +198,43 @@ async def test_late_callbacks_are_pseudonymised_and_counted_as_before(
     assert row["recipient"] == known
 
 
+_TIMELESS = [
+    _changed(callback("t"), to=DIGITS, status={"name": "SEEN"}, sessionId="1"),
+    _changed(callback("t"), to=DIGITS, status={"name": "SEEN"}, sessionId="2"),
+    _changed(callback("t"), to=DIGITS, status={}, sessionId="2"),
+]
+_DIGESTS = "SELECT digest FROM events WHERE message_tracking_id = 't' ORDER BY 1"
+
+
+async def _digests(kept: Kept) -> list[bytes]:
+    return [row[0] for row in await kept.connection.fetch(_DIGESTS)]
+
+
+async def test_late_callbacks_without_a_time_are_recognised_by_a_pseudonymised_digest(
+    kept: Kept,
+) -> None:
+    await kept.store(_TIMELESS)
+    plain = await _digests(kept)
+    assert len(set(plain)) == len(_TIMELESS)
+    await _erase(kept)
+    pseudonymised = await _digests(kept)
+    assert not set(plain) & set(pseudonymised)
+    await kept.store(_TIMELESS, screen=_screen())
+    assert await _digests(kept) == pseudonymised
+    await _erase(kept)
+    assert await _digests(kept) == pseudonymised
+
+
+async def test_an_event_that_is_stored_under_both_digests_does_not_stop_an_erasure(
+    kept: Kept,
+) -> None:
+    await kept.store(_TIMELESS)
+    await _erase(kept)
+    await kept.store(_TIMELESS)
+    await _erase(kept)
+    assert len(set(await _digests(kept))) == 2 * len(_TIMELESS)
+
+
 async def test_a_dry_run_changes_nothing(kept: Kept) -> None:
     await kept.store(EVERYTHING)
     before = await everything(kept.connection)
