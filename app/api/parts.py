@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -21,8 +21,10 @@ from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
 from app.domain.callback_token import CallbackTokens
 from app.domain.masking import SecretMask
+from app.domain.tracking_id import canonical_id
 from app.errors import Fault, Forbidden, InvalidCursor, InvalidRequest, NotFound, Unauthorized
 from app.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
+from app.kit.instants import parse_instant
 from app.kit.slices import Slices
 from app.observability.metrics import Metrics
 from app.routee import reading
@@ -149,7 +151,7 @@ def decoded_id(encoded: str) -> str:
     if len(octets) > _MAX_ID_BYTES or b"\0" in octets:
         raise NotFound
     try:
-        return octets.decode()
+        return canonical_id(octets.decode())
     except UnicodeDecodeError:
         raise NotFound from None
 
@@ -165,18 +167,20 @@ def _as_number(text: str) -> str:
 
 
 def _as_instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-        return instant if instant.tzinfo is None else instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("must be a time in ISO 8601") from None
+    instant = parse_instant(text)
+    if instant is None:
+        raise ValueError("must be a time in ISO 8601")
+    return instant
 
 
 #: PostgreSQL stores no NUL.
 SafeText = Annotated[str, AfterValidator(_without_nul)]
+#: An id of Routee's, or of ours, in a query.
+GivenId = Annotated[SafeText, AfterValidator(canonical_id)]
 #: A telephone number in any spelling. An unencoded query turns its `+` into a blank.
 Number = Annotated[SafeText, AfterValidator(_as_number)]
-#: ISO 8601 only: pydantic would read a bare number as seconds since 1970.
+#: A time with its offset, whose `+` an unencoded query turns into a blank. Pydantic would read a
+#: bare number as seconds since 1970.
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_instant)]
 TrackingId = Annotated[str, Depends(_opaque_id)]
 

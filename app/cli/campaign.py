@@ -7,6 +7,7 @@ import typer
 
 from app.cli.running import run_with_database, say
 from app.domain.campaign import Submission
+from app.domain.tracking_id import canonical_id
 from app.services.launching.settling import resolve as resolve_campaign
 
 app = typer.Typer(no_args_is_help=True, help="Settle launches that only a person can settle.")
@@ -24,7 +25,12 @@ def resolve(
     campaign: Annotated[str, typer.Argument(help="Our id of the campaign.")],
     outcome: Annotated[LaunchOutcome, typer.Argument(help="What Routee's console shows.")],
     tracking_id: Annotated[
-        str | None, typer.Option(help="Routee's trackingId of the campaign, if it was launched.")
+        str | None,
+        typer.Option(
+            parser=canonical_id,
+            metavar="TEXT",
+            help="Routee's trackingId of the campaign, if it was launched.",
+        ),
     ] = None,
 ) -> None:
     """

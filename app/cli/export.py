@@ -21,6 +21,8 @@ from app.cli.running import (
     say,
 )
 from app.db.exports import ExportFilter, ExportTable, Reading
+from app.domain.tracking_id import canonical_id
+from app.kit.instants import parse_instant
 from app.services.exports.columns import COLUMNS, Row
 from app.services.exports.exports import Encoder, ExportRequest, Format, encoder_of, exported
 from app.services.exports.files import complete_file, complete_folder, standard_output
@@ -39,11 +41,10 @@ _PATIENCE: Final = timedelta(seconds=75)
 
 
 def _as_instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("must be a time in ISO 8601, as 2026-01-31T12:00:00Z") from None
-    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    instant = parse_instant(text)
+    if instant is None:
+        raise typer.BadParameter("must be a time in ISO 8601, as 2026-01-31T12:00:00Z")
+    return instant.replace(tzinfo=UTC)
 
 
 class Target(NamedTuple):
@@ -73,7 +74,12 @@ def export(  # noqa: PLR0913 (the options of the command)
     ],
     format_: Annotated[Format, typer.Option("--format", "-f", help="The format.")] = Format.CSV,
     campaign: Annotated[
-        str | None, typer.Option(help="Only this campaign, by its trackingId or our id.")
+        str | None,
+        typer.Option(
+            parser=canonical_id,
+            metavar="TEXT",
+            help="Only this campaign, by its trackingId or our id.",
+        ),
     ] = None,
     since: Annotated[
         datetime | None,

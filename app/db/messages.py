@@ -177,7 +177,10 @@ async def payloads_of(
     query = query.where(_is_event_of(message), EventRow.id.in_(event_ids))
     async with database.reading() as session:
         rows = await session.execute(query)
-        return {row[0]: None if row[1] is None else opened(row[1], row[2]).decode() for row in rows}
+        return {
+            row[0]: None if row[1] is None else opened(row[1], row[2]).decode(errors="replace")
+            for row in rows
+        }
 
 
 async def page_of_messages(

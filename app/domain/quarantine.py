@@ -21,7 +21,7 @@ class Reason(StrEnum):
     NOT_AN_OBJECT = "not-an-object"
     #: An array or an envelope with invalid elements; its other elements were stored.
     PARTLY_UNREADABLE = "partly-unreadable"
-    #: More elements than can be stored within the acknowledgement budget.
+    #: An envelope with more messages than one may have.
     TOO_MANY_ELEMENTS = "too-many-elements"
     #: Neither a progress callback, which has an id, nor an inbound message.
     NO_MESSAGE_ID = "no-message-id"

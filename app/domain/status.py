@@ -1,6 +1,7 @@
 """The statuses of a message and their ranks."""
 
 from enum import StrEnum
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 
@@ -50,7 +51,21 @@ FAILURES: Final = frozenset(
     {Status.UNDELIVERED, Status.EXPIRED, Status.FAILED, Status.UNSENT},
 )
 
+#: Latin letters alone, and one for each: `str.upper` makes SS of an ß, and knows more letters in
+#: each version of Python. The i of Turkish, and letters of full width, are taken for Latin ones.
+_CAPITALS: Final = {
+    **{ord(small): small.upper() for small in ascii_lowercase},
+    **dict.fromkeys(map(ord, "\u0131\u0130"), "I"),
+    **{0xFF21 + at: letter for at, letter in enumerate(ascii_uppercase)},
+    **{0xFF41 + at: letter for at, letter in enumerate(ascii_uppercase)},
+}
+
 _BY_KEY: Final[dict[str, Status]] = {status.value: status for status in Status}
+
+
+def key_of(word: str) -> str:
+    """The provider's *word* upper-cased, as many characters as it has."""
+    return word.upper() if word.isascii() else word.translate(_CAPITALS)
 
 
 def status_of(status_key: str) -> Status:

@@ -6,9 +6,12 @@ The spellings of a callback and of an inbound message, read from any JSON.
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 from uuid import UUID
+
+from msgspec import Raw
 
 from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
@@ -20,8 +23,11 @@ from app.domain.inbound_message import (
     identity_of_id,
 )
 from app.domain.quarantine import Reason
-from app.domain.status import RANK, Status
+from app.domain.status import RANK, Status, key_of
+from app.domain.tracking_id import canonical_id
+from app.kit.blanks import trimmed
 from app.routee import reading
+from app.routee.charsets import InUtf8, wide_in_utf8
 from app.routee.reading import (
     MAX_CAMPAIGN_NAME_CHARACTERS,
     MAX_COUNTRY_CHARACTERS,
@@ -33,12 +39,14 @@ from app.routee.reading import (
     Payload,
     UnusableId,
 )
-from app.routee.wire import Unreadable, parse, serialise
+from app.routee.wire import Unreadable, find_elements, parse_anyway, serialise
 
 Record = DeliveryEvent | InboundMessage | CampaignProgress
 
-#: More elements of one request could not be stored within the acknowledgement budget.
-MAX_ELEMENTS: Final = 1000
+#: More messages of one envelope would make too much of what each of them has from it.
+MAX_LEGS: Final = 1000
+#: So many elements of an array are read at once: in a few milliseconds.
+PIECE_ELEMENTS: Final = 64
 #: Routee has about ten words for the state of a message.
 MAX_PROGRESS_WORDS: Final = 100
 #: Of `bigint` in the database.
@@ -102,24 +110,62 @@ class Translation(NamedTuple):
 NO_ODDITIES: Final[frozenset[str]] = frozenset()
 
 
-def translate_leniently(body: bytes, campaign_id: UUID | None) -> Translation:
-    """Read any request body. Never raises: `reason` says why it cannot be read."""
+class Origin(NamedTuple):
+    """Where a request body came in."""
+
+    #: The campaign whose token it came through.
+    campaign_id: UUID | None
+    #: Whether it was posted to the address for replies.
+    to_inbound: bool
+
+
+def translate_leniently(body: bytes, origin: Origin, payload: bytes | None = None) -> Translation:
+    """Read any request body, see `pieces_of`, at once."""
+    return joined(pieces_of(body, origin, payload))
+
+
+def pieces_of(body: bytes, origin: Origin, payload: bytes | None = None) -> Iterator[Translation]:
+    """
+    Read any request body, an array piece by piece: each a few milliseconds, at least one.
+
+    It never raises: the `reason` of the last piece says why the body cannot be read.
+
+    *payload* is what is stored of an object; *body* unless it was in another encoding.
+    """
+    octets, payload = wide_in_utf8(body) or InUtf8(body, payload or body)
     try:
-        value = parse(body)
+        # Elements of a usual array are only looked for now, and parsed with their piece.
+        value, has_ill_formed = find_elements(octets) or parse_anyway(octets)
     except Unreadable as error:
-        return Translation((), error.reason, NO_ODDITIES)
+        yield Translation((), error.reason, NO_ODDITIES)
+        return
     if isinstance(value, dict):
         if _is_envelope(value):
-            return _translate_elements(_legs(value), campaign_id, oddity="envelope")
-        return _translate_object(value, body, campaign_id)
-    if isinstance(value, list) and value:
-        return _translate_elements(_elements(value), campaign_id, oddity="array")
-    return Translation((), Reason.NOT_AN_OBJECT, NO_ODDITIES)
+            legs = _parts_of([value], has_ill_formed=has_ill_formed)
+            yield from _pieces_of_parts(legs, origin, oddity="envelope")
+        else:
+            yield _translate_object(value, payload, origin)
+    elif isinstance(value, list) and value:
+        parts = _parts_of(value, has_ill_formed=has_ill_formed)
+        yield from _pieces_of_parts(parts, origin, oddity="array")
+    else:
+        yield Translation((), Reason.NOT_AN_OBJECT, NO_ODDITIES)
 
 
-def _translate_object(payload: Payload, body: bytes, campaign_id: UUID | None) -> Translation:
+def joined(pieces: Iterable[Translation]) -> Translation:
+    """The whole translation of a body."""
+    first, *others = pieces
+    if not others:
+        return first
+    records, reasons, oddities = zip(first, *others, strict=True)
+    return Translation(
+        tuple(chain.from_iterable(records)), reasons[-1], frozenset().union(*oddities)
+    )
+
+
+def _translate_object(payload: Payload, body: bytes, origin: Origin) -> Translation:
     try:
-        record = _record(payload, body, campaign_id, reserialised=False)
+        record = _record(payload, body, origin, reserialised=False)
     except Unreadable as error:
         return Translation((), error.reason, NO_ODDITIES)
     return Translation((record,), None, _oddities(payload, record))
@@ -146,10 +192,13 @@ def _legs(envelope: Payload) -> list[Any]:
     """
     The messages of *envelope* with what they inherit, after its own report of a campaign, if any.
 
-    At most `MAX_ELEMENTS` + 2.
+    Raises:
+        Unreadable: there are more than `MAX_LEGS`.
     """
+    if len(envelope["messages"]) > MAX_LEGS:
+        raise Unreadable(Reason.TOO_MANY_ELEMENTS)
     given = {name: _inheritable(envelope.get(name)) for name in _INHERITED}
-    legs = [_with_inherited(leg, given) for leg in envelope["messages"][: MAX_ELEMENTS + 1]]
+    legs = [_with_inherited(leg, given) for leg in envelope["messages"]]
     rest = {name: value for name, value in envelope.items() if name != "messages"}
     return [rest, *legs] if _is_progress(rest) else legs
 
@@ -167,81 +216,90 @@ def _with_inherited(leg: object, given: Payload) -> object:
     return leg | {name: value for name, value in lacking.items() if value is not None}
 
 
-def _elements(array: list[Any]) -> list[Any]:
-    """The elements of *array*, each envelope replaced by its legs: `MAX_ELEMENTS` + 1 at most."""
-    return list(islice(chain.from_iterable(map(_parts, array)), MAX_ELEMENTS + 1))
+class _Part(NamedTuple):
+    """What is read by itself: an element, or a message of an envelope."""
+
+    value: object
+    has_ill_formed: bool
 
 
-def _parts(element: Any) -> list[Any]:  # noqa: ANN401 (any JSON)
-    is_envelope = isinstance(element, dict) and _is_envelope(element)
-    return _legs(element) if is_envelope else [element]
-
-
-def _translate_elements(
-    elements: list[Any], campaign_id: UUID | None, *, oddity: str
-) -> Translation:
-    if len(elements) > MAX_ELEMENTS:
-        return Translation((), Reason.TOO_MANY_ELEMENTS, NO_ODDITIES)
-    records: list[Record] = []
-    reasons: list[Reason] = []
-    oddities = {oddity}
+def _parts_of(elements: Iterable[object], *, has_ill_formed: bool) -> Iterator[_Part | Reason]:
+    """The parts of *elements*, each envelope replaced by its legs; or why one cannot be read."""
     for element in elements:
+        value, is_ill = element, has_ill_formed
         try:
-            record = _element(element, campaign_id)
+            if isinstance(element, Raw):
+                value, is_ill = parse_anyway(bytes(element))
+            is_envelope = isinstance(value, dict) and _is_envelope(value)
+            legs = _legs(value) if isinstance(value, dict) and is_envelope else [value]
         except Unreadable as error:
-            reasons.append(error.reason)
+            yield error.reason
         else:
-            records.append(record)
-            oddities |= _oddities(element, record)
-    if reasons and records:
-        reasons = [Reason.PARTLY_UNREADABLE]
-    return Translation(tuple(records), reasons[0] if reasons else None, frozenset(oddities))
+            yield from (_Part(leg, is_ill) for leg in legs)
 
 
-def _element(element: object, campaign_id: UUID | None) -> Record:
-    if not isinstance(element, dict):
+def _pieces_of_parts(
+    parts: Iterator[_Part | Reason], origin: Origin, *, oddity: str
+) -> Iterator[Translation]:
+    reason: Reason | None = None
+    are_any_read = False
+    piece = list(islice(parts, PIECE_ELEMENTS))
+    while piece:
+        records: list[Record] = []
+        oddities = {oddity}
+        for part in piece:
+            try:
+                payload, record = _read(part, origin)
+            except Unreadable as error:
+                reason = reason or error.reason
+            else:
+                records.append(record)
+                oddities |= _oddities(payload, record)
+        are_any_read = are_any_read or bool(records)
+        piece = list(islice(parts, PIECE_ELEMENTS))
+        if reason and are_any_read:
+            reason = Reason.PARTLY_UNREADABLE
+        yield Translation(tuple(records), None if piece else reason, frozenset(oddities))
+
+
+def _read(part: _Part | Reason, origin: Origin) -> tuple[Payload, Record]:
+    if isinstance(part, Reason):
+        raise Unreadable(part)
+    value, has_ill_formed = part
+    if not isinstance(value, dict):
         raise Unreadable(Reason.NOT_AN_OBJECT)
-    return _record(element, _serialised(element), campaign_id, reserialised=True)
+    body = _serialised(value, has_ill_formed=has_ill_formed)
+    return value, _record(value, body, origin, reserialised=True)
 
 
-def _serialised(payload: Payload) -> bytes:
+def _serialised(payload: Payload, *, has_ill_formed: bool = False) -> bytes:
     try:
-        return serialise(payload)
+        return serialise(payload, has_ill_formed=has_ill_formed)
     except RecursionError:
         raise Unreadable(Reason.NOT_JSON) from None
 
 
-def _record(
-    payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
-) -> Record:
+def _record(payload: Payload, body: bytes, origin: Origin, *, reserialised: bool) -> Record:
     """
     What *payload* reports.
 
     Only a status makes it progress of a message. Without one, a body may report a campaign, or be
     a reply; an id alone tells nothing.
     """
+    campaign_id = origin.campaign_id
     try:
-        if payload.get("status") is None:
-            return _without_status(payload, body, campaign_id, reserialised=reserialised)
-        message_id = reading.identifier(payload, *_MESSAGE_ID)
-        if message_id is not None:
-            return _event(payload, message_id, body, campaign_id, reserialised=reserialised)
-        if _is_inbound(payload):
+        if _is_progress(payload):
+            return _progress(payload, body, campaign_id, reserialised=reserialised)
+        if _is_reply(payload, to_inbound=origin.to_inbound):
             return _inbound(payload, body, campaign_id, reserialised=reserialised)
+        message_id = reading.identifier(payload, *_MESSAGE_ID)
+        if message_id is not None and payload.get("status") is not None:
+            return _event(payload, message_id, body, campaign_id, reserialised=reserialised)
+        if _answers(payload):
+            return _inbound(payload, body, campaign_id, reserialised=reserialised)
+        reading.identifier(payload, *_CAMPAIGN_ID)  # that it is unusable says more than the rest
     except UnusableId:
         raise Unreadable(Reason.UNUSABLE_ID) from None
-    raise Unreadable(Reason.NO_MESSAGE_ID)
-
-
-def _without_status(
-    payload: Payload, body: bytes, campaign_id: UUID | None, *, reserialised: bool
-) -> Record:
-    if _is_progress(payload):
-        return _progress(payload, body, campaign_id, reserialised=reserialised)
-    message_id = reading.identifier(payload, *_MESSAGE_ID)
-    if _is_inbound(payload):
-        return _inbound(payload, body, campaign_id, reserialised=reserialised)
-    reading.identifier(payload, *_CAMPAIGN_ID)  # that it is unusable says more than the rest
     raise Unreadable(Reason.NO_MESSAGE_ID if message_id is None else Reason.NO_STATUS)
 
 
@@ -252,13 +310,27 @@ def _is_progress(payload: Payload) -> bool:
     )
 
 
-def _is_inbound(payload: Payload) -> bool:
+def _is_reply(payload: Payload, *, to_inbound: bool) -> bool:
+    """
+    Whether it is a reply, also if it has a message id.
+
+    Routee's objects of a session have a status, whether sent or received. Such an object is a reply
+    if it says so, or if it came to the address for replies and does not say the opposite.
+    """
     direction = payload.get("direction")
-    return (
-        (isinstance(direction, str) and direction.lower() == "inbound")
-        or payload.get("sentDate") is not None
-        or payload.get("referenceTrackingId") is not None
-    )
+    direction = trimmed(direction).lower() if isinstance(direction, str) else None
+    if direction in ("inbound", "outbound"):
+        return direction == "inbound"
+    return _answers(payload) and (to_inbound or _is_blank(payload.get("status")))
+
+
+def _answers(payload: Payload) -> bool:
+    """Whether it has a member that only replies have."""
+    return payload.get("sentDate") is not None or payload.get("referenceTrackingId") is not None
+
+
+def _is_blank(value: object) -> bool:
+    return not (trimmed(value) if isinstance(value, str) else value)
 
 
 def _event(
@@ -266,9 +338,9 @@ def _event(
 ) -> DeliveryEvent:
     status = payload.get("status")
     inside: Payload = status if isinstance(status, dict) else {"status": status}
-    spelt = reading.text(inside, *_STATUS_WORD) or ""
+    spelt = reading.word(inside, *_STATUS_WORD) or ""
     word = spelt[:MAX_STATUS_CHARACTERS]
-    key = word.upper()[:MAX_STATUS_CHARACTERS]
+    key = key_of(word)
     created_at = reading.time(payload, *_CREATED)
     occurred_at = (
         reading.time(inside, *_STATUS_TIME_INSIDE)
@@ -305,10 +377,10 @@ def _event(
 def _reason(value: object) -> tuple[str | None, str | None]:
     if isinstance(value, dict):
         return (
-            reading.text(value, "detailedStatus", limit=MAX_REASON_CHARACTERS),
-            reading.text(value, "description", limit=MAX_DESCRIPTION_CHARACTERS),
+            reading.word(value, "detailedStatus", limit=MAX_REASON_CHARACTERS),
+            reading.word(value, "description", limit=MAX_DESCRIPTION_CHARACTERS),
         )
-    return reading.as_text(value, MAX_REASON_CHARACTERS), None
+    return reading.as_word(value, MAX_REASON_CHARACTERS), None
 
 
 def _inbound(
@@ -321,7 +393,7 @@ def _inbound(
     media = reading.text(payload, "media")
     filename = reading.text(payload, *_FILENAME)
     reference = reading.identifier(payload, *_REFERENCE_ID)
-    sent = sent_at.isoformat() if sent_at else reading.text(payload, *_SENT)
+    sent = sent_at.isoformat() if sent_at else reading.word(payload, *_SENT)
     content = Content(sender, recipient, reference, sent, message, media, filename)
     return InboundMessage(
         identity=_identity_by_id(payload) or _identity_by_content(content, body),
@@ -353,7 +425,7 @@ def _progress(
         identity=hashlib.sha256(_serialised(payload)).digest(),
         campaign_tracking_id=tracking_id,
         campaign_id=campaign_id,
-        status=reading.text(payload, "campaignStatus", limit=MAX_STATUS_CHARACTERS),
+        status=reading.word(payload, "campaignStatus", limit=MAX_STATUS_CHARACTERS),
         reported_at=reading.time(payload, *_PROGRESS_TIME),
         name=reading.text(payload, *_PROGRESS_NAME, limit=MAX_CAMPAIGN_NAME_CHARACTERS),
         total_recipients=_count(payload.get("totalRecipients")),
@@ -370,7 +442,7 @@ def _counts(value: object) -> dict[str, int]:
         return {}
     counts: dict[str, int] = {}
     for spelt, number in value.items():
-        word, count = reading.as_text(spelt, MAX_STATUS_CHARACTERS), _count(number)
+        word, count = reading.as_word(spelt, MAX_STATUS_CHARACTERS), _count(number)
         if word is not None and count is not None:
             counts[word] = count
     return dict(islice(counts.items(), MAX_PROGRESS_WORDS))
@@ -389,8 +461,8 @@ def _identity_by_id(payload: Payload) -> bytes | None:
         value = payload.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             value = reading.as_text(value)
-        if isinstance(value, str) and value:
-            return identity_of_id(name, value)
+        if isinstance(value, str) and (own_id := canonical_id(value)):
+            return identity_of_id(name, own_id)
     return None
 
 

@@ -10,7 +10,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation, Rounded
 from typing import Any, Final
 
-from app.domain.phone_number import MAX_SPELLING_CHARACTERS, canonical_number, trimmed
+from app.domain.phone_number import MAX_SPELLING_CHARACTERS, canonical_number
+from app.domain.phone_number import trimmed as trimmed_number
+from app.domain.tracking_id import canonical_id
+from app.kit.blanks import trimmed
+from app.kit.instants import parse_instant
 
 Payload = Mapping[str, Any]
 
@@ -27,7 +31,7 @@ MAX_CAMPAIGN_NAME_CHARACTERS: Final = 350
 
 #: PostgreSQL refuses NUL; UTF-8 has no lone surrogates.
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Times outside come from clocks that were never set, or from seconds read as milliseconds.
 _FIRST_YEAR: Final = 2010
 _LAST_YEAR: Final = 2099
@@ -36,9 +40,18 @@ _MAX_MONEY_DIGITS: Final = 28
 #: Refuses what has more digits instead of rounding it.
 _EXACT: Final = Context(prec=_MAX_MONEY_DIGITS, traps=[InvalidOperation, Rounded])
 _MAX_MONEY_MAGNITUDE: Final = 15
-_SHORTEST_EPOCH_MILLISECONDS: Final = 12
-#: Beyond the year 5000. The limit also stops 1E+400000000 from becoming an integer.
-_MAX_EPOCH_MILLISECONDS: Final = 10**14
+#: Every third character from the fifth on of 2019-07-05T10:28:44.996Z and 2019-07-05T10:28:44Z.
+_USUAL_SHAPES: Final = frozenset(("--T::.", "--T::Z"))
+#: Python ignores what follows six digits of a fraction, whatever it is.
+_USUAL_CHARACTERS: Final = len("2019-07-05T10:28:44.996000Z")
+#: A text of digits, perhaps as a program writes a large number.
+_EPOCH: Final = re.compile(r"\+?(?:\d{10,19}(?:[.,]\d{0,30})?|\d(?:\.\d{0,30})?[eE]\+?\d\d)")
+#: Of seconds, milliseconds, microseconds and nanoseconds. Of one number, only one of them is a time
+#: of these years.
+_EPOCH_DIGITS: Final = (0, 3, 6, 9)
+_FIRST_SECOND: Final = int(datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp())
+_END_SECOND: Final = int(datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
+_MICROSECOND_DIGITS: Final = 6
 
 
 class UnusableId(ValueError):
@@ -47,7 +60,8 @@ class UnusableId(ValueError):
 
 def identifier(payload: Payload, *keys: str) -> str | None:
     """
-    The opaque id under the first of *keys* that has one. An id may be a whole number, not empty.
+    The opaque id under the first of *keys* that has one, see `canonical_id`. An id may be a whole
+    number, not empty.
 
     Raises:
         UnusableId: it is longer than 512 bytes, or has NUL or lone surrogates. They are not
@@ -57,8 +71,8 @@ def identifier(payload: Payload, *keys: str) -> str | None:
         value = payload.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
             value = _spelt(value)
-        if isinstance(value, str) and value:
-            return _usable(value)
+        if isinstance(value, str) and (tracking_id := canonical_id(value)):
+            return _usable(tracking_id)
     return None
 
 
@@ -103,6 +117,20 @@ def text(payload: Payload, *keys: str, limit: int | None = None) -> str | None:
     return None
 
 
+def word(payload: Payload, *keys: str, limit: int | None = None) -> str | None:
+    """The words under the first of *keys* that has any, without blanks at their ends."""
+    for key in keys:
+        found = as_word(payload.get(key), limit)
+        if found is not None:
+            return found
+    return None
+
+
+def as_word(value: object, limit: int | None = None) -> str | None:
+    """As `as_text`, without blanks and invisible characters at the ends."""
+    return as_text(trimmed(value) if isinstance(value, str) else value, limit)
+
+
 def number(payload: Payload, key: str) -> str | None:
     """The telephone number under *key*, see `as_number`."""
     return as_number(payload.get(key))
@@ -130,7 +158,7 @@ def _number_of_decimal(value: Decimal) -> str | None:
 
 
 def _cut_number(text: str) -> str | None:
-    return trimmed(text)[:MAX_NUMBER_CHARACTERS] or None
+    return trimmed_number(text)[:MAX_NUMBER_CHARACTERS] or None
 
 
 def time(payload: Payload, *keys: str) -> datetime | None:
@@ -144,37 +172,52 @@ def time(payload: Payload, *keys: str) -> datetime | None:
 
 def as_time(value: object) -> datetime | None:
     """
-    *value* in UTC: ISO 8601 with up to 9 digits of fraction, or epoch milliseconds.
+    *value* in UTC: a text as `parse_instant` reads it, where no zone means UTC, or an epoch.
+
+    An epoch is a number, or a text of digits, in seconds, milliseconds, microseconds or nanoseconds
+    since 1970, with or without a fraction. Its size tells which.
 
     None if it is neither, or outside 2010 to 2099.
     """
-    try:
-        found = _instant(value)
-    except (ValueError, OverflowError, ArithmeticError):
-        return None
-    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        return None
-    return found
-
-
-def _instant(value: object) -> datetime | None:
     if isinstance(value, str):
-        written = value.strip()
-        if len(written) >= _SHORTEST_EPOCH_MILLISECONDS and written.isdecimal():
-            return _since_epoch(int(written))
-        found = datetime.fromisoformat(written)
-        if found.tzinfo is UTC:
-            return found
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return _since_epoch(value)
+        is_usual = len(value) <= _USUAL_CHARACTERS and value[4:20:3] in _USUAL_SHAPES
+        found = _usual(value) if is_usual else _written(value)
+    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+        found = _since_epoch(value)
+    else:
+        return None
+    return found if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
+
+
+def _usual(text: str) -> datetime | None:
+    """The time in a text of a usual shape: quick, if it ends as expected."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return _written(text)
+    # Only this means the same in every version of Python.
+    return found if text[-1] == "Z" else _written(text)
+
+
+def _written(text: str) -> datetime | None:
+    text = trimmed(text)
+    if _EPOCH.fullmatch(text) and (found := _since_epoch(text.replace(",", "."))) is not None:
+        return found
+    found = parse_instant(text)
+    return None if found is None else found.replace(tzinfo=UTC)
+
+
+def _since_epoch(value: int | Decimal | str) -> datetime | None:
+    try:
+        number = Decimal(value)
+        for digits in _EPOCH_DIGITS:
+            seconds = number.scaleb(-digits)
+            if _FIRST_SECOND <= seconds < _END_SECOND:
+                microseconds = int(seconds.scaleb(_MICROSECOND_DIGITS))
+                return _BEGINNING + timedelta(microseconds=microseconds)
+    except ArithmeticError:  # it is no number, or far from any epoch
+        pass
     return None
-
-
-def _since_epoch(value: int | Decimal) -> datetime:
-    sane = -_MAX_EPOCH_MILLISECONDS < value < _MAX_EPOCH_MILLISECONDS
-    milliseconds = int(value) if sane else 0
-    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def as_money(value: object) -> Decimal | None:

@@ -281,10 +281,10 @@ UNREADABLE = {
     "no JSON": (b"trackingId=1&status=DELIVERED", "not-json"),
     "half an object": (b'{"trackingId":"1","status":{"name":"DELI', "not-json"),
     "two objects": (b'{"trackingId":"1"}{"trackingId":"2"}', "not-json"),
-    "UTF-16": ('{"trackingId":"1"}'.encode("utf-16"), "not-utf-8"),
-    "Latin-1": ('{"trackingId":"1","label":"é"}'.encode("latin-1"), "not-utf-8"),
-    "an overlong encoding": (b'{"trackingId":"1\xc0\x80"}', "not-utf-8"),
-    "a surrogate in UTF-8": (b'{"trackingId":"1\xed\xa0\x80"}', "not-utf-8"),
+    "half an object in UTF-16": ('{"trackingId":"1"'.encode("utf-16"), "not-json"),
+    "half an object in Latin-1": ('{"trackingId":"1","label":"é"'.encode("latin-1"), "not-utf-8"),
+    "an id with an overlong encoding": (b'{"trackingId":"1\xc0\x80"}', "unusable-id"),
+    "an id with a surrogate in UTF-8": (b'{"trackingId":"1\xed\xa0\x80"}', "unusable-id"),
     "a number": (b"1", "not-an-object"),
     "a text": (b'"trackingId"', "not-an-object"),
     "null": (b"null", "not-an-object"),
@@ -318,10 +318,6 @@ UNREADABLE = {
     "brackets without end": (b"[" * 3000, "not-json"),
     "nested brackets": (b"[" * 3000 + b"]" * 3000, "not-json"),
     "nested objects": (b'{"a":' * 3000 + b"1" + b"}" * 3000, "not-json"),
-    "too many elements": (
-        b"[" + b",".join([b'{"trackingId":"1","status":"SEEN"}'] * 1001) + b"]",
-        "too-many-elements",
-    ),
 }
 
 
@@ -443,6 +439,21 @@ def test_unstorable_characters_are_replaced_where_they_are_shown(service: Servic
     assert (message["status"], message["providerStatus"]) == ("UNKNOWN", "S\ufffdEEN")
 
 
+@pytest.mark.parametrize("octets", [b"\xe9", b"\xc0\x80", b"\xed\xa0\x80", b"\xce"])
+def test_an_ill_formed_byte_costs_its_field_only_and_is_shown_replaced(
+    service: Service, octets: bytes
+) -> None:
+    document = progress(label="?")
+    body = json.dumps(document).encode().replace(b'"?"', b'"caf%b"' % octets)
+    service.stored(body)
+    message = service.message(document["trackingId"])
+    shown = octets.decode("ascii", "replace")
+    assert (message["label"], message["status"]) == (f"caf{shown}", "DELIVERED")
+    for scope in (Scope.READ, Scope.ADMIN):
+        (event,) = service.history(document["trackingId"], scope=scope, raw=True)
+        assert "caf\ufffd" in event["raw"]
+
+
 def test_a_byte_order_mark_does_not_matter(service: Service) -> None:
     document = progress()
     service.stored(b"\xef\xbb\xbf" + json.dumps(document).encode())
@@ -555,6 +566,23 @@ def test_a_thousand_elements_are_stored(service: Service) -> None:
         ]
     )
     assert service.read(f"/v1/campaigns/{campaign}")["counts"]["SEEN"] == 998
+
+
+def test_as_many_elements_are_stored_as_a_body_holds(service: Service) -> None:
+    campaign, prefix = new_id("c"), new_id()
+    elements = [
+        progress(trackingId=f"{prefix}-{at}", campaignTrackingId=campaign) for at in range(1_400)
+    ]
+    body = json.dumps(elements, separators=(",", ":")).encode()
+    assert 700_000 < len(body) < 1024 * 1024
+    service.stored(body)
+    assert service.read(f"/v1/campaigns/{campaign}")["counts"]["DELIVERED"] == len(elements)
+    broken = json.dumps([*elements, 1], separators=(",", ":")).encode()
+    service.quarantined(broken)
+    row = service.in_quarantine(broken)
+    assert row is not None
+    assert (row["reason"], row["times"]) == ("partly-unreadable", 1)
+    assert service.read(f"/v1/campaigns/{campaign}")["counts"]["DELIVERED"] == len(elements)
 
 
 def test_an_array_with_invalid_elements_is_quarantined_once_and_the_others_stored(

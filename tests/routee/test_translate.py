@@ -13,8 +13,8 @@ from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Reason
-from app.routee.lenient import MAX_ELEMENTS, Record
-from app.routee.translate import translate
+from app.routee.lenient import MAX_LEGS, PIECE_ELEMENTS, Record
+from app.routee.translate import translate, translate_in_pieces
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 PROGRESS = (PAYLOADS / "progress.json").read_bytes()
@@ -87,6 +87,75 @@ def test_a_status_is_read_in_every_spelling_and_case(status: object) -> None:
     assert (event.status_key, event.provider_status, event.status_rank) == ("SEEN", "Seen", 5)
 
 
+BLANKS = [" ", "\t", "\r\n", "\u00a0", "\u200b", "\ufeff", "\u202e", "\u2069", "\u3000", "\u00ad"]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+@pytest.mark.parametrize("template", ["{}x", "x{}", "{0}x{0}"])
+def test_words_lose_blanks_of_every_kind_before_they_are_looked_up_and_stored(
+    template: str, blank: str
+) -> None:
+    reason = {"detailedStatus": "Opted Out", "description": "The user left."}
+    status = {"name": "Seen", "reason": reason}
+    clean = _event({"trackingId": "m", "status": status})
+    spelt = {
+        name: template.replace("x", word).format(blank)
+        for name, word in {"name": "Seen", **reason}.items()
+    }
+    event = _event({"trackingId": "m", "status": {"name": spelt.pop("name"), "reason": spelt}})
+    assert (
+        event[1:2] + event[4:7]
+        == clean[1:2] + clean[4:7]
+        == (
+            "SEEN",
+            "Seen",
+            "Opted Out",
+            "The user left.",
+        )
+    )
+    plain = _event({"trackingId": "m", "status": {"name": "Seen", "reason": blank + "Why "}})
+    assert plain.detailed_status == "Why"
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_a_blank_word_is_none(blank: str) -> None:
+    event = _event(
+        {"trackingId": "m", "status": {"name": blank, "reason": {"detailedStatus": blank}}}
+    )
+    assert (event.status_key, event.provider_status, event.detailed_status) == ("", "", None)
+
+
+def test_a_word_is_trimmed_before_it_is_cut() -> None:
+    word = " " * 100 + "w" * 64 + " "
+    event = _event({"trackingId": "m", "status": word, "updatedDate": "2026-03-04T05:06:07Z"})
+    assert (event.provider_status, event.status_key) == ("w" * 64, "W" * 64)
+    assert event.digest == b""
+
+
+@pytest.mark.parametrize("blank", ["", *BLANKS])
+def test_ids_are_trimmed_and_a_uuid_is_the_same_in_capitals(blank: str) -> None:
+    documented = json.loads(PROGRESS)
+    ids = [documented["trackingId"], documented["campaignTrackingId"]]
+    spelt = [f"{blank}{one.upper()}{blank}" for one in ids]
+    event = _event({**documented, "trackingId": spelt[0], "campaignTrackingId": spelt[1]})
+    assert [event.message_tracking_id, event.campaign_tracking_id] == ids
+    reply = {**json.loads(INBOUND), "referenceTrackingId": spelt[0], "campaignTrackingId": spelt[1]}
+    message = _inbound(reply)
+    assert [message.reference_tracking_id, message.campaign_tracking_id] == ids
+    own = {"direction": "Inbound", "messageId": spelt[0]}
+    assert _inbound(own).identity == _inbound({**own, "messageId": ids[0]}).identity
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_a_blank_id_is_none(blank: str) -> None:
+    assert (
+        _event({"trackingId": blank, "messageId": "m", "status": "SEEN"}).message_tracking_id == "m"
+    )
+    assert _event({"trackingId": "m", "status": "", "campaignTrackingId": blank})[7] is None
+    body = json.dumps({"trackingId": blank, "status": "SEEN"}).encode()
+    assert translate(body).reason is Reason.NO_MESSAGE_ID
+
+
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
@@ -100,6 +169,18 @@ AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
         {"status": {"name": "SEEN", "updatedDate": "1772600767000"}},
         {"status": {"name": "SEEN", "updatedDate": "2026-03-04T05:06:07"}},
         {"status": {"name": "SEEN", "updatedDate": "2026-03-04T05:06:07+0000"}},
+        {"status": {"name": "SEEN", "updatedDate": "2026-03-04 07:06:07 02:00"}},
+        {"status": {"name": "SEEN", "updatedDate": "\u00a020260304T050607z"}},
+        {"status": {"name": "SEEN", "updatedDate": "2026-03-04T07:06:07+02:00[Europe/Athens]"}},
+        {"status": {"name": "SEEN", "updatedDate": "Wed, 04 Mar 2026 05:06:07 GMT"}},
+        {"status": {"name": "SEEN", "updatedDate": 1772600767}},
+        {"status": {"name": "SEEN", "updatedDate": "1772600767"}},
+        {"status": {"name": "SEEN", "updatedDate": " 1772600767.000 "}},
+        {"status": {"name": "SEEN", "updatedDate": 1772600767000000}},
+        {"status": {"name": "SEEN", "updatedDate": "1772600767000000"}},
+        {"status": {"name": "SEEN", "updatedDate": 1772600767000000000}},
+        {"status": {"name": "SEEN", "updatedDate": 1.772600767e12}},
+        {"status": {"name": "SEEN", "updatedDate": "1.772600767E12"}},
         {"status": {"name": "QUEUED"}, "createdAt": "2026-03-04T05:06:07Z"},
         {"status": {"name": "SEEN", "updatedDate": "soon"}, "updatedDate": "2026-03-04T05:06:07Z"},
     ],
@@ -109,11 +190,57 @@ def test_the_time_of_a_status_is_read_in_every_spelling(payload: dict[str, Any])
 
 
 @pytest.mark.parametrize(
+    ("time", "microsecond"),
+    [
+        ("1772600767.25", 250_000),
+        ("1772600767,25", 250_000),
+        ("1772600767250", 250_000),
+        ("1772600767250.5", 250_500),
+        ("1772600767250500.999", 250_500),
+        ("1772600767250500999", 250_500),
+        ("2026-03-04T05:06:07.25Z", 250_000),
+        ("2026-03-04T05:06:07.250500999Z", 250_500),
+    ],
+)
+def test_a_fraction_counts_up_to_its_microseconds(time: str, microsecond: int) -> None:
+    event = _event({"trackingId": "m", "status": {"name": "SEEN", "updatedDate": time}})
+    assert event.occurred_at == AT.replace(microsecond=microsecond)
+    if time.replace(".", "").isdecimal():
+        body = b'{"trackingId":"m","status":{"name":"SEEN","updatedDate":%b}}' % time.encode()
+        assert _only(body)[2] == event.occurred_at
+
+
+@pytest.mark.parametrize("number", [2010, 2099])
+def test_a_time_is_known_from_2010_to_2099(number: int) -> None:
+    for written in (f"{number}-01-01T00:00:00Z", f"{number}-12-31T23:59:59.999Z"):
+        event = _event({"trackingId": "m", "status": "SEEN", "updatedDate": written})
+        assert event.occurred_at.year == number
+        assert event.digest == b""
+
+
+@pytest.mark.parametrize(
     "time",
     [
         None,
         "",
         "yesterday",
+        "2026-03-04T05:06:07.250000999GMZ",
+        "2026-03-04T05:06:07.250000xZ",
+        "2026-03-04T05:06:07.250xZ",
+        "2026-03-04T05:06:07ZZ",
+        "2026-03-04T05:06:07.2+00.00",
+        "05/07/2026",
+        "05/07/2026 10:00",
+        "2009-12-31T23:59:59.999Z",
+        "2100-01-01T00:00:00Z",
+        1262303999,
+        1262303999999,
+        4102444800,
+        "4102444800000",
+        177260076,
+        17726007670,
+        177260076700000,
+        "2026-03-04T05:06:07[Mars/Phobos]",
         "0000-00-00T00:00:00Z",
         "1999-01-01T00:00:00Z",
         "9999-12-31T23:59:59Z",
@@ -242,8 +369,9 @@ def test_columns_cut_long_texts_and_replace_unstorable_characters_and_the_payloa
         (b"hello", Reason.NOT_JSON),
         (b'{"trackingId":"m"', Reason.NOT_JSON),
         (b"[" * 3000 + b"]" * 3000, Reason.NOT_JSON),
-        (b'{"trackingId":"\xff"}', Reason.NOT_UTF8),
-        ('{"trackingId":"m"}'.encode("utf-16"), Reason.NOT_UTF8),
+        (b'{"trackingId":"\xff"', Reason.NOT_UTF8),
+        (b'{"trackingId":"\xff"}', Reason.UNUSABLE_ID),
+        ('{"trackingId":1'.encode("utf-16"), Reason.NOT_JSON),
         (b"42", Reason.NOT_AN_OBJECT),
         (b"null", Reason.NOT_AN_OBJECT),
         (b"[]", Reason.NOT_AN_OBJECT),
@@ -466,11 +594,13 @@ def test_envelopes_in_an_array_count_by_their_legs() -> None:
     translation = translate(json.dumps([envelope, LEG]).encode())
     assert translation.reason is None
     assert len(translation.records) == 3
-    many = [{"messages": [LEG] * 501}] * 2
-    assert translate(json.dumps(many).encode())[:2] == ((), Reason.TOO_MANY_ELEMENTS)
-    one = {"messages": [LEG] * (MAX_ELEMENTS + 1)}
+    many = translate(json.dumps([{"messages": [LEG] * 501}] * 2).encode())
+    assert (len(many.records), many.reason) == (1002, None)
+    one = {"messages": [LEG] * (MAX_LEGS + 1)}
     assert translate(json.dumps(one).encode())[:2] == ((), Reason.TOO_MANY_ELEMENTS)
-    assert len(translate(json.dumps(one | {"messages": [LEG] * MAX_ELEMENTS}).encode())[0]) == 1000
+    assert len(translate(json.dumps(one | {"messages": [LEG] * MAX_LEGS}).encode())[0]) == 1000
+    among = translate(json.dumps([one, LEG]).encode())
+    assert (len(among.records), among.reason) == (1, Reason.PARTLY_UNREADABLE)
 
 
 @pytest.mark.parametrize(
@@ -486,8 +616,58 @@ def test_replies_are_recognised_by_their_fields(payload: dict[str, Any]) -> None
     _inbound(payload)
 
 
-def test_a_status_makes_it_a_progress_callback_whatever_the_other_fields() -> None:
-    _event({"trackingId": "m", "status": "SEEN", "direction": "Inbound"})
+_INBOUND_PATH = "/callbacks/***/inbound"
+_STATUS_PATH = "/callbacks/***/status"
+_STATUSES: tuple[object, ...] = (None, "", " ", {}, "SEEN", {"name": "RECEIVED"})
+
+
+@pytest.mark.parametrize("path", [_INBOUND_PATH, _STATUS_PATH])
+@pytest.mark.parametrize("status", _STATUSES)
+@pytest.mark.parametrize("direction", ["Inbound", "INBOUND", " inbound\n"])
+def test_what_calls_itself_inbound_is_a_reply_with_any_status_at_either_address(
+    direction: str, status: object, path: str
+) -> None:
+    payload = {"trackingId": "m", "status": status, "direction": direction, "message": "yes"}
+    assert isinstance(_kind_of(payload, path), InboundMessage)
+
+
+_ANSWERS = [{"sentDate": "2026-03-04T05:06:07Z"}, {"referenceTrackingId": "m"}]
+
+
+@pytest.mark.parametrize("answer", _ANSWERS)
+@pytest.mark.parametrize("status", _STATUSES)
+def test_at_the_address_for_replies_a_status_does_not_make_it_progress(
+    status: object, answer: dict[str, str]
+) -> None:
+    payload = {"trackingId": "m", "messageId": "x" * 600, "status": status, **answer}
+    assert isinstance(_kind_of(payload, _INBOUND_PATH), InboundMessage)
+
+
+@pytest.mark.parametrize("answer", _ANSWERS)
+@pytest.mark.parametrize(
+    ("path", "more"), [(_STATUS_PATH, {}), (_INBOUND_PATH, {"direction": "Outbound"})]
+)
+def test_a_status_makes_it_progress_at_the_other_address_or_if_it_is_outbound(
+    path: str, more: dict[str, str], answer: dict[str, str]
+) -> None:
+    payload = {"trackingId": "m", "status": "SEEN", **answer, **more}
+    assert isinstance(_kind_of(payload, path), DeliveryEvent)
+
+
+@pytest.mark.parametrize("path", [_INBOUND_PATH, _STATUS_PATH])
+def test_the_documented_payloads_are_told_apart_at_either_address(path: str) -> None:
+    assert isinstance(_kind_of(json.loads(PROGRESS), path), DeliveryEvent)
+    assert isinstance(_kind_of(json.loads(INBOUND), path), InboundMessage)
+    assert isinstance(_kind_of({"trackingId": "m", "status": ""}, path), DeliveryEvent)
+
+
+def _kind_of(payload: dict[str, Any], path: str) -> object:
+    body = json.dumps(payload).encode()
+    ([alone], [element]) = (
+        translate(octets, path=path).records for octets in (body, b"[" + body + b"]")
+    )
+    assert type(alone) is type(element)
+    return alone
 
 
 def test_the_same_reply_has_the_same_identity_however_it_is_spelt() -> None:
@@ -501,7 +681,7 @@ LOST = {
     "a blank word": {"status": {"name": "", "updatedDate": "2026-03-04T05:06:07Z"}},
     "no time": {"status": {"name": "SEEN"}},
     "an absurd time": {"status": {"name": "SEEN", "updatedDate": "1999-01-01T00:00:00Z"}},
-    "neither": {},
+    "neither": {"status": {}},
     "a word that is cut": {"status": {"name": "w" * 65, "updatedDate": "2026-03-04T05:06:07Z"}},
     "a word that is replaced": {"status": {"name": "\0", "updatedDate": "2026-03-04T05:06:07Z"}},
 }
@@ -534,7 +714,10 @@ def test_further_fields_do_not_make_another_event_where_word_and_time_are_known(
 def test_an_element_without_a_word_is_the_same_event_in_every_array() -> None:
     alone, among = (
         translate(body).records
-        for body in (b'[{"trackingId":"m"}]', b'[{"trackingId": "n"}, {"trackingId": "m"}]')
+        for body in (
+            b'[{"trackingId":"m","status":""}]',
+            b'[{"trackingId": "n", "status":""}, {"trackingId": "m", "status":""}]',
+        )
     )
     assert isinstance(alone[0], DeliveryEvent)
     assert isinstance(among[1], DeliveryEvent)
@@ -636,9 +819,36 @@ def test_an_array_with_invalid_elements_keeps_the_valid_ones_and_has_a_reason() 
     assert translation.reason is Reason.PARTLY_UNREADABLE
 
 
-def test_an_array_of_too_many_elements_has_a_reason_and_no_records() -> None:
-    body = json.dumps([{"trackingId": "m"}] * (MAX_ELEMENTS + 1)).encode()
-    assert translate(body) == ((), Reason.TOO_MANY_ELEMENTS, frozenset())
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 128, 1001, 5000])
+def test_a_large_array_is_read_in_pieces_that_come_to_the_same(size: int) -> None:
+    elements = [{"trackingId": f"m{at}", "status": "SEEN"} for at in range(size)]
+    body = json.dumps(elements).encode()
+    pieces = list(translate_in_pieces(body))
+    assert max(len(piece.records) for piece in pieces) <= PIECE_ELEMENTS
+    whole = translate(body)
+    assert [record for piece in pieces for record in piece.records] == list(whole.records)
+    assert len(whole.records) == size
+    assert whole.reason is None
+    # What the strict parser refuses is read in pieces as well.
+    marked = translate(b"\xef\xbb\xbf" + body)
+    assert marked == whole
+
+
+@pytest.mark.parametrize("at", [0, 63, 64, 199])
+def test_the_last_piece_says_what_is_wrong_with_any(at: int) -> None:
+    elements: list[Any] = [{"trackingId": f"m{number}", "status": "SEEN"} for number in range(200)]
+    elements[at] = None
+    *others, last = translate_in_pieces(json.dumps(elements).encode())
+    assert {piece.reason for piece in others} == {None}
+    assert last.reason is Reason.PARTLY_UNREADABLE
+    nothing = translate(json.dumps([None] * 200).encode())
+    assert (nothing.records, nothing.reason) == ((), Reason.NOT_AN_OBJECT)
+
+
+def test_an_array_that_is_cut_off_has_no_records() -> None:
+    body = json.dumps([{"trackingId": f"m{at}"} for at in range(200)]).encode()
+    for octets in (body[:-1], body[:-20], b"\xef\xbb\xbf" + body[:-1], body + b"]"):
+        assert translate(octets) == ((), Reason.NOT_JSON, frozenset())
 
 
 def test_the_campaign_of_the_token_is_in_each_record() -> None:

@@ -141,16 +141,18 @@ class ListedCampaign(CampaignOut):
 
 def _storable(tracking_id: str) -> str:
     """
-    *tracking_id*, if a callback can have it.
+    *tracking_id* in its one spelling, if a callback can have it.
 
     Raises:
         ValueError: it cannot be stored.
     """
     try:
-        reading.identifier({"trackingId": tracking_id}, "trackingId")
+        found = reading.identifier({"trackingId": tracking_id}, "trackingId")
     except reading.UnusableId:
-        raise ValueError("must be at most 512 bytes of UTF-8 without NUL") from None
-    return tracking_id
+        found = None
+    if found is None:
+        raise ValueError("must be at most 512 bytes of UTF-8 without NUL, and not blank")
+    return found
 
 
 class AwaitedMessageOut(Wire):
@@ -432,7 +434,7 @@ async def list_campaign_progress(
 def _raw(row: CampaignProgressRow, mask: SecretMask | None) -> dict[str, str | None]:
     if row.payload is None:
         return {"raw": None}
-    text = opened(row.payload, row.payload_dictionary).decode()
+    text = opened(row.payload, row.payload_dictionary).decode(errors="replace")
     return {"raw": text if mask is None else mask.shown(text)}
 
 

@@ -1,7 +1,5 @@
 """The feed: all status events and replies in one order."""
 
-import re
-from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,9 +10,9 @@ from app.api.fast_reads import FastRead
 from app.api.parts import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
+    GivenId,
     PartsDep,
     Reader,
-    SafeText,
     json_answer,
     parts_of,
     unless_gone,
@@ -30,11 +28,10 @@ from app.domain.feed import FeedItemType, Position, PositionInvalid, decode_posi
 from app.domain.history import Effect
 from app.domain.status import Status
 from app.errors import InvalidCursor
+from app.kit.instants import parse_instant
 from app.services.feed.pages import Feed
 
 MAX_WAIT_SECONDS: Final = 30
-#: In a query, an unencoded plus arrives as a blank.
-_OFFSET_WITH_BLANK: Final = re.compile(r" (?=\d\d:\d\d$)")
 
 
 class StatusData(Wire):
@@ -107,7 +104,7 @@ class FeedQuery(BaseModel):
         description="For how many seconds to wait for an item if there is none.",
     )
     kind: FeedItemType | None = Field(default=None, alias="type")
-    campaign_tracking_id: SafeText | None = Field(
+    campaign_tracking_id: GivenId | None = Field(
         default=None,
         alias="campaignTrackingId",
         description="Routee's id of a campaign, or ours.",
@@ -172,8 +169,8 @@ async def _position(feed: Feed, after: str) -> Position:
         return await feed.oldest()
     if after == "now":
         return await feed.newest()
-    instant = _instant(after)
-    if instant is not None:
+    instant = parse_instant(after)
+    if instant is not None and instant.tzinfo is not None:
         return await feed.before(instant)
     try:
         return decode_position(after)
@@ -182,11 +179,3 @@ async def _position(feed: Feed, after: str) -> Position:
             "`after` is `nextCursor` of the page before, unchanged, or `beginning`, or `now`, or a "
             "time with its offset, such as 2026-01-31T12:00:00Z."
         ) from None
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(_OFFSET_WITH_BLANK.sub("+", text))
-        return instant.astimezone(UTC) if instant.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None

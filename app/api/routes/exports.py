@@ -8,7 +8,7 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.api.export_answer import COMPLETE_UNTIL, MEDIA_TYPES, ExportAnswer
-from app.api.parts import Admin, Moment, PartsDep, SafeText
+from app.api.parts import Admin, GivenId, Moment, PartsDep
 from app.db.exports import ExportFilter, ExportTable
 from app.services.exports.exports import ExportRequest, Format, encoder_of
 from app.services.exports.text import Cells
@@ -54,7 +54,7 @@ class _Parameters:
             "except telephone numbers. `exact`: texts as they are, for programs."
         ),
     ] = Cells.SPREADSHEET
-    campaign_tracking_id: Annotated[SafeText | None, Query(alias="campaignTrackingId")] = None
+    campaign_tracking_id: Annotated[GivenId | None, Query(alias="campaignTrackingId")] = None
     since: Annotated[
         Moment | None, Query(description="Only rows of this time, named above, or later.")
     ] = None

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from app.api.feed_json import inbound_message_json
 from app.api.parts import (
+    GivenId,
     Moment,
     Number,
     Paging,
@@ -16,7 +17,6 @@ from app.api.parts import (
     Parts,
     PartsDep,
     Reader,
-    SafeText,
     cursor_after,
     json_answer,
     list_answer,
@@ -61,8 +61,8 @@ async def list_inbound_messages(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
     _: Reader,
     *,
-    campaign_tracking_id: Annotated[SafeText | None, Query(alias="campaignTrackingId")] = None,
-    reference_tracking_id: Annotated[SafeText | None, Query(alias="referenceTrackingId")] = None,
+    campaign_tracking_id: Annotated[GivenId | None, Query(alias="campaignTrackingId")] = None,
+    reference_tracking_id: Annotated[GivenId | None, Query(alias="referenceTrackingId")] = None,
     from_: Annotated[Number | None, Query(alias="from")] = None,
     received_since: Annotated[Moment | None, Query(alias="receivedSince")] = None,
     received_before: Annotated[Moment | None, Query(alias="receivedBefore")] = None,

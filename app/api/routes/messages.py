@@ -13,6 +13,7 @@ from app.api.history import HistoryItem, history_json
 from app.api.message_json import message_json
 from app.api.parts import (
     MAX_LIMIT,
+    GivenId,
     Moment,
     Number,
     Paging,
@@ -50,6 +51,7 @@ from app.domain.api_key import Scope
 from app.domain.history import Effect, effects_of
 from app.domain.masking import SecretMask
 from app.domain.status import Status
+from app.domain.tracking_id import canonical_id
 from app.errors import Fault, InvalidRequest, NotFound
 from app.routee import reading
 
@@ -121,6 +123,7 @@ class LookupAnswer(Wire):
 
     #: In the order of the request, each once.
     items: list[MessageOut]
+    #: As they were asked for.
     not_found: list[str]
 
 
@@ -137,10 +140,12 @@ async def look_up_messages(
 ) -> Response:
     """For a backend that polls for its messages: up to a thousand at once, duplicates once."""
     wanted = validated(Lookup, body)
-    asked = dict.fromkeys(wanted.tracking_ids)
-    rows = await messages_of(parts.reads, [one for one in asked if _can_exist(one)])
-    found = await parts.slices.mapped(message_json, (rows[one] for one in asked if one in rows))
-    return json_answer(joined(found, notFound=[one for one in asked if one not in rows]))
+    asked = {written: canonical_id(written) for written in wanted.tracking_ids}
+    ids = dict.fromkeys(asked.values())
+    rows = await messages_of(parts.reads, [one for one in ids if _can_exist(one)])
+    found = await parts.slices.mapped(message_json, (rows[one] for one in ids if one in rows))
+    not_found = [written for written, one in asked.items() if one not in rows]
+    return json_answer(joined(found, notFound=not_found))
 
 
 def _can_exist(tracking_id: str) -> bool:
@@ -163,7 +168,7 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     status: Annotated[Status | None, Query(description="Only those in this status.")] = None,
     label: Annotated[SafeText | None, Query(description="Exactly this label.")] = None,
     campaign_tracking_id: Annotated[
-        SafeText | None,
+        GivenId | None,
         Query(alias="campaignTrackingId", description="Routee's id of a campaign, or ours."),
     ] = None,
     updated_after: Annotated[

@@ -3,7 +3,9 @@
 import base64
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -200,6 +202,89 @@ def test_replies_are_filtered_by_time(service: Service, campaign: str) -> None:
     path = "/v1/inbound-messages"
     assert service.read(path, receivedSince=at, **mine)["items"] == items
     assert service.read(path, receivedBefore=at, **mine)["items"] == []
+
+
+_TIME_FILTERS = [
+    "/v1/messages?label=x&updatedAfter=",
+    "/v1/inbound-messages?limit=1&receivedSince=",
+    "/v1/inbound-messages?limit=1&receivedBefore=",
+    "/v1/campaigns?limit=1&createdSince=",
+    "/v1/campaigns?limit=1&createdBefore=",
+    "/v1/exports/campaigns?since=",
+    "/v1/exports/campaigns?until=",
+    "/v1/events?limit=1&after=",
+]
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "2030-03-01T12:00:00+02:00",  # an unencoded plus in a query is a blank
+        "2030-03-01T12:00:00%2B02:00",
+        "2030-03-01T12:00:00.5+0200",
+        "2030-03-01t12:00:00z",
+        "20300301T120000Z",
+        "2030-03-01T24:00:00Z",
+        "2030-03-01T12:00:60%20UTC",
+        "Fri,%2001%20Mar%202030%2012:00:00%20GMT",
+    ],
+)
+@pytest.mark.parametrize("filter_", _TIME_FILTERS)
+def test_every_time_filter_understands_every_spelling(
+    service: Service, filter_: str, instant: str
+) -> None:
+    answer = service.get(filter_ + instant, Scope.ADMIN)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("instant", ["2030-03-01T12:00:00", "01/03/2030", "1898596800", "x"])
+@pytest.mark.parametrize("filter_", _TIME_FILTERS)
+def test_a_time_filter_refuses_what_leaves_the_time_open(
+    service: Service, filter_: str, instant: str
+) -> None:
+    assert service.get(filter_ + instant, Scope.ADMIN).status_code in {400, 422}
+
+
+def test_an_offset_counts_in_a_time_filter(service: Service, campaign: str) -> None:
+    mine = f"/v1/inbound-messages?campaignTrackingId={campaign}"
+    items = service.read(mine)["items"]
+    at = datetime.fromisoformat(items[0]["receivedAt"])
+    east = timezone(timedelta(hours=2))
+    assert service.read(f"{mine}&receivedSince={at.astimezone(east).isoformat()}")["items"] == items
+    assert service.read(f"{mine}&receivedBefore={at.astimezone(east).isoformat()}")["items"] == []
+
+
+def test_an_id_is_found_in_capitals_and_with_blanks(service: Service) -> None:
+    message, campaign = str(uuid4()), str(uuid4())
+    document = progress(trackingId=message.upper(), campaignTrackingId=f" {campaign.upper()}")
+    service.stored(document)
+    service.stored(reply(referenceTrackingId=message.upper(), campaignTrackingId=campaign))
+    for spelt in (message, message.upper(), f"%20{message.upper()}%C2%A0"):
+        assert service.read(f"/v1/messages/{spelt}")["trackingId"] == message
+        assert service.read(f"/v1/status/{spelt}")["trackingId"] == message
+        assert len(service.read(f"/v1/messages/{spelt}/events")["items"]) == 1
+        assert len(service.read(f"/v1/inbound-messages?referenceTrackingId={spelt}")["items"]) == 1
+    for spelt in (campaign, campaign.upper(), f"%20{campaign.upper()}"):
+        assert service.read(f"/v1/campaigns/{spelt}")["trackingId"] == campaign
+        assert len(service.read(f"/v1/campaigns/{spelt}/messages")["items"]) == 1
+        for path in ("messages", "inbound-messages", "events"):
+            page = service.read(f"/v1/{path}?campaignTrackingId={spelt}")
+            assert page["items"], path
+        rows = service.get(
+            f"/v1/exports/messages?campaignTrackingId={spelt}", Scope.ADMIN
+        ).text.splitlines()
+        assert len(rows) == 2
+
+
+def test_a_look_up_finds_an_id_in_any_spelling_once(service: Service) -> None:
+    message, unknown = str(uuid4()), str(uuid4()).upper()
+    service.stored(progress(trackingId=message))
+    asked = [unknown, message.upper(), f" {message}", message, unknown.lower()]
+    answer = service.client.post(
+        "/v1/messages/lookup", json={"trackingIds": asked}, headers=service.bearer(Scope.READ)
+    ).json()
+    assert [item["trackingId"] for item in answer["items"]] == [message]
+    assert answer["notFound"] == [unknown, unknown.lower()]
 
 
 def test_a_reply_belongs_to_the_campaign_of_what_it_answers(service: Service) -> None:
