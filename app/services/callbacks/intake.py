@@ -1,6 +1,8 @@
 """From the body of a request to a committed row: limits what waits, and flushes it in batches."""
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
@@ -10,15 +12,16 @@ import structlog
 
 from app.db.ingest import IngestConnection, IngestSession
 from app.domain.masking import SecretMask
-from app.domain.quarantine import quarantined
+from app.domain.quarantine import Quarantined, quarantined
 from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
 from app.kit.batcher import Batcher, BatcherError, Full
 from app.kit.tick_queue import TickQueue
 from app.observability.metrics import Metrics
 from app.routee.content import Content, opened
-from app.routee.translate import NO_ODDITIES, Translation, translate
+from app.routee.translate import NO_ODDITIES, Translation, translate, translate_in_pieces
 from app.routee.wire import Unreadable
 from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord, Receipt
+from app.services.callbacks.large_body import LargeBody
 from app.services.callbacks.masking import without_secrets
 from app.services.callbacks.screening import Screen
 from app.services.readiness import FlushRecord
@@ -29,8 +32,13 @@ log = structlog.get_logger()
 
 #: One flush stays well below the budget even when it has to search for a poison row.
 MAX_BATCH_ITEMS: Final = 512
-#: An array of callbacks is one item, and may fill a batch alone.
+#: An array of callbacks is one item, or some.
 MAX_BATCH_BYTES: Final = 1024 * 1024
+#: Larger bodies are read and stored in pieces, between which the event loop does other work.
+LARGE_BYTES: Final = 16 * 1024
+#: What a record of a large body costs besides its payload, in memory and in time: so a batch has at
+#: most some thousand of them.
+_RECORD_WEIGHT: Final = 1024
 #: A refused callback is first repeated after 30 s; one whose caller has hung up was stored for
 #: nothing.
 MAX_PENDING_ITEMS: Final = 4096
@@ -90,6 +98,9 @@ class Intake:
             self._read, max_items=MAX_BATCH_ITEMS
         )
         self._unread_bytes = 0
+        #: Large bodies that are not read to their ends. One piece is read in a tick.
+        self._large: deque[tuple[Body, LargeBody]] = deque()
+        self._ack_budget_seconds = ack_budget_seconds
         self._refused: TickQueue[Done] = TickQueue(
             _refuse, max_items=MAX_REFUSED_PER_TICK, parts=_REFUSED_PARTS
         )
@@ -121,11 +132,14 @@ class Intake:
             Overloaded: it could not be made durable in time, or at all at the moment.
         """
         try:
-            size = len(octets)
-            if not self._batcher.has_room(weight=size):
+            body = Body(octets, path, campaign_id, content)
+            if not self._batcher.has_room(weight=self._unread_bytes + len(octets)):
                 raise Full
-            records = self._noted_records_of(Body(octets, path, campaign_id, content))
-            outcome = await self._batcher.submit(records, weight=size)
+            if _is_large(body):
+                outcome: Outcome = await self._received_in_pieces(body)
+            else:
+                records = self._noted_records_of(body)
+                outcome = await self._batcher.submit(records, weight=len(octets))
         except (BatcherError, DatabaseUnavailable) as error:
             raise Overloaded(
                 "The callback could not be stored; please repeat it.",
@@ -159,6 +173,9 @@ class Intake:
     def _read(self, unread: Sequence[tuple[Body, Done]]) -> None:
         for body, done in unread:
             size = len(body.octets)
+            if _is_large(body):
+                self._read_in_pieces(body, done)
+                continue
             self._unread_bytes -= size
             try:
                 self._batcher.put(self._noted_records_of(body), done, weight=size)
@@ -173,13 +190,63 @@ class Intake:
             log.exception("a body met an unforeseen error and was not stored")
             raise
 
+    async def _received_in_pieces(self, body: Body) -> Receipt:
+        ended: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+
+        def _end(outcome: Receipt | BaseException) -> None:
+            if ended.done():  # the caller is gone
+                return
+            if isinstance(outcome, BaseException):
+                ended.set_exception(outcome)
+            else:
+                ended.set_result(outcome)
+
+        self._unread_bytes += len(body.octets)
+        self._read_in_pieces(body, _end)
+        return await ended
+
+    def _read_in_pieces(self, body: Body, done: Done) -> None:
+        """Make *body*, whose size counts as unread, durable piece by piece."""
+        pieces = self._pieces_of(body)
+        large = LargeBody(pieces, done, budget_seconds=self._ack_budget_seconds)
+        if not self._large:
+            asyncio.get_running_loop().call_soon(self._read_piece)
+        self._large.append((body, large))
+
+    def _read_piece(self) -> None:
+        """Read the next piece of the first large body; the others wait, so only one is open."""
+        body, large = self._large[0]
+        try:
+            piece = None if large.has_ended else large.next_piece()
+            if piece is not None:
+                self._store_piece(self._pending(piece, body), large)
+        except BatcherError as error:
+            large.end(error)
+        except Exception as error:
+            self._metrics.records_failed.labels("read").inc()
+            log.exception("a body met an unforeseen error and was not stored")
+            large.end(error)
+        finally:
+            if large.has_ended or not large.is_unread:
+                self._large.popleft()
+                self._unread_bytes -= len(body.octets)
+            if self._large:
+                asyncio.get_running_loop().call_soon(self._read_piece)
+
+    def _store_piece(self, records: Sequence[PendingRecord], large: LargeBody) -> None:
+        if records:
+            weight = sum(_weight_of(record) for record in records)
+            self._batcher.put(records, large.ended, weight=weight)
+            large.began()
+
     def _records_of(self, body: Body) -> Sequence[PendingRecord]:
         """What *body* reports: at least one record."""
+        octets, path, campaign_id, _ = body
+        return self._pending(translate(octets, campaign_id=campaign_id, path=path), body)
+
+    def _pending(self, translation: Translation, body: Body) -> Sequence[PendingRecord]:
+        records, reason, oddities = translation
         octets, path, campaign_id, content = body
-        if content is None:
-            records, reason, oddities = translate(octets, campaign_id=campaign_id)
-        else:
-            records, reason, oddities = self._translated(octets, content, campaign_id)
         for oddity in oddities:
             self._metrics.oddities.labels(oddity).inc()
         pending = [PendingRecord(without_secrets(one, self._mask), path) for one in records]
@@ -196,12 +263,18 @@ class Intake:
             pending.append(PendingRecord(unreadable, path))
         return pending
 
-    def _translated(self, octets: bytes, content: Content, campaign_id: UUID | None) -> Translation:
-        try:
-            octets = opened(octets, content, max_bytes=self._max_body_bytes)
-        except Unreadable as error:
-            return Translation((), error.reason, NO_ODDITIES)
-        return translate(octets, campaign_id=campaign_id)
+    def _pieces_of(self, body: Body) -> Iterator[Translation]:
+        """What *body* reports; it is opened with the first piece."""
+        octets, path, campaign_id, content = body
+        charset = None
+        if content is not None:
+            try:
+                octets = opened(octets, content, max_bytes=self._max_body_bytes)
+            except Unreadable as error:
+                yield Translation((), error.reason, NO_ODDITIES)
+                return
+            charset = content.charset
+        yield from translate_in_pieces(octets, campaign_id=campaign_id, path=path, charset=charset)
 
     async def _flush(self, bodies: Sequence[Sequence[PendingRecord]]) -> Sequence[Outcome]:
         started = time.perf_counter()
@@ -259,6 +332,17 @@ def _tell(done: Done, error: Exception) -> None:
         done(error)
     except Exception:
         log.exception("telling what became of a body failed")
+
+
+def _is_large(body: Body) -> bool:
+    """Whether it is read in pieces: it is large, or may open to something large."""
+    return len(body.octets) > LARGE_BYTES or body.content is not None
+
+
+def _weight_of(pending: PendingRecord) -> int:
+    record = pending.record
+    payload = record.body if isinstance(record, Quarantined) else record.payload
+    return len(payload) + _RECORD_WEIGHT
 
 
 def _of_bodies(

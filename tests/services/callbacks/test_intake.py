@@ -13,7 +13,7 @@ from app.domain.event import DeliveryEvent
 from app.domain.quarantine import Quarantined
 from app.domain.retention import retention_of_days
 from app.errors import Overloaded
-from app.kit.batcher import Full
+from app.kit.batcher import BatcherError, Full
 from app.observability.metrics import Metrics
 from app.routee.translate import Record
 from app.services.callbacks.flush import PendingRecord
@@ -365,3 +365,93 @@ async def test_after_closing_nothing_is_accepted(url: str) -> None:
     await intake.close()
     assert await receiving == Receipt.STORED
     assert isinstance((await _receive(intake, "m2"))[0], Overloaded)
+
+
+def _array(prefix: str, size: int) -> bytes:
+    elements = [callback(f"{prefix}-{at}").body for at in range(size)]
+    return b"[" + b",".join(elements) + b"]"
+
+
+def _patient_intake(url: str) -> Intake:
+    session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
+    return Intake(session, Metrics(), ack_budget_seconds=_PATIENT_SECONDS)
+
+
+async def test_a_large_array_is_stored_in_batches_and_answered_once(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    intake = _patient_intake(url)
+    size = 3000
+    body = _array("m", size)
+    assert await intake.receive(body, path=_PATH) == Receipt.STORED
+    batches = await connection.fetch("SELECT count(*) FROM events GROUP BY xid")
+    assert sum(row[0] for row in batches) == size
+    assert max(row[0] for row in batches) <= 1500
+    assert await intake.receive(body, path=_PATH) == Receipt.STORED
+    assert await connection.fetchval("SELECT count(*) FROM events") == size
+    await intake.close()
+
+
+async def test_the_event_loop_goes_on_while_a_large_array_is_read(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    intake = _patient_intake(url)
+    answers: list[str] = []
+
+    async def _receive_named(name: str, body: bytes) -> None:
+        assert await intake.receive(body, path=_PATH) == Receipt.STORED
+        answers.append(name)
+
+    large = asyncio.ensure_future(_receive_named("large", _array("m", 4000)))
+    ticks = 0
+    small: asyncio.Future[None] | None = None
+    while not large.done():
+        await asyncio.sleep(0)
+        ticks += 1
+        if ticks == 5:
+            small = asyncio.ensure_future(_receive_named("small", callback("small").body))
+    assert small is not None
+    await small
+    assert ticks > 4000 / 64
+    assert answers == ["small", "large"]
+    assert await connection.fetchval("SELECT count(*) FROM events") == 4001
+    await intake.close()
+
+
+async def test_a_large_array_with_an_invalid_element_is_quarantined_once(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    intake = _patient_intake(url)
+    body = _array("m", 200)[:-1] + b",1,{},null]"
+    for _ in range(2):
+        assert await intake.receive(body, path=_PATH) == Receipt.QUARANTINED
+    assert await connection.fetchval("SELECT count(*) FROM events") == 200
+    rows = await connection.fetch("SELECT reason, times, body FROM quarantine")
+    assert [tuple(row) for row in rows] == [("partly-unreadable", 2, body)]
+    nothing = b"[" + b",".join([b'"nothing"'] * 4000) + b"]"
+    assert await intake.receive(nothing, path=_PATH) == Receipt.QUARANTINED
+    await intake.close()
+
+
+async def test_a_large_array_that_is_not_stored_in_time_is_refused_once_and_well_when_repeated(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    body = _array("m", 300)
+    ends: list[Receipt | BaseException] = []
+
+    async def _is_stored() -> bool:
+        (end,) = await asyncio.gather(intake.receive(body, path=_PATH), return_exceptions=True)
+        return end is Receipt.STORED
+
+    async def _is_refused() -> bool:
+        return bool(ends)
+
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        intake.put(Body(body, _PATH, None), ends.append)
+        assert not await _is_stored()
+        await eventually(_is_refused)
+    assert isinstance(ends[0], BatcherError)
+    await eventually(_is_stored)
+    assert await connection.fetchval("SELECT count(*) FROM events") == 300
+    assert len(ends) == 1
