@@ -14,7 +14,7 @@ def canonical_id(written: str) -> str:
 
     Any other id is opaque: one in capitals is another one.
     """
-    if written.islower() and written.isascii() and written.strip() == written:
+    if written.isascii() and written.strip() == written and written.lower() == written:
         return written  # as nearly always
     tracking_id = trimmed(written)
     return tracking_id.lower() if _UUID.fullmatch(tracking_id) else tracking_id

@@ -180,23 +180,19 @@ def as_time(value: object) -> datetime | None:
     None if it is neither, or outside 2010 to 2099.
     """
     if isinstance(value, str):
-        is_usual = len(value) <= _USUAL_CHARACTERS and value[4:20:3] in _USUAL_SHAPES
-        found = _usual(value) if is_usual else _written(value)
+        # The usual spellings, quickly: these mean the same in every version of Python.
+        if len(value) <= _USUAL_CHARACTERS and value[4:20:3] in _USUAL_SHAPES and value[-1] == "Z":
+            try:
+                found: datetime | None = datetime.fromisoformat(value)
+            except ValueError:
+                found = _written(value)
+        else:
+            found = _written(value)
     elif isinstance(value, int | Decimal) and not isinstance(value, bool):
         found = _since_epoch(value)
     else:
         return None
     return found if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
-
-
-def _usual(text: str) -> datetime | None:
-    """The time in a text of a usual shape: quick, if it ends as expected."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return _written(text)
-    # Only this means the same in every version of Python.
-    return found if text[-1] == "Z" else _written(text)
 
 
 def _written(text: str) -> datetime | None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from app.domain.api_key import Scope
+from app.domain.tracking_id import canonical_id
 from tests.api.conftest import Service, campaign_request, new_id, payload, progress, reply
 
 fuzz = settings(
@@ -117,7 +118,8 @@ def test_nothing_storable_is_refused(
         document = make()
         if isinstance(document["status"], dict):
             document["status"] |= inside
-        tracking_id = document["trackingId"] = f"{document['trackingId']}{tail}"
+        document["trackingId"] = f"{document['trackingId']}{tail}"
+        tracking_id = canonical_id(document["trackingId"])
         if not _answered(service, json.dumps(document).encode()):
             return
         if document["status"] is None and _is_reply(document):

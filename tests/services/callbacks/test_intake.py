@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -15,6 +16,7 @@ from app.domain.retention import retention_of_days
 from app.errors import Overloaded
 from app.kit.batcher import BatcherError, Full
 from app.observability.metrics import Metrics
+from app.routee.content import Content
 from app.routee.translate import Record
 from app.services.callbacks.flush import PendingRecord
 from app.services.callbacks.intake import (
@@ -455,3 +457,22 @@ async def test_a_large_array_that_is_not_stored_in_time_is_refused_once_and_well
     await eventually(_is_stored)
     assert await connection.fetchval("SELECT count(*) FROM events") == 300
     assert len(ends) == 1
+
+
+async def test_the_declared_charset_is_honoured(
+    intake: Intake, connection: asyncpg.Connection
+) -> None:
+    document = json.loads(reply("m1", "Όχι, ευχαριστώ").body)
+    body = json.dumps(document, ensure_ascii=False).encode("windows-1253")
+    content = Content(type="application/json; charset=Windows-1253")
+    assert await intake.receive(body, path=_PATH, content=content) == Receipt.STORED
+    assert await connection.fetchval("SELECT message FROM inbound_messages") == document["message"]
+
+
+async def test_a_large_array_may_be_compressed(url: str, connection: asyncpg.Connection) -> None:
+    intake = _patient_intake(url)
+    content = Content(encoding="gzip")
+    octets = gzip.compress(_array("m", 500))
+    assert await intake.receive(octets, path=_PATH, content=content) == Receipt.STORED
+    assert await connection.fetchval("SELECT count(*) FROM events") == 500
+    await intake.close()
