@@ -17,7 +17,7 @@ from app.errors import Overloaded
 from app.kit.batcher import BatcherError, Full
 from app.observability.metrics import Metrics
 from app.routee.content import Content
-from app.routee.translate import Record
+from app.routee.translate import Record, Translation
 from app.services.callbacks.flush import PendingRecord
 from app.services.callbacks.intake import (
     MAX_PENDING_BYTES,
@@ -99,11 +99,11 @@ async def test_a_flush_that_fails_unexpectedly_is_counted(url: str) -> None:
 class _Stumbling(Intake):
     """Meets an error that nobody foresaw in each body that has the word for it."""
 
-    def _records_of(self, body: Body) -> Sequence[PendingRecord]:
+    def _pending(self, translation: Translation, body: Body) -> Sequence[PendingRecord]:
         for error in (RecursionError, MemoryError, KeyError):
             if error.__name__.encode() in body.octets:
                 raise error
-        return super()._records_of(body)
+        return super()._pending(translation, body)
 
 
 async def test_an_unforeseen_error_in_reading_one_body_touches_no_neighbour(
@@ -138,7 +138,8 @@ async def test_bodies_that_cannot_be_read_leave_no_weight_behind(url: str) -> No
     for _ in range(5):
         for _ in range(3):
             intake.put(Body(heavy, _PATH, None), outcomes.append)
-        await asyncio.sleep(0)
+        for _ in range(10):  # one body a tick
+            await asyncio.sleep(0)
     assert [type(outcome) for outcome in outcomes] == [KeyError] * 15
     assert await _receive(intake, "m1") == [Receipt.STORED]
     await intake.close()
