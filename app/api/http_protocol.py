@@ -99,7 +99,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse *data*."""
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
         self._allowance -= len(data)
         if self._refusal is not None:
             if self._allowance < -MAX_DROPPED_BYTES:
@@ -115,6 +116,12 @@ class HttpProtocol(HttpToolsProtocol):
             is_large = isinstance(error.__context__, _HeadTooLarge)
             self._refuse(_HEAD_TOO_LARGE if is_large else _MALFORMED)
             return
+        is_usual = self._allowance == MAX_HEAD_BYTES and not self._in_head
+        if not is_usual or self._head_timer is not None:
+            self._watch_head()
+
+    def _watch_head(self) -> None:
+        """Limit the size and the time of a head, and of what frames a body."""
         if self._allowance < 0:
             self._refuse(_HEAD_TOO_LARGE)
         elif self._is_between_requests() or (self._in_body and not self.is_answered()):
