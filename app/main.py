@@ -21,6 +21,7 @@ from app.api.parts import Parts
 from app.api.receiver import CallbackReceiver
 from app.api.request_bodies import RequestBodies
 from app.db.bi.roll_up import roll_up_events
+from app.db.bi.view_settings import ViewSettings, write_view_settings
 from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
 from app.db.ingest import IngestSession
@@ -158,6 +159,15 @@ def retention_of(settings: Settings) -> Retention:
     )
 
 
+def view_settings_of(settings: Settings) -> ViewSettings:
+    """What *settings* say of the views for analysts."""
+    return ViewSettings(
+        mask_labels=settings.bi_mask_labels,
+        currency=settings.currency or None,
+        opt_out_words=settings.bi_opt_out_words,
+    )
+
+
 def _parts(settings: Settings) -> Parts:
     database = Database(settings.database_url)
     erasure_keys = ErasureKeys(settings.keys_for_erasure())
@@ -228,6 +238,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Dut
     database, second = parts.database, timedelta(seconds=1)
     retaining = PurgeJob(settings.database_url, retention_of(settings))
     roll_up = partial(roll_up_events, database)
+    show = partial(write_view_settings, database, view_settings_of(settings))
     learn_erased = partial(parts.erased.refresh, database)
     watch = _analyst_watch(settings, parts)
     folding = CountFolding(database)
@@ -241,6 +252,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Dut
         Duty("erase recipients", 2 * second, partial(parts.erasing.perform_asked, database)),
         Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
         Duty("end long queries of analysts", 10 * second, watch.poll),
+        Duty("write the settings of the views", 10 * second, show),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
         Duty("forget idempotency keys", timedelta(hours=1), parts.launching.forget_old_keys),
         Duty("add partitions", timedelta(hours=6), retaining.add_months),

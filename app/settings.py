@@ -20,6 +20,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 MIN_RETENTION_DAYS = 30
 
 _SECRETS = ("callback_secrets", "signing_keys", "erasure_keys")
+_OPT_OUT_WORDS = ("STOP", "ΣΤΟΠ")
 _RETENTION = tuple(f"retention_{kind}_days" for kind in ("raw", "events", "messages", "inbound"))
 
 
@@ -134,7 +135,24 @@ class Settings(BaseSettings):
         default=300,
         ge=1,
         le=86_400,
-        description="After how many seconds an analyst's transaction is ended.",
+        description="After how many seconds an analyst's transaction is ended, also an idle one.",
+    )
+    bi_mask_labels: bool = Field(
+        default=False,
+        description="Mask what looks like a telephone number also in labels, campaign names and "
+        "senders in the SQL views, for companies that put recipients' numbers there. The same in "
+        "all processes.",
+    )
+    bi_opt_out_words: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=_OPT_OUT_WORDS,
+        description="Comma-separated replies by which a recipient opts out, whole, in any case of "
+        "letters, for the SQL views. The same in all processes.",
+    )
+    currency: str = Field(
+        default="",
+        pattern="^([A-Z]{3})?$",
+        description="Currency of the Routee account, such as EUR: shown beside prices in the SQL "
+        "views. The same in all processes.",
     )
     surface: Literal["all", "callbacks", "api"] = Field(
         default="all", description="What this process serves; set by `serve --surface`."
@@ -151,7 +169,7 @@ class Settings(BaseSettings):
         default="console", description="`json` for log collectors."
     )
 
-    @field_validator(*_SECRETS, mode="before")
+    @field_validator(*_SECRETS, "bi_opt_out_words", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -381,6 +381,30 @@ CREATE TABLE bi_rollup_state (
 
 INSERT INTO bi_rollup_state (feed_epoch, xid, id) VALUES (0, '0', 0);
 
+-- What the views need beside the data. One row; `app/db/bi/view_settings.py` writes all but the secret.
+CREATE TABLE bi_settings (
+    singleton boolean NOT NULL DEFAULT true,
+    recipient_secret bytea NOT NULL, -- of the keys of recipients: see `bi_recipient_key`
+    mask_labels boolean NOT NULL DEFAULT false,
+    currency text,
+    opt_out_words text[] NOT NULL DEFAULT '{STOP,ΣΤΟΠ}',
+    CONSTRAINT bi_settings_pkey PRIMARY KEY (singleton),
+    CONSTRAINT bi_settings_singleton_check CHECK (singleton)
+);
+
+INSERT INTO bi_settings (recipient_secret)
+SELECT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+
+-- What the events, replies and reports of a campaign say of it as a whole.
+CREATE TABLE bi_campaign_facts (
+    campaign_key text COLLATE "C" NOT NULL,
+    first_event_at timestamptz, -- NULL while no event had a time
+    last_event_at timestamptz,
+    label text COLLATE "C",
+    name text COLLATE "C",
+    CONSTRAINT bi_campaign_facts_pkey PRIMARY KEY (campaign_key)
+) WITH (fillfactor = 70);
+
 CREATE TABLE bi_rollup_hourly (
     hour timestamptz NOT NULL, -- of occurred_at, in UTC; '-infinity' if unknown
     identity uuid NOT NULL, -- a hash of the columns that follow, which may be too long for an index
@@ -399,6 +423,7 @@ CREATE TABLE bi_event_corrections (
     xid xid8 NOT NULL,
     event_id bigint NOT NULL,
     message_tracking_id text COLLATE "C" NOT NULL,
+    occurred_at timestamptz NOT NULL,
     hour timestamptz NOT NULL,
     campaign_key text COLLATE "C",
     country text COLLATE "C",

@@ -28,12 +28,15 @@ FILES = (
     "views/bi_v1/pending",
     "views/bi_v1/numbers",
     "views/bi_v1/campaigns",
+    "views/bi_v1/campaign_contents",
     "views/bi_v1/messages",
     "views/bi_v1/message_events",
     "views/bi_v1/inbound_messages",
     "views/bi_v1/delivery",
     "views/bi_v1/failure_reasons",
+    "views/bi_v1/recipients_awaited",
     "views/bi_v1/recipients_opted_out",
+    "views/bi_v1/quarantine_daily",
     "views/bi_v1/freshness",
 )
 #: Partitions of the months from the last one to these many ahead; a duty of `serve` adds the others.

@@ -56,9 +56,9 @@ def test_columns_have_the_types_of_their_values(cursor: "Cursor") -> None:
 
 
 def test_a_view_is_read_page_by_page(cursor: "Cursor") -> None:
-    cursor.execute("SELECT tracking_id, status, recipient FROM bi_v1.messages ORDER BY 1")
+    cursor.execute("SELECT message_tracking_id, status, recipient FROM bi_v1.messages ORDER BY 1")
     rows = cursor.fetchall()
-    assert [(row.tracking_id, row.status) for row in rows] == [
+    assert [(row.message_tracking_id, row.status) for row in rows] == [
         ("m1", "DELIVERED"),
         ("m2", "SEEN"),
         ("m3", "UNDELIVERED"),
@@ -67,7 +67,9 @@ def test_a_view_is_read_page_by_page(cursor: "Cursor") -> None:
 
 
 def test_names_in_any_script_and_parameters_arrive(cursor: "Cursor") -> None:
-    cursor.execute("SELECT name, messages FROM bi_v1.campaigns WHERE name = ?", "Πάσχα")
+    cursor.execute(
+        "SELECT campaign_name, messages FROM bi_v1.campaigns WHERE campaign_name = ?", "Πάσχα"
+    )
     assert [tuple(row) for row in cursor.fetchall()] == [("Πάσχα", 3)]
 
 

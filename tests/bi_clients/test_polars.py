@@ -10,7 +10,7 @@ async def test_a_view_becomes_a_frame_with_types(analyst_url: str) -> None:
     async with engine.connect() as session:
         frame = await session.run_sync(
             lambda it: pl.read_database(
-                "SELECT * FROM bi_v1.messages ORDER BY tracking_id", connection=it
+                "SELECT * FROM bi_v1.messages ORDER BY message_tracking_id", connection=it
             )
         )
     await engine.dispose()

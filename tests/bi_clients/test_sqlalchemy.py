@@ -47,5 +47,5 @@ async def test_a_reflected_view_is_read(session: AsyncConnection) -> None:
     table = await session.run_sync(
         lambda it: Table("campaigns", MetaData(), schema=SCHEMA, autoload_with=it)
     )
-    rows = (await session.execute(select(table.c.name, table.c.delivered_or_seen))).all()
+    rows = (await session.execute(select(table.c.campaign_name, table.c.delivered_or_seen))).all()
     assert [tuple(row) for row in rows] == [("Πάσχα", 2)]

@@ -8,6 +8,8 @@ moment, and the position up to which events are rolled up moves in the same stat
   event was rolled up before, and dropped if the event is rolled up now, as the row has the new
   values already. A correction that commits after the snapshot stays for the next statement, when
   its event is one that was rolled up before.
+- `bi_campaign_facts` only widens and fills. It says the same in whatever order events are rolled
+  up, but for a name that reports and replies spell in several ways.
 - A message is counted as a whole: `bi_counted_messages` keeps what it was counted as, which is
   subtracted before the message is counted again. Each roll-up of messages reads only those of which
   its own columns have changed.
@@ -34,6 +36,32 @@ _COUNTED: Final = (
     "description",
     "price",
 )
+
+#: The name of a campaign that has none so far: of its newest report that has one, else of one of
+#: its first replies. Few rows are read, as they are for each campaign of each statement.
+_NAME_OF_REPORTED: Final = """CASE
+        WHEN EXISTS (
+            SELECT FROM bi_campaign_facts WHERE campaign_key = r.campaign_key AND name IS NOT NULL
+        ) OR EXISTS (
+            SELECT FROM campaigns WHERE tracking_id = r.campaign_key AND name IS NOT NULL
+        ) THEN NULL
+        ELSE coalesce(
+            (
+                SELECT name FROM (
+                    SELECT name FROM campaign_progress
+                    WHERE campaign_tracking_id = r.campaign_key
+                    ORDER BY ordered_at DESC, id DESC LIMIT 10
+                ) AS reports WHERE name IS NOT NULL LIMIT 1
+            ),
+            (
+                SELECT campaign_name FROM (
+                    SELECT campaign_name FROM inbound_messages
+                    WHERE campaign_tracking_id = r.campaign_key
+                    ORDER BY id LIMIT 10
+                ) AS replies WHERE campaign_name IS NOT NULL LIMIT 1
+            )
+        )
+    END"""
 
 
 def _of(row: str, *columns: str, before: str = "") -> str:
@@ -79,7 +107,7 @@ applied AS (
         SELECT id FROM bi_event_corrections WHERE {_POSITION} <= {_STATE}
         ORDER BY feed_epoch, xid, event_id LIMIT {most}
     ))
-    RETURNING message_tracking_id, {_HOUR}, events
+    RETURNING message_tracking_id, occurred_at, {_HOUR}, events
 ),
 hours AS (
     INSERT INTO bi_rollup_hourly AS r (identity, {_HOUR}, events)
@@ -94,6 +122,26 @@ hours AS (
     GROUP BY {_HOUR}
     HAVING sum(events) <> 0
     ON CONFLICT (hour, identity) DO UPDATE SET events = r.events + excluded.events
+),
+reported AS MATERIALIZED (
+    SELECT campaign_key, min(at) AS first_event_at, max(at) AS last_event_at, min(label) AS label
+    FROM (
+        SELECT campaign_key, nullif(occurred_at, 'epoch') AS at, label FROM taken
+        UNION ALL
+        SELECT campaign_key, nullif(occurred_at, 'epoch'), label FROM applied WHERE events > 0
+    ) AS moved
+    WHERE campaign_key IS NOT NULL
+    GROUP BY campaign_key
+),
+facts AS (
+    INSERT INTO bi_campaign_facts AS f (campaign_key, first_event_at, last_event_at, label, name)
+    SELECT r.campaign_key, r.first_event_at, r.last_event_at, r.label, {_NAME_OF_REPORTED}
+    FROM reported AS r
+    ON CONFLICT (campaign_key) DO UPDATE SET
+        first_event_at = least(f.first_event_at, excluded.first_event_at),
+        last_event_at = greatest(f.last_event_at, excluded.last_event_at),
+        label = least(f.label, excluded.label),
+        name = coalesce(f.name, excluded.name)
 ),
 touched AS MATERIALIZED (
     SELECT message_tracking_id FROM taken UNION SELECT message_tracking_id FROM applied

@@ -54,6 +54,18 @@ _CORRECTIONS: Final = Rollup(
     WHERE id = ANY(CAST(:first AS bigint[]))
     """),
 )
+_FACTS: Final = Rollup(
+    "bi_campaign_facts",
+    text("""
+    SELECT campaign_key FROM bi_campaign_facts WHERE concat_ws(' ', label, name) ~ :pattern
+    """),
+    text("""
+    UPDATE bi_campaign_facts SET
+        label = regexp_replace(label, :pattern, :pseudonym, 'g'),
+        name = regexp_replace(name, :pattern, :pseudonym, 'g')
+    WHERE campaign_key = ANY(CAST(:first AS text[]))
+    """),
+)
 #: Texts that become the same are counted together, under the hash of the new ones.
 _REASONS: Final = Rollup(
     "bi_failure_reasons",
@@ -105,7 +117,7 @@ _HOURS: Final = Rollup(
 )
 #: First the tables that are still to be rolled up, so that rolling up between two chunks brings no
 #: old text back.
-ROLLUPS: Final = (_COUNTED, _CORRECTIONS, _REASONS, _HOURS)
+ROLLUPS: Final = (_COUNTED, _CORRECTIONS, _FACTS, _REASONS, _HOURS)
 
 
 async def find_rollups(database: Database, rollup: Rollup, wanted: Replacement) -> Sequence[Key]:

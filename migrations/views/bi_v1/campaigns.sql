@@ -91,26 +91,45 @@ replied AS (
     ) AS r
     JOIN bi_campaign_keys AS k ON k.campaign_key = r.campaign_key
     GROUP BY k.id
+),
+spans AS (
+    SELECT k.id, min(e.first_event_at) AS first_event_at, max(e.last_event_at) AS last_event_at
+    FROM (
+        SELECT campaign_key, first_event_at, last_event_at FROM bi_campaign_facts
+        UNION ALL
+        SELECT p.campaign_key, p.at, p.at
+        FROM (
+            SELECT campaign_key, nullif(occurred_at, '1970-01-01T00:00:00Z'::timestamptz) AS at
+            FROM bi_pending_events()
+            UNION ALL
+            SELECT campaign_key, nullif(occurred_at, '1970-01-01T00:00:00Z'::timestamptz)
+            FROM bi_event_corrections
+            WHERE events > 0
+        ) AS p
+    ) AS e
+    JOIN bi_campaign_keys AS k ON k.campaign_key = e.campaign_key
+    GROUP BY k.id
 )
 SELECT
-    c.id,
-    c.tracking_id,
+    c.id::text AS campaign_id,
+    c.tracking_id AS campaign_tracking_id,
     CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN c.name
-        ELSE bi_v1.masked_text(c.name)
-    END AS name,
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN coalesce(c.name, f.name)
+        ELSE bi_v1.masked_text(coalesce(c.name, f.name))
+    END AS campaign_name,
     CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN c.label
-        ELSE bi_v1.masked_text(c.label)
-    END AS label,
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN coalesce(c.label, f.label)
+        ELSE bi_v1.masked_text(coalesce(c.label, f.label))
+    END AS campaign_label,
     CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN s.sender
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN s.sender
         ELSE bi_v1.masked_text(s.sender)
     END AS sender,
     c.submission,
     c.billing,
     c.cost,
     o.price,
+    (SELECT currency FROM bi_viewer) AS currency,
     c.created_at,
     coalesce(
         bi_time_of(c.answer, 'scheduledDate'), bi_time_of(c.request, 'scheduledDate')
@@ -128,15 +147,15 @@ SELECT
     coalesce(n.unknown, 0)::bigint AS unknown,
     (coalesce(n.delivered, 0) + coalesce(n.seen, 0))::bigint AS delivered_or_seen,
     round((coalesce(n.delivered, 0) + coalesce(n.seen, 0)) / nullif(n.messages, 0), 6)
-        AS delivery_rate,
+        ::double precision AS delivery_rate,
     round(
         coalesce(n.seen, 0) / nullif(coalesce(n.delivered, 0) + coalesce(n.seen, 0), 0), 6
-    ) AS seen_rate,
+    )::double precision AS seen_rate,
     round(
         (coalesce(n.undelivered, 0) + coalesce(n.expired, 0) + coalesce(n.failed, 0)
             + coalesce(n.unsent, 0)) / nullif(n.messages, 0),
         6
-    ) AS failure_rate,
+    )::double precision AS failure_rate,
     p.deliver_p50 AS seconds_to_deliver_p50,
     p.deliver_p95 AS seconds_to_deliver_p95,
     p.see_p50 AS seconds_to_see_p50,
@@ -145,7 +164,9 @@ SELECT
     CASE
         WHEN (SELECT bi_v1.sees_numbers()) THEN g.status
         ELSE bi_v1.masked_text(g.status)
-    END AS campaign_status
+    END AS campaign_status,
+    t.first_event_at,
+    t.last_event_at
 FROM campaigns AS c
 CROSS JOIN LATERAL (
     SELECT coalesce(
@@ -162,21 +183,24 @@ LEFT JOIN LATERAL (
     WHERE h.campaign_tracking_id = c.tracking_id
     ORDER BY h.ordered_at DESC, h.id DESC LIMIT 1
 ) AS g ON true
+LEFT JOIN bi_campaign_facts AS f ON f.campaign_key = c.tracking_id
 LEFT JOIN counted AS n ON n.id = c.id
 LEFT JOIN percentiles AS p ON p.id = c.id
 LEFT JOIN spent AS o ON o.id = c.id
-LEFT JOIN replied AS r ON r.id = c.id;
+LEFT JOIN replied AS r ON r.id = c.id
+LEFT JOIN spans AS t ON t.id = c.id;
 
 COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status. What retention removes stays counted, but for two things: messages of a campaign without a tracking_id, and replies that name no campaign and outlast the message they answer. A message for which a callback comes after its removal counts again.';
-COMMENT ON COLUMN bi_v1.campaigns.id IS 'Our id of the campaign; what the other views call campaign_id.';
-COMMENT ON COLUMN bi_v1.campaigns.tracking_id IS 'Routee''s id of the campaign; NULL until Routee''s answer or a callback reports it.';
-COMMENT ON COLUMN bi_v1.campaigns.name IS 'The name at Routee; NULL for a campaign that was not launched here.';
-COMMENT ON COLUMN bi_v1.campaigns.label IS 'The label that the launch asked for; NULL without one, or when the campaign was not launched here.';
+COMMENT ON COLUMN bi_v1.campaigns.campaign_id IS 'Our id of the campaign: the key. Every view that belongs to campaigns has it.';
+COMMENT ON COLUMN bi_v1.campaigns.campaign_tracking_id IS 'Routee''s id of the campaign; NULL until Routee''s answer or a callback reports it.';
+COMMENT ON COLUMN bi_v1.campaigns.campaign_name IS 'The name at Routee. Of a campaign that was not launched here: the name that its reports or replies give it, seconds after an event that follows them; NULL without one. Not unique: it may be given again once a launch was rejected or cancelled.';
+COMMENT ON COLUMN bi_v1.campaigns.campaign_label IS 'The label that the launch asked for; without one, that of its events (the least by spelling), seconds after these. Several campaigns may share it.';
 COMMENT ON COLUMN bi_v1.campaigns.sender IS 'The Viber sender: as Routee named it in its answer, else that of the campaign''s first message by id, of those that are still there. NULL while neither is known.';
 COMMENT ON COLUMN bi_v1.campaigns.submission IS 'How far launching has come: launching, launched, rejected, unconfirmed, cancelled; observed: not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.billing IS 'How Routee charges: transactional, promotional or session; NULL when the campaign was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.cost IS 'The cost that Routee''s answer to the launch named, in the currency of the Routee account. An estimate before delivery, not the invoice.';
 COMMENT ON COLUMN bi_v1.campaigns.price IS 'What its messages cost so far: the sum of messages.price, in the currency of the Routee account. NULL while no price was reported for any.';
+COMMENT ON COLUMN bi_v1.campaigns.currency IS 'The currency of the Routee account, of all prices and costs: RECEIVER_CURRENCY; NULL when that is not set.';
 COMMENT ON COLUMN bi_v1.campaigns.created_at IS 'When the campaign was first known here.';
 COMMENT ON COLUMN bi_v1.campaigns.scheduled_at IS 'For when it was scheduled; NULL when it was to be sent at once, or was not launched here.';
 COMMENT ON COLUMN bi_v1.campaigns.expected_messages IS 'How many messages Routee said it would send; NULL when that is not known. More than messages as long as recipients are awaited.';
@@ -200,3 +224,5 @@ COMMENT ON COLUMN bi_v1.campaigns.seconds_to_see_p50 IS 'Half of the messages th
 COMMENT ON COLUMN bi_v1.campaigns.seconds_to_see_p95 IS 'As seconds_to_see_p50, for 95 % of the messages that were seen.';
 COMMENT ON COLUMN bi_v1.campaigns.replies IS 'Number of replies: those that name the campaign, and those that answer a message of it. Removed ones stay counted; one that names no campaign is not counted while the message that it answers is not there.';
 COMMENT ON COLUMN bi_v1.campaigns.campaign_status IS 'How far the campaign is, in Routee''s own word, by its newest report of the campaign as a whole; NULL without one. Routee sends such reports only if its console is set so.';
+COMMENT ON COLUMN bi_v1.campaigns.first_event_at IS 'The earliest time that Routee reported for an event of any of its messages; NULL while none was reported.';
+COMMENT ON COLUMN bi_v1.campaigns.last_event_at IS 'The latest time that Routee reported for an event of any of its messages. An event that was first reported for another campaign counts there as well.';

@@ -10,15 +10,17 @@ DECLARE
 BEGIN
     INSERT INTO bi_event_corrections (
         feed_epoch, xid, event_id, message_tracking_id,
-        hour, campaign_key, country, sender, label, status, events
+        occurred_at, hour, campaign_key, country, sender, label, status, events
     )
     VALUES (
-        NEW.feed_epoch, NEW.xid, NEW.id, NEW.message_tracking_id, bi_hour(OLD.occurred_at),
+        NEW.feed_epoch, NEW.xid, NEW.id, NEW.message_tracking_id,
+        OLD.occurred_at, bi_hour(OLD.occurred_at),
         coalesce(OLD.campaign_tracking_id, 'ours:' || OLD.campaign_id),
         OLD.country, OLD.sender, OLD.label,
         reported, -1
     ), (
-        NEW.feed_epoch, NEW.xid, NEW.id, NEW.message_tracking_id, bi_hour(NEW.occurred_at),
+        NEW.feed_epoch, NEW.xid, NEW.id, NEW.message_tracking_id,
+        NEW.occurred_at, bi_hour(NEW.occurred_at),
         coalesce(NEW.campaign_tracking_id, 'ours:' || NEW.campaign_id),
         NEW.country, NEW.sender, NEW.label,
         reported, 1

@@ -1,13 +1,21 @@
 CREATE VIEW bi_v1.failure_reasons AS
 SELECT
-    f.campaign_id,
+    f.campaign_id::text AS campaign_id,
     f.campaign_tracking_id,
+    CASE
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN c.name
+        ELSE bi_v1.masked_text(c.name)
+    END AS campaign_name,
+    CASE
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN c.label
+        ELSE bi_v1.masked_text(c.label)
+    END AS campaign_label,
     f.status,
     f.detailed_status,
     f.description,
     f.messages,
     round(f.messages / sum(f.messages) OVER (PARTITION BY f.campaign_id, f.campaign_tracking_id), 6)
-        AS share
+        ::double precision AS share
 FROM (
     SELECT
         k.id AS campaign_id,
@@ -36,11 +44,14 @@ FROM (
     LEFT JOIN bi_campaign_keys AS k ON k.campaign_key = r.campaign_key
     GROUP BY 1, 2, 3, 4, 5
     HAVING sum(r.messages) <> 0
-) AS f;
+) AS f
+LEFT JOIN bi_campaigns AS c ON c.id = f.campaign_id;
 
 COMMENT ON VIEW bi_v1.failure_reasons IS 'Why messages failed: those whose current status is UNDELIVERED, EXPIRED, FAILED or UNSENT, by campaign and reason. A message that was delivered after all is not in it. What retention removes stays counted.';
-COMMENT ON COLUMN bi_v1.failure_reasons.campaign_id IS 'bi_v1.campaigns.id of the messages'' campaign; NULL when it is not known.';
+COMMENT ON COLUMN bi_v1.failure_reasons.campaign_id IS 'bi_v1.campaigns.campaign_id of the messages'' campaign; NULL when it is not known.';
 COMMENT ON COLUMN bi_v1.failure_reasons.campaign_tracking_id IS 'Routee''s id of that campaign.';
+COMMENT ON COLUMN bi_v1.failure_reasons.campaign_name IS 'The name of that campaign, as bi_v1.campaigns has it. Not unique: it may be given again once a launch was rejected or cancelled.';
+COMMENT ON COLUMN bi_v1.failure_reasons.campaign_label IS 'The label of that campaign, as bi_v1.campaigns has it. Several campaigns may share it.';
 COMMENT ON COLUMN bi_v1.failure_reasons.status IS 'UNDELIVERED, EXPIRED, FAILED or UNSENT.';
 COMMENT ON COLUMN bi_v1.failure_reasons.detailed_status IS 'Routee''s reason in short; NULL when it gave none.';
 COMMENT ON COLUMN bi_v1.failure_reasons.description IS 'Routee''s reason in a sentence, telephone numbers in it masked unless the role is a member of bi_reader_pii; NULL when it gave none.';

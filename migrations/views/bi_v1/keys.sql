@@ -45,6 +45,41 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION bi_texts_of(document bytea, name text) RETURNS SETOF text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT ROWS 1000 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT btrim(t)
+    FROM jsonb_array_elements_text(convert_from(document, 'UTF8')::jsonb -> name) AS t;
+EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported THEN
+    RETURN;
+END $$;
+
+-- What a request to launch a campaign has in its body; nothing but NULLs if it is unreadable.
+CREATE FUNCTION bi_content_of(
+    request bytea,
+    OUT text text, OUT has_image boolean, OUT has_button boolean, OUT has_file boolean, OUT has_video boolean
+)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    body jsonb;
+BEGIN
+    body := convert_from(request, 'UTF8')::jsonb -> 'body';
+    text := nullif(body ->> 'text', '');
+    has_image := body ->> 'imageURL' IS NOT NULL;
+    has_button := body ->> 'action' IS NOT NULL;
+    has_file := body ->> 'viberFile' IS NOT NULL;
+    has_video := body ->> 'viberVideo' IS NOT NULL;
+EXCEPTION WHEN data_exception OR program_limit_exceeded OR feature_not_supported THEN
+    RETURN;
+END $$;
+
+-- A campaign that was not launched here has the label of its events and the name that its replies or its
+-- reports give it, once these are rolled up.
+CREATE VIEW bi_campaigns AS
+SELECT c.id, c.tracking_id, coalesce(c.name, f.name) AS name, coalesce(c.label, f.label) AS label
+FROM campaigns AS c
+LEFT JOIN bi_campaign_facts AS f ON f.campaign_key = c.tracking_id;
+
 -- A campaign is counted under its trackingId, and under our id while the trackingId is unknown.
 CREATE VIEW bi_campaign_keys AS
 SELECT tracking_id AS campaign_key, id, tracking_id FROM campaigns WHERE tracking_id IS NOT NULL

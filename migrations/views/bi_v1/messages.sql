@@ -1,14 +1,23 @@
 CREATE VIEW bi_v1.messages AS
 SELECT
-    m.message_tracking_id AS tracking_id,
-    CASE WHEN m.campaign_tracking_id IS NULL THEN m.campaign_id ELSE c.id END AS campaign_id,
+    m.message_tracking_id,
+    (CASE WHEN m.campaign_tracking_id IS NULL THEN m.campaign_id ELSE c.id END)::text AS campaign_id,
     m.campaign_tracking_id,
+    CASE
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN coalesce(c.name, o.name)
+        ELSE bi_v1.masked_text(coalesce(c.name, o.name))
+    END AS campaign_name,
+    CASE
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN coalesce(c.label, o.label)
+        ELSE bi_v1.masked_text(coalesce(c.label, o.label))
+    END AS campaign_label,
     CASE
         WHEN (SELECT bi_v1.sees_numbers()) THEN m.recipient
         ELSE bi_v1.masked_number(m.recipient)
     END AS recipient,
+    bi_recipient_key((SELECT recipient_secret FROM bi_viewer), m.recipient) AS recipient_key,
     CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN m.sender
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN m.sender
         ELSE bi_v1.masked_text(m.sender)
     END AS sender,
     CASE
@@ -16,10 +25,11 @@ SELECT
         ELSE bi_v1.masked_text(m.country)
     END AS country,
     CASE
-        WHEN (SELECT bi_v1.sees_numbers()) THEN m.label
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN m.label
         ELSE bi_v1.masked_text(m.label)
     END AS label,
     m.price,
+    (SELECT currency FROM bi_viewer) AS currency,
     m.status,
     CASE
         WHEN (SELECT bi_v1.sees_numbers()) THEN m.provider_status
@@ -47,17 +57,22 @@ SELECT
     extract(epoch FROM m.delivered_at - coalesce(m.queued_at, m.sent_at, m.created_at))::double precision
         AS seconds_to_deliver
 FROM messages AS m
-LEFT JOIN campaigns AS c ON c.tracking_id = m.campaign_tracking_id;
+LEFT JOIN bi_campaigns AS c ON c.tracking_id = m.campaign_tracking_id
+LEFT JOIN bi_campaigns AS o ON o.id = m.campaign_id AND m.campaign_tracking_id IS NULL;
 
 COMMENT ON VIEW bi_v1.messages IS 'One row for each message of which at least one callback came: where it stands now, and when it got where. Times that Routee did not report are NULL.';
-COMMENT ON COLUMN bi_v1.messages.tracking_id IS 'Routee''s id of the message.';
-COMMENT ON COLUMN bi_v1.messages.campaign_id IS 'bi_v1.campaigns.id of its campaign; NULL when no callback names the campaign.';
+COMMENT ON COLUMN bi_v1.messages.message_tracking_id IS 'Routee''s id of the message.';
+COMMENT ON COLUMN bi_v1.messages.campaign_id IS 'bi_v1.campaigns.campaign_id of its campaign; NULL when no callback names the campaign.';
 COMMENT ON COLUMN bi_v1.messages.campaign_tracking_id IS 'Routee''s id of its campaign; NULL until a callback names it.';
-COMMENT ON COLUMN bi_v1.messages.recipient IS 'The number it went to, masked to its last three digits unless the role is a member of bi_reader_pii.';
+COMMENT ON COLUMN bi_v1.messages.campaign_name IS 'The name of its campaign, as bi_v1.campaigns has it. Not unique: it may be given again once a launch was rejected or cancelled.';
+COMMENT ON COLUMN bi_v1.messages.campaign_label IS 'The label of its campaign, as bi_v1.campaigns has it. Several campaigns may share it.';
+COMMENT ON COLUMN bi_v1.messages.recipient IS 'The number it went to, masked to its last three digits unless the role is a member of bi_reader_pii. Masked numbers of different people look the same: count and join people by recipient_key.';
+COMMENT ON COLUMN bi_v1.messages.recipient_key IS 'Stands for the recipient, also where the number is masked: the same in every view and at any time, until the recipient is erased. Count and join recipients by it. It does not give the number away, and another database has other keys.';
 COMMENT ON COLUMN bi_v1.messages.sender IS 'The Viber sender it came from.';
 COMMENT ON COLUMN bi_v1.messages.country IS 'The recipient''s country as Routee spells it.';
-COMMENT ON COLUMN bi_v1.messages.label IS 'The label of the campaign as the callbacks repeat it.';
+COMMENT ON COLUMN bi_v1.messages.label IS 'The label as the message''s own callbacks repeat it; campaign_label is that of the campaign.';
 COMMENT ON COLUMN bi_v1.messages.price IS 'What Routee charges for it, in the currency of the Routee account: the greatest price reported. NULL while none was reported.';
+COMMENT ON COLUMN bi_v1.messages.currency IS 'The currency of the Routee account, of all prices and costs: RECEIVER_CURRENCY; NULL when that is not set.';
 COMMENT ON COLUMN bi_v1.messages.status IS 'Where it stands: QUEUED, SENT, UNDELIVERED, EXPIRED, FAILED, UNSENT, DELIVERED, SEEN, or UNKNOWN for a status that is not known here.';
 COMMENT ON COLUMN bi_v1.messages.provider_status IS 'The status in Routee''s own spelling.';
 COMMENT ON COLUMN bi_v1.messages.detailed_status IS 'Routee''s reason in short, for instance Not Viber User or Opted Out.';

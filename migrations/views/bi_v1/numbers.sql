@@ -68,3 +68,22 @@ CREATE FUNCTION bi_v1.shown_text(given text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN bi_v1.sees_numbers() THEN given ELSE bi_v1.masked_text(given) END;
 COMMENT ON FUNCTION bi_v1.shown_text(text) IS 'A text as the current role may see it: what looks like a telephone number is masked, unless it is a member of bi_reader_pii.';
+
+-- A reply without its case, its accents as they are, and without what is around its letters.
+CREATE FUNCTION bi_word(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN btrim(upper(given COLLATE pg_unicode_fast), U&' \0009\000A\000D\00A0.,!?;:"''()');
+
+-- What stands for a person where the number is masked: the same in all views, and with another secret, that
+-- of another database, something else. Numbers are few enough to be tried one by one without a secret.
+CREATE FUNCTION bi_recipient_key(secret bytea, number text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN left(encode(sha256(secret || convert_to(number, 'UTF8')), 'hex'), 32);
+
+-- What the role that asks may see, and what the views need of the settings. A view names it in subqueries of
+-- its own, which are answered once for each query and with the rights of the views' owner.
+CREATE VIEW bi_viewer AS
+SELECT
+    bi_v1.sees_numbers() OR NOT mask_labels AS sees_labels,
+    recipient_secret,
+    currency
+FROM bi_settings;

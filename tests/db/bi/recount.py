@@ -20,19 +20,19 @@ Counts = dict[tuple[Any, ...], int]
 class Known(NamedTuple):
     """The ids of the campaigns there are, by their trackingIds, and the other way round."""
 
-    ids: Mapping[str, UUID]
-    tracking_ids: Mapping[UUID, str]
+    ids: Mapping[str, str]
+    tracking_ids: Mapping[str, str]
 
-    def of(self, tracking_id: str | None, own: UUID | None) -> tuple[UUID | None, str | None]:
+    def of(self, tracking_id: str | None, own: UUID | None) -> tuple[str | None, str | None]:
         """The id and the trackingId of the campaign that either of them names."""
         if tracking_id is not None:
             return self.ids.get(tracking_id), tracking_id
-        return own, None if own is None else self.tracking_ids.get(own)
+        return (None, None) if own is None else (str(own), self.tracking_ids.get(str(own)))
 
 
 async def known_campaigns(connection: asyncpg.Connection) -> Known:
     rows = await connection.fetch(
-        "SELECT tracking_id, id FROM campaigns WHERE tracking_id IS NOT NULL"
+        "SELECT tracking_id, id::text FROM campaigns WHERE tracking_id IS NOT NULL"
     )
     return Known({row[0]: row[1] for row in rows}, {row[1]: row[0] for row in rows})
 
@@ -85,8 +85,8 @@ def reasons(messages: Iterable[Message], known: Known) -> Counts:
     )
 
 
-def statuses(messages: Iterable[Message], known: Known) -> dict[UUID | None, Counter[Status]]:
-    found: dict[UUID | None, Counter[Status]] = {}
+def statuses(messages: Iterable[Message], known: Known) -> dict[str | None, Counter[Status]]:
+    found: dict[str | None, Counter[Status]] = {}
     for message in messages:
         campaign = known.of(message.campaign_tracking_id, message.campaign_id)[0]
         found.setdefault(campaign, Counter())[message.status] += 1

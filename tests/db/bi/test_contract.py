@@ -102,11 +102,11 @@ async def test_what_is_frozen_may_gain_columns_and_files_and_lose_or_change_none
 
 async def test_the_list_is_extended_only(connection: asyncpg.Connection, tmp_path: Path) -> None:
     columns, listed = await _columns(connection), tmp_path / "listed.json"
-    listed.write_text('{"messages": {"tracking_id": "text"}}')
+    listed.write_text('{"messages": {"message_tracking_id": "text"}}')
     _write(columns, listed)
     assert json.loads(listed.read_text()) == columns
-    listed.write_text('{"messages": {"tracking_id": "uuid"}}')
-    with pytest.raises(SystemExit, match=r"messages\.tracking_id"):
+    listed.write_text('{"messages": {"message_tracking_id": "uuid"}}')
+    with pytest.raises(SystemExit, match=r"messages\.message_tracking_id"):
         _write(columns, listed)
 
 

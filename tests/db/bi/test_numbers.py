@@ -107,8 +107,11 @@ UPDATE messages SET (recipient, provider_status, detailed_status, description, s
         'refused ' || $1 || ', tried again', $1, $1, $1 || '!');
 UPDATE inbound_messages SET (sender, message, recipient, label, media, filename, campaign_name)
     = ROW($1, 'Call me: ' || $1 || '!', $1, $1, $1, $1, $1);
-UPDATE campaigns SET (name, label, answer) = ROW(tracking_id || ' of ' || $1, $1,
-    convert_to('{"senderInfoName": "' || $1 || '"}', 'UTF8'));
+UPDATE campaigns SET (name, label, answer, request) = ROW(tracking_id || ' of ' || $1, $1,
+    convert_to('{"senderInfoName": "' || $1 || '"}', 'UTF8'),
+    convert_to('{"to": ["a ' || $1 || '"], "body": {"text": "Call ' || $1 || '"}}', 'UTF8'));
+INSERT INTO quarantine (sha256, reason, path, body, campaign_id)
+    SELECT 'x', 'not-json', '/', '', id FROM campaigns WHERE tracking_id = 'known';
 INSERT INTO campaign_progress (ordered_at, identity, campaign_tracking_id, status)
     SELECT now(), uuid_send(id), tracking_id, 'paused by ' || $1 FROM campaigns
     WHERE tracking_id IS NOT NULL
@@ -118,9 +121,17 @@ SELECT c.relname, string_agg(a.attname, ', ' ORDER BY a.attnum)
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = 'bi_v1'::regnamespace AND a.atttypid = 'text'::regtype
     AND NOT a.attname ~ 'tracking_id'
-    AND a.attname NOT IN ('status', 'source', 'submission', 'billing')
+    AND a.attname NOT IN (
+        'status', 'source', 'submission', 'billing', 'campaign_id', 'recipient_key', 'currency',
+        'kind', 'opted_out_by', 'reason'
+    )
 GROUP BY c.relname
 """
+
+
+async def _plant(connection: asyncpg.Connection, spelling: str) -> None:
+    for statement in _PLANT.split(";\n"):
+        await connection.execute(statement.replace("$1", f"'{spelling}'"))
 
 
 async def _texts(connection: asyncpg.Connection) -> dict[str, set[str]]:
@@ -139,8 +150,8 @@ async def _texts(connection: asyncpg.Connection) -> dict[str, set[str]]:
 async def test_a_number_in_any_text_is_masked_but_for_readers_of_numbers(
     connection: asyncpg.Connection, analyst: str, spelling: str, first: str
 ) -> None:
-    for statement in _PLANT.split(";\n"):
-        await connection.execute(statement.replace("$1", f"'{spelling}'"))
+    await _plant(connection, spelling)
+    await connection.execute("UPDATE bi_settings SET mask_labels = true")
     await connection.execute(first)
     await connection.execute(f"SET LOCAL ROLE {analyst}")
     for column, values in (await _texts(connection)).items():
@@ -152,6 +163,92 @@ async def test_a_number_in_any_text_is_masked_but_for_readers_of_numbers(
     await connection.execute(f"SET LOCAL ROLE {analyst}")
     for column, values in (await _texts(connection)).items():
         assert any(spelling in value for value in values), column
+
+
+#: What the company writes itself, and filters by.
+_CHOSEN = {"label", "sender", "campaign_label", "campaign_name"}
+
+
+async def test_what_the_company_chose_is_shown_as_it_is_and_what_callbacks_say_is_masked(
+    connection: asyncpg.Connection, analyst: str
+) -> None:
+    spelling = "+30 690 000 0123"
+    await _plant(connection, spelling)
+    await connection.execute(f"SET LOCAL ROLE {analyst}")
+    for column, values in (await _texts(connection)).items():
+        is_chosen = column.partition(".")[2] in _CHOSEN
+        assert any(spelling in value for value in values) is is_chosen, column
+
+
+async def _counted(connection: asyncpg.Connection, column: str) -> dict[str, int]:
+    """How many different values *column* has in each view that has it."""
+    found = {}
+    for view in (*_COLUMNS, "recipients_awaited"):
+        shown = _COLUMNS.get(view, "recipient") if column == "number" else column
+        query = f"SELECT count(DISTINCT {shown}) FROM bi_v1.{view}"  # noqa: S608
+        found[view] = await connection.fetchval(query)
+    return found
+
+
+#: Different numbers with the same last three digits, of one recipient each.
+_ALIKE = """
+UPDATE messages SET detailed_status = 'Opted Out', recipient =
+    '+3069' || translate(right(md5(message_tracking_id), 4), 'abcdef', '012345') || '473';
+UPDATE events AS e SET recipient = m.recipient FROM messages AS m
+    WHERE m.message_tracking_id = e.message_tracking_id;
+UPDATE inbound_messages SET sender = (SELECT min(recipient) FROM messages);
+UPDATE campaigns SET
+    request = '{"to": ["+306900001473", "00306900002473", "x473", "+306900001473"]}'
+    WHERE tracking_id = 'known'
+"""
+
+
+async def test_masked_recipients_are_told_apart_by_their_keys(
+    connection: asyncpg.Connection, analyst: str
+) -> None:
+    for statement in _ALIKE.split(";\n"):
+        await connection.execute(statement)
+    await connection.execute(f"GRANT bi_reader_pii TO {analyst}")
+    await connection.execute(f"SET LOCAL ROLE {analyst}")
+    people = await _counted(connection, "number")
+    assert await _counted(connection, "recipient_key") == people
+    assert people["messages"] > 20
+    assert people["recipients_awaited"] == 3
+    await connection.execute("RESET ROLE")
+    await connection.execute(f"REVOKE bi_reader_pii FROM {analyst}")
+    await connection.execute(f"SET LOCAL ROLE {analyst}")
+    assert set((await _counted(connection, "number")).values()) == {1}
+    assert await _counted(connection, "recipient_key") == people
+
+
+async def test_one_person_has_one_key_in_all_views_whoever_asks(
+    connection: asyncpg.Connection, analyst: str
+) -> None:
+    await connection.execute("UPDATE inbound_messages SET sender = '+306900000007'")
+    query = """
+        SELECT recipient_key FROM bi_v1.inbound_messages
+        UNION SELECT recipient_key FROM bi_v1.messages WHERE message_tracking_id = 'm7'
+        UNION SELECT recipient_key FROM bi_v1.message_events WHERE message_tracking_id = 'm7'
+        UNION SELECT recipient_key FROM bi_v1.recipients_opted_out AS o
+        WHERE o.recipient_key IN (SELECT i.recipient_key FROM bi_v1.inbound_messages AS i)
+    """
+    [key] = await connection.fetch(query)
+    await connection.execute(f"SET LOCAL ROLE {analyst}")
+    assert await connection.fetch(query) == [key]
+    assert len(key[0]) == 32
+
+
+async def test_a_key_is_another_one_once_the_recipient_is_erased_or_the_secret_is_another(
+    connection: asyncpg.Connection,
+) -> None:
+    await append_events(connection, story(await make_campaigns(connection), 1))
+    query = "SELECT recipient_key FROM bi_v1.messages WHERE message_tracking_id = 'm7'"
+    keys = [await connection.fetchval(query)]
+    await connection.execute("UPDATE messages SET recipient = 'erased:0123456789'")
+    keys.append(await connection.fetchval(query))
+    await connection.execute("UPDATE bi_settings SET recipient_secret = 'another'")
+    keys.append(await connection.fetchval(query))
+    assert len(set(keys)) == 3
 
 
 async def test_reasons_that_differ_by_a_number_only_are_one_where_it_is_masked(

@@ -75,16 +75,17 @@ VIEWS = (
 OF_ONE_CAMPAIGN = (
     "SELECT * FROM bi_v1.messages WHERE campaign_tracking_id = 'c-7'",
     "SELECT * FROM bi_v1.inbound_messages WHERE campaign_tracking_id = 'c-7'",
-    "SELECT * FROM bi_v1.inbound_messages WHERE campaign_id = (SELECT id FROM named)",
+    "SELECT * FROM bi_v1.inbound_messages WHERE campaign_id = (SELECT campaign_id FROM named)",
     """
         SELECT * FROM named AS c JOIN bi_v1.messages AS m
-        ON m.campaign_tracking_id = c.tracking_id
+        ON m.campaign_tracking_id = c.campaign_tracking_id
     """,
     "SELECT * FROM bi_v1.message_events WHERE message_tracking_id = md5('7')",
     "SELECT * FROM bi_v1.inbound_messages WHERE message_tracking_id = md5('7')",
 )
 NAMED = (
-    "CREATE TEMP VIEW named AS SELECT id, tracking_id FROM bi_v1.campaigns WHERE name = 'name 7'"
+    "CREATE TEMP VIEW named AS SELECT campaign_id, campaign_tracking_id FROM bi_v1.campaigns"
+    " WHERE campaign_name = 'name 7'"
 )
 #: Rows of events read one after the other, found by an index, and messages as the first.
 READ_SO_FAR = """
