@@ -52,7 +52,13 @@ def create(
         bool, typer.Option("--pii", help="It sees telephone numbers whole, not masked.")
     ] = False,
     max_connections: Annotated[
-        int, typer.Option(min=1, max=1000, help="How many connections it may have at once.")
+        int,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="How many connections it may have at once. A person's program takes 1 to 5, a "
+            "server for many people 10 to 20, each of its processes a pool of its own.",
+        ),
     ] = 10,
     accept_outdated_postgres: AcceptOutdated = False,  # noqa: FBT002 (an option of the command line)
 ) -> None:
@@ -61,7 +67,8 @@ def create(
 
     The last line of the output is its connection URI, with a password that is stored nowhere: keep
     it. The login reads the views of schema bi_v1 and nothing else. Its transactions are ended after
-    RECEIVER_BI_MAX_SECONDS.
+    RECEIVER_BI_MAX_SECONDS, also while they are idle, as between two cells of a notebook. With more
+    than --max-connections at once PostgreSQL refuses the next: "too many connections for role".
 
     Making logins takes a database role with CREATEROLE, or a superuser as the embedded PostgreSQL
     has. With another role this prints the statements that an administrator must run instead.

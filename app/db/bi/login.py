@@ -9,8 +9,6 @@ from app.errors import ConfigurationError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _RESERVED: Final = ("pg_", "bi_reader", "public", "none", "current_", "session_", "user")
-#: An idle transaction keeps vacuum from removing rows, and locks that a migration waits for.
-_IDLE_IN_TRANSACTION: Final = "60s"
 _TEMPORARY_FILES: Final = "10GB"
 
 
@@ -77,7 +75,8 @@ def _session(login: BiLogin, *, limit_files: bool) -> dict[str, str]:
         "default_transaction_read_only": "on",
         "statement_timeout": f"{login.max_seconds}s",
         "transaction_timeout": f"{login.max_seconds}s",
-        "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION,
+        # A notebook or a cursor thinks between two questions for as long as it may ask.
+        "idle_in_transaction_session_timeout": f"{login.max_seconds}s",
         "search_path": "bi_v1",
     }
     return settings | {"temp_file_limit": _TEMPORARY_FILES} if limit_files else settings

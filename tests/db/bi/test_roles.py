@@ -2,6 +2,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -315,6 +316,20 @@ async def test_a_session_is_read_only_to_begin_with(reader: asyncpg.Connection) 
     assert await reader.fetchval("SHOW transaction_read_only") == "on"
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await reader.execute("CREATE TABLE bi_v1.mine (one int)")
+
+
+async def test_an_idle_transaction_lives_as_long_as_a_busy_one(url: str) -> None:
+    async with analyst(url, max_seconds=171) as own_url, asking(own_url) as session:
+        for limit in ("transaction", "statement", "idle_in_transaction_session"):
+            assert await session.fetchval(f"SHOW {limit}_timeout") == "171s"
+
+
+async def test_a_login_has_as_many_connections_as_it_was_given(url: str) -> None:
+    async with analyst(url) as own_url, AsyncExitStack() as sessions:
+        for _ in range(5):
+            await sessions.enter_async_context(asking(own_url))
+        with pytest.raises(asyncpg.TooManyConnectionsError, match="too many connections for role"):
+            await asyncpg.connect(own_url)
 
 
 async def test_of_others_an_analyst_sees_neither_queries_nor_values_in_statistics(
