@@ -86,7 +86,7 @@ def test_a_session_begins_with_limits(name: str, monkeypatch: pytest.MonkeyPatch
     assert found == {
         "statement_timeout": "2min",
         "transaction_timeout": "2min",
-        "idle_in_transaction_session_timeout": "1min",
+        "idle_in_transaction_session_timeout": "2min",
         "default_transaction_read_only": "on",
         "temp_file_limit": "10GB",
     }
