@@ -439,9 +439,15 @@ CREATE INDEX bi_event_corrections_position_idx ON bi_event_corrections (feed_epo
 CREATE TABLE bi_counted_messages (
     message_tracking_id text COLLATE "C" NOT NULL,
     campaign_key text COLLATE "C",
+    day date NOT NULL, -- of its first event, in UTC; '-infinity' if unknown
+    country text COLLATE "C",
+    sender text COLLATE "C",
+    label text COLLATE "C",
+    status text COLLATE "C" NOT NULL,
     deliver_bucket smallint,
     see_bucket smallint,
     failure text COLLATE "C", -- its status, if that is a failure
+    failure_day date, -- when it reached it, in UTC; '-infinity' if unknown
     detailed_status text COLLATE "C",
     description text COLLATE "C",
     price numeric,
@@ -459,9 +465,22 @@ CREATE TABLE bi_durations (
     CONSTRAINT bi_durations_pkey PRIMARY KEY (campaign_key, measure, bucket)
 ) WITH (fillfactor = 70);
 
+CREATE TABLE bi_daily_messages (
+    identity uuid NOT NULL,
+    day date NOT NULL,
+    campaign_key text COLLATE "C",
+    country text COLLATE "C",
+    sender text COLLATE "C",
+    label text COLLATE "C",
+    status text COLLATE "C" NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT bi_daily_messages_pkey PRIMARY KEY (identity)
+) WITH (fillfactor = 70);
+
 CREATE TABLE bi_failure_reasons (
     identity uuid NOT NULL,
     campaign_key text COLLATE "C",
+    failure_day date NOT NULL,
     failure text COLLATE "C" NOT NULL,
     detailed_status text COLLATE "C",
     description text COLLATE "C",

@@ -27,11 +27,14 @@ _REACHED: Final = """(
     )"""
 _POSITION: Final = "(feed_epoch, xid, event_id)"
 _HOUR: Final = "hour, campaign_key, country, sender, label, status"
+_DAY: Final = ("day", "campaign_key", "country", "sender", "label", "status")
+_REASON: Final = ("campaign_key", "failure_day", "failure", "detailed_status", "description")
 _COUNTED: Final = (
-    "campaign_key",
+    *_DAY,
     "deliver_bucket",
     "see_bucket",
     "failure",
+    "failure_day",
     "detailed_status",
     "description",
     "price",
@@ -62,6 +65,9 @@ _NAME_OF_REPORTED: Final = """CASE
             )
         )
     END"""
+
+_DAYS: Final = ", ".join(_DAY)
+_REASONS: Final = ", ".join(_REASON)
 
 
 def _of(row: str, *columns: str, before: str = "") -> str:
@@ -166,6 +172,15 @@ counted AS (
     ON CONFLICT (message_tracking_id) DO UPDATE SET
         {", ".join(f"{it} = excluded.{it}" for it in _COUNTED)}
 ),
+days AS (
+    INSERT INTO bi_daily_messages AS d (identity, {_DAYS}, messages)
+    SELECT md5(jsonb_build_array({_DAYS})::text)::uuid, {_DAYS}, sum(messages)
+    FROM {_moved(*_DAY)} AS moved
+    WHERE day IS NOT NULL
+    GROUP BY {_DAYS}
+    HAVING sum(messages) <> 0
+    ON CONFLICT (identity) DO UPDATE SET messages = d.messages + excluded.messages
+),
 spends AS (
     INSERT INTO bi_spends AS s (campaign_key, price, messages)
     SELECT campaign_key, sum(price * messages), sum(messages)
@@ -193,15 +208,11 @@ durations AS (
         messages = d.messages + excluded.messages
 ),
 reasons AS (
-    INSERT INTO bi_failure_reasons AS r (
-        identity, campaign_key, failure, detailed_status, description, messages
-    )
-    SELECT
-        md5(jsonb_build_array(campaign_key, failure, detailed_status, description)::text)::uuid,
-        campaign_key, failure, detailed_status, description, sum(messages)
-    FROM {_moved("campaign_key", "failure", "detailed_status", "description")} AS moved
+    INSERT INTO bi_failure_reasons AS r (identity, {_REASONS}, messages)
+    SELECT md5(jsonb_build_array({_REASONS})::text)::uuid, {_REASONS}, sum(messages)
+    FROM {_moved(*_REASON)} AS moved
     WHERE failure IS NOT NULL
-    GROUP BY campaign_key, failure, detailed_status, description
+    GROUP BY {_REASONS}
     HAVING sum(messages) <> 0
     ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
 ),

@@ -32,10 +32,13 @@ _COUNTED: Final = Rollup(
     "bi_counted_messages",
     text("""
     SELECT message_tracking_id FROM bi_counted_messages
-    WHERE concat_ws(' ', detailed_status, description) ~ :pattern
+    WHERE concat_ws(' ', country, sender, label, detailed_status, description) ~ :pattern
     """),
     text("""
     UPDATE bi_counted_messages SET
+        country = regexp_replace(country, :pattern, :pseudonym, 'g'),
+        sender = regexp_replace(sender, :pattern, :pseudonym, 'g'),
+        label = regexp_replace(label, :pattern, :pseudonym, 'g'),
         detailed_status = regexp_replace(detailed_status, :pattern, :pseudonym, 'g'),
         description = regexp_replace(description, :pattern, :pseudonym, 'g')
     WHERE message_tracking_id = ANY(CAST(:first AS text[]))
@@ -76,18 +79,42 @@ _REASONS: Final = Rollup(
     text(f"""
     WITH gone AS (
         DELETE FROM bi_failure_reasons WHERE identity = ANY(CAST(:first AS uuid[]))
-        RETURNING campaign_key, failure, {_redacted("detailed_status")},
+        RETURNING campaign_key, failure_day, failure, {_redacted("detailed_status")},
             {_redacted("description")}, messages
     )
     INSERT INTO bi_failure_reasons AS r (
-        identity, campaign_key, failure, detailed_status, description, messages
+        identity, campaign_key, failure_day, failure, detailed_status, description, messages
     )
     SELECT
         md5(
-            jsonb_build_array(campaign_key, failure, detailed_status, description)::text
+            jsonb_build_array(
+                campaign_key, failure_day, failure, detailed_status, description
+            )::text
         )::uuid,
-        campaign_key, failure, detailed_status, description, sum(messages)
-    FROM gone GROUP BY campaign_key, failure, detailed_status, description
+        campaign_key, failure_day, failure, detailed_status, description, sum(messages)
+    FROM gone GROUP BY campaign_key, failure_day, failure, detailed_status, description
+    ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
+    """),
+)
+_DAYS: Final = Rollup(
+    "bi_daily_messages",
+    text("""
+    SELECT identity FROM bi_daily_messages
+    WHERE concat_ws(' ', country, sender, label) ~ :pattern
+    """),
+    text(f"""
+    WITH gone AS (
+        DELETE FROM bi_daily_messages WHERE identity = ANY(CAST(:first AS uuid[]))
+        RETURNING day, campaign_key, {_redacted("country")}, {_redacted("sender")},
+            {_redacted("label")}, status, messages
+    )
+    INSERT INTO bi_daily_messages AS r (
+        identity, day, campaign_key, country, sender, label, status, messages
+    )
+    SELECT
+        md5(jsonb_build_array(day, campaign_key, country, sender, label, status)::text)::uuid,
+        day, campaign_key, country, sender, label, status, sum(messages)
+    FROM gone GROUP BY day, campaign_key, country, sender, label, status
     ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
     """),
 )
@@ -117,7 +144,7 @@ _HOURS: Final = Rollup(
 )
 #: First the tables that are still to be rolled up, so that rolling up between two chunks brings no
 #: old text back.
-ROLLUPS: Final = (_COUNTED, _CORRECTIONS, _FACTS, _REASONS, _HOURS)
+ROLLUPS: Final = (_COUNTED, _CORRECTIONS, _FACTS, _REASONS, _DAYS, _HOURS)
 
 
 async def find_rollups(database: Database, rollup: Rollup, wanted: Replacement) -> Sequence[Key]:

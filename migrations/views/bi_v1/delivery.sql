@@ -25,10 +25,14 @@ SELECT
     d.unsent,
     d.delivered,
     d.seen,
-    d.unknown
+    d.unknown,
+    d.messages,
+    d.messages_delivered_or_seen,
+    d.messages_seen,
+    d.messages_failed
 FROM (
     SELECT
-        (nullif(h.hour, '-infinity') AT TIME ZONE 'UTC')::date AS day,
+        nullif(h.day, '-infinity') AS day,
         k.id AS campaign_id,
         CASE
             WHEN k.id IS NOT NULL THEN k.tracking_id
@@ -55,19 +59,38 @@ FROM (
         coalesce(sum(h.events) FILTER (WHERE h.status = 'UNSENT'), 0)::bigint AS unsent,
         coalesce(sum(h.events) FILTER (WHERE h.status = 'DELIVERED'), 0)::bigint AS delivered,
         coalesce(sum(h.events) FILTER (WHERE h.status = 'SEEN'), 0)::bigint AS seen,
-        coalesce(sum(h.events) FILTER (WHERE h.status = 'UNKNOWN'), 0)::bigint AS unknown
+        coalesce(sum(h.events) FILTER (WHERE h.status = 'UNKNOWN'), 0)::bigint AS unknown,
+        sum(h.messages)::bigint AS messages,
+        coalesce(sum(h.messages) FILTER (WHERE h.status IN ('DELIVERED', 'SEEN')), 0)::bigint
+            AS messages_delivered_or_seen,
+        coalesce(sum(h.messages) FILTER (WHERE h.status = 'SEEN'), 0)::bigint AS messages_seen,
+        coalesce(
+            sum(h.messages) FILTER (
+                WHERE h.status IN ('UNDELIVERED', 'EXPIRED', 'FAILED', 'UNSENT')
+            ),
+            0
+        )::bigint AS messages_failed
     FROM (
-        SELECT hour, campaign_key, country, sender, label, status, events FROM bi_rollup_hourly
+        SELECT
+            (hour AT TIME ZONE 'UTC')::date AS day, campaign_key, country, sender, label, status,
+            events, 0 AS messages
+        FROM bi_rollup_hourly
         UNION ALL
-        SELECT hour, campaign_key, country, sender, label, status, events FROM bi_pending_hours
+        SELECT
+            (hour AT TIME ZONE 'UTC')::date, campaign_key, country, sender, label, status, events, 0
+        FROM bi_pending_hours
+        UNION ALL
+        SELECT day, campaign_key, country, sender, label, status, 0, messages FROM bi_daily_messages
+        UNION ALL
+        SELECT day, campaign_key, country, sender, label, status, 0, messages FROM bi_pending_messages
     ) AS h
     LEFT JOIN bi_campaign_keys AS k ON k.campaign_key = h.campaign_key
     GROUP BY 1, 2, 3, 4, 5, 6
-    HAVING sum(h.events) <> 0
+    HAVING sum(h.events) <> 0 OR sum(h.messages) <> 0
 ) AS d
 LEFT JOIN bi_campaigns AS c ON c.id = d.campaign_id;
 
-COMMENT ON VIEW bi_v1.delivery_daily IS 'Events by day, campaign, country, sender and label. Additive: sums over any rows are right. Each stored event counts once, in the day in which it occurred, so a message counts in every status it went through; for where messages stand now use campaigns. What retention removes stays counted.';
+COMMENT ON VIEW bi_v1.delivery_daily IS 'By day, campaign, country, sender and label: events, and messages. Additive: sums over any rows are right. Each stored event counts once, in the day in which it occurred, so a message counts in every status it went through. Each message counts once in messages, in the day of its first event, and by where it stands now in messages_…: rates by day are made of these. What retention removes stays counted.';
 COMMENT ON COLUMN bi_v1.delivery_daily.day IS 'The day, in UTC; NULL for events without a time.';
 COMMENT ON COLUMN bi_v1.delivery_daily.campaign_id IS 'bi_v1.campaigns.campaign_id of the campaign that the events name, or through whose callback URL they came; NULL when there is none.';
 COMMENT ON COLUMN bi_v1.delivery_daily.campaign_tracking_id IS 'Routee''s id of that campaign; NULL until it is known.';
@@ -86,6 +109,10 @@ COMMENT ON COLUMN bi_v1.delivery_daily.unsent IS 'Number of events that a messag
 COMMENT ON COLUMN bi_v1.delivery_daily.delivered IS 'Number of events that a message was delivered. Two for one message only if Routee reported two times.';
 COMMENT ON COLUMN bi_v1.delivery_daily.seen IS 'Number of events that a message was seen.';
 COMMENT ON COLUMN bi_v1.delivery_daily.unknown IS 'Number of events whose status is not known here.';
+COMMENT ON COLUMN bi_v1.delivery_daily.messages IS 'Number of messages of which the first event, by Routee''s clock, was on this day, with the country, sender and label that they have now. Each message is in one row. The delivery rate by day is sum(messages_delivered_or_seen) / sum(messages).';
+COMMENT ON COLUMN bi_v1.delivery_daily.messages_delivered_or_seen IS 'How many of messages have arrived by now, on this day or later.';
+COMMENT ON COLUMN bi_v1.delivery_daily.messages_seen IS 'How many of messages were seen by now.';
+COMMENT ON COLUMN bi_v1.delivery_daily.messages_failed IS 'How many of messages stand at UNDELIVERED, EXPIRED, FAILED or UNSENT now.';
 
 CREATE VIEW bi_v1.delivery_hourly AS
 SELECT

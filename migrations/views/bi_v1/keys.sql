@@ -8,6 +8,13 @@ RETURN CASE
     ELSE date_bin('1 hour'::interval, occurred_at, '1970-01-01T00:00:00Z'::timestamptz)
 END;
 
+CREATE FUNCTION bi_day(occurred_at timestamptz) RETURNS date
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN occurred_at = '1970-01-01T00:00:00Z'::timestamptz THEN '-infinity'::date
+    ELSE coalesce((occurred_at AT TIME ZONE 'UTC')::date, '-infinity')
+END;
+
 -- A logarithmic histogram: a bucket holds what is at most 10 % more than its lower end, so that the
 -- value shown for it is off by 1 part of 21 at most. The lowest bucket holds what is below 1 ms.
 CREATE FUNCTION bi_bucket(seconds double precision) RETURNS smallint
@@ -96,19 +103,21 @@ SELECT
         AS status
 FROM events;
 
--- What a message adds to the durations, the reasons and the spend of its campaign. OFFSET 0 keeps
--- the planner from computing a bucket again wherever it is named.
+-- What a message adds to the days, the durations, the reasons and the spend of its campaign. OFFSET 0
+-- keeps the planner from computing a bucket again wherever it is named.
 CREATE VIEW bi_message_facts AS
 SELECT
     m.message_tracking_id,
-    CASE
-        WHEN b.deliver_bucket IS NOT NULL OR b.see_bucket IS NOT NULL
-            OR m.status_rank = 3 OR m.price IS NOT NULL
-        THEN coalesce(m.campaign_tracking_id, 'ours:' || m.campaign_id)
-    END AS campaign_key,
+    coalesce(m.campaign_tracking_id, 'ours:' || m.campaign_id) AS campaign_key,
+    bi_day(m.first_occurred_at) AS day,
+    m.country,
+    m.sender,
+    m.label,
+    m.status,
     b.deliver_bucket,
     b.see_bucket,
     CASE WHEN m.status_rank = 3 THEN m.status END AS failure,
+    CASE WHEN m.status_rank = 3 THEN bi_day(m.status_at) END AS failure_day,
     CASE WHEN m.status_rank = 3 THEN m.detailed_status END AS detailed_status,
     CASE WHEN m.status_rank = 3 THEN m.description END AS description,
     m.price

@@ -14,7 +14,8 @@ from app.domain.event import UNKNOWN_TIME, DeliveryEvent, Source
 from app.domain.message import Message, project
 from app.domain.status import FAILURES, Status, status_of
 
-Counts = dict[tuple[Any, ...], int]
+Counts = Counter[tuple[Any, ...]]
+_ARRIVED = (Status.DELIVERED, Status.SEEN)
 
 
 class Known(NamedTuple):
@@ -70,6 +71,38 @@ def daily(hours: Counts) -> Counts:
         day = None if hour is None else hour.date()
         days[(day, *rest)] += events
     return days
+
+
+def by_first_day(messages: Iterable[Message], known: Known) -> Counts:
+    """Of messages by the day of their first event: all, arrived, seen and failed ones."""
+    found: Counts = Counter()
+    for message in messages:
+        key = (
+            message.first_occurred_at.date() if message.first_occurred_at else None,
+            *known.of(message.campaign_tracking_id, message.campaign_id),
+            message.country,
+            message.sender,
+            message.label,
+        )
+        found[*key, "messages"] += 1
+        found[*key, "messages_delivered_or_seen"] += message.status in _ARRIVED
+        found[*key, "messages_seen"] += message.status is Status.SEEN
+        found[*key, "messages_failed"] += message.status in FAILURES
+    return +found
+
+
+def reasons_by_day(messages: Iterable[Message], known: Known) -> Counts:
+    return Counter(
+        (
+            message.status_at.date() if message.status_at != UNKNOWN_TIME else None,
+            *known.of(message.campaign_tracking_id, message.campaign_id),
+            message.status.value,
+            message.detailed_status,
+            message.description,
+        )
+        for message in messages
+        if message.status in FAILURES
+    )
 
 
 def reasons(messages: Iterable[Message], known: Known) -> Counts:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from decimal import Decimal
@@ -49,7 +50,7 @@ async def database(url: str) -> AsyncIterator[Database]:
 async def _pivoted(connection: asyncpg.Connection, view: str, period: str) -> Counts:
     rows = await connection.fetch(f"SELECT * FROM bi_v1.{view}")  # noqa: S608
     keys = [period, "campaign_id", "campaign_tracking_id", "country", "sender", "label"]
-    found: Counts = {}
+    found: Counts = Counter()
     for row in rows:
         assert row["events"] == sum(row[status.lower()] for status in _STATUSES)
         for status in _STATUSES:
@@ -58,6 +59,23 @@ async def _pivoted(connection: asyncpg.Connection, view: str, period: str) -> Co
                 assert key not in found
                 found[key] = row[status.lower()]
     return found
+
+
+async def _first_days_agree(connection: asyncpg.Connection, expected: Counts) -> None:
+    keys = ["day", "campaign_id", "campaign_tracking_id", "country", "sender", "label"]
+    counted = ["messages", "messages_delivered_or_seen", "messages_seen", "messages_failed"]
+    found = {
+        (*(row[name] for name in keys), name): row[name]
+        for row in await connection.fetch("SELECT * FROM bi_v1.delivery_daily")
+        for name in counted
+        if row[name]
+    }
+    assert found == expected
+
+
+async def _daily_reasons_agree(connection: asyncpg.Connection, expected: Counts) -> None:
+    rows = await connection.fetch("SELECT * FROM bi_v1.failure_reasons_daily")
+    assert {(row["day"], *_reason(row)): row["messages"] for row in rows} == expected
 
 
 async def _reasons_agree(connection: asyncpg.Connection, expected: Counts) -> None:
@@ -145,7 +163,9 @@ async def everything_agrees(connection: asyncpg.Connection) -> None:
     messages, hours = messages_of(events), recount.hourly(events, known)
     assert await _pivoted(connection, "delivery_hourly", "hour") == hours
     assert await _pivoted(connection, "delivery_daily", "day") == recount.daily(hours)
+    await _first_days_agree(connection, recount.by_first_day(messages, known))
     await _reasons_agree(connection, recount.reasons(messages, known))
+    await _daily_reasons_agree(connection, recount.reasons_by_day(messages, known))
     await _campaigns_agree(connection, messages, known)
     await _spans_agree(connection, events, known)
     await _opted_out_agree(connection, recount.opted_out(messages))
@@ -240,6 +260,11 @@ async def test_what_retention_removes_stays_counted(
     ours = await make_campaigns(connection)
     await store_in_batches(connection, story(ours, 7), random.Random(7))  # noqa: S311
     await _roll_up_all(database)
+    daily = """
+        SELECT to_jsonb(d) FROM bi_v1.delivery_daily AS d
+        UNION ALL SELECT to_jsonb(f) FROM bi_v1.failure_reasons_daily AS f ORDER BY 1
+    """
+    days = await connection.fetch(daily)
     before = [await _pivoted(connection, "delivery_daily", "day"), await _reasons(connection)]
     await connection.execute("DELETE FROM events")
     await connection.execute("DELETE FROM messages")
@@ -247,6 +272,7 @@ async def test_what_retention_removes_stays_counted(
         await _pivoted(connection, "delivery_daily", "day"),
         await _reasons(connection),
     ] == before
+    assert await connection.fetch(daily) == days
 
 
 async def test_what_retention_removes_stays_counted_by_campaign(
