@@ -1,8 +1,10 @@
 """The dashboards, as Grafana asks for what they show."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -33,39 +35,66 @@ def _panels() -> Iterator[Panel]:
                 yield Panel(path.stem, panel["title"], panel["type"], target["rawSql"])
 
 
-def _variables() -> Iterator[dict[str, Any]]:
-    for path in DASHBOARDS:
-        yield from json.loads(path.read_text())["templating"]["list"]
+def _variables(dashboard: str) -> list[dict[str, Any]]:
+    [path] = [path for path in DASHBOARDS if path.stem == dashboard]
+    listed: list[dict[str, Any]] = json.loads(path.read_text())["templating"]["list"]
+    return listed
 
 
-async def _shown(url: str, query: str, **variables: str) -> list[asyncpg.Record]:
-    asked = expanded(query, since=days(-1), until=days(3650), **variables)
+async def _shown(
+    url: str, query: str, variables: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[asyncpg.Record]:
+    asked = expanded(query, since=days(-1), until=days(3650), variables=variables)
     assert "$" not in asked, "a macro or variable that Grafana's data source does not know"
     async with connected(url) as session:
         return list(await session.fetch(asked))
 
 
-async def _campaign(url: str) -> str:
-    [variable] = _variables()
-    [row] = await _shown(url, variable["query"])
-    assert row["__text"] == "Πάσχα"
-    return str(row["__value"])
+async def _options(url: str, dashboard: str) -> dict[str, list[str]]:
+    """The values of each variable of *dashboard*, of which Grafana sends all for "All"."""
+    return {
+        variable["name"]: [row[-1] for row in await _shown(url, variable["query"])]
+        for variable in _variables(dashboard)
+    }
 
 
 @pytest.mark.parametrize("panel", list(_panels()), ids=lambda it: f"{it.dashboard}: {it.title}")
 async def test_every_panel_shows_something_to_an_analyst(analyst_url: str, panel: Panel) -> None:
-    rows = await _shown(analyst_url, panel.query, campaign=await _campaign(analyst_url))
+    rows = await _shown(analyst_url, panel.query, await _options(analyst_url, panel.dashboard))
     if panel.title not in ("Time to deliver, by campaign", "Recipients who opted out"):
         assert rows
     if panel.kind == "timeseries" and rows:
         assert next(iter(rows[0].keys())) == "time"
 
 
+async def test_a_campaign_is_chosen_by_its_name(analyst_url: str) -> None:
+    for path in DASHBOARDS:
+        [variable] = [it for it in _variables(path.stem) if it["name"] == "campaign"]
+        assert [row["__text"] for row in await _shown(analyst_url, variable["query"])] == ["Πάσχα"]
+
+
+@pytest.mark.parametrize("name", ["country", "sender", "label", "campaign"])
+@pytest.mark.parametrize("dashboard", ["overview", "management"])
+async def test_a_variable_narrows_what_is_shown(
+    analyst_url: str, dashboard: str, name: str
+) -> None:
+    options = await _options(analyst_url, dashboard)
+    assert options[name]
+    narrowed = [it for it in _panels() if it.dashboard == dashboard and f"${{{name}:" in it.query]
+    assert narrowed
+    for panel in narrowed:
+        if panel.title == "Replies and opt-outs":  # each by variables of its own
+            continue
+        rows = await _shown(analyst_url, panel.query, options | {name: ["of nobody"]})
+        counted = [value for row in rows for key, value in row.items() if key != "time"]
+        assert not any(isinstance(value, int | float | Decimal) and value for value in counted)
+
+
 async def test_the_hours_are_those_in_which_events_occurred(analyst_url: str) -> None:
     [panel] = [
         it for it in _panels() if (it.dashboard, it.title) == ("overview", "Deliveries per hour")
     ]
-    rows = await _shown(analyst_url, panel.query)
+    rows = await _shown(analyst_url, panel.query, await _options(analyst_url, "overview"))
     assert [(row["time"], row["delivered"], row["seen"]) for row in rows] == [
         (START.timestamp(), 1, 0),
         (days(1).timestamp(), 0, 1),
@@ -88,7 +117,7 @@ def test_dashboards_ask_the_data_source_that_is_provisioned() -> None:
 
 def test_dashboards_and_their_panels_have_ids_of_their_own() -> None:
     dashboards = [json.loads(path.read_text()) for path in DASHBOARDS]
-    assert len({it["uid"] for it in dashboards}) == len(dashboards) == 2
+    assert len({it["uid"] for it in dashboards}) == len(dashboards) == 3
     for dashboard in dashboards:
         ids = [panel["id"] for panel in dashboard["panels"]]
         assert len(set(ids)) == len(ids)
