@@ -36,7 +36,7 @@ from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
-from app.services.bi import AnalystWatch
+from app.services.bi import AnalystWatch, ReceivedCounts
 from app.services.callbacks.intake import Intake
 from app.services.callbacks.screening import Screen
 from app.services.current import CurrentMessages
@@ -241,6 +241,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Dut
     show = partial(write_view_settings, database, view_settings_of(settings))
     learn_erased = partial(parts.erased.refresh, database)
     watch = _analyst_watch(settings, parts)
+    received = ReceivedCounts(database, parts.metrics)
     folding = CountFolding(database)
     epoch = _epoch_watch(parts, intake, folding)
     duties = [
@@ -253,6 +254,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Dut
         Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
         Duty("end long queries of analysts", 10 * second, watch.poll),
         Duty("write the settings of the views", 10 * second, show),
+        Duty("count what was received by day", 60 * second, received.write),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
         Duty("forget idempotency keys", timedelta(hours=1), parts.launching.forget_old_keys),
         Duty("add partitions", timedelta(hours=6), retaining.add_months),

@@ -71,3 +71,17 @@ def test_the_missing_settings_for_launching_are_named() -> None:
         "RECEIVER_ROUTEE_APPLICATION_ID",
         "RECEIVER_ROUTEE_APPLICATION_SECRET",
     )
+
+
+def test_words_of_replies_that_opt_out_may_have_blanks_and_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "STOP" in load_settings().bi_opt_out_words
+    monkeypatch.setenv("RECEIVER_BI_OPT_OUT_WORDS", "no more, basta ,")
+    assert load_settings().bi_opt_out_words == ("no more", "basta")
+
+
+@pytest.mark.parametrize("currency", ["eur", "EURO", "€"])
+def test_a_currency_has_three_letters(monkeypatch: pytest.MonkeyPatch, currency: str) -> None:
+    with pytest.raises(SettingsInvalid, match="RECEIVER_CURRENCY"):
+        _load(monkeypatch, CURRENCY=currency)

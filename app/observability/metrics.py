@@ -84,6 +84,15 @@ class Metrics:
             ["how"],
         )
 
+    def received(self) -> dict[tuple[str, str], int]:
+        """How many records this process has received, by kind and outcome."""
+        return {
+            (sample.labels["kind"], sample.labels["outcome"]): int(sample.value)
+            for metric in self.records.collect()
+            for sample in metric.samples
+            if sample.name == "receiver_records_total"
+        }
+
     def exposition(self) -> bytes:
         """All metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

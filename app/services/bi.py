@@ -1,9 +1,10 @@
-"""The duty that ends analysts' queries that last too long."""
+"""The duties for analysts: ending queries that last too long, counting what was received."""
 
 from datetime import timedelta
 
 import structlog
 
+from app.db.bi.received import add_received
 from app.db.bi.watchdog import Session, Verdict, end_long_sessions
 from app.db.database import Database
 from app.observability.metrics import Metrics
@@ -52,3 +53,30 @@ class AnalystWatch:
                 login=session.login,
                 remedy='GRANT pg_signal_backend, pg_read_all_stats TO "the role of the service"',
             )
+
+
+class ReceivedCounts:
+    """Adds what this process has received to the counts by day that analysts see."""
+
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self._database = database
+        self._metrics = metrics
+        #: By kind and outcome.
+        self._written: dict[tuple[str, str], int] = {}
+
+    async def write(self) -> None:
+        """
+        Write what was received since this was called before.
+
+        Raises:
+            DatabaseUnavailable: it was not written, as far as is known; the next call repeats it.
+        """
+        counted = self._metrics.received()
+        added = {
+            key: count - self._written.get(key, 0)
+            for key, count in counted.items()
+            if count > self._written.get(key, 0)
+        }
+        if added:
+            await add_received(self._database, added)
+        self._written = counted

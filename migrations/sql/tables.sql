@@ -495,6 +495,15 @@ CREATE TABLE bi_spends (
     CONSTRAINT bi_spends_pkey PRIMARY KEY (campaign_key)
 ) WITH (fillfactor = 70);
 
+-- How many records processes received, and how many of them repeated what was stored.
+CREATE TABLE bi_received (
+    day date NOT NULL, -- of the receipt, in UTC
+    kind text NOT NULL,
+    outcome text NOT NULL,
+    records bigint NOT NULL,
+    CONSTRAINT bi_received_pkey PRIMARY KEY (day, kind, outcome)
+) WITH (fillfactor = 70);
+
 -- Replies are counted from their rows while these exist, and here once they are removed.
 CREATE TABLE bi_removed_replies (
     campaign_key text COLLATE "C" NOT NULL,

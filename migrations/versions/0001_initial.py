@@ -37,6 +37,7 @@ FILES = (
     "views/bi_v1/recipients_awaited",
     "views/bi_v1/recipients_opted_out",
     "views/bi_v1/quarantine_daily",
+    "views/bi_v1/received_daily",
     "views/bi_v1/freshness",
 )
 #: Partitions of the months from the last one to these many ahead; a duty of `serve` adds the others.

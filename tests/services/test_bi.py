@@ -6,8 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.db.database import Database
+from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
-from app.services.bi import AnalystWatch
+from app.services.bi import AnalystWatch, ReceivedCounts
 from tests.db.bi.stage import analyst, connected
 
 
@@ -62,3 +63,36 @@ async def test_a_role_that_may_not_end_sessions_says_so_once(url: str) -> None:
             await owner.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
     [entry] = logs
     assert "pg_signal_backend" in entry["remedy"]
+
+
+async def test_what_processes_receive_is_added_up_by_day(url: str, database: Database) -> None:
+    shown = "SELECT kind, records, fresh, repeated FROM bi_v1.received_daily ORDER BY kind"
+    processes = [Metrics(), Metrics()]
+    counts = [ReceivedCounts(database, metrics) for metrics in processes]
+    async with connected(url) as owner:
+        for metrics, count in zip(processes, counts, strict=True):
+            metrics.records.labels("event", "fresh").inc(3)
+            await count.write()
+            await count.write()
+        processes[0].records.labels("event", "duplicate").inc(2)
+        processes[0].records.labels("reply", "fresh").inc()
+        processes[1].records.labels("event", "fresh").inc(0)
+        for count in counts:
+            await count.write()
+        rows = await owner.fetch(shown)
+        assert [tuple(row) for row in rows] == [("event", 8, 6, 2), ("reply", 1, 1, 0)]
+
+
+async def test_what_could_not_be_written_is_written_the_next_time(
+    url: str, database: Database
+) -> None:
+    metrics = Metrics()
+    counts = ReceivedCounts(database, metrics)
+    metrics.records.labels("event", "fresh").inc(3)
+    async with connected(url) as owner:
+        await owner.execute("ALTER TABLE bi_received RENAME TO away")
+        with pytest.raises(DatabaseUnavailable):
+            await counts.write()
+        await owner.execute("ALTER TABLE away RENAME TO bi_received")
+        await counts.write()
+        assert await owner.fetchval("SELECT sum(records) FROM bi_v1.received_daily") == 3

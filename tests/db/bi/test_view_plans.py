@@ -20,8 +20,14 @@ MESSAGES = 60_000
 REPLIES = 9_000
 #: Half of the messages belong to one campaign; every tenth failed instead of being delivered.
 FILL = """
-INSERT INTO campaigns (tracking_id, submission, name)
-SELECT 'c-' || n, 'launched', 'name ' || n FROM generate_series(0, 200) n;
+INSERT INTO campaigns (tracking_id, submission, name, request)
+SELECT 'c-' || n, 'launched', 'name ' || n, convert_to(
+    jsonb_build_object('to', (
+        SELECT jsonb_agg('+3069' || lpad(m::text, 8, '0')) FROM generate_series(n + 1, n + 300) m
+    ))::text,
+    'UTF8'
+)
+FROM generate_series(0, 200) n;
 
 INSERT INTO events
     (message_tracking_id, status_key, provider_status, occurred_at, source,
@@ -70,6 +76,9 @@ VIEWS = (
     "SELECT * FROM bi_v1.delivery_daily",
     "SELECT * FROM bi_v1.delivery_hourly WHERE campaign_tracking_id = 'c-7'",
     "SELECT * FROM bi_v1.failure_reasons",
+    "SELECT * FROM bi_v1.failure_reasons_daily",
+    "SELECT * FROM bi_v1.delivery_daily WHERE campaign_name = 'name 7' AND campaign_label IS NULL",
+    "SELECT campaign_label, sum(price), max(last_event_at) FROM bi_v1.campaigns GROUP BY 1",
 )
 #: What docs/analysts.md says uses an index: of 60,000 messages a campaign has 300, and 45 replies.
 OF_ONE_CAMPAIGN = (
@@ -80,6 +89,12 @@ OF_ONE_CAMPAIGN = (
         SELECT * FROM named AS c JOIN bi_v1.messages AS m
         ON m.campaign_tracking_id = c.campaign_tracking_id
     """,
+    """
+        SELECT * FROM bi_v1.messages WHERE campaign_tracking_id IN (
+            SELECT campaign_tracking_id FROM bi_v1.campaigns WHERE campaign_name = 'name 7'
+        )
+    """,
+    "SELECT * FROM bi_v1.recipients_awaited WHERE campaign_name = 'name 7'",
     "SELECT * FROM bi_v1.message_events WHERE message_tracking_id = md5('7')",
     "SELECT * FROM bi_v1.inbound_messages WHERE message_tracking_id = md5('7')",
 )
