@@ -4,12 +4,12 @@ SELECT
     c.id::text AS campaign_id,
     c.tracking_id AS campaign_tracking_id,
     CASE
-        WHEN (SELECT sees_labels FROM bi_viewer) THEN c.name
-        ELSE bi_v1.masked_text(c.name)
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN n.name
+        ELSE bi_v1.masked_text(n.name)
     END AS campaign_name,
     CASE
-        WHEN (SELECT sees_labels FROM bi_viewer) THEN c.label
-        ELSE bi_v1.masked_text(c.label)
+        WHEN (SELECT sees_labels FROM bi_viewer) THEN n.label
+        ELSE bi_v1.masked_text(n.label)
     END AS campaign_label,
     nullif(
         concat_ws(
@@ -28,6 +28,7 @@ SELECT
     b.has_file,
     b.has_video
 FROM campaigns AS c
+JOIN bi_campaigns AS n ON n.id = c.id
 CROSS JOIN LATERAL bi_content_of(c.request) AS b
 WHERE c.request IS NOT NULL;
 
@@ -35,7 +36,7 @@ COMMENT ON VIEW bi_v1.campaign_contents IS 'What a campaign that was launched he
 COMMENT ON COLUMN bi_v1.campaign_contents.campaign_id IS 'bi_v1.campaigns.campaign_id of the campaign.';
 COMMENT ON COLUMN bi_v1.campaign_contents.campaign_tracking_id IS 'Routee''s id of the campaign; NULL until it is known.';
 COMMENT ON COLUMN bi_v1.campaign_contents.campaign_name IS 'The name of the campaign, as bi_v1.campaigns has it. Not unique: it may be given again once a launch was rejected or cancelled.';
-COMMENT ON COLUMN bi_v1.campaign_contents.campaign_label IS 'The label that the launch asked for. Several campaigns may share it.';
+COMMENT ON COLUMN bi_v1.campaign_contents.campaign_label IS 'The label of the campaign, as bi_v1.campaigns has it. Several campaigns may share it.';
 COMMENT ON COLUMN bi_v1.campaign_contents.kind IS 'What it consists of, in this order: video, text, image, button, file, with + between them, for instance text+image+button; NULL when the request cannot be read.';
 COMMENT ON COLUMN bi_v1.campaign_contents.text IS 'Its text, with placeholders such as [~name] as they are; telephone numbers in it are masked unless the role is a member of bi_reader_pii. NULL without one.';
 COMMENT ON COLUMN bi_v1.campaign_contents.has_image IS 'Whether it has an image; NULL when the request cannot be read.';

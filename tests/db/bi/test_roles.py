@@ -75,6 +75,7 @@ INSERT INTO campaigns (tracking_id, submission, request, answer) VALUES (
     'c', 'launched', '{"callbackUrl": "kept-from-analysts"}', '{"to": ["kept-from-analysts"]}'
 ) ON CONFLICT (tracking_id) DO UPDATE SET request = excluded.request, answer = excluded.answer;
 UPDATE messages SET detailed_status = 'Opted Out';
+UPDATE bi_settings SET recipient_secret = 'kept-from-analysts';
 """
 
 
@@ -487,5 +488,9 @@ async def test_neither_an_error_nor_a_plan_shows_what_a_view_masks(
     assert NUMBER[1:-3] not in str(error.value)
     plan = await reader.fetch(
         "EXPLAIN (ANALYZE, VERBOSE) SELECT * FROM bi_v1.messages WHERE recipient::text <> ''"
+        " AND recipient_key <> ''"
     )
     assert NUMBER[1:-3] not in str(plan)
+    assert "recipient_secret" in str(plan)
+    assert SECRET not in str(plan)
+    assert SECRET.encode().hex() not in str(plan)
