@@ -190,7 +190,7 @@ LEFT JOIN spent AS o ON o.id = c.id
 LEFT JOIN replied AS r ON r.id = c.id
 LEFT JOIN spans AS t ON t.id = c.id;
 
-COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status. What retention removes stays counted, but for two things: messages of a campaign without a tracking_id, and replies that name no campaign and outlast the message they answer. A message for which a callback comes after its removal counts again.';
+COMMENT ON VIEW bi_v1.campaigns IS 'One row for each campaign, launched here or known from its callbacks only, with how it did. Each message counts once, in its current status. What retention removes stays counted, but for two things: messages of a campaign without a campaign_tracking_id, and replies that name no campaign and outlast the message they answer. A message for which a callback comes after its removal counts again.';
 COMMENT ON COLUMN bi_v1.campaigns.campaign_id IS 'Our id of the campaign: the key. Every view that belongs to campaigns has it.';
 COMMENT ON COLUMN bi_v1.campaigns.campaign_tracking_id IS 'Routee''s id of the campaign; NULL until Routee''s answer or a callback reports it.';
 COMMENT ON COLUMN bi_v1.campaigns.campaign_name IS 'The name at Routee. Of a campaign that was not launched here: the name that its reports or replies give it, seconds after an event that follows them; NULL without one. Not unique: it may be given again once a launch was rejected or cancelled.';
