@@ -67,15 +67,20 @@ class FastReads:
 
     def __init__(self, api: FastAPI, routes: Iterable[FastRead]) -> None:
         self._api = api
-        self._routes = [(route.path_regex, route.get_route_handler()) for route in routes]
+        self._routes = [(route.path_regex, route, route.get_route_handler()) for route in routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
         if scope["type"] == "http" and scope["method"] == "GET":
-            for path_regex, handle in self._routes:
+            for path_regex, route, handle in self._routes:
                 match = path_regex.match(scope["path"])
                 if match is not None:
-                    found = {**scope, "app": self._api, "path_params": match.groupdict()}
+                    found = {
+                        **scope,
+                        "app": self._api,
+                        "path_params": match.groupdict(),
+                        "route": route,
+                    }
                     answer = await _answer_of(handle, Request(found, receive, send))
                     await answer(found, receive, send)
                     return

@@ -1,10 +1,11 @@
 """The dependencies of routes: the parts of the service, the caller's key, and parameters."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from itertools import count
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
+from app.api.parameters import refuse_unknown_parameters, unknown
 from app.api.wire import joined
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
@@ -49,6 +51,8 @@ DEFAULT_LIMIT: Final = 100
 #: No id is longer, see `routee.reading`.
 _MAX_ID_BYTES: Final = 512
 _MAX_ROW_ID: Final = 2**63 - 1
+#: More unknown members of one body are no typing errors.
+_MAX_SUGGESTIONS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +94,20 @@ _bearer = HTTPBearer(auto_error=False, description="An API key: `routee-receiver
 
 async def verified_caller(request: Request, scope: Scope) -> ApiKey:
     """
-    The API key of *request*, which has to allow *scope*.
+    The API key of *request*, which has to allow *scope* and may have only parameters of its route.
+
+    Every call needs a key, so this is where all their parameters are checked, fast reads included.
 
     Raises:
         Unauthorized: the request has no valid API key.
         Forbidden: the key does not have the scope.
         Overloaded: too many unknown keys are being tried.
+        InvalidRequest: a parameter is unknown, or has more values than it takes.
     """
     caller = await verified_key(request.headers, (await parts_of(request)).keyring)
     if not caller.allows(scope):
         raise Forbidden(f"This call needs a key of scope `{scope}`.")
+    refuse_unknown_parameters(request)
     return caller
 
 
@@ -185,6 +193,11 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_as_instant)]
 TrackingId = Annotated[str, Depends(_opaque_id)]
 
 
+def each_once(values: Iterable[T] | None) -> tuple[T, ...]:
+    """The values of a parameter that takes many, in one order, whatever the caller's."""
+    return tuple(sorted(set(values or ())))  # type: ignore[type-var]
+
+
 async def json_body(request: Request) -> object:
     """
     The body of *request*. FastAPI would parse it before it verifies the key, into binary floats.
@@ -214,8 +227,17 @@ def validated(model: type[M], body: object) -> M:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
-        raise RequestValidationError(faults) from None
+        raise RequestValidationError(list(_faults(model, error))) from None
+
+
+def _faults(model: type[BaseModel], error: ValidationError) -> Iterator[dict[str, Any]]:
+    known = [member.alias or name for name, member in model.model_fields.items()]
+    suggestions = count()
+    for fault in error.errors():
+        message = fault["msg"]
+        if fault["type"] == "extra_forbidden" and next(suggestions) < _MAX_SUGGESTIONS:
+            message = unknown("member", str(fault["loc"][-1]), known)
+        yield {**fault, "loc": ("body", *fault["loc"]), "msg": message}
 
 
 async def unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:

@@ -137,7 +137,10 @@ def _on_invalid(error: Exception) -> JSONResponse:
 
 
 def _field(fault: Mapping[str, Any]) -> str:
-    """The path of the faulty member; that of a body that is not JSON is only an offset."""
+    """The name of the faulty parameter, or the path of the faulty member of the body."""
+    if fault["loc"][0] == "query":  # a parameter that takes many values has their index as well
+        return str(fault["loc"][1])
+    # The path in a body that is not JSON is only an offset.
     inside = () if fault["type"] == "json_invalid" else fault["loc"][1:]
     return ".".join(map(str, inside)) or "body"
 

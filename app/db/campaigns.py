@@ -24,7 +24,8 @@ class CampaignFilter(NamedTuple):
 
     name: str | None = None
     label: str | None = None
-    submission: Submission | None = None
+    #: Empty for all.
+    submissions: tuple[Submission, ...] = ()
     created_since: datetime | None = None
     created_before: datetime | None = None
 
@@ -98,8 +99,8 @@ def _filtered(query: Select[CampaignRow], wanted: CampaignFilter) -> Select[Camp
         query = query.where(row.name == wanted.name)
     if wanted.label is not None:
         query = query.where(row.label == wanted.label)
-    if wanted.submission is not None:
-        query = query.where(row.submission == wanted.submission)
+    if wanted.submissions:
+        query = query.where(row.submission.in_(wanted.submissions))
     if wanted.created_since is not None:
         since = _first_id_at(wanted.created_since, -_CLOCKS_DIFFER)
         query = query.where(row.created_at >= wanted.created_since, row.id >= since)

@@ -55,7 +55,8 @@ class MessageFilter(NamedTuple):
     recipient: str | None = None
     campaign: CampaignKey | None = None
     label: str | None = None
-    status: Status | None = None
+    #: Empty for all.
+    statuses: tuple[Status, ...] = ()
     updated_after: datetime | None = None
 
     @property
@@ -213,7 +214,7 @@ async def page_of_messages(
 async def page_of_updated_messages(
     database: Database,
     since: datetime,
-    status: Status | None,
+    statuses: Collection[Status],
     *,
     after: tuple[datetime, str] | None,
     limit: int,
@@ -221,13 +222,14 @@ async def page_of_updated_messages(
     """
     At most *limit* messages that were updated after *since*, in the order of their updates.
 
-    It begins beyond *after*, a time of update and an id. All that was updated since is read and
-    sorted for each part, so that *since* must be recent.
+    Only those in one of *statuses*, if there are any. It begins beyond *after*, a time of update
+    and an id. All that was updated since is read and sorted for each part, so that *since* must be
+    recent.
     """
     order = (MessageRow.updated_at, MessageRow.message_tracking_id)
     query = _CURRENT.where(MessageRow.updated_at > since).order_by(*order)
-    if status is not None:
-        query = query.where(MessageRow.status == status)
+    if statuses:
+        query = query.where(MessageRow.status.in_(statuses))
 
     def _beyond(last: CurrentMessage | None) -> Select[*tuple[Any, ...]]:
         begin = after if last is None else (last.updated_at, last.message_tracking_id)
@@ -268,8 +270,8 @@ def _conditions(wanted: MessageFilter) -> tuple[ColumnElement[bool], list[Column
     if wanted.label is not None:
         keys.append(MessageRow.label == wanted.label)
     key, *rest = keys or [true()]
-    if wanted.status is not None:
-        rest.append(MessageRow.status == wanted.status)
+    if wanted.statuses:
+        rest.append(MessageRow.status.in_(wanted.statuses))
     if wanted.updated_after is not None:
         rest.append(MessageRow.updated_at > wanted.updated_after)
     return key, rest

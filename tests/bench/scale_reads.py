@@ -32,7 +32,7 @@ _LIST_ITEMS: Final = 100
 _WARM_UP_CALLS: Final = 5
 _LATENCY: Final = Bound(1.3, aim=1.1, is_ceiling=True)
 _UNFILTERED: Final = CampaignFilter()
-_STATUSES: Final = FeedFilter(kind=FeedItemType.STATUS)
+_STATUSES: Final = FeedFilter((FeedItemType.STATUS,))
 _POSITION_OF: Final = text("""
 SELECT feed_epoch, xid, id FROM events WHERE message_tracking_id = :message
 ORDER BY occurred_at LIMIT 1

@@ -139,9 +139,9 @@ QUERIES: dict[str, tuple[Query, int]] = {
     "a history": (_history, 200),
     "all": (_messages(), 300),
     # Ten thousand rows in the order of their random ids: each on a page of its own.
-    "status": (_messages(status=Status.FAILED), 25_000),
+    "status": (_messages(statuses=(Status.FAILED,)), 25_000),
     "to": (_messages(recipient="+306977"), 200),
-    "to, status": (_messages(recipient="+306977", status=Status.FAILED), 200),
+    "to, status": (_messages(recipient="+306977", statuses=(Status.FAILED,)), 200),
     "to, campaign": (_messages(recipient="+306977", campaign=CampaignKey(_LARGE)), 200),
     "to, label, updated": (
         _messages(recipient="+306977", label="label 1", updated_after=_NOW),
@@ -149,11 +149,14 @@ QUERIES: dict[str, tuple[Query, int]] = {
     ),
     "label": (_messages(label="label 3"), 300),
     "label, on": (_messages("7f", label="label 3"), 300),
-    "label, status": (_messages("7f", label="label 3", status=Status.FAILED), 25_000),
+    "label, status": (_messages("7f", label="label 3", statuses=(Status.FAILED,)), 25_000),
     "label, updated": (_messages(label="label 3", updated_after=_NOW), 25_000),
     "campaign": (_messages(campaign=CampaignKey(_LARGE)), 300),
     "campaign, on": (_messages("7f", campaign=CampaignKey(_LARGE)), 300),
-    "campaign, status": (_messages(campaign=CampaignKey(_LARGE), status=Status.FAILED), 25_000),
+    "campaign, status": (
+        _messages(campaign=CampaignKey(_LARGE), statuses=(Status.FAILED,)),
+        25_000,
+    ),
     "campaign, label": (_messages(campaign=CampaignKey("c-7"), label="label 3"), 2_500),
     "campaign without trackingId": (_messages(campaign=_UNBOUND), 300),
     "awaited of a large campaign": (
@@ -166,7 +169,7 @@ QUERIES: dict[str, tuple[Query, int]] = {
     ),
     "updated": (
         lambda database: page_of_updated_messages(
-            database, _NOW - timedelta(minutes=5), None, after=None, limit=100
+            database, _NOW - timedelta(minutes=5), (), after=None, limit=100
         ),
         400,
     ),
@@ -174,7 +177,7 @@ QUERIES: dict[str, tuple[Query, int]] = {
         lambda database: page_of_updated_messages(
             database,
             _NOW - timedelta(hours=1),
-            Status.SEEN,
+            (Status.SEEN,),
             after=(_NOW - timedelta(minutes=5), "x"),
             limit=100,
         ),
@@ -211,7 +214,7 @@ QUERIES: dict[str, tuple[Query, int]] = {
     ),
     "campaigns": (_campaigns(), 300),
     "campaigns, filtered": (
-        _campaigns(label="label 3", submission=Submission.LAUNCHED, created_since=_NOW),
+        _campaigns(label="label 3", submissions=(Submission.LAUNCHED,), created_since=_NOW),
         300,
     ),
     "campaigns, created": (_campaigns(created_before=_NOW - timedelta(days=10)), 800),
@@ -367,7 +370,7 @@ async def test_a_lookup_is_one_query_for_256_messages(database: Database) -> Non
 
 
 async def test_a_page_looks_at_so_many_and_goes_on_behind_them(database: Database) -> None:
-    wanted = MessageFilter(campaign=CampaignKey(_LARGE), status=Status.FAILED)
+    wanted = MessageFilter(campaign=CampaignKey(_LARGE), statuses=(Status.FAILED,))
     found: list[str] = []
     after: str | None = None
     pages = 0

@@ -52,7 +52,7 @@ def strategy(
     name: str, mode: GenerationMode, document: dict[str, Any]
 ) -> st.SearchStrategy[AnyCase]:
     schema = schemathesis.openapi.from_dict(document)
-    # Unknown parameters of a query are ignored, and keys have tests of their own.
+    # Keys and unknown parameters have tests of their own.
     schema.config.generation.update(allow_extra_parameters=False, with_security_parameters=False)
     path, method = PLACES[name]
     return schema[path][method.upper()].as_strategy(mode)

@@ -69,6 +69,11 @@ CURSOR_EXPIRED: Final = _failure(
     errors.CursorExpired, "Go on with `after=<receivedAt of the last item that you processed>`."
 )
 INVALID: Final = _invalid("limit", "Input should be less than or equal to 1000")
+UNKNOWN_PARAMETER: Final = _invalid(
+    "campaignTrackingID",
+    "unknown parameter campaignTrackingID: did you mean campaignTrackingId?",
+)
+NO_CAMPAIGN: Final = _failure(errors.NotFound, "There is no campaign 'dcfa62e1'.")
 NOT_INSTALLED: Final = _invalid(
     "format", "Parquet needs pyarrow: pip install 'routee-receiver[parquet]'"
 )
@@ -226,7 +231,7 @@ CALLS: Final[dict[str, Call]] = {
     "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
     "eraseRecipient": Call(Scope.ADMIN, (NOT_FOUND, NO_NUMBER, ERASURE_NOT_CONFIGURED)),
     "getErasure": Call(Scope.ADMIN, (NOT_FOUND,)),
-    "listEvents": Call(Scope.READ, (INVALID_CURSOR, CURSOR_EXPIRED, INVALID)),
+    "listEvents": Call(Scope.READ, (NO_CAMPAIGN, INVALID_CURSOR, CURSOR_EXPIRED, INVALID)),
     "exportMessages": Call(Scope.ADMIN, _EXPORT),
     "exportEvents": Call(Scope.ADMIN, _EXPORT),
     "exportInboundMessages": Call(Scope.ADMIN, _EXPORT),
@@ -290,15 +295,22 @@ def add_answers(document: dict[str, Any]) -> None:
     components["securitySchemes"] = {SECURITY_SCHEME: {"bearerFormat": "rr_…", **scheme}}
     for _, _, node in operations_in(document):
         call = CALLS[node["operationId"]]
-        with_key = () if call.scope is None else _WITH_KEY
         answers = {
             status: answer for status, answer in node["responses"].items() if status[0] in "23"
         }
-        answers |= _failures((*call.failures, *with_key))
+        answers |= _failures((*call.failures, *_with_key(call)))
         node["responses"] = dict(sorted(answers.items()))
         if call.scope is not None:
             node["security"] = [{SECURITY_SCHEME: [call.scope.value]}]
         _add_success_headers(node)
+
+
+def _with_key(call: Call) -> tuple[Failure, ...]:
+    """How each call with a key can fail besides its own ways; 422 is documented once."""
+    if call.scope is None:
+        return ()
+    is_documented = any(failure.slug == UNKNOWN_PARAMETER.slug for failure in call.failures)
+    return _WITH_KEY if is_documented else (*_WITH_KEY, UNKNOWN_PARAMETER)
 
 
 def _failures(failures: Iterable[Failure]) -> dict[str, Any]:

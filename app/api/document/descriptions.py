@@ -13,6 +13,8 @@ Launches Viber campaigns at Routee, stores Routee's callbacks durably, and answe
 - Ids are opaque; in a path they are percent-encoded, `%2F` included.
 - Lists have `limit` and `cursor`, and answer `items` and `nextCursor`, which is null on the last
   page.
+- A parameter that a call does not have is refused (422), and so is a second value of one that takes
+  one. A parameter that takes many is repeated: `status=SEEN&status=DELIVERED`.
 - Errors are `application/problem+json` (RFC 9457). Act on `type`; it is stable.
 - Members may be added to answers, and values to open sets: ignore unknown ones.
 - A GET of one resource has an `ETag`; with `If-None-Match` the answer is 304 if it is unchanged.

@@ -24,6 +24,7 @@ from app.api.parts import (
     SafeText,
     TrackingId,
     cursor_after,
+    each_once,
     json_answer,
     json_body,
     json_request,
@@ -208,7 +209,7 @@ AnyStatus = Annotated[
 ]
 
 
-class Resolution(Wire):
+class Resolution(Wire, extra="forbid"):
     """What a person found out about an unconfirmed launch."""
 
     submission: Literal[Submission.LAUNCHED, Submission.REJECTED]
@@ -289,7 +290,10 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     *,
     name: Annotated[SafeText | None, Query(description="Exactly this name.")] = None,
     label: Annotated[SafeText | None, Query(description="Exactly this label.")] = None,
-    submission: Annotated[Submission | None, Query(description="Only those in this state.")] = None,
+    submission: Annotated[
+        list[Submission] | None,
+        Query(description="Only those in this state, or in one of these."),
+    ] = None,
     created_since: Annotated[Moment | None, Query(alias="createdSince")] = None,
     created_before: Annotated[Moment | None, Query(alias="createdBefore")] = None,
     fields: Annotated[
@@ -309,7 +313,7 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     if fields and paging.limit > _MAX_LONG_ITEMS:
         message = f"must be at most {_MAX_LONG_ITEMS} with `fields`"
         raise InvalidRequest(faults=(Fault("limit", message),))
-    wanted = CampaignFilter(name, label, submission, created_since, created_before)
+    wanted = CampaignFilter(name, label, each_once(submission), created_since, created_before)
     scope = f"campaigns {wanted}"
     before = paging.position(scope=scope, of=lambda position: UUID(str(position)))
     left_out = frozenset(LONG_MEMBERS).difference((fields or "").split(","))
@@ -452,7 +456,10 @@ async def list_campaign_messages(
     parts: PartsDep,
     _: Reader,
     *,
-    status: Annotated[AnyStatus | None, Query(description="Only those in this status.")] = None,
+    status: Annotated[
+        list[AnyStatus] | None,
+        Query(description="Only those in this status, or in one of these."),
+    ] = None,
     to: Annotated[Number | None, Query(description="Only those to this number.")] = None,
     paging: PagingDep,
 ) -> Response:
@@ -468,12 +475,13 @@ async def list_campaign_messages(
     With `status` a page scans at most 10,000 messages: it may be short or empty although
     `nextCursor` is not null.
     """
-    scope = f"messages of {(tracking_id, status, to)}"
+    statuses = each_once(status)
+    scope = f"messages of {(tracking_id, statuses, to)}"
     start = paging.position(scope=scope, of=_start)
     campaign = await _row(parts, tracking_id)
-    items, following = await _listed_messages(parts, campaign, status, to, start, paging.limit)
+    items, following = await _listed_messages(parts, campaign, statuses, to, start, paging.limit)
     cursor = cursor_after(following, scope=scope)
-    total = await _total(parts, campaign, status, to)
+    total = await _total(parts, campaign, statuses, to)
     return json_answer(joined(items, nextCursor=cursor, total=total))
 
 
@@ -488,7 +496,7 @@ def _start(value: object) -> _Start:
 async def _listed_messages(  # noqa: PLR0913, PLR0917 (the parameters of the call)
     parts: Parts,
     campaign: CampaignRow,
-    status: str | None,
+    statuses: Sequence[str],
     to: str | None,
     start: _Start | None,
     limit: int,
@@ -496,13 +504,14 @@ async def _listed_messages(  # noqa: PLR0913, PLR0917 (the parameters of the cal
     """The items of one page, and the start of the next page."""
     key = CampaignKey(campaign.tracking_id, campaign.id)
     items: list[bytes] = []
-    if status != AWAITING and not isinstance(start, int):
-        wanted = MessageFilter(to, key, status=None if status is None else Status(status))
+    known = tuple(Status(word) for word in statuses if word != AWAITING)
+    if (known or not statuses) and not isinstance(start, int):
+        wanted = MessageFilter(to, key, statuses=known)
         page = await page_of_messages(parts.reads, wanted, after=start, limit=limit)
         items += await parts.slices.mapped(message_json, page.rows)
         if page.end is not None:
             return items, page.end
-    if status not in {None, AWAITING}:
+    if statuses and AWAITING not in statuses:
         return items, None
     numbers = _numbers(campaign, to)
     if not numbers:
@@ -527,12 +536,12 @@ def _numbers(campaign: CampaignRow, to: str | None) -> list[str]:
 
 
 async def _total(
-    parts: Parts, campaign: CampaignRow, status: str | None, to: str | None
+    parts: Parts, campaign: CampaignRow, statuses: Sequence[str], to: str | None
 ) -> int | None:
-    if campaign.tracking_id is None or to is not None or status == AWAITING:
+    if campaign.tracking_id is None or to is not None or list(statuses) == [AWAITING]:
         return None
     counts = await counts_of(parts.reads, campaign.tracking_id)
-    return sum(counts.values()) if status is None else counts.get(status, 0)
+    return sum(counts.get(word, 0) for word in statuses or counts)
 
 
 async def _row(parts: Parts, tracking_id: str) -> CampaignRow:

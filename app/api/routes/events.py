@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import QueryParams
 
 from app.api.fast_reads import FastRead
 from app.api.parts import (
@@ -13,6 +14,7 @@ from app.api.parts import (
     GivenId,
     PartsDep,
     Reader,
+    each_once,
     json_answer,
     parts_of,
     unless_gone,
@@ -27,11 +29,13 @@ from app.domain.api_key import Scope
 from app.domain.feed import FeedItemType, Position, PositionInvalid, decode_position
 from app.domain.history import Effect
 from app.domain.status import Status
-from app.errors import InvalidCursor
+from app.errors import InvalidCursor, NotFound
 from app.kit.instants import parse_instant
 from app.services.feed.pages import Feed
 
 MAX_WAIT_SECONDS: Final = 30
+#: Of a parameter that takes many.
+MAX_VALUES: Final = 20
 
 
 class StatusData(Wire):
@@ -103,11 +107,18 @@ class FeedQuery(BaseModel):
         allow_inf_nan=False,
         description="For how many seconds to wait for an item if there is none.",
     )
-    kind: FeedItemType | None = Field(default=None, alias="type")
-    campaign_tracking_id: GivenId | None = Field(
-        default=None,
+    kinds: list[FeedItemType] = Field(
+        default=[],
+        alias="type",
+        max_length=MAX_VALUES,
+        description="Only items of this type, or of one of these.",
+    )
+    campaign_tracking_ids: list[GivenId] = Field(
+        default=[],
         alias="campaignTrackingId",
-        description="Routee's id of a campaign, or ours.",
+        max_length=MAX_VALUES,
+        description="Routee's id of a campaign, or ours: only its items, or those of one of these "
+        f"campaigns, at most {MAX_VALUES}. 404 for one that is not known.",
     )
 
 
@@ -118,11 +129,20 @@ class _ReadFeed(FastRead):
         """The key is verified before the parameters, as FastAPI does it."""
         reader = await verified_caller(request, Scope.READ)
         try:
-            query = FeedQuery.model_validate(dict(request.query_params))
+            query = FeedQuery.model_validate(_values(request.query_params))
         except ValidationError as error:
             faults = [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors()]
             raise RequestValidationError(faults) from None
         return request, await parts_of(request), reader, query
+
+
+#: Parameters that take many values.
+_LISTS: Final = ("type", "campaignTrackingId")
+
+
+def _values(given: QueryParams) -> dict[str, object]:
+    values: dict[str, object] = dict(given)
+    return values | {name: given.getlist(name) for name in _LISTS if name in values}
 
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=_ReadFeed)
@@ -144,7 +164,7 @@ async def list_events(
     each message at the end. `messageStatus` is the status that the message has now.
     """
     page = parts.feed.page(
-        FeedFilter(query.kind, await _campaign(parts.database, query.campaign_tracking_id)),
+        await _filter(parts.database, query),
         after=await _position(parts.feed, query.after),
         limit=query.limit,
         wait_seconds=query.wait,
@@ -154,13 +174,25 @@ async def list_events(
     return json_answer(b"" if served is None else served.body)
 
 
-async def _campaign(database: Database, tracking_id: str | None) -> CampaignKeys | None:
-    """The keys of the campaign's items; a campaign that is unknown so far may still come."""
-    if tracking_id is None:
-        return None
+async def _filter(database: Database, query: FeedQuery) -> FeedFilter:
+    """
+    What *query* asks for, in one spelling, so that all who ask for it share one read.
+
+    Raises:
+        NotFound: a campaign is not known. One that is known may have no items so far.
+    """
+    kinds = each_once(query.kinds) or tuple(FeedItemType)
+    campaigns = [await _campaign(database, one) for one in each_once(query.campaign_tracking_ids)]
+    return FeedFilter(kinds, tuple(dict.fromkeys(campaigns)))
+
+
+async def _campaign(database: Database, tracking_id: str) -> CampaignKeys:
     row = await find_campaign(database, tracking_id)
     if row is None:
-        return CampaignKeys(tracking_id, None)
+        raise NotFound(
+            f"There is no campaign {tracking_id!r}: it was not launched here, and no callback has "
+            "named it so far."
+        )
     return CampaignKeys(row.tracking_id, row.id)
 
 

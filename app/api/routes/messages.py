@@ -24,6 +24,7 @@ from app.api.parts import (
     SafeText,
     TrackingId,
     cursor_after,
+    each_once,
     json_answer,
     json_body,
     json_request,
@@ -109,7 +110,7 @@ def _of_unicode(text: str) -> str:
     return text
 
 
-class Lookup(Wire):
+class Lookup(Wire, extra="forbid"):
     """The messages to look up."""
 
     tracking_ids: Annotated[
@@ -165,7 +166,9 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     _: Reader,
     *,
     to: Annotated[Number | None, Query(description="Only those to this number.")] = None,
-    status: Annotated[Status | None, Query(description="Only those in this status.")] = None,
+    status: Annotated[
+        list[Status] | None, Query(description="Only those in this status, or in one of these.")
+    ] = None,
     label: Annotated[SafeText | None, Query(description="Exactly this label.")] = None,
     campaign_tracking_id: Annotated[
         GivenId | None,
@@ -190,15 +193,16 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     miss nothing reads `/v1/events` instead: a callback that is being stored at this moment may get
     a slightly earlier `updatedAt`.
     """
-    scope = f"messages {(to, status, label, campaign_tracking_id, updated_after)}"
+    statuses = each_once(status)
+    scope = f"messages {(to, statuses, label, campaign_tracking_id, updated_after)}"
     campaign = await _campaign(parts, campaign_tracking_id)
-    wanted = MessageFilter(to, campaign, label, status, updated_after)
+    wanted = MessageFilter(to, campaign, label, statuses, updated_after)
     if wanted.has_key or updated_after is None:
         after = paging.position(scope=scope, of=text_id)
         page = await page_of_messages(parts.reads, wanted, after=after, limit=paging.limit)
         cursor = cursor_after(page.end, scope=scope)
         return await list_answer(parts, page.rows, message_json, cursor=cursor)
-    return await _updated(parts, _recent(updated_after), status, scope, paging)
+    return await _updated(parts, _recent(updated_after), statuses, scope, paging)
 
 
 async def _campaign(parts: Parts, tracking_id: str | None) -> CampaignKey | None:
@@ -224,11 +228,11 @@ def _recent(updated_after: datetime) -> datetime:
 
 
 async def _updated(
-    parts: Parts, since: datetime, status: Status | None, scope: str, paging: Paging
+    parts: Parts, since: datetime, statuses: Sequence[Status], scope: str, paging: Paging
 ) -> Response:
     after = paging.position(scope=scope, of=_update)
     rows = await page_of_updated_messages(
-        parts.reads, since, status, after=after, limit=paging.limit + 1
+        parts.reads, since, statuses, after=after, limit=paging.limit + 1
     )
     page, cursor = paging.cut(
         rows,

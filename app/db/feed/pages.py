@@ -15,7 +15,22 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, select, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -62,13 +77,9 @@ class CampaignKeys(NamedTuple):
 class FeedFilter(NamedTuple):
     """Which items are wanted."""
 
-    kind: FeedItemType | None = None
-    campaign: CampaignKeys | None = None
-
-    @property
-    def kinds(self) -> tuple[FeedItemType, ...]:
-        """The kinds that are wanted."""
-        return tuple(FeedItemType) if self.kind is None else (self.kind,)
+    kinds: tuple[FeedItemType, ...] = tuple(FeedItemType)
+    #: Items of one of them; empty for all items.
+    campaigns: tuple[CampaignKeys, ...] = ()
 
 
 class FeedEvent(NamedTuple):
@@ -195,7 +206,7 @@ async def _part_of_feed(
 ) -> FeedPage:
     async with database.reading(planner=PLANNER) as session:
         within = FeedRange(after, await horizon_of(session))
-        if wanted.campaign is not None:
+        if wanted.campaigns:
             within = await _narrowed(session, wanted, within)
         rows = await _rows_in(session, wanted, within, limit=limit + 1)
         page = rows[:limit]
@@ -223,7 +234,7 @@ async def _rows_in(
 ) -> list[_FeedRow]:
     of_each_kind: list[list[_FeedRow]] = []
     for kind in wanted.kinds:
-        rows = await session.execute(items_query(kind, wanted.campaign, within).limit(limit))
+        rows = await session.execute(items_query(kind, wanted.campaigns, within).limit(limit))
         make = _event_row if kind is FeedItemType.STATUS else _reply_row
         of_each_kind.append([make(row) for row in rows])
     return list(islice(merge(*of_each_kind, key=attrgetter("position")), limit))
@@ -245,9 +256,9 @@ def limit_query(table: FeedTable, within: FeedRange) -> Select[int, int, int]:
 
 
 def items_query(
-    kind: FeedItemType, campaign: CampaignKeys | None, within: FeedRange
+    kind: FeedItemType, campaigns: Sequence[CampaignKeys], within: FeedRange
 ) -> Select[*tuple[Any, ...]]:
-    """The rows of one kind, each with columns of the message that it is about."""
+    """The rows of one kind of some *campaigns*, or of all, with columns of their messages."""
     table = _TABLES[kind]
     about = (
         EventRow.message_tracking_id
@@ -267,18 +278,21 @@ def items_query(
     )
     if kind is FeedItemType.INBOUND:
         query = query.options(defer(table.payload))
-    return query if campaign is None else query.where(_is_of(campaign, table, named))
+    return query.where(_is_of(campaigns, table, named)) if campaigns else query
 
 
 def _is_of(
-    campaign: CampaignKeys, table: FeedTable, named: ColumnElement[str | None]
+    campaigns: Sequence[CampaignKeys], table: FeedTable, named: ColumnElement[str | None]
 ) -> ColumnElement[bool]:
-    """Whether a row names its trackingId, or names none and came through its token."""
+    """Whether a row names the trackingId of one of them, or names none and came by its token."""
     ways: list[ColumnElement[bool]] = []
-    if campaign.tracking_id is not None:
-        ways.append(named == campaign.tracking_id)
-    if campaign.campaign_id is not None:
-        ways.append(and_(named.is_(None), table.campaign_id == campaign.campaign_id))
+    tracking_ids = [one.tracking_id for one in campaigns if one.tracking_id is not None]
+    own_ids = [one.campaign_id for one in campaigns if one.campaign_id is not None]
+    if tracking_ids:
+        ways.append(named == any_(literal(tracking_ids, ARRAY(Text))))
+    if own_ids:
+        is_own = table.campaign_id == any_(literal(own_ids, ARRAY(Uuid)))
+        ways.append(and_(named.is_(None), is_own))
     return or_(false(), *ways)
 
 

@@ -190,8 +190,28 @@ async def test_one_kind_and_one_campaign_can_be_asked_for(
     assert _summary(await caller.all(type="message.inbound")) == ["m1 reply", "m2 reply"]
     both = await caller.all(type="message.status", campaignTrackingId="wanted")
     assert _summary(both) == ["m1 DELIVERED"]
-    unknown = await caller.page(campaignTrackingId="unknown")
-    assert unknown == {"items": [], "nextCursor": (await caller.page(limit=4))["nextCursor"]}
+    several = {"campaignTrackingId": ["wanted", "other"]}
+    every = await caller.page(type="message.inbound", **several)
+    assert _summary(every["items"]) == ["m1 reply", "m2 reply"]
+    every = await caller.page(type=["message.inbound", "message.status"])
+    assert _summary(every["items"]) == _summary(await caller.all())
+
+
+async def test_an_unknown_campaign_is_told_apart_from_one_without_items(
+    caller: Caller, connection: asyncpg.Connection
+) -> None:
+    ours = await connection.fetchval(
+        "INSERT INTO campaigns (submission, name) VALUES ('unconfirmed', 'silent') RETURNING id"
+    )
+    empty = await caller.page(campaignTrackingId=str(ours))
+    assert empty == {"items": [], "nextCursor": (await caller.page())["nextCursor"]}
+    unknown = await caller.get(campaignTrackingId="unknown")
+    assert unknown.status_code == 404
+    assert unknown.json()["type"] == "urn:routee-receiver:problem:not-found"
+    assert "'unknown'" in unknown.json()["detail"]
+    assert (await caller.get(campaignTrackingId=[str(ours), "unknown"])).status_code == 404
+    await caller.post(callback("m1", campaign="unknown").body)
+    assert _summary((await caller.page(campaignTrackingId="unknown"))["items"]) == ["m1 DELIVERED"]
 
 
 @pytest.mark.parametrize(

@@ -237,8 +237,8 @@ async def test_one_kind_alone_can_be_read_and_its_cursor_goes_on_past_the_other(
 ) -> None:
     first, second = reply("m1"), reply()
     await store(connection, event("m1"), first, event("m2"), second, event("m3"))
-    statuses = Reader(database, FeedFilter(FeedItemType.STATUS), limit=2)
-    replies = Reader(database, FeedFilter(FeedItemType.INBOUND), limit=1)
+    statuses = Reader(database, FeedFilter((FeedItemType.STATUS,)), limit=2)
+    replies = Reader(database, FeedFilter((FeedItemType.INBOUND,)), limit=1)
     assert names(await statuses.read()) == ["m1 SENT", "m2 SENT", "m3 SENT"]
     assert names(await replies.read()) == [first.message, second.message]
     assert replies.position == statuses.position == await newest_position(database)
@@ -268,7 +268,7 @@ async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
         event("m3", campaign=None, campaign_id=nameless),
         event("m4", campaign="copy", campaign_id=ours),
     )
-    wanted = FeedFilter(campaign=CampaignKeys("wanted", ours))
+    wanted = FeedFilter(campaigns=(CampaignKeys("wanted", ours),))
     assert names(await Reader(database, wanted, limit=2).read()) == [
         "m1 SENT",
         by_message.message,
@@ -276,7 +276,7 @@ async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
         by_itself.message,
     ]
     await store(connection, reply(), event("m5", campaign=None))
-    unlearnt = FeedFilter(campaign=CampaignKeys(None, nameless))
+    unlearnt = FeedFilter(campaigns=(CampaignKeys(None, nameless),))
     assert names(await Reader(database, unlearnt).read()) == ["m3 SENT"]
 
 
@@ -290,7 +290,7 @@ async def test_a_rare_campaign_is_scanned_page_by_page(
     await store(connection, event("r1", campaign="rare"), event("r2", campaign="rare"), rare)
     for _ in range(12):
         await store(connection, reply())
-    wanted = FeedFilter(campaign=CampaignKeys("rare", None))
+    wanted = FeedFilter(campaigns=(CampaignKeys("rare", None),))
     page = await page_of_feed(database, wanted, after=BEGINNING, limit=10)
     assert (page.items, page.is_last) == ([], False)
     assert page.end > BEGINNING

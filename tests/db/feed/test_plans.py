@@ -58,9 +58,9 @@ def _asked(rows: int) -> dict[str, tuple[ClauseElement, dict[str, object]]]:
     """All that the feed asks of large tables, from the middle of them on."""
     middle = FeedRange(Position(0, rows // 2, 0), Horizon(1, 5, 5))
     window = middle._replace(until=Position(0, rows // 2 + 10_000, 0))
-    campaign = CampaignKeys("c7", None)
+    campaign = (CampaignKeys("c7", None),)
     queries: dict[str, ClauseElement] = {
-        f"{kind}": items_query(kind, None, middle).limit(100) for kind in FeedItemType
+        f"{kind}": items_query(kind, (), middle).limit(100) for kind in FeedItemType
     }
     queries |= {
         f"{kind} of a campaign": items_query(kind, campaign, window).limit(100)

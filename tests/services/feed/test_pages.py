@@ -75,7 +75,7 @@ async def test_a_client_that_waits_is_answered_when_an_item_comes(
 async def test_a_client_waits_on_when_the_new_item_is_not_wanted(
     feed: Feed, connection: asyncpg.Connection
 ) -> None:
-    wanted = FeedFilter(FeedItemType.INBOUND, CampaignKeys("wanted", None))
+    wanted = FeedFilter((FeedItemType.INBOUND,), (CampaignKeys("wanted", None),))
     waiting = asyncio.create_task(feed.page(wanted, after=BEGINNING, limit=10, wait_seconds=20))
     await store(connection, event("m"), reply("m"))
     await asyncio.sleep(0.5)
@@ -90,7 +90,7 @@ async def test_a_client_that_has_waited_in_vain_gets_a_later_cursor(
 ) -> None:
     await store(connection, event("m"))
     started = time.monotonic()
-    wanted = FeedFilter(FeedItemType.INBOUND)
+    wanted = FeedFilter((FeedItemType.INBOUND,))
     page = await feed.page(wanted, after=BEGINNING, limit=10, wait_seconds=0.6)
     assert page.is_empty
     assert page.end == await feed.newest() > BEGINNING
@@ -117,7 +117,7 @@ async def test_500_waiting_clients_all_wake_and_share_few_connections(
 
     async def _follow(number: int) -> set[str]:
         """Read until everything has come, however it is cut into pages."""
-        wanted = FeedFilter(campaign=CampaignKeys("c", None)) if number % 5 == 0 else EVERYTHING
+        wanted = FeedFilter(campaigns=(CampaignKeys("c", None),)) if number % 5 == 0 else EVERYTHING
         after, read = BEGINNING, set[str]()
         while len(read) < 20:
             page = await feed.page(wanted, after=after, limit=5 + number % 3, wait_seconds=20)
