@@ -103,7 +103,8 @@ async def add_intent(
     """
     Commit that a campaign is going to be launched; `begin` commits that Routee is being asked.
 
-    If *idempotency_key* was used before, the earlier launch is returned and nothing is changed. A
+    If *idempotency_key* was used before, the earlier launch is returned and nothing is changed,
+    unless that was rejected and this is another request: then the key stands for this one. A
     concurrent request with the same key waits for the first.
 
     Raises:
@@ -133,8 +134,9 @@ async def find_earlier(
     query = select(IdempotencyKeyRow.campaign_id, IdempotencyKeyRow.fingerprint).where(
         IdempotencyKeyRow.api_key_id == api_key_id, IdempotencyKeyRow.key.in_(keys)
     )
+    query = query.order_by(IdempotencyKeyRow.created_at.desc()).limit(1)
     async with database.reading() as session:
-        row = (await session.execute(query.limit(1))).one_or_none()
+        row = (await session.execute(query)).one_or_none()
     return None if row is None else Earlier(row[0], row[1])
 
 
@@ -341,8 +343,19 @@ async def _find_earlier(
     query = select(IdempotencyKeyRow.campaign_id, IdempotencyKeyRow.fingerprint).where(
         IdempotencyKeyRow.api_key_id == key.api_key_id, IdempotencyKeyRow.key == key.key
     )
-    row = (await session.execute(query)).one()
-    return Earlier(row[0], row[1])
+    row = (await session.execute(query.with_for_update())).one()
+    earlier = Earlier(row[0], row[1])
+    if earlier.fingerprint == key.fingerprint or not await _is_rejected(session, earlier):
+        return earlier
+    its = and_(IdempotencyKeyRow.api_key_id == key.api_key_id, IdempotencyKeyRow.key == key.key)
+    values |= {"created_at": func.now()}
+    await session.execute(update(IdempotencyKeyRow).where(its).values(values))
+    return None
+
+
+async def _is_rejected(session: AsyncSession, earlier: Earlier) -> bool:
+    query = select(CampaignRow.submission).where(CampaignRow.id == earlier.campaign_id)
+    return await session.scalar(query) == Submission.REJECTED
 
 
 async def _change(session: AsyncSession, which: ColumnElement[bool], **values: object) -> bool:

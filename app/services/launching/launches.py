@@ -98,7 +98,7 @@ class Launches:
             LaunchingNotConfigured: settings are missing.
             InvalidRequest: Routee would refuse it; nothing was sent.
             CampaignNameInUse: the name is taken, here or at Routee.
-            IdempotencyKeyReused: the key stands for another request.
+            IdempotencyKeyReused: the key stands for another request, which was not refused.
             LaunchInProgress: the same launch is under way, or the database became unavailable
                 during this one.
             LaunchRejected: the key stands for a launch that was refused.
@@ -111,13 +111,18 @@ class Launches:
         names = [] if idempotency_key is None else self._erased.names_of_key(idempotency_key)
         # Examined later: an earlier request may break a rule by now, as when its date has passed.
         if names and (earlier := await find_earlier(self._database, api_key_id, names)) is not None:
-            return await self._replayed(earlier, request)
+            replayed = await self._replayed(earlier, request)
+            if replayed is not None:
+                return replayed
         intent, campaign_id, body = await self._examined(request, check_media=check_media)
         self._refuse_erased(body)
         key = IdempotencyKey(api_key_id, names[-1], _fingerprint(body)) if names else None
         earlier = await self._commit_to(campaign_id, intent, key)
         if earlier is not None:
-            return await self._replayed(earlier, body)
+            replayed = await self._replayed(earlier, body)
+            if replayed is None:  # it was refused in this moment
+                raise LaunchInProgress(retry_after_seconds=_RETRY_AFTER_SECONDS)
+            return replayed
         attempt = Attempt(campaign_id, intent.name, intent.name_generated, number=1)
         try:
             if not await begin(self._database, campaign_id):
@@ -208,10 +213,18 @@ class Launches:
         except NameTaken:
             raise _name_in_use(intent.name) from None
 
-    async def _replayed(self, earlier: Earlier, request: object) -> Launched:
-        if earlier.fingerprint != _fingerprint(request):
-            raise IdempotencyKeyReused
+    async def _replayed(self, earlier: Earlier, request: object) -> Launched | None:
+        """
+        What *earlier* has become, for a caller that repeats it.
+
+        None if it was refused and *request* is another one: nothing was spent, so that the key is
+        free for a corrected request. The refused request itself is answered with its refusal.
+        """
         campaign = await get_campaign(self._database, earlier.campaign_id)
+        if earlier.fingerprint != _fingerprint(request):
+            if campaign.submission == Submission.REJECTED:
+                return None
+            raise IdempotencyKeyReused
         if campaign.submission == Submission.LAUNCHING:
             raise LaunchInProgress(retry_after_seconds=_RETRY_AFTER_SECONDS)
         if campaign.submission == Submission.REJECTED:

@@ -243,6 +243,72 @@ def test_a_refusal_is_replayed_without_asking_routee_again(
     assert len(scripted.calls) == before + 1
 
 
+def test_the_key_of_a_refused_launch_is_free_for_a_corrected_body(
+    asking: Service, scripted: ScriptedRoutee
+) -> None:
+    key, before = _key(), len(scripted.calls)
+    denied = {"code": "400019002", "developerMessage": "not an E.164 number"}
+    scripted.will(says(400, denied), says(400, denied), says(200, {"trackingId": new_id("c")}))
+    wrong, still_wrong, corrected = (campaign_request(label=new_id()) for _ in range(3))
+    _problem(_post(asking, wrong, key), 422, "routee-refused")
+    _problem(_post(asking, still_wrong, key), 422, "routee-refused")
+    launched = _post(asking, corrected, key)
+    assert launched.status_code == 201
+    assert "idempotency-replayed" not in launched.headers
+    again = _post(asking, corrected, key)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json()["id"] == launched.json()["id"]
+    for other in (wrong, still_wrong):
+        _problem(_post(asking, other, key), 422, "idempotency-key-reused")
+    assert len(scripted.calls) == before + 3
+
+
+def test_of_concurrent_corrections_under_one_key_one_is_launched(
+    asking: Service, scripted: ScriptedRoutee
+) -> None:
+    key, before = _key(), len(scripted.calls)
+    scripted.will(
+        says(400, {"code": "400019002"}), late(0.5, says(200, {"trackingId": new_id("c")}))
+    )
+    _problem(_post(asking, campaign_request(label=new_id()), key), 422, "routee-refused")
+    corrections = [campaign_request(label=new_id()) for _ in range(6)]
+    with ThreadPoolExecutor(6) as callers:
+        answers = list(callers.map(lambda one: _post(asking, one, key), corrections))
+    assert sorted(answer.status_code for answer in answers) == [201] + [422] * 5
+    assert len(scripted.calls) == before + 2
+
+
+@pytest.mark.parametrize("mistake", [{"ttl": 1}, {"label": "x" * 351}, {"campaignNam": "x"}])
+def test_a_body_that_our_own_rules_refuse_leaves_its_key_free(
+    service: Service, mistake: Document
+) -> None:
+    key = _key()
+    _problem(_post(service, campaign_request(**mistake), key), 422, "invalid-request")
+    assert _post(service, campaign_request(), key).status_code == 201
+
+
+def test_a_name_in_use_leaves_its_key_free(service: Service) -> None:
+    key, name = _key(), new_id("name")[:30]
+    service.launched(campaignName=name)
+    _problem(_post(service, campaign_request(campaignName=name), key), 409, "campaign-name-in-use")
+    assert _post(service, campaign_request(), key).status_code == 201
+
+
+def test_the_key_of_a_launch_that_a_person_resolved_as_rejected_is_free(
+    asking: Service, scripted: ScriptedRoutee
+) -> None:
+    key = _key()
+    scripted.will(scripted.hangs_up(), says(200, {"trackingId": new_id("c")}))
+    unconfirmed = _post(asking, campaign_request(), key)
+    assert unconfirmed.status_code == 202
+    other = campaign_request(label=new_id())
+    _problem(_post(asking, other, key), 422, "idempotency-key-reused")
+    campaign_id = unconfirmed.json()["id"]
+    asking.sql("UPDATE campaigns SET lease_until = NULL WHERE id = $1", UUID(campaign_id))
+    assert _resolve(asking, campaign_id, Scope.ADMIN, submission="rejected").status_code == 200
+    assert _post(asking, other, key).status_code == 201
+
+
 def test_an_unsent_launch_may_be_repeated_under_the_same_key(
     asking: Service, scripted: ScriptedRoutee
 ) -> None:
