@@ -15,8 +15,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from app.api.application import make_api, with_fast_reads
+from app.api.compression import Compressed
 from app.api.feed_json import feed_json
-from app.api.middleware import HangUps, NoStore, Ports, RawPath
+from app.api.middleware import HangUps, HeadRequests, NoStore, Ports, RawPath
 from app.api.parts import Parts
 from app.api.receiver import CallbackReceiver
 from app.api.request_bodies import RequestBodies
@@ -134,7 +135,8 @@ def _reads(settings: Settings, api: ASGIApp, parts: Parts) -> ASGIApp:
         operations_port=settings.operations_port,
         has_operations=settings.surface != "callbacks",
     )
-    return HangUps(RawPath(NoStore(RequestBodies(ported, parts.keyring))))
+    answering = Compressed(RequestBodies(ported, parts.keyring))
+    return HangUps(RawPath(HeadRequests(NoStore(answering))))
 
 
 def _collect_garbage_rarely() -> None:

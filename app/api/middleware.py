@@ -1,4 +1,4 @@
-"""Middleware: which port serves what, routing by the undecoded path, and no storing in caches."""
+"""Middleware: which port serves what, the undecoded path, HEAD, and no storing in caches."""
 
 from typing import Final
 
@@ -48,6 +48,31 @@ class HangUps:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             log.debug("a client has hung up within its request", method=scope["method"])
+
+
+class HeadRequests:
+    """
+    Answers HEAD with what *app* answers to GET, without the body.
+
+    An answer that is sent in pieces ends with its headers, and with it the work for it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def _send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                # The server then tells the application that its client is gone.
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await self._app({**scope, "method": "GET"}, receive, _send)
 
 
 class NoStore:

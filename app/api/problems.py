@@ -149,7 +149,10 @@ def _on_http_exception(error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
     slug = status.phrase.lower().replace(" ", "-")
-    return problem(status, slug=slug, title=status.phrase, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"
+    return problem(status, slug=slug, title=status.phrase, headers=headers)
 
 
 def _on_anything(error: Exception) -> JSONResponse:

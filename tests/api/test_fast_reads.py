@@ -10,8 +10,9 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ScopeOfAsgi
 
+from app.api.compression import Compressed
 from app.api.fast_reads import FastRead, FastReads, ReadById
-from app.api.middleware import HangUps, NoStore, Ports, RawPath
+from app.api.middleware import HangUps, HeadRequests, NoStore, Ports, RawPath
 from app.api.receiver import CallbackReceiver
 from app.api.request_bodies import RequestBodies
 from app.api.routes.events import FeedQuery
@@ -51,7 +52,10 @@ class Recorder:
 def _fast_reads_of(app: ASGIApp) -> tuple[Ports, FastReads]:
     """The fast routes, and what stands directly before them."""
     before = app
-    while isinstance(before, CallbackReceiver | HangUps | RawPath | NoStore | RequestBodies):
+    while isinstance(
+        before,
+        CallbackReceiver | HangUps | RawPath | HeadRequests | NoStore | Compressed | RequestBodies,
+    ):
         before = before._app
     assert isinstance(before, Ports)
     fast_reads = before._app
@@ -234,7 +238,9 @@ def test_polled_calls_do_not_reach_fastapi(
         for path in slow:
             client.get(path.format(**known), headers=reader)
         assert recorder.paths == [path.format(**known) for path in slow]
-        client.head("/v1/events", headers=reader)
+        assert client.head("/v1/events", headers=reader).status_code == 200
+        assert recorder.paths[-1] != "/v1/events"
+        client.put("/v1/events", headers=reader)
         assert recorder.paths[-1] == "/v1/events"
 
 
