@@ -15,13 +15,16 @@ from app.routee.wire import serialise
 from app.services.exports.columns import count_members
 
 #: The order of the members.
-_MEMBERS: Final = (
+CAMPAIGN_MEMBERS: Final = (
     "id", "trackingId", "submission", "submissionReason", "billing", "type", "state", "createdAt",
     "senderInfoTrackingId", "senderInfoName", "to", "contacts", "groups", "campaignName",
     "scheduledDate", "body", "ttl", "cost", "totalMessages", "viberAnalysis", "callbackUrl",
     "inboundUrl", "label", "isSessionMessage", "respectQuietHours", "counts", "total", "finalCount",
     "awaiting", "progress", "warnings", "updatedAt",
 )  # fmt: skip
+#: Those that may have an entry for each recipient, or a long text. Only the answer to a launch, and
+#: callers that ask for them, get them.
+LONG_MEMBERS: Final = ("to", "contacts", "groups", "body", "viberAnalysis")
 
 
 def campaign_json(
@@ -37,7 +40,9 @@ def campaign_json(
 
     It is without the members *left_out*, and has further *members* at the end.
     """
-    shown: dict[str, Any] = passed_on(request=row.request, answer=row.answer, left_out=left_out)
+    # Of the others each costs little, and there is a decoder for each set of members.
+    unread = [name for name in LONG_MEMBERS if name in left_out]
+    shown: dict[str, Any] = passed_on(request=row.request, answer=row.answer, left_out=unread)
     shown |= {
         "id": str(row.id),
         "trackingId": row.tracking_id,
@@ -51,7 +56,7 @@ def campaign_json(
         "warnings": row.warnings,
         "updatedAt": iso(row.updated_at),
     }
-    in_order = {name: shown[name] for name in _MEMBERS if name not in left_out}
+    in_order = {name: shown[name] for name in CAMPAIGN_MEMBERS if name not in left_out}
     return serialise(in_order | members)
 
 

@@ -60,6 +60,11 @@ class _Item(msgspec.Struct, rename="camel", gc=False):
     data: _Status | _InboundMessage
 
 
+#: The names of the members of a reply, and of an item of the feed.
+REPLY_MEMBERS: Final = _InboundMessage.__struct_encode_fields__
+ITEM_MEMBERS: Final = _Item.__struct_encode_fields__
+
+
 async def feed_json(page: FeedPage, slices: Slices) -> bytes:
     """The body for *page*."""
     items = await slices.mapped(_item_json, page.items)

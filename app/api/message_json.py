@@ -70,6 +70,10 @@ class _Awaited(msgspec.Struct, rename="camel", gc=False):
     updated_at: None = None
 
 
+#: The names of the members of a message.
+MESSAGE_MEMBERS: Final = _Message.__struct_encode_fields__
+
+
 def message_json(row: CurrentMessage | MessageRow) -> bytes:
     """One message."""
     return _ENCODER.encode(_message(_Message, row))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.campaign_json import campaign_json, progress_json
+from app.api.campaign_json import LONG_MEMBERS, campaign_json, progress_json
 from app.api.history import HistoryItem, history_json
-from app.api.routes.campaigns import LONG_MEMBERS, CampaignOut, ListedCampaign, ProgressItem
+from app.api.routes.campaigns import CampaignOut, CampaignSummary, ProgressItem
 from app.api.routes.status import CampaignStatus
 from app.db.messages import HistoryEvent
 from app.db.tables import CampaignProgressRow, CampaignRow
@@ -96,7 +96,7 @@ def test_a_campaign_in_a_list(fields: tuple[str, ...]) -> None:
     whole = json.loads(campaign_json(_row(), {}, None))
     listed = json.loads(campaign_json(_row(), {}, None, left_out=left_out))
     assert listed == {name: value for name, value in whole.items() if name not in left_out}
-    assert set(ListedCampaign.model_json_schema()["properties"]) == set(whole)
+    assert set(CampaignSummary.model_json_schema()["properties"]) == set(whole)
 
 
 @given(BODIES, BODIES)

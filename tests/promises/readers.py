@@ -53,7 +53,7 @@ FROM generate_series(1, {5 * _ROWS}) n;
 
 _READS = (
     "/v1/campaigns?limit=1000",
-    "/v1/campaigns?limit=100&fields=to,viberAnalysis",
+    "/v1/campaigns?limit=100&fields=*,to,contacts,groups,body,viberAnalysis",
     "/v1/campaigns/c-1",
     "/v1/status/c-1",
     "/v1/campaigns/c-1/messages?limit=1000",

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from app.api.campaign_json import LONG_MEMBERS
 from app.api.document.operations import operations_in
 
 SUMMARY: Final = "Delivery status of Viber campaigns, kept from Routee's callbacks."
@@ -18,6 +19,8 @@ Launches Viber campaigns at Routee, stores Routee's callbacks durably, and answe
 - Errors are `application/problem+json` (RFC 9457). Act on `type`; it is stable.
 - Members may be added to answers, and values to open sets: ignore unknown ones.
 - A GET of one resource has an `ETag`; with `If-None-Match` the answer is 304 if it is unchanged.
+- HEAD is answered wherever GET is.
+- Answers of 1 kB and more are compressed as `Accept-Encoding` asks: gzip or zstd.
 """
 
 TAGS: Final[list[dict[str, Any]]] = [
@@ -91,9 +94,12 @@ _SPECIAL: Final = {
     ("CampaignStatus", "id"): "Our id, given at once.",
     ("Erasure", "progress"): "How far it is, for people to read; null while it does not run.",
     ("Erasure", "state"): "What has become of it.",
-    ("ListedCampaign", "id"): "Our id, given at once.",
-    ("ListedCampaign", "to"): "Only with `fields=to`.",
-    ("ListedCampaign", "viberAnalysis"): "Only with `fields=viberAnalysis`.",
+    ("CampaignSummary", "id"): "Our id, given at once.",
+    **{("CampaignSummary", name): f"Only with `fields={name}`." for name in LONG_MEMBERS},
+    **{
+        ("CampaignStatus", name): f"Never: ask `/v1/campaigns/{{trackingId}}?fields={name}`."
+        for name in LONG_MEMBERS
+    },
     ("FeedPage", "nextCursor"): "For the parameter `after` of the next call; never null.",
     ("CampaignWarning", "message"): "What is probably a mistake, and what to do.",
     ("CampaignProgress", "name"): "The name of the campaign at Routee.",

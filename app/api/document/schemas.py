@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from app.api.campaign_json import LONG_MEMBERS
 from app.api.document.operations import operations_in
 from app.routee.reading import MAX_LABEL_CHARACTERS
 from app.routee.rules.body import (
@@ -27,7 +28,8 @@ _REQUESTS: Final = frozenset({"Lookup", "Resolution"})
 _ON_REQUEST: Final = {
     "HistoryItem": ("raw",),
     "ProgressItem": ("raw",),
-    "ListedCampaign": ("to", "viberAnalysis"),
+    "CampaignSummary": LONG_MEMBERS,
+    "CampaignStatus": LONG_MEMBERS,
 }
 #: FastAPI's own errors, which are never answered.
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")

@@ -1,6 +1,6 @@
 """Campaigns: launching them, their state, and their messages."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from app.api.caching import NOT_MODIFIED, Revalidated
-from app.api.campaign_json import campaign_json, progress_json
+from app.api.campaign_json import CAMPAIGN_MEMBERS, LONG_MEMBERS, campaign_json, progress_json
 from app.api.message_json import awaited_message_json, message_json
 from app.api.parts import (
     Admin,
@@ -34,7 +34,8 @@ from app.api.parts import (
     text_id,
     validated,
 )
-from app.api.routes.messages import MessageOut
+from app.api.routes.messages import MessageFields, MessageOut
+from app.api.sparse import Fields, fields_among, picked
 from app.api.wire import Instant, Money, Page, Wire, joined
 from app.db.campaign_progress import (
     newest_progress,
@@ -136,8 +137,8 @@ class CampaignOut(Wire):
     updated_at: Instant
 
 
-class ListedCampaign(CampaignOut):
-    """A campaign in a list: `to` and `viberAnalysis` are present only on request."""
+class CampaignSummary(CampaignOut):
+    """A campaign without its long members, which are present only on request."""
 
 
 def _storable(tracking_id: str) -> str:
@@ -259,7 +260,7 @@ async def launch_campaign(
     )
     try:
         row = await _row(parts, str(launched.campaign_id))
-        body = await counted_campaign(parts, row)
+        body = await counted_campaign(parts, row, left_out=())
     except DatabaseUnavailable:
         raise under_way(launched.campaign_id) from None
     headers = {"Location": f"/v1/campaigns/{launched.campaign_id}"}
@@ -270,20 +271,15 @@ async def launch_campaign(
     return json_answer(body, status, headers)
 
 
-#: Members with an entry for each recipient; a list has them only on request.
-LONG_MEMBERS: Final = ("to", "viberAnalysis")
 #: How many campaigns are read at once: each may have thousands of recipients.
 _CAMPAIGNS_AT_ONCE: Final = 100
 _MAX_LONG_ITEMS: Final = 100
 
 
-def _as_fields(text: str) -> str:
-    if not set(text.split(",")).issubset(LONG_MEMBERS):
-        raise ValueError(f"must be {' or '.join(LONG_MEMBERS)}, or both with a comma")
-    return text
+CampaignFields = Annotated[Fields, Depends(fields_among(CAMPAIGN_MEMBERS, on_request=LONG_MEMBERS))]
 
 
-@router.get("", summary="Campaigns, the newest first", response_model=Page[ListedCampaign])
+@router.get("", summary="Campaigns, the newest first", response_model=Page[CampaignSummary])
 async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
     _: Reader,
@@ -296,32 +292,31 @@ async def list_campaigns(  # noqa: PLR0913 (the parameters of the call)
     ] = None,
     created_since: Annotated[Moment | None, Query(alias="createdSince")] = None,
     created_before: Annotated[Moment | None, Query(alias="createdBefore")] = None,
-    fields: Annotated[
-        Annotated[str, AfterValidator(_as_fields)] | None,
-        Query(
-            description="`to`, `viberAnalysis` or `to,viberAnalysis`: items have these members as "
-            "well. `limit` may be at most 100 then.",
-        ),
-    ] = None,
+    fields: CampaignFields,
     paging: PagingDep,
 ) -> Response:
     """
     Every campaign that was launched here or named in a callback, with its counts.
 
-    Items have no `to` and no `viberAnalysis`, which may have thousands of entries each.
+    Members that may have thousands of entries, or long texts, are there only if `fields` names
+    them: `to`, `contacts`, `groups`, `body` and `viberAnalysis`. `limit` may be at most 100 then.
     """
-    if fields and paging.limit > _MAX_LONG_ITEMS:
-        message = f"must be at most {_MAX_LONG_ITEMS} with `fields`"
+    left_out = _left_out(fields)
+    if paging.limit > _MAX_LONG_ITEMS and not left_out.issuperset(LONG_MEMBERS):
+        message = f"must be at most {_MAX_LONG_ITEMS} with these `fields`"
         raise InvalidRequest(faults=(Fault("limit", message),))
     wanted = CampaignFilter(name, label, each_once(submission), created_since, created_before)
     scope = f"campaigns {wanted}"
     before = paging.position(scope=scope, of=lambda position: UUID(str(position)))
-    left_out = frozenset(LONG_MEMBERS).difference((fields or "").split(","))
     items: list[tuple[UUID, bytes]] = []
     async for part in _in_parts(parts, wanted, before, paging.limit + 1):
         items += await _listed_campaigns(parts, part, left_out)
     page, cursor = paging.cut(items, position=lambda item: [str(item[0])], scope=scope)
     return json_answer(joined([item for _, item in page], nextCursor=cursor))
+
+
+def _left_out(fields: Fields) -> frozenset[str]:
+    return frozenset(LONG_MEMBERS if fields is None else CAMPAIGN_MEMBERS).difference(fields or ())
 
 
 async def _listed_campaigns(
@@ -353,7 +348,9 @@ async def _in_parts(
         before, limit = part[-1].id, limit - size
 
 
-@router.delete("/{tracking_id}", summary="Cancel a scheduled campaign", response_model=CampaignOut)
+@router.delete(
+    "/{tracking_id}", summary="Cancel a scheduled campaign", response_model=CampaignSummary
+)
 async def cancel_campaign(tracking_id: TrackingId, parts: PartsDep, _: Launcher) -> Response:
     """Delete a campaign at Routee before its time. Repeating it is harmless."""
     campaign_id = await cancel(parts.database, parts.routee, tracking_id)
@@ -363,7 +360,7 @@ async def cancel_campaign(tracking_id: TrackingId, parts: PartsDep, _: Launcher)
 @router.post(
     "/{tracking_id}/resolve",
     summary="Resolve an unconfirmed launch",
-    response_model=CampaignOut,
+    response_model=CampaignSummary,
     openapi_extra=json_request(Resolution.model_json_schema()),
 )
 async def resolve_campaign(
@@ -385,10 +382,17 @@ async def resolve_campaign(
     return await _campaign(parts, str(campaign_id))
 
 
-@_one.get("/{tracking_id}", summary="One campaign and its counts", response_model=CampaignOut)
-async def get_campaign(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Response:
-    """The campaign of Routee's trackingId, or of our own id."""
-    return await _campaign(parts, tracking_id)
+@_one.get("/{tracking_id}", summary="One campaign and its counts", response_model=CampaignSummary)
+async def get_campaign(
+    tracking_id: TrackingId, parts: PartsDep, _: Reader, fields: CampaignFields
+) -> Response:
+    """
+    The campaign of Routee's trackingId, or of our own id.
+
+    It is made to be polled, and stays below 1 kB as a rule: `to`, `contacts`, `groups`, `body` and
+    `viberAnalysis` are there only if `fields` names them, as in `fields=*,to`.
+    """
+    return await _campaign(parts, tracking_id, fields)
 
 
 @router.get(
@@ -451,7 +455,7 @@ def _report(instant: str, report_id: str | int) -> tuple[datetime, int]:
     summary="The messages of one campaign",
     response_model=CampaignMessages,
 )
-async def list_campaign_messages(
+async def list_campaign_messages(  # noqa: PLR0913 (the parameters of the call)
     tracking_id: TrackingId,
     parts: PartsDep,
     _: Reader,
@@ -461,6 +465,7 @@ async def list_campaign_messages(
         Query(description="Only those in this status, or in one of these."),
     ] = None,
     to: Annotated[Number | None, Query(description="Only those to this number.")] = None,
+    fields: MessageFields,
     paging: PagingDep,
 ) -> Response:
     """
@@ -480,6 +485,8 @@ async def list_campaign_messages(
     start = paging.position(scope=scope, of=_start)
     campaign = await _row(parts, tracking_id)
     items, following = await _listed_messages(parts, campaign, statuses, to, start, paging.limit)
+    if fields is not None:
+        items = await parts.slices.mapped(lambda item: picked(item, fields), items)
     cursor = cursor_after(following, scope=scope)
     total = await _total(parts, campaign, statuses, to)
     return json_answer(joined(items, nextCursor=cursor, total=total))
@@ -551,17 +558,24 @@ async def _row(parts: Parts, tracking_id: str) -> CampaignRow:
     return row
 
 
-async def _campaign(parts: Parts, tracking_id: str) -> Response:
-    return json_answer(await counted_campaign(parts, await _row(parts, tracking_id)))
+async def _campaign(parts: Parts, tracking_id: str, fields: Fields = None) -> Response:
+    row = await _row(parts, tracking_id)
+    return json_answer(await counted_campaign(parts, row, left_out=_left_out(fields)))
 
 
-async def counted_campaign(parts: Parts, row: CampaignRow, **members: str) -> bytes:
-    """A stored campaign as the API shows it, as of now, with further *members*."""
+async def counted_campaign(
+    parts: Parts, row: CampaignRow, *, left_out: Collection[str] = LONG_MEMBERS, **members: str
+) -> bytes:
+    """
+    A stored campaign as the API shows it, as of now.
+
+    It is without the members *left_out*, and has further *members*.
+    """
     if row.tracking_id is None:
-        return campaign_json(row, {}, None, **members)
+        return campaign_json(row, {}, None, left_out=left_out, **members)
     counts = await counts_of(parts.database, row.tracking_id)
     progress = await newest_progress(parts.database, row.tracking_id)
-    return campaign_json(row, counts, progress, **members)
+    return campaign_json(row, counts, progress, left_out=left_out, **members)
 
 
 router.include_router(_one)

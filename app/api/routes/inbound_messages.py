@@ -1,13 +1,14 @@
 """The recipients' replies."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
-from app.api.feed_json import inbound_message_json
+from app.api.feed_json import REPLY_MEMBERS, inbound_message_json
 from app.api.parts import (
     GivenId,
     Moment,
@@ -23,10 +24,12 @@ from app.api.parts import (
     row_id,
     row_time,
 )
+from app.api.sparse import Fields, fields_among, sparse
 from app.api.wire import Instant, Page, Wire
 from app.db.campaigns import find_campaign
 from app.db.inbound_messages import (
     InboundFilter,
+    Reply,
     find_inbound_message,
     page_of_inbound_messages,
     page_of_received_messages,
@@ -56,6 +59,9 @@ class InboundMessageOut(Wire):
     label: str | None
 
 
+ReplyFields = Annotated[Fields, Depends(fields_among(REPLY_MEMBERS))]
+
+
 @router.get("", summary="Replies, the oldest first", response_model=Page[InboundMessageOut])
 async def list_inbound_messages(  # noqa: PLR0913 (the parameters of the call)
     parts: PartsDep,
@@ -66,6 +72,7 @@ async def list_inbound_messages(  # noqa: PLR0913 (the parameters of the call)
     from_: Annotated[Number | None, Query(alias="from")] = None,
     received_since: Annotated[Moment | None, Query(alias="receivedSince")] = None,
     received_before: Annotated[Moment | None, Query(alias="receivedBefore")] = None,
+    fields: ReplyFields,
     paging: PagingDep,
 ) -> Response:
     """
@@ -82,25 +89,29 @@ async def list_inbound_messages(  # noqa: PLR0913 (the parameters of the call)
         received_before,
     )
     scope = f"inbound messages {wanted._replace(campaign_tracking_id=campaign_tracking_id)}"
+    as_json = sparse(inbound_message_json, fields)
     if not wanted.has_key:
-        return await _received(parts, wanted, scope, paging)
+        replies, cursor = await _received(parts, wanted, scope, paging)
+        return await list_answer(parts, replies, as_json, cursor=cursor)
     after = paging.position(scope=scope, of=row_id)
     page = await page_of_inbound_messages(parts.reads, wanted, after=after, limit=paging.limit)
     cursor = cursor_after(page.end, scope=scope)
-    return await list_answer(parts, page.replies, inbound_message_json, cursor=cursor)
+    return await list_answer(parts, page.replies, as_json, cursor=cursor)
 
 
-async def _received(parts: Parts, wanted: InboundFilter, scope: str, paging: Paging) -> Response:
+async def _received(
+    parts: Parts, wanted: InboundFilter, scope: str, paging: Paging
+) -> tuple[Sequence[Reply], str | None]:
+    """The replies of one page, and the cursor of the next page."""
     after = paging.position(scope=scope, of=_receipt)
     replies = await page_of_received_messages(
         parts.reads, wanted, after=after, limit=paging.limit + 1
     )
-    page, cursor = paging.cut(
+    return paging.cut(
         replies,
         position=lambda reply: [reply.row.received_at.isoformat(), reply.row.id],
         scope=scope,
     )
-    return await list_answer(parts, page, inbound_message_json, cursor=cursor)
 
 
 def _receipt(instant: str, inbound_id: str | int) -> tuple[datetime, int]:
@@ -117,7 +128,10 @@ async def _routee_id(parts: Parts, campaign_tracking_id: str | None) -> str | No
 
 @router.get("/{id}", summary="One reply", response_model=InboundMessageOut)
 async def get_inbound_message(
-    inbound_id: Annotated[str, Path(alias="id")], parts: PartsDep, _: Reader
+    inbound_id: Annotated[str, Path(alias="id")],
+    parts: PartsDep,
+    _: Reader,
+    fields: ReplyFields,
 ) -> Response:
     """The reply with this id."""
     found = None
@@ -126,4 +140,4 @@ async def get_inbound_message(
             found = await find_inbound_message(parts.reads, row_id(inbound_id))
     if found is None:
         raise NotFound(f"There is no inbound message {inbound_id!r}.")
-    return json_answer(inbound_message_json(found))
+    return json_answer(sparse(inbound_message_json, fields)(found))

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, Field
 
 from app.api.caching import NOT_MODIFIED
 from app.api.fast_reads import RevalidatedRead
 from app.api.history import HistoryItem, history_json
-from app.api.message_json import message_json
+from app.api.message_json import MESSAGE_MEMBERS, message_json
 from app.api.parts import (
     MAX_LIMIT,
     GivenId,
@@ -34,10 +34,12 @@ from app.api.parts import (
     text_id,
     validated,
 )
+from app.api.sparse import Fields, chosen, fields_among, sparse
 from app.api.wire import Instant, Money, Page, Wire, joined
 from app.db.campaigns import find_campaign
 from app.db.messages import (
     CampaignKey,
+    CurrentMessage,
     HistoryEvent,
     MessageFilter,
     find_message,
@@ -59,9 +61,22 @@ from app.routee import reading
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 
+MessageFields = Annotated[Fields, Depends(fields_among(MESSAGE_MEMBERS))]
+
+
+class _ReadMessage(RevalidatedRead):
+    """A route of `ReadById` that takes `fields` of messages as well."""
+
+    async def arguments(self, request: Request) -> tuple[object, ...]:
+        """The parameter is read after the others, as FastAPI resolves the dependencies."""
+        arguments = await super().arguments(request)
+        text = request.query_params.get("fields") if request.scope["query_string"] else None
+        return *arguments, chosen(text, MESSAGE_MEMBERS)
+
+
 #: Behind `router`: one message.
 one = APIRouter(
-    prefix="/v1/messages", tags=["messages"], route_class=RevalidatedRead, responses=NOT_MODIFIED
+    prefix="/v1/messages", tags=["messages"], route_class=_ReadMessage, responses=NOT_MODIFIED
 )
 
 #: Payloads may be large.
@@ -138,13 +153,15 @@ async def look_up_messages(
     parts: PartsDep,
     _: Reader,  # before the body: only a caller with the scope may send one
     body: Annotated[object, Depends(json_body)],
+    fields: MessageFields,
 ) -> Response:
     """For a backend that polls for its messages: up to a thousand at once, duplicates once."""
     wanted = validated(Lookup, body)
     asked = {written: canonical_id(written) for written in wanted.tracking_ids}
     ids = dict.fromkeys(asked.values())
     rows = await messages_of(parts.reads, [one for one in ids if _can_exist(one)])
-    found = await parts.slices.mapped(message_json, (rows[one] for one in ids if one in rows))
+    as_json = sparse(message_json, fields)
+    found = await parts.slices.mapped(as_json, (rows[one] for one in ids if one in rows))
     not_found = [written for written, one in asked.items() if one not in rows]
     return json_answer(joined(found, notFound=not_found))
 
@@ -182,6 +199,7 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
             "24 hours ago.",
         ),
     ] = None,
+    fields: MessageFields,
     paging: PagingDep,
 ) -> Response:
     """
@@ -193,7 +211,7 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
     miss nothing reads `/v1/events` instead: a callback that is being stored at this moment may get
     a slightly earlier `updatedAt`.
     """
-    statuses = each_once(status)
+    statuses, as_json = each_once(status), sparse(message_json, fields)
     scope = f"messages {(to, statuses, label, campaign_tracking_id, updated_after)}"
     campaign = await _campaign(parts, campaign_tracking_id)
     wanted = MessageFilter(to, campaign, label, statuses, updated_after)
@@ -201,8 +219,9 @@ async def list_messages(  # noqa: PLR0913 (the parameters of the call)
         after = paging.position(scope=scope, of=text_id)
         page = await page_of_messages(parts.reads, wanted, after=after, limit=paging.limit)
         cursor = cursor_after(page.end, scope=scope)
-        return await list_answer(parts, page.rows, message_json, cursor=cursor)
-    return await _updated(parts, _recent(updated_after), statuses, scope, paging)
+        return await list_answer(parts, page.rows, as_json, cursor=cursor)
+    rows, cursor = await _updated(parts, _recent(updated_after), statuses, scope, paging)
+    return await list_answer(parts, rows, as_json, cursor=cursor)
 
 
 async def _campaign(parts: Parts, tracking_id: str | None) -> CampaignKey | None:
@@ -229,17 +248,17 @@ def _recent(updated_after: datetime) -> datetime:
 
 async def _updated(
     parts: Parts, since: datetime, statuses: Sequence[Status], scope: str, paging: Paging
-) -> Response:
+) -> tuple[Sequence[CurrentMessage], str | None]:
+    """The rows of one page, and the cursor of the next page."""
     after = paging.position(scope=scope, of=_update)
     rows = await page_of_updated_messages(
         parts.reads, since, statuses, after=after, limit=paging.limit + 1
     )
-    page, cursor = paging.cut(
+    return paging.cut(
         rows,
         position=lambda row: [row.updated_at.isoformat(), row.message_tracking_id],
         scope=scope,
     )
-    return await list_answer(parts, page, message_json, cursor=cursor)
 
 
 def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
@@ -247,12 +266,14 @@ def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
 
 
 @one.get("/{tracking_id}", summary="The current status of one message", response_model=MessageOut)
-async def get_message(tracking_id: TrackingId, parts: PartsDep, _: Reader) -> Response:
+async def get_message(
+    tracking_id: TrackingId, parts: PartsDep, _: Reader, fields: MessageFields
+) -> Response:
     """The state that follows from all callbacks of this message, in any order of arrival."""
     row = await parts.current.find(tracking_id)
     if row is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
-    return json_answer(message_json(row))
+    return json_answer(sparse(message_json, fields)(row))
 
 
 @router.get(

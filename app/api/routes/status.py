@@ -9,7 +9,7 @@ from app.api.caching import NOT_MODIFIED
 from app.api.fast_reads import RevalidatedRead
 from app.api.message_json import message_status_json
 from app.api.parts import PartsDep, Reader, TrackingId, json_answer
-from app.api.routes.campaigns import CampaignOut, counted_campaign
+from app.api.routes.campaigns import CampaignSummary, counted_campaign
 from app.api.routes.messages import MessageOut
 from app.db.campaigns import find_campaign
 from app.errors import NotFound
@@ -25,8 +25,8 @@ class MessageStatus(MessageOut):
     kind: Literal["message"] = "message"
 
 
-class CampaignStatus(CampaignOut):
-    """A campaign."""
+class CampaignStatus(CampaignSummary):
+    """A campaign without its long members."""
 
     kind: Literal["campaign"] = "campaign"
 
