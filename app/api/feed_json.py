@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from app.api.sparse import sparse
 from app.api.wire import joined, known_time, plain_or_none
 from app.db.feed.pages import FeedPage, InboundItem, Item, StatusItem
 from app.db.inbound_messages import Reply
@@ -17,6 +18,7 @@ from app.domain.event import Source
 from app.domain.feed import FeedItemType, encode_position
 from app.domain.status import status_of
 from app.kit.slices import Slices
+from app.services.feed.pages import FeedForm
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SOURCES: Final = {source.value: source.name.lower() for source in Source}
@@ -65,10 +67,31 @@ REPLY_MEMBERS: Final = _InboundMessage.__struct_encode_fields__
 ITEM_MEMBERS: Final = _Item.__struct_encode_fields__
 
 
-async def feed_json(page: FeedPage, slices: Slices) -> bytes:
+async def feed_json(page: FeedPage, form: FeedForm, slices: Slices) -> bytes:
     """The body for *page*."""
-    items = await slices.mapped(_item_json, page.items)
-    return joined(items, nextCursor=encode_position(page.end))
+    as_json = sparse(_item_json, form.members)
+    if not form.as_events:
+        return joined(
+            await slices.mapped(as_json, page.items), nextCursor=encode_position(page.end)
+        )
+    events = await slices.mapped(lambda item: _event(item, as_json(item)), page.items)
+    if not page.items or page.items[-1].position != page.end:
+        # An id alone: a client remembers it, and has passed what the filter leaves out.
+        events.append(b"id: %b\n\n" % encode_position(page.end).encode())
+    return b"".join(events)
+
+
+#: Line ends to Python's `splitlines`, with which some clients read a stream; not to HTML.
+_LINE_ENDS: Final = {end.encode(): f"\\u{ord(end):04x}".encode() for end in "\u0085\u2028\u2029"}
+
+
+def _event(item: Item, data: bytes) -> bytes:
+    """A server-sent event; its JSON is on one line, for whatever reader."""
+    for end, escaped in _LINE_ENDS.items():
+        data = data.replace(end, escaped)
+    kind = FeedItemType.INBOUND if isinstance(item, InboundItem) else FeedItemType.STATUS
+    cursor = encode_position(item.position).encode()
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor, kind.encode(), data)
 
 
 def _item_json(item: Item) -> bytes:

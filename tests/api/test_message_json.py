@@ -24,6 +24,7 @@ from app.domain.feed import Position
 from app.domain.history import Effect
 from app.domain.status import Status, is_final
 from app.kit.slices import Slices
+from app.services.feed.pages import FeedForm
 
 #: All that the database can have: no NUL, and no half characters.
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -118,7 +119,8 @@ def test_what_was_looked_up(rows: list[CurrentMessage], not_found: list[str]) ->
 @given(st.lists(STATUS_ITEMS | INBOUND_ITEMS, max_size=4), POSITIONS)
 def test_a_page_of_the_feed(items: list[StatusItem | InboundItem], end: Position) -> None:
     """The model makes the same of it again, and what was put in is in it."""
-    told = asyncio.run(feed_json(FeedPage(items, end, is_last=True), Slices())).decode()
+    page = FeedPage(items, end, is_last=True)
+    told = asyncio.run(feed_json(page, FeedForm(), Slices())).decode()
     assert FeedPageOut.model_validate_json(told).model_dump_json(by_alias=True) == told
     for item, one in zip(items, json.loads(told)["items"], strict=True):
         assert one["campaignTrackingId"] == (

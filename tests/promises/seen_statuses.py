@@ -25,6 +25,7 @@ from app.domain.history import effects_of
 from app.kit.slices import Slices
 from app.observability.metrics import Metrics
 from app.services.callbacks.intake import Intake
+from app.services.feed.pages import FeedForm
 from tests.database import connect
 
 MESSAGE = "m1"
@@ -75,7 +76,9 @@ async def seen(url: str, connection: asyncpg.Connection) -> Seen:
     effects = effects_of(events)
     history = [json.loads(history_json(*item)) for item in zip(events, effects, strict=True)]
     page = await page_of_feed(database, FeedFilter(), after=BEGINNING, limit=100)
-    items = [item["data"] for item in json.loads(await feed_json(page, Slices()))["items"]]
+    items = [
+        item["data"] for item in json.loads(await feed_json(page, FeedForm(), Slices()))["items"]
+    ]
     analysts = await connection.fetch("SELECT status FROM bi_v1.message_events ORDER BY id")
     result = Seen(
         message=message.status,

@@ -287,6 +287,15 @@ _IF_NONE_MATCH: Final = {
 }
 
 
+_LAST_EVENT_ID: Final = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "For a stream: the last `id` that came. It wins over `after`.",
+    "schema": {"type": "string"},
+}
+
+
 def add_answers(document: dict[str, Any]) -> None:
     """Complete every operation of *document* with its failures, headers and scope."""
     components = document["components"]
@@ -351,5 +360,7 @@ def _add_success_headers(node: dict[str, Any]) -> None:
     if node["operationId"] == "launchCampaign":
         for status in ("201", "202"):
             answers[status]["headers"] = _LAUNCHED_HEADERS
+    if node["operationId"] == "listEvents":
+        node["parameters"].append(_LAST_EVENT_ID)
     if node["operationId"] == "eraseRecipient":
         answers["202"]["headers"] = {"Location": _ERASURE_LOCATION}

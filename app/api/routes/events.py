@@ -1,6 +1,7 @@
 """The feed: all status events and replies in one order."""
 
-from typing import Annotated, Final, Literal
+from functools import partial
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -8,10 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from app.api.fast_reads import FastRead
+from app.api.feed_json import ITEM_MEMBERS
+from app.api.feed_stream import MEDIA_TYPE, FeedStream, wants_stream
 from app.api.parts import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
     GivenId,
+    Parts,
     PartsDep,
     Reader,
     each_once,
@@ -21,6 +25,8 @@ from app.api.parts import (
     verified_caller,
 )
 from app.api.routes.inbound_messages import InboundMessageOut
+from app.api.sparse import DESCRIPTION as FIELDS_DESCRIPTION
+from app.api.sparse import chosen
 from app.api.wire import Instant, Money, Wire
 from app.db.campaigns import find_campaign
 from app.db.database import Database
@@ -31,9 +37,14 @@ from app.domain.history import Effect
 from app.domain.status import Status
 from app.errors import InvalidCursor, NotFound
 from app.kit.instants import parse_instant
-from app.services.feed.pages import Feed
+from app.services.feed.pages import Feed, FeedForm, ServedPage
 
 MAX_WAIT_SECONDS: Final = 30
+#: The same URL has two forms of an answer.
+_VARY: Final = {"Vary": "Accept"}
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}
+}
 #: Of a parameter that takes many.
 MAX_VALUES: Final = 20
 
@@ -113,6 +124,7 @@ class FeedQuery(BaseModel):
         max_length=MAX_VALUES,
         description="Only items of this type, or of one of these.",
     )
+    fields: str | None = Field(default=None, description=FIELDS_DESCRIPTION)
     campaign_tracking_ids: list[GivenId] = Field(
         default=[],
         alias="campaignTrackingId",
@@ -148,7 +160,12 @@ def _values(given: QueryParams) -> dict[str, object]:
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=_ReadFeed)
 
 
-@router.get("", summary="Everything that happened, in one order", response_model=FeedPageOut)
+@router.get(
+    "",
+    summary="Everything that happened, in one order",
+    response_model=FeedPageOut,
+    responses=_STREAM,
+)
 async def list_events(
     request: Request, parts: PartsDep, _: Reader, query: Annotated[FeedQuery, Query()]
 ) -> Response:
@@ -162,16 +179,51 @@ async def list_events(
 
     A caller that applies the items in order, and only those that are `changed`, has the status of
     each message at the end. `messageStatus` is the status that the message has now.
+
+    With `Accept: text/event-stream` the same items come as server-sent events: `id` is the cursor
+    after the item, `event` its type, `data` the item. A comment comes every 15 seconds without an
+    item. A stream ends after 5 minutes, or with its key; go on with the header `Last-Event-ID`,
+    which wins over `after`. `wait` has no effect on it, and `limit` none on what is sent.
     """
-    page = parts.feed.page(
-        await _filter(parts.database, query),
+    is_stream = wants_stream(request.headers.get("accept", ""))
+    form = FeedForm(chosen(query.fields, ITEM_MEMBERS), is_stream)
+    wanted = await _filter(parts.database, query)
+    if is_stream:
+        return await _stream(request, parts, wanted, query, form)
+    page = partial(
+        parts.feed.page,
+        wanted,
         after=await _position(parts.feed, query.after),
         limit=query.limit,
         wait_seconds=query.wait,
+        form=form,
     )
-    served = await (unless_gone(request.receive, page) if query.wait else page)
+    if not query.wait:
+        served: ServedPage | None = await page()
+    else:
+        with parts.feed.place():
+            served = await unless_gone(request.receive, page())
     # An answer to a client that has hung up is not read.
-    return json_answer(b"" if served is None else served.body)
+    return json_answer(b"" if served is None else served.body, headers=_VARY)
+
+
+async def _stream(
+    request: Request, parts: Parts, wanted: FeedFilter, query: FeedQuery, form: FeedForm
+) -> Response:
+    """The stream, once its first page was read: until then a failure is answered as a problem."""
+    last = request.headers.get("last-event-id")
+    after = await _position(parts.feed, last or query.after)
+    first = await parts.feed.page(wanted, after=after, limit=query.limit, form=form)
+    parts.feed.require_place()
+    return FeedStream(
+        parts.feed,
+        wanted,
+        first,
+        after=after,
+        limit=query.limit,
+        form=form,
+        verify=lambda: verified_caller(request, Scope.READ),
+    )
 
 
 async def _filter(database: Database, query: FeedQuery) -> FeedFilter:

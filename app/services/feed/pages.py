@@ -1,7 +1,8 @@
 """Answering readers of the feed: at once, or as soon as there is an item for them."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -9,6 +10,7 @@ from app.db.database import Database
 from app.db.feed.pages import FeedFilter, FeedPage, page_of_feed
 from app.db.feed.positions import newest_position, oldest_position, position_before, read_horizon
 from app.domain.feed import Position
+from app.errors import Overloaded
 from app.kit.rate_limiter import RateLimiter
 from app.kit.single_flight import SingleFlight
 from app.observability.metrics import Metrics
@@ -23,6 +25,8 @@ _BUSY_CALLBACKS_PER_SECOND: Final = 500
 #: How long waiting clients that poll from the same cursor share a page: 500 of them are woken one
 #: after another, and are answered with one read.
 _SHARED_SECONDS: Final = 1.0
+#: How many clients of a process may wait at a time, those with a stream included.
+MAX_CLIENTS: Final = 2000
 
 
 class ServedPage(NamedTuple):
@@ -36,12 +40,25 @@ class ServedPage(NamedTuple):
     is_last: bool
 
 
+class FeedForm(NamedTuple):
+    """In which form pages are answered; readers that want the same one share a page."""
+
+    #: The members of an item; None for all.
+    members: frozenset[str] | None = None
+    #: As server-sent events, not as one JSON object.
+    as_events: bool = False
+
+
 class _Read(NamedTuple):
     """What one read is about."""
 
     wanted: FeedFilter
     after: Position
     limit: int
+    form: FeedForm
+
+
+_USUAL: Final = FeedForm()
 
 
 class Feed:
@@ -55,25 +72,29 @@ class Feed:
     Args:
         database: For the feed alone, with `POOL_ITEMS` connections.
         metrics: Where the waiting and the holding back is shown.
-        render: Gives the body of a page.
+        render: Gives the body of a page in a form.
         busy_pages_per_second: How many pages all waiting clients get together while many callbacks
             are stored; 0 for no limit. A page costs as much as several callbacks.
+        max_clients: How many may wait at a time, those with a stream included.
         clock: In seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the composition root hands over each part)
         self,
         database: Database,
         metrics: Metrics,
         *,
-        render: Callable[[FeedPage], Awaitable[bytes]],
+        render: Callable[[FeedPage, FeedForm], Awaitable[bytes]],
         busy_pages_per_second: int,
+        max_clients: int = MAX_CLIENTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._metrics = metrics
         self._render = render
         self._busy_pages_per_second = busy_pages_per_second
+        self._max_clients = max_clients
+        self._clients = 0
         self._clock = clock
         self._pages = SingleFlight(
             self._read, keep_seconds=_SHARED_SECONDS, is_kept=lambda page: not page.is_empty
@@ -83,8 +104,39 @@ class Feed:
         self._xmin, self._xmin_since = 0, clock()
         metrics.feed_waiting.set_function(lambda: self._watcher.waiting)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no client is to wait any more."""
+        return self._watcher.is_closed
+
+    def require_place(self) -> None:
+        """
+        Refuse a client that would wait while too many do.
+
+        Raises:
+            Overloaded: there are `max_clients` already.
+        """
+        if self._clients >= self._max_clients:
+            raise Overloaded("Too many clients wait for the feed.", retry_after_seconds=5)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one client that waits, by a long poll or by a stream."""
+        self.require_place()
+        self._clients += 1
+        try:
+            yield
+        finally:
+            self._clients -= 1
+
     async def page(
-        self, wanted: FeedFilter, *, after: Position, limit: int, wait_seconds: float = 0
+        self,
+        wanted: FeedFilter,
+        *,
+        after: Position,
+        limit: int,
+        wait_seconds: float = 0,
+        form: FeedForm = _USUAL,
     ) -> ServedPage:
         """
         At most *limit* items beyond *after*, waited for if there are none yet.
@@ -100,15 +152,15 @@ class Feed:
         until = self._clock() + wait_seconds
         search_until = self._clock() + max(wait_seconds, _SEARCH_SECONDS)
         if wait_seconds and self._watcher.has_nothing_beyond(after):
-            page = await self._served(FeedPage((), after, is_last=True))
+            page = await self._served(FeedPage((), after, is_last=True), form)
         else:
-            page = await self._next_page(_Read(wanted, after, limit), wait_seconds, until)
+            page = await self._next_page(_Read(wanted, after, limit, form), wait_seconds, until)
         in_vain = 0
         while page.is_empty and await self._is_worth_reading_on(
             page, until, search_until, in_vain=in_vain
         ):
             end = page.end
-            page = await self._next_page(_Read(wanted, end, limit), wait_seconds, until)
+            page = await self._next_page(_Read(wanted, end, limit, form), wait_seconds, until)
             in_vain = in_vain + 1 if page.end == end else 0
         return page
 
@@ -169,12 +221,13 @@ class Feed:
         return now < search_until
 
     async def _read(self, read: _Read) -> ServedPage:
-        wanted, after, limit = read
+        wanted, after, limit, form = read
         page = await page_of_feed(self._database, wanted, after=after, limit=limit)
-        return await self._served(page)
+        return await self._served(page, form)
 
-    async def _served(self, page: FeedPage) -> ServedPage:
-        return ServedPage(await self._render(page), not page.items, page.end, page.is_last)
+    async def _served(self, page: FeedPage, form: FeedForm) -> ServedPage:
+        body = await self._render(page, form)
+        return ServedPage(body, not page.items, page.end, page.is_last)
 
     def _pages_per_second(self) -> float:
         is_busy = self._metrics.storing.per_second > _BUSY_CALLBACKS_PER_SECOND
@@ -185,9 +238,16 @@ def make_feed(
     url: str,
     metrics: Metrics,
     *,
-    render: Callable[[FeedPage], Awaitable[bytes]],
+    render: Callable[[FeedPage, FeedForm], Awaitable[bytes]],
     busy_pages_per_second: int,
+    max_clients: int = MAX_CLIENTS,
 ) -> Feed:
     """The feed of the database at *url*."""
     database = Database(url, name="feed", pool_items=POOL_ITEMS)
-    return Feed(database, metrics, render=render, busy_pages_per_second=busy_pages_per_second)
+    return Feed(
+        database,
+        metrics,
+        render=render,
+        busy_pages_per_second=busy_pages_per_second,
+        max_clients=max_clients,
+    )

@@ -40,7 +40,8 @@ class FeedWatcher:
         self._advanced = asyncio.Event()
         self._polled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._is_closed = False
+        #: Whether no client is to wait any more.
+        self.is_closed = False
         self._is_current = False
         #: How many clients wait.
         self.waiting = 0
@@ -65,7 +66,7 @@ class FeedWatcher:
         Returns:
             Whether another read is worth while; False when the time is over or on shutdown.
         """
-        if within_seconds <= 0 or self._is_closed:
+        if within_seconds <= 0 or self.is_closed:
             return False
         self.waiting += 1
         if self._task is None:
@@ -74,24 +75,24 @@ class FeedWatcher:
             async with asyncio.timeout(within_seconds):
                 if self._newest > position:  # the read was from a replica that is behind
                     await self._until_advance(max_polls=1 << min(in_vain, _MAX_DOUBLINGS))
-                while self._newest <= position and not self._is_closed:
+                while self._newest <= position and not self.is_closed:
                     await self._advanced.wait()
         except TimeoutError:
             return False
         finally:
             self.waiting -= 1
-        return not self._is_closed
+        return not self.is_closed
 
     async def _until_advance(self, *, max_polls: int) -> None:
         newest = self._newest
         for _ in range(max_polls):
             await self._polled.wait()
-            if self._newest > newest or self._is_closed:
+            if self._newest > newest or self.is_closed:
                 return
 
     def close(self) -> None:
         """Release all clients that wait, now and from now on."""
-        self._is_closed = True
+        self.is_closed = True
         self._advanced.set()
         self._polled.set()
         if self._task is not None:

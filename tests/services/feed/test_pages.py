@@ -14,7 +14,7 @@ from app.domain.feed import BEGINNING, FeedItemType, Position
 from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
 from app.services.feed import pages as services_feed
-from app.services.feed.pages import POOL_ITEMS, Feed, ServedPage, make_feed
+from app.services.feed.pages import POOL_ITEMS, Feed, FeedForm, ServedPage, make_feed
 from tests.conftest import fresh_database
 from tests.database import connect
 from tests.db.feed.feed_stage import EVERYTHING, event, names, reply, store
@@ -46,7 +46,8 @@ async def _eventually(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _render(page: FeedPage) -> bytes:
+async def _render(page: FeedPage, form: FeedForm) -> bytes:
+    del form
     return "\n".join(names(page.items)).encode()
 
 
