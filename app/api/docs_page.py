@@ -15,7 +15,10 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from app.api.docs_examples import examples_of
+from app.api.document.callbacks import TAG as CALLBACKS
 from app.api.document.operations import Operation, operations_in
+from app.api.markdown import html_of, inline_html_of
 from app.api.parts import json_answer
 
 router = APIRouter(include_in_schema=False)
@@ -28,13 +31,15 @@ _STYLE: Final = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h2 { margin-top: 3rem; border-bottom: 1px solid #8886 }
-details { margin: .5rem 0; padding: .4rem .8rem; border: 1px solid #8886; border-radius: .4rem }
+section { margin: 1rem 0; padding: .4rem .8rem; border: 1px solid #8886; border-radius: .4rem }
+section:target { border-color: #48f }
+h3 { margin: .2rem 0; font-size: 1rem; font-weight: normal }
+nav ul { columns: 24rem; list-style: none; padding: 0; margin: .3rem 0 }
 summary { cursor: pointer }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
 th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0 }
 code, pre { font: 14px/1.4 ui-monospace, monospace }
 pre { overflow: auto; padding: .6rem; background: #8882; border-radius: .4rem }
-p { white-space: pre-line }
 b { display: inline-block; min-width: 4.5rem }
 """
 
@@ -46,7 +51,7 @@ async def get_docs(request: Request) -> HTMLResponse:
     return HTMLResponse(await asyncio.to_thread(_page, request.app), headers=_HEADERS)
 
 
-@router.api_route("/openapi.json", methods=["GET", "HEAD"])
+@router.get("/openapi.json")
 async def get_document(request: Request) -> Response:
     """The document."""
     return json_answer(await asyncio.to_thread(_document, request.app))
@@ -66,22 +71,43 @@ def _page(app: Any) -> str:  # noqa: ANN401 (a FastAPI, cached by its identity)
     head = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<h1>{title}</h1><p>{escape(info['summary'])}\n\n{escape(info['description'])}</p>"
+        f"<h1>{title}</h1>{html_of(info['summary'])}{html_of(info['description'])}"
         '<p>For programs: <a href="openapi.json">openapi.json</a></p>'
     )
+    # What Routee calls comes last: people read here what they call.
+    tags = sorted(document["tags"], key=lambda tag: bool(tag["name"] == CALLBACKS))
+    schemas = document["components"]["schemas"]
     return "".join(
         (
             head,
-            *(_tag(tag, operations, document) for tag in document["tags"]),
+            _index(tags, operations, schemas),
+            *(_tag(tag, operations, document) for tag in tags),
             "<h2>Schemas</h2>",
-            *(_schema(name, one) for name, one in document["components"]["schemas"].items()),
+            *(_schema(name, one) for name, one in schemas.items()),
         )
     )
 
 
+def _index(
+    tags: Iterable[dict[str, Any]], operations: Iterable[Operation], schemas: Iterable[str]
+) -> str:
+    """All calls with links, in words: the browser's own search finds them, as nothing is folded."""
+    parts = []
+    for tag in tags:
+        lines = (
+            f"<li><a href={_quoted('#' + node['operationId'])}><b>{escape(method.upper())}</b> "
+            f"<code>{escape(path)}</code></a> {escape(node['summary'])}</li>"
+            for method, path, node in operations
+            if tag["name"] in node["tags"]
+        )
+        parts.append(f"<h3>{escape(tag['name'].capitalize())}</h3><ul>{''.join(lines)}</ul>")
+    names = (f"<li><a href={_quoted('#' + name)}>{escape(name)}</a></li>" for name in schemas)
+    return f"<nav>{''.join(parts)}<h3>Schemas</h3><ul>{''.join(names)}</ul></nav>"
+
+
 def _tag(tag: dict[str, Any], operations: Iterable[Operation], document: dict[str, Any]) -> str:
     own = (_operation(one, document) for one in operations if tag["name"] in one.node["tags"])
-    heading = f"<h2>{escape(tag['name'].capitalize())}</h2><p>{escape(tag['description'])}</p>"
+    heading = f"<h2>{escape(tag['name'].capitalize())}</h2>{html_of(tag['description'])}"
     return heading + "".join(own)
 
 
@@ -92,14 +118,19 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
         scope for one in node.get("security", ()) for names in one.values() for scope in names
     ]
     parts = (
-        f"<details id={_quoted(node['operationId'])}><summary><b>{escape(method.upper())}</b> ",
-        f"<code>{escape(path)}</code> {escape(node['summary'])}</summary>",
-        f"<p>{escape(node['description'])}</p>",
+        f"<section id={_quoted(node['operationId'])}><h3><b>{escape(method.upper())}</b> ",
+        f"<code>{escape(path)}</code> {escape(node['summary'])}</h3>",
+        html_of(node["description"]),
         *(f"<p>Needs an API key of scope <code>{escape(scope)}</code>.</p>" for scope in scopes),
         _table(_parameter(one) for one in (*common, *node.get("parameters", ()))),
         _body(node.get("requestBody")),
         _table(_answer(status, one) for status, one in node["responses"].items()),
-        "</details>",
+        *(
+            f"<details><summary>Example in {escape(language)}</summary>"
+            f"<pre>{escape(text)}</pre></details>"
+            for language, text in examples_of(operation, document).items()
+        ),
+        "</section>",
     )
     return "".join(parts)
 
@@ -109,7 +140,7 @@ def _parameter(parameter: dict[str, Any]) -> tuple[str, str, str]:
     return (
         f"<code>{escape(parameter['name'])}</code>",
         f"{escape(parameter['in'])}{needed}<br>{_type(parameter['schema'])}",
-        escape(parameter.get("description", "")),
+        inline_html_of(parameter.get("description", "")),
     )
 
 
@@ -117,14 +148,14 @@ def _body(body: dict[str, Any] | None) -> str:
     if body is None:
         return ""
     media, content = next(iter(body["content"].items()))
-    words = escape(body.get("description", ""))
+    words = inline_html_of(body.get("description", ""))
     return f"<p>Body: <code>{escape(media)}</code> {_type(content['schema'])} {words}</p>"
 
 
 def _answer(status: str, answer: dict[str, Any]) -> tuple[str, str, str]:
     contents = answer.get("content", {}).values()
     types = "<br>".join(_type(content["schema"]) for content in contents if "schema" in content)
-    return f"<b>{escape(status)}</b>", types, f"<p>{escape(answer['description'])}</p>"
+    return f"<b>{escape(status)}</b>", types, html_of(answer["description"])
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
@@ -133,7 +164,7 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         (
             f"<code>{escape(member)}</code>",
             _type(node) + ("" if member in required else "<br>may be missing"),
-            escape(node.get("description", "")),
+            inline_html_of(node.get("description", "")),
         )
         for member, node in schema.get("properties", {}).items()
     )
@@ -141,15 +172,15 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
         for example in schema.get("examples", ())
     )
-    words = escape(schema.get("description", ""))
+    words = html_of(schema.get("description", ""))
     only = "" if "properties" in schema else f"<p>{_type(schema)}</p>"
     return "".join(
         (
-            f"<details id={_quoted(name)}><summary><code>{escape(name)}</code></summary>",
-            f"<p>{words}</p>{only}",
+            f"<section id={_quoted(name)}><h3><code>{escape(name)}</code></h3>",
+            f"{words}{only}",
             _table(members),
             *examples,
-            "</details>",
+            "</section>",
         )
     )
 

@@ -52,5 +52,37 @@ def test_the_docs_show_every_call_and_every_schema(service: Service) -> None:
     assert page.open == ["html"]
 
 
+def test_an_index_names_every_call_in_words_that_nothing_folds(service: Service) -> None:
+    page = service.client.get("/docs").text
+    index = page[page.index("<nav>") : page.index("</nav>")]
+    assert "<details" not in index
+    for path, item in api_document()["paths"].items():
+        assert f"<code>{path}</code>" in index
+        for node in item.values():
+            if isinstance(node, dict):
+                assert f'href="#{node["operationId"]}"' in index
+                # What is folded is found by the search of some browsers only: examples alone are.
+                start = page.index(f'<section id="{node["operationId"]}">')
+                before_examples = page[start : page.index("<details", start)]
+                assert node["summary"].replace("'", "&#x27;") in before_examples
+
+
+def test_callbacks_come_last(service: Service) -> None:
+    page = service.client.get("/docs").text
+    for part in (page[: page.index("</nav>")], page[page.index("</nav>") :]):
+        positions = [
+            part.index(f">{tag['name'].capitalize()}</h") for tag in api_document()["tags"]
+        ]
+        names = [tag["name"] for tag in api_document()["tags"]]
+        assert max(positions) == positions[names.index("callbacks")]
+
+
+def test_descriptions_are_shown_as_they_are_meant(service: Service) -> None:
+    page = service.client.get("/docs").text
+    assert "<li>Names are Routee&#x27;s own, in camelCase." in page
+    assert "<code>changed</code>" in page
+    assert "`" not in re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL)
+
+
 def test_there_are_no_other_docs(service: Service) -> None:
     assert service.client.get("/redoc").status_code == 404

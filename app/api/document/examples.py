@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from app.api.campaign_json import LONG_MEMBERS
 from app.api.document.operations import operations_in
 from app.domain.status import Status
 
@@ -101,8 +102,8 @@ _CAMPAIGN: Final = {
     "warnings": [_WARNING],
     "updatedAt": _RECEIVED,
 }
-_LISTED_CAMPAIGN: Final = {
-    name: value for name, value in _CAMPAIGN.items() if name not in {"to", "viberAnalysis"}
+_CAMPAIGN_SUMMARY: Final = {
+    name: value for name, value in _CAMPAIGN.items() if name not in LONG_MEMBERS
 }
 _REPLY: Final = {
     "id": "1043",
@@ -218,7 +219,7 @@ def _page(*items: object) -> dict[str, Any]:
 EXAMPLES: Final[dict[str, Any]] = {
     "AwaitedMessage": _AWAITED,
     "Campaign": _CAMPAIGN,
-    "ListedCampaign": _LISTED_CAMPAIGN,
+    "CampaignSummary": _CAMPAIGN_SUMMARY,
     "CampaignAction": _REQUEST_BODY["action"],
     "CampaignBody": _REQUEST_BODY,
     "CampaignFile": {
@@ -229,9 +230,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     "CampaignMessages": _page(_MESSAGE, _AWAITED) | {"total": 1},
     "CampaignProgress": _PROGRESS,
     "CampaignProgressCallback": _PROGRESS_CALLBACK,
-    "ListedCampaignPage": _page(_LISTED_CAMPAIGN),
+    "CampaignSummaryPage": _page(_CAMPAIGN_SUMMARY),
     "CampaignRequest": _REQUEST,
-    "CampaignStatus": {"kind": "campaign", **_CAMPAIGN},
+    "CampaignStatus": {"kind": "campaign", **_CAMPAIGN_SUMMARY},
     "CampaignVideo": {
         "videoUrl": "https://shop.example/spring.mp4",
         "videoThumbnail": "https://shop.example/spring.jpg",
@@ -322,4 +323,9 @@ def add_examples(document: dict[str, Any]) -> None:
             examples = _PARAMETERS | {"trackingId": _CAMPAIGN_ID}
         for parameter in node.get("parameters", ()):
             if parameter["name"] in examples:
-                parameter["example"] = examples[parameter["name"]]
+                example = examples[parameter["name"]]
+                parameter["example"] = [example] if _takes_many(parameter["schema"]) else example
+
+
+def _takes_many(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in schema.get("anyOf", [schema]))
