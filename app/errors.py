@@ -16,11 +16,11 @@ The only file that knows every way in which a request can fail.
         ├── BodyEncoded               415
         ├── InvalidCursor             400
         ├── CursorExpired             410
-        ├── InvalidRequest            422, with the list of faults
+        ├── InvalidRequest            422, with the list of errors
         ├── CampaignNameInUse         409
         ├── CampaignNotUnconfirmed    409
         ├── CampaignNotCancellable    409
-        ├── LaunchInProgress          409, with Retry-After
+        ├── LaunchInProgress          409, with Location or Retry-After
         ├── LaunchRejected            422
         ├── IdempotencyKeyReused      422
         ├── LaunchingNotConfigured    503
@@ -162,7 +162,7 @@ class CursorExpired(ApiError):
 
 
 class InvalidRequest(ApiError):
-    """The request breaks rules; `faults` has an entry for each breach found."""
+    """The request breaks rules; `errors` has an entry for each breach found."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "invalid-request"
@@ -199,6 +199,17 @@ class LaunchInProgress(ApiError):
     status = HTTPStatus.CONFLICT
     slug = "launch-in-progress"
     title = "The same launch is under way"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        location: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        #: Where the campaign will show what has become of it.
+        self.location = location
 
 
 class LaunchRejected(ApiError):

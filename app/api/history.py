@@ -1,16 +1,20 @@
 """The history of a message as the API shows it."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from app.api.wire import Instant, Wire, known_time
+from app.api.wire import Instant, Wire, known_time, open_words
 from app.db.messages import HistoryEvent
 from app.domain.event import Source
 from app.domain.history import Effect
 from app.domain.status import Status, status_of
 
 _ENCODER: Final = msgspec.json.Encoder()
+
+
+#: Why an event did, or did not, become the current status when it was stored.
+ShownEffect = Annotated[Effect, open_words(Effect)]
 
 
 class HistoryItem(Wire):
@@ -26,7 +30,7 @@ class HistoryItem(Wire):
     source: str
     #: Whether it became the current status when it was stored.
     changed: bool
-    reason: Effect
+    reason: ShownEffect
     raw: str | None = None
 
 

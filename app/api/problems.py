@@ -16,6 +16,7 @@ from app.errors import (
     DatabaseUnavailable,
     Fault,
     InvalidRequest,
+    LaunchInProgress,
     RouteeRefused,
     SchemaOutdated,
 )
@@ -92,6 +93,8 @@ def _on_api_error(error: Exception) -> JSONResponse:
     headers = dict(_HEADERS.get(error.status, {}))
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, LaunchInProgress) and error.location is not None:
+        headers["Location"] = error.location
     members = {}
     if isinstance(error, RouteeRefused):
         members = {

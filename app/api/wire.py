@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Final, Generic, TypeVar
 
 import msgspec
@@ -37,12 +38,23 @@ Instant = Annotated[
     PlainSerializer(iso, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-#: Exact; in the currency of the Routee account.
+#: Exact; in the currency of the Routee account. The document calls it a text and no more: from a
+#: format `decimal` generators make binary floats, or code that refuses the text.
 Money = Annotated[
     Decimal,
     PlainSerializer(_plain, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "decimal", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}),
+    WithJsonSchema({"type": "string"}),
 ]
+
+
+def open_words(words: type[StrEnum]) -> WithJsonSchema:
+    """
+    Annotates a member of an answer whose words may become more.
+
+    The document calls it a text, with the *words* of today as examples: a program that was made
+    from an enumeration refuses a whole page for one new word.
+    """
+    return WithJsonSchema({"type": "string", "examples": [word.value for word in words]})
 
 
 def plain_or_none(amount: Decimal | None) -> str | None:

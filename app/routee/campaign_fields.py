@@ -1,7 +1,8 @@
 """The fields of Routee's answer to a launch that the API passes on."""
 
 import math
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from app.domain.masking import mask_callback_urls
+from app.kit.instants import parse_instant
 from app.routee import reading
 from app.routee.wire import find_object
 
@@ -20,22 +22,28 @@ _PASSED_ON: Final = (
 )  # fmt: skip
 _URLS: Final = ("callbackUrl", "inboundUrl")
 _MAX_DEPTH: Final = 32
+_MAX_COUNT: Final = 2**31 - 1
+_MAX_COUNT_DIGITS: Final = 10
+#: RFC 3339 in UTC, as Routee documents its times.
+_UTC: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 
 def passed_on(
     *, request: bytes | None, answer: bytes | None, left_out: Collection[str] = ()
 ) -> dict[str, Any]:
     """
-    Routee's fields of a campaign without those *left_out*; absent ones are None.
+    Routee's fields of a campaign without those *left_out*.
 
-    The tokens in its URLs are masked.
+    Each is plain JSON of its one type, whatever Routee answered: callers' programs are made for
+    that type. What cannot be read as it is None, and so is what is absent. The tokens in its URLs
+    are masked.
     """
     wanted = tuple(name for name in _PASSED_ON if name not in left_out)
     asked, answered = (_members(body or b"", wanted) for body in (request, answer))
-    fields = {name: _shown(_either(name, answered, asked)) for name in wanted}
+    fields = {name: _either(name, answered, asked) for name in wanted}
     for name in _URLS:
-        url = _shown(answered.get(name))
-        fields[name] = mask_callback_urls(url) if isinstance(url, str) else None
+        url = _word(answered.get(name))
+        fields[name] = None if url is None else mask_callback_urls(url)
     return fields
 
 
@@ -64,8 +72,9 @@ def recipients(request: bytes | None) -> list[str]:
 
 
 def _either(name: str, answered: Mapping[str, Any], asked: Mapping[str, Any]) -> object:
-    value = answered.get(name)
-    return asked.get(name) if value is None else value
+    read = _READERS.get(name, _word)
+    value = read(answered.get(name))
+    return read(asked.get(name)) if value is None else value
 
 
 def _shown(value: object, depth: int = 0) -> object:
@@ -84,3 +93,56 @@ def _shown(value: object, depth: int = 0) -> object:
 
 def _text(value: str) -> str:
     return reading.as_text(value) or ""
+
+
+def _word(value: object) -> str | None:
+    return _text(value) if isinstance(value, str) else reading.as_text(value)
+
+
+def _words(value: object) -> list[str] | None:
+    """The texts and numbers of an array."""
+    if not isinstance(value, list):
+        return None
+    return [word for word in map(_word, value) if word is not None]
+
+
+def _time(value: object) -> str | None:
+    """ISO 8601 in UTC: as it is written if it is written so."""
+    if isinstance(value, str) and _UTC.fullmatch(value) and parse_instant(value) is not None:
+        return value
+    instant = reading.as_time(value)
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+def as_count(value: object) -> int | None:
+    """A whole number from 0 to 2³¹ - 1, also if it is written as text; else None."""
+    digits = (reading.as_text(value) or "").strip()
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > _MAX_COUNT_DIGITS:
+        return None
+    count = int(digits)
+    return count if count <= _MAX_COUNT else None
+
+
+def _flag(value: object) -> bool | None:
+    return {"true": True, "false": False}.get((reading.as_text(value) or "").strip().lower())
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    shown = _shown(value)
+    return shown if isinstance(shown, dict) else None
+
+
+#: How the fields are read that are no text.
+_READERS: Final[dict[str, Callable[[object], object]]] = {
+    "createdAt": _time,
+    "scheduledDate": _time,
+    "to": _words,
+    "contacts": _words,
+    "groups": _words,
+    "body": _object,
+    "viberAnalysis": _object,
+    "ttl": as_count,
+    "totalMessages": as_count,
+    "isSessionMessage": _flag,
+    "respectQuietHours": _flag,
+}

@@ -3,15 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from app.errors import RouteeUnavailable
 from app.routee import reading, wire
+from app.routee.campaign_fields import as_count
 from app.routee.exchange import RouteeAnswer
 from app.routee.reading import Payload, UnusableId
-
-_MAX_COUNT: Final = 2**31 - 1
-_MAX_COUNT_DIGITS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +55,9 @@ def read_launch_answer(answer: RouteeAnswer) -> LaunchAnswer:
         scheduled_at=reading.time(payload, "scheduledDate"),
         campaign_name=reading.text(payload, "campaignName"),
         sender_name=reading.text(payload, "senderInfoName"),
-        total_messages=_count(payload.get("totalMessages")),
+        total_messages=as_count(payload.get("totalMessages")),
         number_of_recipients=(
-            _count(analysis.get("numberOfRecipients")) if isinstance(analysis, dict) else None
+            as_count(analysis.get("numberOfRecipients")) if isinstance(analysis, dict) else None
         ),
         cost=reading.as_money(payload.get("cost")),
         http_status=answer.status,
@@ -88,12 +86,3 @@ def _tracking_id(payload: Payload) -> str | None:
         return reading.identifier(payload, "trackingId")
     except UnusableId:
         return None
-
-
-def _count(value: object) -> int | None:
-    """A non-negative whole number, also if it is written as text."""
-    digits = (reading.as_text(value) or "").strip()
-    if not digits.isascii() or not digits.isdecimal() or len(digits) > _MAX_COUNT_DIGITS:
-        return None
-    count = int(digits)
-    return count if count <= _MAX_COUNT else None

@@ -5,6 +5,7 @@ FastAPI describes the routes. Added here are all other answers of each call, the
 which are not routes, descriptions and examples.
 """
 
+from copy import deepcopy
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -13,9 +14,18 @@ from fastapi.openapi.utils import get_openapi
 
 from app.api.document.answers import add_answers
 from app.api.document.callbacks import CALLBACK_PATHS, WEBHOOKS
-from app.api.document.descriptions import DESCRIPTION, SUMMARY, TAGS, add_descriptions
+from app.api.document.descriptions import (
+    CONTACT,
+    DESCRIPTION,
+    LICENCE,
+    SERVERS,
+    SUMMARY,
+    TAGS,
+    add_descriptions,
+)
 from app.api.document.examples import add_examples
 from app.api.document.exports import add_exports
+from app.api.document.feed import open_feed
 from app.api.document.names import renamed
 from app.api.document.schemas import complete_schemas
 
@@ -35,10 +45,12 @@ def document_of(app: FastAPI) -> dict[str, Any]:
             tags=TAGS,
         )
     )
-    document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
-    document["paths"] = CALLBACK_PATHS | document["paths"]
-    document["webhooks"] = WEBHOOKS
+    document["info"] |= {"contact": CONTACT, "license": LICENCE}
+    document["servers"] = SERVERS
+    document["paths"] = deepcopy(CALLBACK_PATHS) | document["paths"]
+    document["webhooks"] = deepcopy(WEBHOOKS)
     complete_schemas(document)
+    open_feed(document)
     add_answers(document)
     add_descriptions(document)
     add_examples(document)

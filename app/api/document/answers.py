@@ -27,6 +27,7 @@ class Failure:
     faults: tuple[Fault, ...] = ()
     members: dict[str, Any] = field(default_factory=dict)
     retry_after: bool = False
+    location: bool = False
 
     @property
     def example(self) -> dict[str, Any]:
@@ -57,13 +58,21 @@ _CAMPAIGN: Final = "01982f6e-5b1c-7c3a-9d35-0c9f6b1e2a47"
 UNAUTHORIZED: Final = _failure(
     errors.Unauthorized, "Send the header `Authorization: Bearer <api key>`."
 )
-FORBIDDEN: Final = _failure(errors.Forbidden, "This call needs a key of scope `read`.")
+FORBIDDEN: Final = {
+    scope: _failure(errors.Forbidden, f"This call needs a key of scope `{scope}`.")
+    for scope in Scope
+}
 GUESSING: Final = _failure(
     errors.Overloaded, "Too many API keys are being tried.", retry_after=True
 )
 NOT_FOUND: Final = _failure(errors.NotFound, "No callback has named the message 'dcfa62e1' yet.")
 INVALID_CURSOR: Final = _failure(
     errors.InvalidCursor, "Send `nextCursor` of the page before unchanged, with the same filters."
+)
+INVALID_POSITION: Final = _failure(
+    errors.InvalidCursor,
+    "`after` is `nextCursor` of the page before, unchanged, or `beginning`, or `now`, or a time "
+    "with its offset, such as 2026-01-31T12:00:00Z.",
 )
 CURSOR_EXPIRED: Final = _failure(
     errors.CursorExpired, "Go on with `after=<receivedAt of the last item that you processed>`."
@@ -96,6 +105,12 @@ NOT_CANCELLABLE: Final = _failure(
 IN_PROGRESS: Final = _failure(
     errors.LaunchInProgress,
     f"Do not launch it again: /v1/campaigns/{_CAMPAIGN} will show what has become of it.",
+    retry_after=True,
+    location=True,
+)
+ASKED_AGAIN: Final = _failure(
+    errors.LaunchInProgress,
+    "Routee is being asked for it again at this moment. Wait for the answer.",
     retry_after=True,
 )
 LAUNCH_REJECTED: Final = _failure(
@@ -223,7 +238,7 @@ CALLS: Final[dict[str, Call]] = {
         Scope.CAMPAIGNS, (NOT_FOUND, NOT_CANCELLABLE, NOT_CANCELLED, *_ROUTEE_SILENT)
     ),
     "resolveCampaign": Call(
-        Scope.ADMIN, (*_BODY, NOT_FOUND, NOT_UNCONFIRMED, IN_PROGRESS, INVALID)
+        Scope.ADMIN, (*_BODY, NOT_FOUND, NOT_UNCONFIRMED, ASKED_AGAIN, INVALID)
     ),
     "listCampaignMessages": Call(Scope.READ, (NOT_FOUND, *_LIST)),
     "listCampaignProgress": Call(Scope.READ, (NOT_FOUND, *_LIST)),
@@ -231,14 +246,14 @@ CALLS: Final[dict[str, Call]] = {
     "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
     "eraseRecipient": Call(Scope.ADMIN, (NOT_FOUND, NO_NUMBER, ERASURE_NOT_CONFIGURED)),
     "getErasure": Call(Scope.ADMIN, (NOT_FOUND,)),
-    "listEvents": Call(Scope.READ, (NO_CAMPAIGN, INVALID_CURSOR, CURSOR_EXPIRED, INVALID)),
+    "listEvents": Call(Scope.READ, (NO_CAMPAIGN, INVALID_POSITION, CURSOR_EXPIRED, INVALID)),
     "exportMessages": Call(Scope.ADMIN, _EXPORT),
     "exportEvents": Call(Scope.ADMIN, _EXPORT),
     "exportInboundMessages": Call(Scope.ADMIN, _EXPORT),
     "exportCampaigns": Call(Scope.ADMIN, _EXPORT),
 }
 
-_WITH_KEY: Final = (UNAUTHORIZED, FORBIDDEN, DATABASE, GUESSING)
+_WITH_KEY: Final = (UNAUTHORIZED, DATABASE, GUESSING)
 
 _HEADERS: Final[dict[str, Any]] = {
     "RetryAfter": {
@@ -254,6 +269,11 @@ _HEADERS: Final[dict[str, Any]] = {
     "Location": {
         "description": "Where the campaign is.",
         "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+        "example": f"/v1/campaigns/{_CAMPAIGN}",
+    },
+    "WhereToLook": {
+        "description": "Where the campaign is whose launch is under way.",
         "schema": {"type": "string", "format": "uri-reference"},
         "example": f"/v1/campaigns/{_CAMPAIGN}",
     },
@@ -309,8 +329,7 @@ def add_answers(document: dict[str, Any]) -> None:
         }
         answers |= _failures((*call.failures, *_with_key(call)))
         node["responses"] = dict(sorted(answers.items()))
-        if call.scope is not None:
-            node["security"] = [{SECURITY_SCHEME: [call.scope.value]}]
+        node["security"] = [] if call.scope is None else [{SECURITY_SCHEME: [call.scope.value]}]
         _add_success_headers(node)
 
 
@@ -319,7 +338,8 @@ def _with_key(call: Call) -> tuple[Failure, ...]:
     if call.scope is None:
         return ()
     is_documented = any(failure.slug == UNKNOWN_PARAMETER.slug for failure in call.failures)
-    return _WITH_KEY if is_documented else (*_WITH_KEY, UNKNOWN_PARAMETER)
+    ways = (FORBIDDEN[call.scope], *_WITH_KEY)
+    return ways if is_documented else (*ways, UNKNOWN_PARAMETER)
 
 
 def _failures(failures: Iterable[Failure]) -> dict[str, Any]:
@@ -335,6 +355,8 @@ def _answer(status: HTTPStatus, ways: list[Failure]) -> dict[str, Any]:
         headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WwwAuthenticate"}
     if any(way.retry_after for way in ways):
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    if any(way.location for way in ways):
+        headers["Location"] = {"$ref": "#/components/headers/WhereToLook"}
     return {
         "description": "\n".join(
             way.meaning if len(ways) == 1 else f"- `{way.slug}`: {way.meaning}" for way in ways

@@ -7,6 +7,8 @@ The callback endpoints, as paths and as webhooks.
 from typing import Any, Final
 
 TAG: Final = "callbacks"
+#: Of their own: generators make a file of each tag, and one for the webhooks.
+WEBHOOK_TAG: Final = "webhooks"
 
 _TOKEN: Final = {
     "name": "token",
@@ -105,8 +107,9 @@ CALLBACK_PATHS: Final[dict[str, Any]] = {
 def _webhook(name: str, summary: str) -> dict[str, Any]:
     return {
         "post": {
-            "tags": [TAG],
+            "tags": [WEBHOOK_TAG],
             "operationId": f"on{name}",
+            "security": [],
             "summary": summary,
             "description": "Posted by Routee to the URL of the campaign, until it is answered 200 "
             "within 2 seconds: up to 12 times, in any order.",

@@ -17,11 +17,23 @@ Launches Viber campaigns at Routee, stores Routee's callbacks durably, and answe
 - A parameter that a call does not have is refused (422), and so is a second value of one that takes
   one. A parameter that takes many is repeated: `status=SEEN&status=DELIVERED`.
 - Errors are `application/problem+json` (RFC 9457). Act on `type`; it is stable.
-- Members may be added to answers, and values to open sets: ignore unknown ones.
+- Members may be added to answers: ignore unknown ones. A member with an enumeration is closed: a
+  new word comes with a new version only. All other words are open, as are the types of the feed's
+  items: their examples are the words of today, and a program must expect more.
 - A GET of one resource has an `ETag`; with `If-None-Match` the answer is 304 if it is unchanged.
 - HEAD is answered wherever GET is.
 - Answers of 1 kB and more are compressed as `Accept-Encoding` asks: gzip or zstd.
 """
+
+CONTACT: Final = {"name": "The maintainers of Routee Receiver"}
+LICENCE: Final = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+SERVERS: Final = [
+    {
+        "url": "http://127.0.0.1:8000",
+        "description": "`routee-receiver serve` on this machine. Clients are given the address of "
+        "theirs.",
+    }
+]
 
 TAGS: Final[list[dict[str, Any]]] = [
     {"name": "callbacks", "description": "What Routee posts. Its token is in the URL."},
@@ -33,44 +45,82 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "exports", "description": "Whole tables as CSV, NDJSON or Parquet, for analysis."},
     {"name": "recipients", "description": "Erasing one recipient."},
     {"name": "operations", "description": "For orchestrators and monitoring."},
+    {"name": "webhooks", "description": "What Routee documents that it posts, by its kind."},
 ]
 
 _CAMPAIGN_ID: Final = "Routee's id of the campaign."
+_NUMBERS: Final = "Telephone numbers that it is sent to."
+_CLOSED: Final = "A closed set: a new word comes with a new version of this API only."
 
 #: Members by their name, wherever they have no description of their own.
 _MEMBERS: Final = {
+    "id": "Its id here. Opaque.",
+    "items": "The items of this page.",
+    "type": "What it is, in Routee's word. An open set.",
+    "kind": "What it is. A closed set.",
+    "data": "What it says.",
+    "field": "The path of the member, as names and indexes.",
+    "createdAt": "When Routee made it; null if Routee reported no time.",
+    "senderInfoTrackingId": "Routee's id of the sender.",
+    "senderInfoName": "The sender's name, which recipients see.",
+    "to": "The recipient's number.",
+    "from": "The Viber sender.",
+    "contacts": "Ids of contacts at Routee that it is sent to.",
+    "groups": "Names of groups at Routee that it is sent to.",
+    "campaignName": "The name of the campaign at Routee.",
+    "scheduledDate": "When it is sent; null for at once.",
+    "body": "What is sent, as Routee answered it, else as it was asked for.",
+    "ttl": "For how many seconds Viber tries to deliver; null is Routee's default, 14 days.",
+    "totalMessages": "How many messages Routee makes of it.",
+    "viberAnalysis": "Routee's analysis of the recipients, such as `numberOfRecipients`.",
+    "label": "The caller's own text, which comes back with every callback.",
+    "isSessionMessage": "Whether it belongs to a session with its recipient.",
+    "respectQuietHours": "Whether Routee waits for the end of the night.",
+    "queuedAt": "When it was first reported QUEUED; null if never.",
+    "deliveredAt": "When it was first reported DELIVERED; null if never.",
+    "seenAt": "When it was first reported SEEN; null if never.",
+    "failedAt": "When it was first reported as failed; null if never.",
+    "direction": "`Outbound` for messages, `Inbound` for replies.",
+    "applicationName": "The application of the Routee account.",
+    "originatingService": "Routee's word for the channel: `Viber`.",
+    "sentDate": "When the recipient sent it, in ISO 8601.",
+    "updatedDate": "When the status was reached, in ISO 8601.",
+    "name": "The name of the campaign at Routee.",
     "trackingId": "Routee's id of the message; of a campaign, that of the campaign.",
     "campaignTrackingId": _CAMPAIGN_ID,
     "referenceTrackingId": "The outbound message that it answers.",
     "status": "The status of the message; `UNKNOWN` for a word that Routee does not document.",
-    "providerStatus": "Routee's own word.",
-    "detailedStatus": "Routee's reason, in a word.",
+    "providerStatus": "Routee's own word. An open set.",
+    "detailedStatus": "Routee's reason, in a word. An open set.",
     "description": "Routee's reason, in a sentence.",
     "statusAt": "When the status was reached; null if Routee reported no time.",
     "final": "No further callback is due. A failure may still become DELIVERED, a DELIVERED SEEN.",
     "country": "ISO 3166, two letters.",
-    "price": "Exact; in the currency of the Routee account.",
-    "cost": "Exact; in the currency of the Routee account.",
+    "price": "A decimal number as text, such as `0.035`: exact, no binary fraction. In the currency "
+    "of the Routee account.",
+    "cost": "A decimal number as text, such as `0.07`: exact, no binary fraction. In the currency of "
+    "the Routee account.",
     "updatedAt": "When something new about it was last stored.",
     "receivedAt": "When it was received.",
     "occurredAt": "When it happened; null if Routee reported no time.",
     "sentAt": "When it was sent; null if Routee reported no time.",
     "changed": "Whether it became the status of the message, given all earlier events.",
-    "reason": "Why it did, or did not, become the status of the message.",
+    "reason": "Why it did, or did not, become the status of the message. An open set.",
     "messageStatus": "The status of the message now; null when the message was removed.",
-    "source": "`callback` when Routee posted it, `tracking` when Routee was asked.",
+    "source": "`callback` when Routee posted it, `tracking` when Routee was asked. An open set.",
     "raw": "The payload; only with `raw=true`. Tokens are masked, except for scope `admin`.",
     "nextCursor": "For the parameter `cursor`; null on the last page.",
     "submission": "How far its launch has come; `observed`: it was not launched here.",
-    "submissionReason": "Why it is rejected or unconfirmed.",
+    "submissionReason": "Why it is rejected or unconfirmed, for people to read.",
     "billing": "How Routee charges for it.",
-    "state": "Routee's word at the launch. It never changes, as Routee offers no way to read it.",
+    "state": "Routee's word at the launch, such as `Queued` or `Scheduled`. An open set. It never "
+    "changes, as Routee offers no way to read it.",
     "counts": "How many messages are in each status now.",
     "total": "How many messages it has, without the awaited ones.",
     "finalCount": "How many of them are final.",
     "awaiting": "Expected messages without any callback; null when the number is unknown.",
     "progress": "The newest report of Routee on the campaign as a whole; null without one.",
-    "campaignStatus": "Routee's own word for how far the campaign is.",
+    "campaignStatus": "Routee's own word for how far the campaign is. An open set.",
     "messageStatuses": "How many messages are in which state by this report, in Routee's words.",
     "totalRecipients": "How many recipients the campaign has by this report.",
     "warnings": "What is allowed, but probably a mistake.",
@@ -91,6 +141,36 @@ _MEMBERS: Final = {
 #: Members that mean something else in this schema.
 _SPECIAL: Final = {
     ("Campaign", "id"): "Our id, given at once.",
+    ("Campaign", "to"): _NUMBERS,
+    ("CampaignStatus", "to"): _NUMBERS,
+    ("CampaignAction", "caption"): "The text on the button.",
+    ("CampaignAction", "targetUrl"): "Where the button leads.",
+    ("CampaignBody", "text"): "The text of the message.",
+    ("CampaignBody", "imageURL"): "The address of an image, with https.",
+    ("CampaignBody", "action"): "A button.",
+    ("CampaignBody", "viberFile"): "A file.",
+    ("CampaignBody", "viberVideo"): "A video.",
+    ("CampaignFile", "fileName"): "The name that recipients see.",
+    ("CampaignFile", "fileUrl"): "Where the file is fetched from.",
+    ("CampaignVideo", "videoUrl"): "Where the video is fetched from, with https.",
+    ("CampaignVideo", "videoThumbnail"): "The address of a still image, with https.",
+    ("CampaignRequest", "body"): "What is sent.",
+    ("CampaignWarning", "code"): "What kind of mistake. An open set.",
+    ("CampaignMessage", "status"): "The status of the message; `AWAITING` without a callback so "
+    "far.",
+    ("CampaignMessage", "trackingId"): "Routee's id of the message; null without a callback so far.",
+    ("FeedItem", "type"): "What happened. An open set: more types will come.",
+    ("FeedData", "from"): "The recipient's number.",
+    ("FeedData", "to"): "The recipient's number; of a reply, the Viber sender it was sent to.",
+    ("InboundMessage", "from"): "The recipient's number.",
+    ("InboundMessage", "to"): "The Viber sender it was sent to.",
+    ("InboundCallback", "to"): "The Viber sender it was sent to.",
+    ("Health", "result"): "`alive` or `ready`. An open set.",
+    ("Receipt", "result"): "What became of it. A closed set.",
+    ("StatusCallback", "body"): "What was sent.",
+    ("StatusCallback", "groups"): "Names of the groups of the recipient.",
+    ("StatusCallback", "inboundUrl"): "Where Routee posts replies to.",
+    ("CampaignProgressCallback", "callbackInfo"): "Where Routee posts such reports, and when.",
     ("CampaignStatus", "id"): "Our id, given at once.",
     ("Erasure", "progress"): "How far it is, for people to read; null while it does not run.",
     ("Erasure", "state"): "What has become of it.",
@@ -102,9 +182,6 @@ _SPECIAL: Final = {
     },
     ("FeedPage", "nextCursor"): "For the parameter `after` of the next call; never null.",
     ("CampaignWarning", "message"): "What is probably a mistake, and what to do.",
-    ("CampaignProgress", "name"): "The name of the campaign at Routee.",
-    ("ProgressItem", "name"): "The name of the campaign at Routee.",
-    ("CampaignProgressCallback", "name"): "The name of the campaign.",
     ("Resolution", "trackingId"): "Routee's id of the campaign, if it was found.",
     ("Resolution", "submission"): "The outcome of the launch.",
 }
@@ -126,6 +203,8 @@ _ANSWERS: Final = {"Successful Response": "The answer."}
 def add_descriptions(document: dict[str, Any]) -> None:
     """Describe members and parameters that have no description of their own."""
     for name, schema in document["components"]["schemas"].items():
+        if "enum" in schema:
+            schema["description"] = f"{schema['description']} {_CLOSED}"
         members = schema.get("properties", {})
         for member, node in members.items():
             description = _SPECIAL.get((name, member)) or _MEMBERS.get(member)

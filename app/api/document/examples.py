@@ -217,7 +217,6 @@ def _page(*items: object) -> dict[str, Any]:
 
 #: By the name of the schema.
 EXAMPLES: Final[dict[str, Any]] = {
-    "AwaitedMessage": _AWAITED,
     "Campaign": _CAMPAIGN,
     "CampaignSummary": _CAMPAIGN_SUMMARY,
     "CampaignAction": _REQUEST_BODY["action"],
@@ -227,6 +226,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "fileType": "pdf",
         "fileUrl": "https://shop.example/spring.pdf",
     },
+    "CampaignMessage": _AWAITED,
     "CampaignMessages": _page(_MESSAGE, _AWAITED) | {"total": 1},
     "CampaignProgress": _PROGRESS,
     "CampaignProgressCallback": _PROGRESS_CALLBACK,
@@ -251,12 +251,13 @@ EXAMPLES: Final[dict[str, Any]] = {
         "progress": None,
         "rows": {"campaigns": 1, "events": 2, "inbound_messages": 1, "messages": 1},
     },
+    "FeedData": _STATUS_DATA,
+    "FeedItem": _STATUS_ITEM,
     "FeedPage": {"items": [_STATUS_ITEM, _INBOUND_ITEM], "nextCursor": _CURSOR},
     "Health": {"result": "ready"},
     "HistoryItem": _HISTORY_ITEM,
     "HistoryItemPage": _page(_HISTORY_ITEM),
     "InboundCallback": _INBOUND_CALLBACK,
-    "InboundFeedItem": _INBOUND_ITEM,
     "InboundMessage": _REPLY,
     "InboundMessagePage": _page(_REPLY),
     "Lookup": {"trackingIds": [_MESSAGE_ID, _UNKNOWN_ID]},
@@ -276,8 +277,6 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Receipt": {"result": "stored"},
     "Resolution": {"submission": "launched", "trackingId": _CAMPAIGN_ID},
     "StatusCallback": _STATUS_CALLBACK,
-    "StatusData": _STATUS_DATA,
-    "StatusFeedItem": _STATUS_ITEM,
 }
 
 _PARAMETERS: Final[dict[str, Any]] = {

@@ -12,7 +12,6 @@ _PARAMETERS: Final = {_ID_IN_PATH: "trackingId", "idempotency-key": "Idempotency
 #: Classes that have another name in the document.
 _NAMES: Final = {
     "Cells": "ExportCells",
-    "Effect": "EffectOfEvent",
     "Format": "ExportFormat",
     "Kind": "FeedItemType",
 }

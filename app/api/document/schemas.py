@@ -36,7 +36,7 @@ _UNUSED: Final = ("HTTPValidationError", "ValidationError")
 
 _TEXT: Final[Schema] = {"type": "string"}
 _TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
-_NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "string", "null"]}
+_NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "null"]}
 
 
 def _ref(name: str) -> Schema:
@@ -185,19 +185,21 @@ _CALLBACKS: Final[dict[str, Schema]] = {
         {
             "trackingId": _TEXT | {"description": "Of the message."},
             **_texts_or_null("campaignTrackingId", "to", "from"),
-            "groups": {"type": ["array", "null"], "items": {}},
+            "groups": {"type": ["array", "null"], "items": _TEXT},
             "country": _TEXT_OR_NULL,
             "status": _object(
                 {
                     "name": _TEXT
                     | {"description": "Routee's word, in any case. Routee may add more."},
                     "reason": _nullable(_object(_texts_or_null("detailedStatus", "description"))),
-                    "updatedDate": _TEXT_OR_NULL,
+                    "updatedDate": _TEXT_OR_NULL
+                    | {"description": "When the status was reached, in ISO 8601."},
                 },
                 required=("name",),
+                description="The status and its reason.",
             ),
-            "body": {"type": ["object", "null"]},
-            "ttl": _NUMBER_OR_NULL,
+            "body": {"type": ["object", "null"], "additionalProperties": True},
+            "ttl": {"type": ["integer", "null"]},
             **_texts_or_null("label", "inboundUrl", "applicationName"),
             "price": _NUMBER_OR_NULL,
             **_texts_or_null("direction", "originatingService", "createdAt"),
@@ -222,14 +224,14 @@ _CALLBACKS: Final[dict[str, Schema]] = {
         {
             "trackingId": _TEXT | {"description": "Of the campaign."},
             "name": _TEXT_OR_NULL,
-            "totalRecipients": _NUMBER_OR_NULL,
+            "totalRecipients": {"type": ["integer", "null"]},
             "campaignStatus": _TEXT_OR_NULL | {"description": "Routee's word. It may add more."},
             "messageStatuses": {
                 "type": ["object", "null"],
-                "additionalProperties": {"type": ["number", "string"]},
+                "additionalProperties": {"type": "integer"},
                 "description": "How many messages are in which state, in Routee's words.",
             },
-            "callbackInfo": {"type": ["object", "null"]},
+            "callbackInfo": {"type": ["object", "null"], "additionalProperties": True},
         },
         required=("trackingId",),
         description="How far a campaign is as a whole, as Routee posts it if its console is set "
@@ -256,7 +258,7 @@ _PROBLEMS: Final[dict[str, Schema]] = {
             "errors": {
                 "type": "array",
                 "items": _ref("ProblemError"),
-                "description": "All faults of the request.",
+                "description": "All errors of the request.",
             },
             "code": _TEXT | {"description": "Routee's code, if Routee refused the request."},
             "errorCode": _TEXT | {"description": "Routee's finer code."},
@@ -273,7 +275,7 @@ _PROBLEMS: Final[dict[str, Schema]] = {
             "errorCode": _TEXT | {"description": "Routee's finer code."},
         },
         required=("field", "message"),
-        description="One fault of a request.",
+        description="One error of a request.",
     ),
 }
 

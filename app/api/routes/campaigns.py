@@ -34,7 +34,7 @@ from app.api.parts import (
     text_id,
     validated,
 )
-from app.api.routes.messages import MessageFields, MessageOut
+from app.api.routes.messages import MessageFields
 from app.api.sparse import Fields, fields_among, picked
 from app.api.wire import Instant, Money, Page, Wire, joined
 from app.db.campaign_progress import (
@@ -108,26 +108,26 @@ class CampaignOut(Wire):
     submission: Submission
     submission_reason: str | None
     billing: Billing | None
-    type: Any
-    state: Any
-    created_at: Any
-    sender_info_tracking_id: Any
-    sender_info_name: Any
-    to: Any
-    contacts: Any
-    groups: Any
-    campaign_name: Any
-    scheduled_date: Any
-    body: Any
-    ttl: Any
+    type: str | None
+    state: str | None
+    created_at: Instant | None
+    sender_info_tracking_id: str | None
+    sender_info_name: str | None
+    to: list[str] | None
+    contacts: list[str] | None
+    groups: list[str] | None
+    campaign_name: str | None
+    scheduled_date: Instant | None
+    body: dict[str, Any] | None
+    ttl: int | None
     cost: Money | None
-    total_messages: Any
-    viber_analysis: Any
-    callback_url: Any
-    inbound_url: Any
-    label: Any
-    is_session_message: Any
-    respect_quiet_hours: Any
+    total_messages: int | None
+    viber_analysis: dict[str, Any] | None
+    callback_url: str | None
+    inbound_url: str | None
+    label: str | None
+    is_session_message: bool | None
+    respect_quiet_hours: bool | None
     counts: dict[Status, int]
     total: int
     final_count: int
@@ -157,45 +157,6 @@ def _storable(tracking_id: str) -> str:
     return found
 
 
-class AwaitedMessageOut(Wire):
-    """A recipient without a callback: a message with its number alone."""
-
-    tracking_id: None = None
-    campaign_tracking_id: str | None = None
-    to: str
-    from_: None = Field(default=None, alias="from")
-    country: None = None
-    label: None = None
-    status: Literal["AWAITING"] = AWAITING
-    provider_status: None = None
-    detailed_status: None = None
-    description: None = None
-    status_at: None = None
-    final: Literal[False] = False
-    queued_at: None = None
-    sent_at: None = None
-    delivered_at: None = None
-    seen_at: None = None
-    failed_at: None = None
-    price: None = None
-    created_at: None = None
-    updated_at: None = None
-
-
-class CampaignMessages(Wire):
-    """One page of a campaign's messages, the awaited ones after all others."""
-
-    items: list[MessageOut | AwaitedMessageOut]
-    next_cursor: str | None
-    #: How many messages the whole list has by the counts, without the awaited ones; null with the
-    #: filter `to`, and while the campaign's trackingId is unknown.
-    total: int | None
-
-
-#: Submissions without messages to come.
-_NOT_SENT: Final = frozenset({Submission.REJECTED, Submission.CANCELLED})
-
-
 def _as_status(word: str) -> str:
     if word != AWAITING and word not in Status.__members__:
         raise ValueError(f"must be {AWAITING} or one of {', '.join(Status)}")
@@ -208,6 +169,50 @@ AnyStatus = Annotated[
     AfterValidator(_as_status),
     WithJsonSchema({"type": "string", "enum": [*Status, AWAITING]}),
 ]
+
+
+class CampaignMessage(Wire):
+    """
+    A message of a campaign.
+
+    One without a callback so far has the status `AWAITING`, its number and the campaign's id alone;
+    all other members are null, and `final` is false.
+    """
+
+    tracking_id: str | None
+    campaign_tracking_id: str | None
+    to: str | None
+    from_: str | None = Field(alias="from")
+    country: str | None
+    label: str | None
+    status: AnyStatus
+    provider_status: str | None
+    detailed_status: str | None
+    description: str | None
+    status_at: Instant | None
+    final: bool
+    queued_at: Instant | None
+    sent_at: Instant | None
+    delivered_at: Instant | None
+    seen_at: Instant | None
+    failed_at: Instant | None
+    price: Money | None
+    created_at: Instant | None
+    updated_at: Instant | None
+
+
+class CampaignMessages(Wire):
+    """One page of a campaign's messages, the awaited ones after all others."""
+
+    items: list[CampaignMessage]
+    next_cursor: str | None
+    #: How many messages the whole list has by the counts, without the awaited ones; null with the
+    #: filter `to`, and while the campaign's trackingId is unknown.
+    total: int | None
+
+
+#: Submissions without messages to come.
+_NOT_SENT: Final = frozenset({Submission.REJECTED, Submission.CANCELLED})
 
 
 class Resolution(Wire, extra="forbid"):

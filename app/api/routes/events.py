@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 from app.api.fast_reads import FastRead
 from app.api.feed_json import ITEM_MEMBERS
 from app.api.feed_stream import MEDIA_TYPE, FeedStream, wants_stream
+from app.api.history import ShownEffect
 from app.api.parts import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -33,7 +34,6 @@ from app.db.database import Database
 from app.db.feed.pages import CampaignKeys, FeedFilter
 from app.domain.api_key import Scope
 from app.domain.feed import FeedItemType, Position, PositionInvalid, decode_position
-from app.domain.history import Effect
 from app.domain.status import Status
 from app.errors import InvalidCursor, NotFound
 from app.kit.instants import parse_instant
@@ -60,7 +60,7 @@ class StatusData(Wire):
     price: Money | None
     #: Whether it became the status of the message, given all earlier items of the feed.
     changed: bool
-    reason: Effect
+    reason: ShownEffect
     message_status: Status | None
 
 
@@ -91,7 +91,12 @@ class InboundFeedItem(FeedItem):
 
 
 class FeedPageOut(Wire):
-    """One page of the feed."""
+    """
+    One page of the feed.
+
+    The types of items may become more, so the document shows one open kind of item, made of all of
+    these (`document.feed`).
+    """
 
     items: list[Annotated[StatusFeedItem | InboundFeedItem, Field(discriminator="type")]]
     next_cursor: str

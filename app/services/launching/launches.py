@@ -226,7 +226,9 @@ class Launches:
                 return None
             raise IdempotencyKeyReused
         if campaign.submission == Submission.LAUNCHING:
-            raise LaunchInProgress(retry_after_seconds=_RETRY_AFTER_SECONDS)
+            raise _in_progress(
+                earlier.campaign_id, "", retry_after_seconds=_RETRY_AFTER_SECONDS
+            )
         if campaign.submission == Submission.REJECTED:
             raise LaunchRejected(campaign.submission_reason)
         return Launched(earlier.campaign_id, replayed=True)
@@ -234,9 +236,17 @@ class Launches:
 
 def under_way(campaign_id: UUID) -> LaunchInProgress:
     """The answer for a launch whose outcome the database cannot give at the moment."""
+    return _in_progress(campaign_id, "The launch has begun, and the database does not answer. ")
+
+
+def _in_progress(
+    campaign_id: UUID, reason: str, *, retry_after_seconds: int | None = None
+) -> LaunchInProgress:
+    location = f"/v1/campaigns/{campaign_id}"
     return LaunchInProgress(
-        "The launch has begun, and the database does not answer. Do not launch it again: "
-        f"/v1/campaigns/{campaign_id} will show what has become of it."
+        f"{reason}Do not launch it again: {location} will show what has become of it.",
+        location=location,
+        retry_after_seconds=retry_after_seconds,
     )
 
 

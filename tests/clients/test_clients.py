@@ -1,0 +1,76 @@
+"""Clients that generators write from the document alone compile, and work against the service."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.clients.conftest import Row
+from tests.clients.generators import GENERATORS, Generator
+from tests.clients.workshop import Failed, Workshop, missing
+from tests.openapi.conftest import Stored
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+PROGRAMS = Path(__file__).with_name("programs")
+
+
+@pytest.mark.usefixtures("_callbacks")
+@pytest.mark.parametrize("generator", GENERATORS, ids=lambda generator: generator.name)
+def test_a_generated_client_compiles_and_works(
+    generator: Generator,
+    tmp_path: Path,
+    told: dict[str, str],
+    stored: Stored,
+    rows: list[Row],
+) -> None:
+    row = Row(generator.name, generator.version)
+    rows.append(row)
+    shop = _fetched(generator, tmp_path / "backend", row)
+
+    row.generates = "no"
+    shop.run(generator.generate)
+    row.generates = "yes"
+    if not generator.compile:
+        return
+    row.compiles = "no"
+    shop.run(generator.compile)
+    row.compiles = "yes"
+
+    assert generator.program is not None
+    row.works = "no"
+    name, place = generator.program
+    (shop.folder / place).parent.mkdir(exist_ok=True)
+    shutil.copy(PROGRAMS / name, shop.folder / place)
+    said = json.loads(shop.run(generator.run, told).strip().splitlines()[-1])
+    assert said == {
+        "submission": "launched",
+        "cost": "0.07",
+        "found": [stored.message_id],
+        "notFound": ["nothing"],
+        "price": "0.035",
+        "messageStatus": "DELIVERED",
+        "campaignState": "Queued",
+        "listed": ["AWAITING", "AWAITING"],
+        "campaigns": 1,
+        "types": ["message.inbound", "message.status"],
+        "awaited": "message.status",
+        "problem": "urn:routee-receiver:problem:not-found",
+    }
+    row.works = "yes"
+
+
+def _fetched(generator: Generator, folder: Path, row: Row) -> Workshop:
+    """The folder in which the generator is at hand; else the test is skipped."""
+    if absent := missing(generator.needs):
+        row.generates = "skipped"
+        pytest.skip(f"{generator.name} needs {', '.join(absent)}, which is not installed")
+    shop = Workshop(folder, generator.name)
+    shop.make_python()
+    try:
+        shop.run(generator.install)
+    except Failed as failure:
+        row.generates = "skipped"
+        pytest.skip(f"{generator.name} cannot be fetched: {failure}")
+    return shop
