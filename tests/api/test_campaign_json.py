@@ -99,6 +99,56 @@ def test_a_campaign_in_a_list(fields: tuple[str, ...]) -> None:
     assert set(CampaignSummary.model_json_schema()["properties"]) == set(whole)
 
 
+@pytest.mark.parametrize(
+    ("answered", "shown"),
+    [
+        ({"ttl": "300"}, {"ttl": 300}),
+        ({"ttl": -1}, {"ttl": None}),
+        ({"ttl": 1.5}, {"ttl": None}),
+        ({"totalMessages": "12"}, {"totalMessages": 12}),
+        ({"totalMessages": [12]}, {"totalMessages": None}),
+        ({"totalMessages": 10**30}, {"totalMessages": None}),
+        ({"state": 7, "type": True}, {"state": "7", "type": "true"}),
+        ({"state": {"name": "Queued"}}, {"state": None}),
+        ({"to": ["+306912345678", 306912345679]}, {"to": ["+306912345678", "306912345679"]}),
+        ({"to": "+306912345678"}, {"to": None}),
+        ({"groups": [{"id": 1}, None, "a"]}, {"groups": ["a"]}),
+        ({"contacts": []}, {"contacts": []}),
+        ({"isSessionMessage": "TRUE"}, {"isSessionMessage": True}),
+        ({"respectQuietHours": 0}, {"respectQuietHours": None}),
+        ({"body": "text"}, {"body": None}),
+        ({"body": {"text": "a", "new": [1]}}, {"body": {"text": "a", "new": [1]}}),
+        ({"viberAnalysis": [1]}, {"viberAnalysis": None}),
+        ({"callbackUrl": ["x"], "inboundUrl": 7}, {"callbackUrl": None, "inboundUrl": "7"}),
+        ({"createdAt": "2026-07-05T10:28:44.566Z"}, {"createdAt": "2026-07-05T10:28:44.566Z"}),
+        ({"createdAt": "2026-07-05T13:28:44+0300"}, {"createdAt": "2026-07-05T10:28:44Z"}),
+        ({"createdAt": 1783247324566}, {"createdAt": "2026-07-05T10:28:44.566000Z"}),
+        ({"createdAt": "2026-13-05T10:28:44Z"}, {"createdAt": None}),
+        ({"scheduledDate": "tomorrow"}, {"scheduledDate": None}),
+        ({"label": ""}, {"label": ""}),
+    ],
+)
+def test_a_member_of_a_campaign_has_its_type_whatever_routee_answered(
+    answered: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    row = _row(request=None, answer=json.dumps(answered).encode())
+    told = campaign_json(row, {}, None)
+    CampaignOut.model_validate_json(told, strict=True)
+    assert {name: json.loads(told)[name] for name in shown} == shown
+
+
+def test_what_routee_answers_unreadably_is_shown_as_it_was_asked_for() -> None:
+    row = _row(request=b'{"ttl":300,"to":["+306912345678"]}', answer=b'{"ttl":{},"to":"x"}')
+    told = json.loads(campaign_json(row, {}, None))
+    assert (told["ttl"], told["to"]) == (300, ["+306912345678"])
+
+
+@given(BODIES, BODIES)
+def test_every_campaign_fits_its_model(request: bytes | None, answer: bytes | None) -> None:
+    told = campaign_json(_row(request=request, answer=answer), {}, None)
+    CampaignOut.model_validate_json(told, strict=True)
+
+
 @given(BODIES, BODIES)
 def test_leaving_members_out_changes_no_other(request: bytes | None, answer: bytes | None) -> None:
     whole = passed_on(request=request, answer=answer)

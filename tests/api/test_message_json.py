@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.feed_json import feed_json
-from app.api.message_json import message_json, message_status_json
+from app.api.message_json import awaited_message_json, message_json, message_status_json
+from app.api.routes.campaigns import CampaignMessage
 from app.api.routes.events import FeedPageOut
 from app.api.routes.messages import LookupAnswer, MessageOut
 from app.api.routes.status import MessageStatus
@@ -106,6 +107,18 @@ def test_a_message(row: CurrentMessage) -> None:
     assert message_json(row).decode() == model.model_dump_json(by_alias=True)
     status = MessageStatus.model_validate(dict(model))
     assert message_status_json(row).decode() == status.model_dump_json(by_alias=True)
+
+
+@given(MESSAGES, TEXTS, st.none() | TEXTS)
+def test_a_message_of_a_campaign(row: CurrentMessage, number: str, campaign: str | None) -> None:
+    """The model makes the same of it again, with a callback and without."""
+    awaited = awaited_message_json(number, campaign_tracking_id=campaign)
+    for told in (message_json(row).decode(), awaited.decode()):
+        assert CampaignMessage.model_validate_json(told).model_dump_json(by_alias=True) == told
+    shown = json.loads(awaited)
+    assert (shown["status"], shown["to"], shown["final"]) == ("AWAITING", number, False)
+    assert shown["campaignTrackingId"] == campaign
+    assert set(shown.values()) == {"AWAITING", number, False, campaign, None}
 
 
 @given(st.lists(MESSAGES, max_size=3), st.lists(TEXTS, max_size=3))

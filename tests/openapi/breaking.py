@@ -1,8 +1,9 @@
 """
 Which changes of an OpenAPI document break those who wrote their programs by the older one.
 
-Answers may grow: members, words of an enumeration and failures may be added. Requests may be asked
-less of: what was accepted stays accepted.
+Answers may grow: members and failures may be added. Words of an enumeration may not: programs that
+were made from it refuse a word that they do not know. Requests may be asked less of: what was
+accepted stays accepted.
 """
 
 from collections.abc import Iterator
@@ -172,7 +173,11 @@ def _types(place: str, old: Document, new: Document, *, is_answer: bool) -> Iter
 
 def _words(place: str, old: Document, new: Document, *, is_answer: bool) -> Iterator[str]:
     before, after = _enumerated(old), _enumerated(new)
-    if is_answer or after is None:
+    if is_answer:
+        if before is not None and (after is None or after - before):
+            yield f"{place}: may be another word"
+        return
+    if after is None:
         return
     if before is None:
         yield f"{place}: takes certain words only"

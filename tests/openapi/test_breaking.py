@@ -144,6 +144,10 @@ BREAKS: dict[str, Change] = {
     "a lower maximum": put(*GET, "parameters", 1, "schema", "maximum", value=100),
     "a higher minimum": put(*GET, "parameters", 1, "schema", "minimum", value=2),
     "a word of a request removed": put("components", "schemas", "State", "enum", value=["new"]),
+    "a word of an answer added": put(
+        "components", "schemas", "State", "enum", value=["new", "old", "lost"]
+    ),
+    "any word in an answer": drop("components", "schemas", "State", "enum"),
     "certain words only": put(*WISH, "properties", "name", "enum", value=["a", "b"]),
     "a body needed": put(*BODY, "required", value=True),
     "no body any more": drop(*BODY),
@@ -167,7 +171,12 @@ HARMLESS: dict[str, Change] = {
     "a new optional member of a request": put(*WISH, "properties", "new", value={"type": "string"}),
     "a member of a request not needed": put(*WISH, "required", value=[]),
     "a longer text": put(*WISH, "properties", "name", "maxLength", value=60),
-    "a word added": put("components", "schemas", "State", "enum", value=["new", "old", "lost"]),
+    "a word of a request added": put(
+        *GET, "parameters", 0, "schema", value={"type": "string", "enum": ["new", "old", "lost"]}
+    ),
+    "a word of an answer that comes no more": put(
+        *THING, "properties", "state", value={"type": "string", "enum": ["new"]}
+    ),
     "a number instead of an integer": put(
         *WISH, "properties", "ttl", value={"type": ["number", "null"]}
     ),

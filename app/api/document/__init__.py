@@ -27,7 +27,7 @@ from app.api.document.examples import add_examples
 from app.api.document.exports import add_exports
 from app.api.document.feed import open_feed
 from app.api.document.names import renamed
-from app.api.document.schemas import complete_schemas
+from app.api.document.schemas import complete_schemas, drop_unnamed_schemas, take_no_null
 
 _OPENAPI: Final = "3.1.0"
 
@@ -51,7 +51,9 @@ def document_of(app: FastAPI) -> dict[str, Any]:
     document["webhooks"] = deepcopy(WEBHOOKS)
     complete_schemas(document)
     open_feed(document)
+    take_no_null(document)
     add_answers(document)
+    drop_unnamed_schemas(document)
     add_descriptions(document)
     add_examples(document)
     add_exports(document)

@@ -10,6 +10,9 @@ TAG: Final = "callbacks"
 #: Of their own: generators make a file of each tag, and one for the webhooks.
 WEBHOOK_TAG: Final = "webhooks"
 
+#: The schemas of what Routee posts.
+_BODIES: Final = ("StatusCallback", "InboundCallback", "CampaignProgressCallback")
+
 _TOKEN: Final = {
     "name": "token",
     "in": "path",
@@ -51,10 +54,14 @@ _ANSWERED: Final = (
 def _body(*names: str) -> dict[str, Any]:
     return {
         "required": True,
-        "description": "What Routee posts, as it documents it. Nothing of it is enforced.",
+        "description": "What Routee posts, as it documents it. Nothing of it is enforced: any body "
+        "is accepted.",
         "content": {
             "application/json": {
-                "schema": {"description": "Any JSON."},
+                # Generators drop schemas that webhooks alone name.
+                "schema": {
+                    "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in _BODIES]
+                },
                 "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
             }
         },
@@ -109,6 +116,8 @@ def _webhook(name: str, summary: str) -> dict[str, Any]:
         "post": {
             "tags": [WEBHOOK_TAG],
             "operationId": f"on{name}",
+            # Posted by Routee to this service: no call of a client.
+            "x-internal": True,
             "security": [],
             "summary": summary,
             "description": "Posted by Routee to the URL of the campaign, until it is answered 200 "

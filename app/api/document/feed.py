@@ -6,7 +6,6 @@ refuse a whole page for one item of a new type. So the document has one item who
 and whose `data` has the members of all types, each of which may be missing.
 """
 
-import json
 from typing import Any, Final
 
 _REF: Final = "#/components/schemas/"
@@ -23,8 +22,10 @@ def open_feed(document: dict[str, Any]) -> None:
     items = schemas["FeedPage"]["properties"]["items"]
     by_type: dict[str, str] = items["items"]["discriminator"]["mapping"]
     kinds = {type_: schemas.pop(_name(ref)) for type_, ref in sorted(by_type.items())}
-    refs = {type_: kind["properties"]["data"]["$ref"] for type_, kind in kinds.items()}
-    data = {type_: schemas[_name(ref)]["properties"] for type_, ref in refs.items()}
+    data = {
+        type_: schemas[_name(kind["properties"]["data"]["$ref"])]["properties"]
+        for type_, kind in kinds.items()
+    }
     common = next(iter(kinds.values()))
     schemas[_ITEM] = common | {
         "description": _DESCRIPTION,
@@ -40,10 +41,6 @@ def open_feed(document: dict[str, Any]) -> None:
         "properties": {name: node for members in data.values() for name, node in members.items()},
     }
     items["items"] = {"$ref": _REF + _ITEM}
-    text = json.dumps(document)
-    for ref in refs.values():
-        if f'"{ref}"' not in text:
-            del schemas[_name(ref)]
 
 
 def _name(ref: str) -> str:

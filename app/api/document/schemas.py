@@ -1,5 +1,6 @@
 """Schemas that FastAPI does not see: problems, Routee's request, and Routee's callbacks."""
 
+import json
 from typing import Any, Final
 
 from app.api.campaign_json import LONG_MEMBERS
@@ -31,9 +32,6 @@ _ON_REQUEST: Final = {
     "CampaignSummary": LONG_MEMBERS,
     "CampaignStatus": LONG_MEMBERS,
 }
-#: FastAPI's own errors, which are never answered.
-_UNUSED: Final = ("HTTPValidationError", "ValidationError")
-
 _TEXT: Final[Schema] = {"type": "string"}
 _TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
 _NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "null"]}
@@ -283,8 +281,6 @@ _PROBLEMS: Final[dict[str, Schema]] = {
 def complete_schemas(document: dict[str, Any]) -> None:
     """Add the schemas above, and tidy up those of the routes."""
     schemas: dict[str, Schema] = document["components"]["schemas"]
-    for name in _UNUSED:
-        schemas.pop(name, None)
     for name, schema in schemas.items():
         if name not in _REQUESTS and "properties" in schema:
             schema["required"] = [
@@ -293,9 +289,31 @@ def complete_schemas(document: dict[str, Any]) -> None:
     for _, _, operation in operations_in(document):
         _name_body(operation, schemas)
     schemas |= _PROBLEMS | _REQUEST | _CALLBACKS
-    document["components"]["schemas"] = dict(sorted(schemas.items()))
     for part in ("components", "paths"):
         _drop_titles(document[part])
+
+
+def drop_unnamed_schemas(document: dict[str, Any]) -> None:
+    """Drop the schemas of *document* that nothing refers to, such as those of FastAPI's errors."""
+    schemas: dict[str, Schema] = document["components"]["schemas"]
+    while unnamed := [name for name in schemas if not _is_named(name, document)]:
+        for name in unnamed:
+            del schemas[name]
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+
+
+def _is_named(name: str, document: dict[str, Any]) -> bool:
+    return f'"{_ref(name)["$ref"]}"' in json.dumps(document)
+
+
+def take_no_null(document: dict[str, Any]) -> None:
+    """Parameters without null, which no URL can spell: one that may be left out is not required."""
+    for _, _, operation in operations_in(document):
+        for parameter in operation.get("parameters", ()):
+            schema = parameter["schema"]
+            options = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+            if len(options) == 1:
+                parameter["schema"] = options[0]
 
 
 def _name_body(operation: dict[str, Any], schemas: dict[str, Schema]) -> None:

@@ -222,10 +222,13 @@ def test_of_concurrent_twins_one_launches_and_the_others_may_retry_later(
     with ThreadPoolExecutor(6) as callers:
         answers = list(callers.map(lambda _: _post(asking, campaign_request(), key), range(6)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
+    (launched,) = (answer for answer in answers if answer.status_code == 201)
     for answer in answers:
         if answer.status_code == 409:
-            _problem(answer, 409, "launch-in-progress")
+            problem = _problem(answer, 409, "launch-in-progress")
             assert int(answer.headers["retry-after"]) > 0
+            assert answer.headers["location"] == launched.headers["location"]
+            assert launched.headers["location"] in problem["detail"]
     assert len(scripted.calls) == before + 1
 
 
@@ -354,6 +357,7 @@ def test_what_cannot_be_stored_after_the_call_must_not_be_launched_again(
     (row,) = asking.sql("SELECT id, submission FROM campaigns WHERE name = $1", name)
     assert row["submission"] == "launching"
     assert f"/v1/campaigns/{row['id']}" in problem["detail"]
+    assert answer.headers["location"] == f"/v1/campaigns/{row['id']}"
 
 
 def test_all_faults_are_listed_at_once_with_routees_codes(
