@@ -13,6 +13,8 @@ CLIENT: Final = "receiver-client"
 
 _GENERATOR_VERSION: Final = "7.26.0"
 _GET_GENERATOR: Final = f"pip install openapi-generator-cli=={_GENERATOR_VERSION}"
+#: A member that is added to an answer later must not stop a client.
+_LENIENT: Final = "disallowAdditionalPropertiesIfNotPresent=false"
 _GENERATE: Final = f"openapi-generator-cli generate -i openapi.json -o {CLIENT}"
 _GET_TYPESCRIPT: Final = "npm install typescript@5.9.3 @types/node@20.19.0"
 
@@ -71,7 +73,11 @@ GENERATORS: Final = (
         version=_GENERATOR_VERSION,
         needs=("java", "mvn"),
         install=(_GET_GENERATOR,),
-        generate=(f"{_GENERATE} -g java --library native --invoker-package receiver.client",),
+        generate=(
+            f"{_GENERATE} -g java --library native --invoker-package receiver.client "
+            "--api-package receiver.client.api --model-package receiver.client.model "
+            "--additional-properties=useSingleRequestParameter=true",
+        ),
         compile=(f"mvn -q -f {CLIENT}/pom.xml package -DskipTests",),
         program=("OpenapiGenerator.java", f"{CLIENT}/src/main/java/OpenapiGenerator.java"),
         run=(
@@ -87,8 +93,7 @@ GENERATORS: Final = (
         install=(_GET_GENERATOR,),
         generate=(
             f"{_GENERATE} -g go --package-name receiver --git-host example.com --git-user-id acme "
-            "--git-repo-id receiver --global-property=apis,models,supportingFiles,apiTests=false,"
-            "modelTests=false",
+            f"--git-repo-id receiver --additional-properties={_LENIENT}",
         ),
         compile=(f"(cd {CLIENT} && go mod tidy && go build ./...)",),
         program=("openapi_generator.go", f"{CLIENT}/cmd/main.go"),
