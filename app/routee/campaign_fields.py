@@ -24,7 +24,7 @@ _URLS: Final = ("callbackUrl", "inboundUrl")
 _MAX_DEPTH: Final = 32
 _MAX_COUNT: Final = 2**31 - 1
 _MAX_COUNT_DIGITS: Final = 10
-#: RFC 3339 in UTC, as Routee documents its times.
+#: RFC 3339 in UTC.
 _UTC: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 
@@ -107,11 +107,16 @@ def _words(value: object) -> list[str] | None:
 
 
 def _time(value: object) -> str | None:
-    """ISO 8601 in UTC: as it is written if it is written so."""
-    if isinstance(value, str) and _UTC.fullmatch(value) and parse_instant(value) is not None:
-        return value
+    """ISO 8601 in UTC."""
     instant = reading.as_time(value)
     return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+def _asked_time(value: object) -> str | None:
+    """A time that the caller asked for: in the caller's spelling if that is ISO 8601 in UTC."""
+    if isinstance(value, str) and _UTC.fullmatch(value) and parse_instant(value) is not None:
+        return value
+    return _time(value)
 
 
 def as_count(value: object) -> int | None:
@@ -135,7 +140,7 @@ def _object(value: object) -> dict[str, Any] | None:
 #: How the fields are read that are no text.
 _READERS: Final[dict[str, Callable[[object], object]]] = {
     "createdAt": _time,
-    "scheduledDate": _time,
+    "scheduledDate": _asked_time,
     "to": _words,
     "contacts": _words,
     "groups": _words,

@@ -120,7 +120,12 @@ def test_a_campaign_in_a_list(fields: tuple[str, ...]) -> None:
         ({"body": {"text": "a", "new": [1]}}, {"body": {"text": "a", "new": [1]}}),
         ({"viberAnalysis": [1]}, {"viberAnalysis": None}),
         ({"callbackUrl": ["x"], "inboundUrl": 7}, {"callbackUrl": None, "inboundUrl": "7"}),
-        ({"createdAt": "2026-07-05T10:28:44.566Z"}, {"createdAt": "2026-07-05T10:28:44.566Z"}),
+        ({"createdAt": "2026-07-05T10:28:44.566Z"}, {"createdAt": "2026-07-05T10:28:44.566000Z"}),
+        (
+            {"scheduledDate": "2026-07-05T10:28:44.500Z"},
+            {"scheduledDate": "2026-07-05T10:28:44.500Z"},
+        ),
+        ({"scheduledDate": "2026-07-05 13:28+03:00"}, {"scheduledDate": "2026-07-05T10:28:00Z"}),
         ({"createdAt": "2026-07-05T13:28:44+0300"}, {"createdAt": "2026-07-05T10:28:44Z"}),
         ({"createdAt": 1783247324566}, {"createdAt": "2026-07-05T10:28:44.566000Z"}),
         ({"createdAt": "2026-13-05T10:28:44Z"}, {"createdAt": None}),

@@ -76,7 +76,9 @@ GENERATORS: Final = (
         generate=(
             f"{_GENERATE} -g java --library native --invoker-package receiver.client "
             "--api-package receiver.client.api --model-package receiver.client.model "
-            "--additional-properties=useSingleRequestParameter=true",
+            "--additional-properties=useSingleRequestParameter=true "
+            # Every object of Java has a method `wait`.
+            "--parameter-name-mappings wait=waitSeconds",
         ),
         compile=(f"mvn -q -f {CLIENT}/pom.xml package -DskipTests",),
         program=("OpenapiGenerator.java", f"{CLIENT}/src/main/java/OpenapiGenerator.java"),
@@ -121,7 +123,9 @@ GENERATORS: Final = (
         needs=("java", "npm"),
         install=(_GET_GENERATOR, _GET_TYPESCRIPT),
         generate=(f"{_GENERATE} -g typescript-fetch",),
-        compile=(f"npx tsc --strict --target es2022 --module nodenext --outDir build {CLIENT}/*.ts",),
+        compile=(
+            f"npx tsc --strict --target es2022 --module nodenext --outDir build {CLIENT}/*.ts",
+        ),
         program=("openapi_generator.ts", "program.ts"),
         run=(
             "npx tsc --strict --target es2022 --module nodenext --outDir build program.ts",

@@ -267,7 +267,7 @@ def test_each_call_needs_the_scope_that_the_document_names(service: Service, sco
 def test_a_member_that_is_described_lends_its_description_to_no_other() -> None:
     callback = DOCUMENT["components"]["schemas"]["InboundCallback"]["properties"]
     assert callback["message"]["description"] == "The text of the reply."
-    assert "description" not in callback["to"]
+    assert callback["to"]["description"] == "The Viber sender it was sent to."
 
 
 def test_callbacks_are_documented_as_paths_and_as_webhooks() -> None:

@@ -59,9 +59,7 @@ def _body(*names: str) -> dict[str, Any]:
         "content": {
             "application/json": {
                 # Generators drop schemas that webhooks alone name.
-                "schema": {
-                    "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in _BODIES]
-                },
+                "schema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in _BODIES]},
                 "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
             }
         },

@@ -158,7 +158,10 @@ _SPECIAL: Final = {
     ("CampaignWarning", "code"): "What kind of mistake. An open set.",
     ("CampaignMessage", "status"): "The status of the message; `AWAITING` without a callback so "
     "far.",
-    ("CampaignMessage", "trackingId"): "Routee's id of the message; null without a callback so far.",
+    (
+        "CampaignMessage",
+        "trackingId",
+    ): "Routee's id of the message; null without a callback so far.",
     ("FeedItem", "type"): "What happened. An open set: more types will come.",
     ("FeedData", "from"): "The recipient's number.",
     ("FeedData", "to"): "The recipient's number; of a reply, the Viber sender it was sent to.",

@@ -226,9 +226,7 @@ class Launches:
                 return None
             raise IdempotencyKeyReused
         if campaign.submission == Submission.LAUNCHING:
-            raise _in_progress(
-                earlier.campaign_id, "", retry_after_seconds=_RETRY_AFTER_SECONDS
-            )
+            raise _in_progress(earlier.campaign_id, "", retry_after_seconds=_RETRY_AFTER_SECONDS)
         if campaign.submission == Submission.REJECTED:
             raise LaunchRejected(campaign.submission_reason)
         return Launched(earlier.campaign_id, replayed=True)
