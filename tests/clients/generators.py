@@ -13,6 +13,8 @@ CLIENT: Final = "receiver-client"
 
 _GENERATOR_VERSION: Final = "7.26.0"
 _GET_GENERATOR: Final = f"pip install openapi-generator-cli=={_GENERATOR_VERSION}"
+#: A command goes on in the next line.
+_GO_ON: Final = "\\\n    "
 #: A member that is added to an answer later must not stop a client.
 _LENIENT: Final = "disallowAdditionalPropertiesIfNotPresent=false"
 _GENERATE: Final = f"openapi-generator-cli generate -i openapi.json -o {CLIENT}"
@@ -74,11 +76,14 @@ GENERATORS: Final = (
         needs=("java", "mvn"),
         install=(_GET_GENERATOR,),
         generate=(
-            f"{_GENERATE} -g java --library native --invoker-package receiver.client "
-            "--api-package receiver.client.api --model-package receiver.client.model "
-            "--additional-properties=useSingleRequestParameter=true "
             # Every object of Java has a method `wait`.
-            "--parameter-name-mappings wait=waitSeconds",
+            (
+                f"{_GENERATE} -g java --library native {_GO_ON}"
+                f"--invoker-package receiver.client --api-package receiver.client.api {_GO_ON}"
+                f"--model-package receiver.client.model {_GO_ON}"
+                "--additional-properties=useSingleRequestParameter=true "
+                "--parameter-name-mappings wait=waitSeconds"
+            ),
         ),
         compile=(f"mvn -q -f {CLIENT}/pom.xml package -DskipTests",),
         program=("OpenapiGenerator.java", f"{CLIENT}/src/main/java/OpenapiGenerator.java"),
@@ -94,8 +99,11 @@ GENERATORS: Final = (
         needs=("java", "go"),
         install=(_GET_GENERATOR,),
         generate=(
-            f"{_GENERATE} -g go --package-name receiver --git-host example.com --git-user-id acme "
-            f"--git-repo-id receiver --additional-properties={_LENIENT}",
+            (
+                f"{_GENERATE} -g go --package-name receiver {_GO_ON}"
+                f"--git-host example.com --git-user-id acme --git-repo-id receiver {_GO_ON}"
+                f"--additional-properties={_LENIENT}"
+            ),
         ),
         compile=(f"(cd {CLIENT} && go mod tidy && go build ./...)",),
         program=("openapi_generator.go", f"{CLIENT}/cmd/main.go"),
@@ -109,8 +117,10 @@ GENERATORS: Final = (
         install=("go install github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2",),
         generate=(
             f"mkdir {CLIENT}",
-            f"oapi-codegen -generate types,client -package receiver -o {CLIENT}/receiver.go "
-            "openapi.json",
+            (
+                f"oapi-codegen -generate types,client -package receiver {_GO_ON}"
+                f"-o {CLIENT}/receiver.go openapi.json"
+            ),
         ),
         compile=("go mod init example.com/acme/backend && go mod tidy", "go build ./..."),
         program=("oapi_codegen.go", "cmd/main.go"),

@@ -17,7 +17,7 @@ _PATIENCE_SECONDS: Final = 900
 _OF_THE_TESTS: Final = ("PYTHONPATH", "VIRTUAL_ENV")
 
 
-class Failed(Exception):  # noqa: N818 (it is what happened)
+class Failed(Exception):
     """A command failed; the message has the end of what it said."""
 
 

@@ -127,8 +127,9 @@ def nodes(value: object) -> Iterator[dict[str, Any]]:
     """Every object in *value*."""
     if isinstance(value, dict):
         yield value
-    for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, dict | list):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
             yield from nodes(inner)
 
 

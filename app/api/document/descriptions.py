@@ -50,6 +50,10 @@ TAGS: Final[list[dict[str, Any]]] = [
 
 _CAMPAIGN_ID: Final = "Routee's id of the campaign."
 _NUMBERS: Final = "Telephone numbers that it is sent to."
+_MONEY: Final = (
+    "A decimal number as text, such as `0.035`, exact: make no binary fraction of it. In the "
+    "currency of the Routee account."
+)
 _CLOSED: Final = "A closed set: a new word comes with a new version of this API only."
 
 #: Members by their name, wherever they have no description of their own.
@@ -96,10 +100,8 @@ _MEMBERS: Final = {
     "statusAt": "When the status was reached; null if Routee reported no time.",
     "final": "No further callback is due. A failure may still become DELIVERED, a DELIVERED SEEN.",
     "country": "ISO 3166, two letters.",
-    "price": "A decimal number as text, such as `0.035`: exact, no binary fraction. In the currency "
-    "of the Routee account.",
-    "cost": "A decimal number as text, such as `0.07`: exact, no binary fraction. In the currency of "
-    "the Routee account.",
+    "price": _MONEY,
+    "cost": _MONEY,
     "updatedAt": "When something new about it was last stored.",
     "receivedAt": "When it was received.",
     "occurredAt": "When it happened; null if Routee reported no time.",
