@@ -85,7 +85,7 @@ GENERATORS: Final = (
                 "--parameter-name-mappings wait=waitSeconds"
             ),
         ),
-        compile=(f"mvn -q -f {CLIENT}/pom.xml package -DskipTests",),
+        compile=(f"mvn -q -f {CLIENT}/pom.xml package -Dmaven.test.skip=true",),
         program=("OpenapiGenerator.java", f"{CLIENT}/src/main/java/OpenapiGenerator.java"),
         run=(
             f"mvn -q -f {CLIENT}/pom.xml compile dependency:copy-dependencies",

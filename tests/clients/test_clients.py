@@ -8,6 +8,7 @@ import pytest
 
 from tests.clients.conftest import Row
 from tests.clients.generators import GENERATORS, Generator
+from tests.clients.later import NEW_TYPE, later_version
 from tests.clients.workshop import Failed, Workshop, missing
 from tests.openapi.conftest import Stored
 
@@ -43,8 +44,7 @@ def test_a_generated_client_compiles_and_works(
     name, place = generator.program
     (shop.folder / place).parent.mkdir(exist_ok=True)
     shutil.copy(PROGRAMS / name, shop.folder / place)
-    said = json.loads(shop.run(generator.run, told).strip().splitlines()[-1])
-    assert said == {
+    expected = {
         "submission": "launched",
         "cost": "0.07",
         "found": [stored.message_id],
@@ -58,7 +58,17 @@ def test_a_generated_client_compiles_and_works(
         "awaited": "message.status",
         "problem": "urn:routee-receiver:problem:not-found",
     }
-    row.works = "yes"
+    assert _said(shop, generator, told) == expected
+    row.works, row.lasts = "yes", "no"
+    with later_version(told["RECEIVER_URL"]) as url:
+        said = _said(shop, generator, told | {"RECEIVER_URL": url})
+    assert said == expected | {"types": ["message.inbound", "message.status", NEW_TYPE]}
+    row.lasts = "yes"
+
+
+def _said(shop: Workshop, generator: Generator, told: dict[str, str]) -> object:
+    """What our program prints last."""
+    return json.loads(shop.run(generator.run, told).strip().splitlines()[-1])
 
 
 def _fetched(generator: Generator, folder: Path, row: Row) -> Workshop:
