@@ -31,8 +31,9 @@ format: .venv/dev.stamp ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-openapi: .venv/dev.stamp ## Write the API's document, openapi/openapi.json, anew
+openapi: .venv/dev.stamp ## Write the API's documents, below openapi, anew
 	$(BIN)/routee-receiver openapi --output openapi/openapi.json
+	$(BIN)/routee-receiver openapi --asyncapi --output openapi/asyncapi.yaml
 
 docs: .venv/dev.stamp ## Write the pages that are made from the code, docs/configuration.md
 	$(BIN)/routee-receiver config --markdown > docs/configuration.md

@@ -47,6 +47,7 @@ from app.services.erasure.erased_recipients import REFRESH_EVERY_SECONDS, Erased
 from app.services.erasure.erasures import Eraser
 from app.services.exports.exports import Exports
 from app.services.feed.pages import make_feed
+from app.services.finishing import finish_due
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launches
@@ -252,6 +253,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Dut
         Duty("keep the feed's epoch", second, epoch.poll, _IDLE_EVERY),
         Duty("measure the feed", second, parts.feed.measure, _IDLE_EVERY),
         Duty("learn erased recipients", REFRESH_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
+        Duty("finish campaigns", 5 * second, partial(finish_due, database), _IDLE_EVERY),
         Duty("erase recipients", 2 * second, partial(parts.erasing.perform_asked, database)),
         Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
         Duty("end long queries of analysts", 10 * second, watch.poll),

@@ -8,7 +8,8 @@ compares them. A list has a thousand campaigns, for which the model takes too lo
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from app.api.wire import iso, plain_or_none
+from app.api.wire import iso, iso_or_none, plain_or_none
+from app.db.campaigns import NO_TIMES, CampaignTimes
 from app.db.tables import CampaignProgressRow, CampaignRow
 from app.routee.campaign_fields import passed_on
 from app.routee.wire import serialise
@@ -20,7 +21,8 @@ CAMPAIGN_MEMBERS: Final = (
     "senderInfoTrackingId", "senderInfoName", "to", "contacts", "groups", "campaignName",
     "scheduledDate", "body", "ttl", "cost", "totalMessages", "viberAnalysis", "callbackUrl",
     "inboundUrl", "label", "isSessionMessage", "respectQuietHours", "counts", "total", "finalCount",
-    "awaiting", "progress", "warnings", "updatedAt",
+    "awaiting", "finished", "finishedAt", "overdue", "firstEventAt", "lastEventAt", "progress",
+    "warnings", "updatedAt",
 )  # fmt: skip
 #: Those that may have an entry for each recipient, or a long text. Only the answer to a launch, and
 #: callers that ask for them, get them.
@@ -31,12 +33,13 @@ def campaign_json(
     row: CampaignRow,
     counted: Mapping[str, int],
     progress: CampaignProgressRow | None,
+    times: CampaignTimes = NO_TIMES,
     *,
     left_out: Collection[str] = (),
     **members: str,
 ) -> bytes:
     """
-    A stored campaign with its newest *progress*.
+    A stored campaign with its newest *progress*, and the *times* of its events.
 
     It is without the members *left_out*, and has further *members* at the end.
     """
@@ -51,7 +54,15 @@ def campaign_json(
         "billing": row.billing,
         "campaignName": row.name,
         "cost": plain_or_none(row.cost),
-        **count_members(counted, row.expected_messages),
+        **count_members(
+            counted,
+            row.expected_messages,
+            submission=row.submission,
+            finished_at=row.finished_at,
+        ),
+        "finishedAt": iso_or_none(row.finished_at),
+        "firstEventAt": iso_or_none(times.first_event_at),
+        "lastEventAt": iso_or_none(times.last_event_at),
         "progress": None if progress is None else _progress(progress),
         "warnings": row.warnings,
         "updatedAt": iso(row.updated_at),
@@ -71,6 +82,6 @@ def _progress(row: CampaignProgressRow) -> dict[str, Any]:
         "messageStatuses": row.message_statuses,
         "totalRecipients": row.total_recipients,
         "name": row.name,
-        "occurredAt": None if row.reported_at is None else iso(row.reported_at),
+        "occurredAt": iso_or_none(row.reported_at),
         "receivedAt": iso(row.received_at),
     }

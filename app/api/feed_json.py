@@ -1,18 +1,19 @@
 """
-Pages of the feed, and replies, as JSON.
+Pages of the feed, also as CloudEvents, and replies, as JSON.
 
 The model `routes.events.FeedPageOut` describes the same members in the OpenAPI document; a test
 compares their bytes.
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final
 
 import msgspec
 
+from app.api.cloud_events import CloudEvent
 from app.api.sparse import sparse
 from app.api.wire import joined, known_time, plain_or_none
-from app.db.feed.pages import FeedPage, InboundItem, Item, StatusItem
+from app.db.feed.pages import FeedNotice, FeedPage, InboundItem, Item, NoticeItem, StatusItem
 from app.db.inbound_messages import Reply
 from app.domain.event import Source
 from app.domain.feed import FeedItemType, encode_position
@@ -51,6 +52,37 @@ class _InboundMessage(msgspec.Struct, rename="camel", gc=False, kw_only=True):
     label: str | None
 
 
+class _Overdue(msgspec.Struct, rename="camel", gc=False):
+    to: str | None
+    status: str | None
+
+
+class _Campaign(msgspec.Struct, rename="camel", gc=False):
+    campaign_id: str | None
+    campaign_name: str | None
+    label: str | None
+    submission_reason: str | None
+
+
+class _FinishedCampaign(msgspec.Struct, rename="camel", gc=False):
+    campaign_id: str | None
+    campaign_name: str | None
+    label: str | None
+    submission_reason: str | None
+    total: int
+    final_count: int
+    overdue: int
+
+
+class _Erasure(msgspec.Struct, rename="camel", gc=False):
+    erasure_id: str
+    recipient_key: str
+    earlier_recipient_keys: list[str]
+
+
+_Data = _Status | _InboundMessage | _Overdue | _Campaign | _FinishedCampaign | _Erasure
+
+
 class _Item(msgspec.Struct, rename="camel", gc=False):
     id: str
     tracking_id: str | None
@@ -58,8 +90,8 @@ class _Item(msgspec.Struct, rename="camel", gc=False):
     occurred_at: datetime | None
     received_at: datetime
     source: str
-    type: Literal[FeedItemType.STATUS, FeedItemType.INBOUND]
-    data: _Status | _InboundMessage
+    type: FeedItemType
+    data: _Data
 
 
 #: The names of the members of a reply, and of an item of the feed.
@@ -70,6 +102,9 @@ ITEM_MEMBERS: Final = _Item.__struct_encode_fields__
 async def feed_json(page: FeedPage, form: FeedForm, slices: Slices) -> bytes:
     """The body for *page*."""
     as_json = sparse(_item_json, form.members)
+    if form.as_cloud_events:
+        batch = await slices.mapped(lambda item: _cloud_event(item, as_json(item)), page.items)
+        return b"[%b]" % b",".join(batch)
     if not form.as_events:
         return joined(
             await slices.mapped(as_json, page.items), nextCursor=encode_position(page.end)
@@ -89,17 +124,36 @@ def _event(item: Item, data: bytes) -> bytes:
     """A server-sent event; its JSON is on one line, for whatever reader."""
     for end, escaped in _LINE_ENDS.items():
         data = data.replace(end, escaped)
-    kind = FeedItemType.INBOUND if isinstance(item, InboundItem) else FeedItemType.STATUS
     cursor = encode_position(item.position).encode()
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor, kind.encode(), data)
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor, _type_of(item).encode(), data)
+
+
+def _type_of(item: Item) -> FeedItemType:
+    if isinstance(item, StatusItem):
+        return FeedItemType.STATUS
+    return FeedItemType.INBOUND if isinstance(item, InboundItem) else FeedItemType(item.notice.type)
 
 
 def _item_json(item: Item) -> bytes:
     return _ENCODER.encode(_item(item))
 
 
+def _cloud_event(item: Item, data: bytes) -> bytes:
+    shown = _item(item)
+    event = CloudEvent(
+        shown.id,
+        shown.type,
+        shown.occurred_at or shown.received_at,
+        msgspec.Raw(data),
+        shown.tracking_id or shown.campaign_tracking_id or msgspec.UNSET,
+    )
+    return _ENCODER.encode(event)
+
+
 def _item(item: Item) -> _Item:
-    return _inbound_message(item) if isinstance(item, InboundItem) else _status(item)
+    if isinstance(item, StatusItem):
+        return _status(item)
+    return _inbound_message(item) if isinstance(item, InboundItem) else _notice(item)
 
 
 def _status(item: StatusItem) -> _Item:
@@ -163,3 +217,35 @@ def _inbound_message(item: InboundItem) -> _Item:
         FeedItemType.INBOUND,
         data,
     )
+
+
+#: By the type of a notice.
+_NOTICES: Final[dict[FeedItemType, type[_Overdue | _Campaign | _FinishedCampaign | _Erasure]]] = {
+    FeedItemType.OVERDUE: _Overdue,
+    FeedItemType.LAUNCHED: _Campaign,
+    FeedItemType.REJECTED: _Campaign,
+    FeedItemType.CANCELLED: _Campaign,
+    FeedItemType.FINISHED: _FinishedCampaign,
+    FeedItemType.ERASED: _Erasure,
+}
+
+
+def _notice(item: NoticeItem) -> _Item:
+    notice = item.notice
+    kind = FeedItemType(notice.type)
+    return _Item(
+        str(notice.id),
+        notice.message_tracking_id,
+        item.campaign_tracking_id,
+        notice.received_at,
+        notice.received_at,
+        "service",
+        kind,
+        _notice_data(kind, notice),
+    )
+
+
+def _notice_data(kind: FeedItemType, notice: FeedNotice) -> _Data:
+    campaign = None if notice.campaign_id is None else str(notice.campaign_id)
+    stored: dict[str, Any] = {"campaignId": campaign, **notice.data}
+    return msgspec.convert(stored, _NOTICES[kind])

@@ -28,6 +28,11 @@ def iso(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def iso_or_none(instant: datetime | None) -> str | None:
+    """*instant* as `iso` writes it."""
+    return None if instant is None else iso(instant)
+
+
 def _plain(amount: Decimal) -> str:
     return format(amount, "f")
 

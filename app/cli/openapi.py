@@ -1,4 +1,4 @@
-"""`routee-receiver openapi`: prints the OpenAPI document."""
+"""`routee-receiver openapi`: prints the OpenAPI document, or the AsyncAPI document."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,25 @@ from typing import Annotated
 import typer
 
 from app.api.application import api_document
+from app.api.document.asyncapi import asyncapi_of
+from app.kit.yaml import as_yaml
 
 
 def openapi(
     output: Annotated[
         Path | None, typer.Option(help="The file to write instead of standard output.")
     ] = None,
+    *,
+    asyncapi: Annotated[
+        bool,
+        typer.Option("--asyncapi", help="The AsyncAPI document of the feed, in YAML, instead."),
+    ] = False,
 ) -> None:
     """Print the OpenAPI document of the API, callbacks included. Needs no database, no settings."""
-    text = json.dumps(api_document(), indent=2, ensure_ascii=False) + "\n"
+    if asyncapi:
+        text = as_yaml(asyncapi_of(api_document()))
+    else:
+        text = json.dumps(api_document(), indent=2, ensure_ascii=False) + "\n"
     if output is None:
         typer.echo(text, nl=False)
     else:

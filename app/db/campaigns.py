@@ -8,8 +8,14 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select, union_all
 
 from app.db.database import Database
-from app.db.tables import CampaignCountDeltaRow, CampaignCountRow, CampaignRow
+from app.db.tables import (
+    CampaignCountDeltaRow,
+    CampaignCountRow,
+    CampaignFactsRow,
+    CampaignRow,
+)
 from app.domain.campaign import Submission
+from app.domain.merge import greatest, least
 
 #: The ids are in the order of time by the clock of the process that made them, `created_at` is by
 #: that of the database. Two clocks do not differ by more.
@@ -28,6 +34,16 @@ class CampaignFilter(NamedTuple):
     submissions: tuple[Submission, ...] = ()
     created_since: datetime | None = None
     created_before: datetime | None = None
+
+
+class CampaignTimes(NamedTuple):
+    """When the first and the last event of a campaign happened; None while that is not known."""
+
+    first_event_at: datetime | None = None
+    last_event_at: datetime | None = None
+
+
+NO_TIMES: Final = CampaignTimes()
 
 
 #: The folded counts, and the deltas that are left: a reader sees each change in one of them.
@@ -91,6 +107,33 @@ async def counts_of_each(
 async def counts_of(database: Database, tracking_id: str) -> dict[str, int]:
     """How many messages of a campaign are in each status."""
     return (await counts_of_each(database, [tracking_id])).get(tracking_id, {})
+
+
+async def times_of_each(
+    database: Database, campaigns: Collection[CampaignRow]
+) -> dict[UUID, CampaignTimes]:
+    """The times of the events of each campaign that are rolled up; those without are left out."""
+    owners = {
+        key: row.id
+        for row in campaigns
+        for key in (row.tracking_id, f"ours:{row.id}")
+        if key is not None
+    }
+    query = select(CampaignFactsRow).where(CampaignFactsRow.campaign_key.in_(owners))
+    times: dict[UUID, CampaignTimes] = {}
+    async with database.reading() as session:
+        for row in await session.scalars(query):
+            known = times.get(owners[row.campaign_key], NO_TIMES)
+            times[owners[row.campaign_key]] = CampaignTimes(
+                least(known.first_event_at, row.first_event_at),
+                greatest(known.last_event_at, row.last_event_at),
+            )
+    return times
+
+
+async def times_of(database: Database, campaign: CampaignRow) -> CampaignTimes:
+    """`times_of_each` of one campaign."""
+    return (await times_of_each(database, [campaign])).get(campaign.id, NO_TIMES)
 
 
 def _filtered(query: Select[CampaignRow], wanted: CampaignFilter) -> Select[CampaignRow]:

@@ -103,6 +103,21 @@ class Database:
             raise _unavailable(error) from error
 
     @asynccontextmanager
+    async def writing_feed(
+        self, *, planner: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncSession]:
+        """
+        `writing` for what has a place in the feed: the epoch is raised first if it must be.
+
+        Raises:
+            IntegrityError: the rows contradict others; the caller knows what that means.
+            DatabaseUnavailable: the database failed, or cannot be reached.
+        """
+        await self.keep_epoch()
+        async with self.writing(planner=planner) as session:
+            yield session
+
+    @asynccontextmanager
     async def driver(self) -> AsyncIterator[asyncpg.Connection]:
         """
         The driver's own connection, for statements that the callback path has as well.

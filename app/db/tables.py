@@ -6,7 +6,7 @@ The tables that SQLAlchemy reads or writes.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -99,12 +99,24 @@ class CampaignRow(Row):
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     #: The campaign whose token made an observed one known; null: a shared callback secret did.
     observed_through: Mapped[UUID | None]
+    #: What the caller asked for.
+    ttl_seconds: Mapped[int | None]
+    scheduled_at: Mapped[datetime | None]
+    #: When it was found to be finished.
+    finished_at: Mapped[datetime | None]
+    #: While it is being finished: the message up to which the overdue ones are in the feed.
+    overdue_upto: Mapped[str | None] = mapped_column(Bytewise)
 
     __table_args__ = (
         Index(
             "campaigns_open_idx",
             "id",
             postgresql_where=text("submission IN ('launching', 'unconfirmed')"),
+        ),
+        Index(
+            "campaigns_unfinished_idx",
+            "id",
+            postgresql_where=text("finished_at IS NULL AND submission IN ('launched', 'observed')"),
         ),
         Index("campaigns_name_idx", "name", "id"),
         Index("campaigns_label_idx", "label", "id"),
@@ -274,6 +286,29 @@ class InboundMessageRow(Row):
     )
 
 
+class NoticeRow(Row):
+    """What the feed tells besides events and replies."""
+
+    __tablename__ = "notices"
+
+    id: Mapped[int] = mapped_column(primary_key=True, server_default=text("nextval('feed_id')"))
+    xid: Mapped[int] = mapped_column(TransactionId, server_default=text("pg_current_xact_id()"))
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    campaign_id: Mapped[UUID | None]
+    feed_epoch: Mapped[int] = mapped_column(SmallInteger, server_default=FEED_EPOCH)
+    #: A `FeedItemType`.
+    type: Mapped[str] = mapped_column(Bytewise)
+    message_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
+    #: As far as it was known; that of `campaign_id` may be learnt later.
+    campaign_tracking_id: Mapped[str | None] = mapped_column(Bytewise)
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+
+    __table_args__ = (
+        Index("notices_feed_idx", "feed_epoch", "xid", "id"),
+        Index("notices_type_idx", "type", "feed_epoch", "xid", "id"),
+    )
+
+
 class CampaignProgressRow(Row):
     """What Routee reported of a campaign as a whole."""
 
@@ -313,6 +348,21 @@ class CampaignCountRow(Row):
     campaign_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     status: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     messages: Mapped[int]
+
+
+class CampaignFactsRow(Row):
+    """What the events of a campaign that are rolled up say of it as a whole."""
+
+    __tablename__ = "bi_campaign_facts"
+
+    #: The trackingId, or `ours:` and our id.
+    campaign_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    first_event_at: Mapped[datetime | None]
+    last_event_at: Mapped[datetime | None]
+    #: Of its messages, by Routee's clock.
+    last_created_at: Mapped[datetime | None]
+    label: Mapped[str | None] = mapped_column(Bytewise)
+    name: Mapped[str | None] = mapped_column(Bytewise)
 
 
 class CampaignCountDeltaRow(Row):

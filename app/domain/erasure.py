@@ -22,6 +22,8 @@ PSEUDONYM_PREFIX: Final = "erased:"
 _PURPOSE: Final = b"rr erasure v1"
 _KEY_ID: Final = b"rr erasure key id"
 _DIGEST_KEY: Final = b"rr erasure digest key"
+_RECIPIENT_KEY: Final = b"rr recipient key"
+_RECIPIENT_KEY_BYTES: Final = 16
 _KEY_ID_BYTES: Final = 8
 _HASH_BYTES: Final = 32
 _PSEUDONYM_CHARACTERS: Final = 16
@@ -62,6 +64,18 @@ class NumberHash(NamedTuple):
         """The replacement for the number; always the same, so that recipients can be counted."""
         digest = hashlib.blake2b(self.hash, key=self.key, digest_size=16).hexdigest()
         return PSEUDONYM_PREFIX + digest[:_PSEUDONYM_CHARACTERS]
+
+    @property
+    def recipient_key(self) -> str:
+        """
+        What tells those who know the number that it was erased.
+
+        It cannot be made from the pseudonym, nor that from it: who kept it with a number does not
+        find the number's pseudonym.
+        """
+        return hashlib.blake2b(
+            self.hash + _RECIPIENT_KEY, key=self.key, digest_size=_RECIPIENT_KEY_BYTES
+        ).hexdigest()
 
     @property
     def key_id(self) -> bytes:

@@ -18,11 +18,19 @@ class FeedItemType(StrEnum):
 
     STATUS = "message.status"
     INBOUND = "message.inbound"
+    #: A message of a finished campaign has no final status.
+    OVERDUE = "message.overdue"
+    LAUNCHED = "campaign.launched"
+    REJECTED = "campaign.rejected"
+    CANCELLED = "campaign.cancelled"
+    FINISHED = "campaign.finished"
+    #: All that was stored of a recipient is pseudonymised.
+    ERASED = "recipient.erased"
 
 
 class Position(NamedTuple):
     """
-    A position in the one order of status events and inbound messages.
+    A position in the one order of status events, inbound messages and notices.
 
     Ids come from one sequence, but transactions commit in another order. Ordered by transaction id
     first, no item can appear any more below the oldest running transaction. Transaction ids start

@@ -15,6 +15,7 @@ from app.db.retention.partitions import EmptiedMonth, add_months, empty_old_mont
 from app.db.retention.purges import (
     BLOCKS,
     EVENTS,
+    NOTICES,
     RAW,
     RAW_INBOUND,
     REPLIES,
@@ -141,6 +142,7 @@ class PurgeJob:
             (RAW, raw),
             (REPLIES, inbound),
             (RAW_INBOUND, raw),
+            (NOTICES, events),
         ):
             if before is not None:
                 await self._purge(database, purge, before)

@@ -35,6 +35,10 @@ CREATE TABLE campaigns (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     observed_through uuid, -- the campaign whose token made an observed one known; null: a shared callback secret
+    ttl_seconds bigint, -- as it was asked for
+    scheduled_at timestamptz, -- as it was asked for
+    finished_at timestamptz, -- when it was found to be finished
+    overdue_upto text COLLATE "C", -- while it is being finished: the message up to which they are told
     CONSTRAINT campaigns_pkey PRIMARY KEY (id),
     CONSTRAINT campaigns_tracking_id_key UNIQUE (tracking_id)
 );
@@ -42,6 +46,8 @@ CREATE UNIQUE INDEX campaigns_name_key ON campaigns (name)
     WHERE submission IN ('launching', 'unconfirmed', 'launched');
 CREATE INDEX campaigns_open_idx ON campaigns (id)
     WHERE submission IN ('launching', 'unconfirmed');
+CREATE INDEX campaigns_unfinished_idx ON campaigns (id)
+    WHERE finished_at IS NULL AND submission IN ('launched', 'observed');
 CREATE INDEX campaigns_name_idx ON campaigns (name, id);
 CREATE INDEX campaigns_label_idx ON campaigns (label, id);
 CREATE INDEX campaigns_submission_idx ON campaigns (submission, id);
@@ -168,6 +174,23 @@ CREATE TABLE campaign_count_deltas (
 );
 CREATE INDEX campaign_count_deltas_campaign_tracking_id_idx
     ON campaign_count_deltas (campaign_tracking_id);
+
+-- What the feed tells besides events and replies: what became of campaigns, messages that are
+-- overdue, and erasures. Written in the transaction that makes it so.
+CREATE TABLE notices (
+    id bigint NOT NULL DEFAULT nextval('feed_id'),
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    received_at timestamptz NOT NULL DEFAULT now(),
+    campaign_id uuid,
+    feed_epoch smallint NOT NULL DEFAULT pg_sequence_last_value('feed_epoch'::regclass),
+    type text COLLATE "C" NOT NULL,
+    message_tracking_id text COLLATE "C",
+    campaign_tracking_id text COLLATE "C",
+    data jsonb NOT NULL DEFAULT '{}',
+    CONSTRAINT notices_pkey PRIMARY KEY (id)
+);
+CREATE INDEX notices_feed_idx ON notices (feed_epoch, xid, id);
+CREATE INDEX notices_type_idx ON notices (type, feed_epoch, xid, id);
 
 -- What Routee reports of campaigns as a whole. Its counts are Routee's own, and part of no other count.
 CREATE SEQUENCE campaign_progress_id AS bigint;
@@ -400,6 +423,7 @@ CREATE TABLE bi_campaign_facts (
     campaign_key text COLLATE "C" NOT NULL,
     first_event_at timestamptz, -- NULL while no event had a time
     last_event_at timestamptz,
+    last_created_at timestamptz, -- of the messages, by Routee's clock: finishing campaigns needs it
     label text COLLATE "C",
     name text COLLATE "C",
     CONSTRAINT bi_campaign_facts_pkey PRIMARY KEY (campaign_key)

@@ -23,6 +23,7 @@ FILES = (
     "sql/append_events",
     "sql/append_inbound",
     "sql/append_progress",
+    "sql/ending_campaigns",
     "views/bi_v1/keys",
     "views/bi_v1/corrections",
     "views/bi_v1/pending",

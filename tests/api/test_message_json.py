@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api.cloud_events import wants_batch
 from app.api.feed_json import feed_json
 from app.api.message_json import awaited_message_json, message_json, message_status_json
 from app.api.routes.campaigns import CampaignMessage
@@ -16,12 +18,20 @@ from app.api.routes.events import FeedPageOut
 from app.api.routes.messages import LookupAnswer, MessageOut
 from app.api.routes.status import MessageStatus
 from app.api.wire import joined, known_time
-from app.db.feed.pages import FeedEvent, FeedPage, InboundItem, StatusItem
+from app.db.feed.pages import (
+    FeedEvent,
+    FeedNotice,
+    FeedPage,
+    InboundItem,
+    Item,
+    NoticeItem,
+    StatusItem,
+)
 from app.db.inbound_messages import Reply
 from app.db.messages import CurrentMessage
 from app.db.tables import InboundMessageRow
 from app.domain.event import UNKNOWN_TIME, Source
-from app.domain.feed import Position
+from app.domain.feed import FeedItemType, Position
 from app.domain.history import Effect
 from app.domain.status import Status, is_final
 from app.kit.slices import Slices
@@ -44,7 +54,8 @@ _OF_A_TYPE: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def _rows(kind: type[Any], **columns: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    drawn = {name: _OF_A_TYPE[of] for name, of in kind.__annotations__.items()}
+    of_each = kind.__annotations__.items()
+    drawn = {name: _OF_A_TYPE[of] for name, of in of_each if name not in columns}
     return st.builds(kind, **drawn | columns)
 
 
@@ -74,6 +85,33 @@ REPLIES = st.builds(
     **{name: st.none() | TEXTS for name in _REPLY_TEXTS},
 )
 INBOUND_ITEMS = st.builds(InboundItem, POSITIONS, st.builds(Reply, REPLIES, st.none() | TEXTS))
+
+_OPTIONAL: Any = st.none() | TEXTS
+_CAMPAIGN: Any = {"campaignName": _OPTIONAL, "label": _OPTIONAL, "submissionReason": _OPTIONAL}
+_COUNTS: Any = dict.fromkeys(("total", "finalCount", "overdue"), st.integers(0, 2**53))
+NOTICE_DATA: dict[FeedItemType, Any] = {
+    FeedItemType.OVERDUE: {"to": _OPTIONAL, "status": st.sampled_from(Status).map(str)},
+    FeedItemType.LAUNCHED: _CAMPAIGN,
+    FeedItemType.REJECTED: _CAMPAIGN,
+    FeedItemType.CANCELLED: _CAMPAIGN,
+    FeedItemType.FINISHED: _CAMPAIGN | _COUNTS,
+    FeedItemType.ERASED: {
+        "erasureId": TEXTS, "recipientKey": TEXTS, "earlierRecipientKeys": st.lists(TEXTS),
+    },
+}  # fmt: skip
+
+
+def _notices(kind: FeedItemType) -> st.SearchStrategy[NoticeItem]:
+    notice = _rows(
+        FeedNotice,
+        type=st.just(kind.value),
+        campaign_id=st.none() | st.uuids(),
+        data=st.fixed_dictionaries(NOTICE_DATA[kind]),
+    )
+    return st.builds(NoticeItem, POSITIONS, notice, _OPTIONAL)
+
+
+NOTICE_ITEMS = st.sampled_from(sorted(NOTICE_DATA)).flatmap(_notices)
 
 
 def _model(row: CurrentMessage) -> MessageOut:
@@ -129,23 +167,90 @@ def test_what_was_looked_up(rows: list[CurrentMessage], not_found: list[str]) ->
     ).decode() == model.model_dump_json(by_alias=True)
 
 
-@given(st.lists(STATUS_ITEMS | INBOUND_ITEMS, max_size=4), POSITIONS)
-def test_a_page_of_the_feed(items: list[StatusItem | InboundItem], end: Position) -> None:
+@given(st.lists(STATUS_ITEMS | INBOUND_ITEMS | NOTICE_ITEMS, max_size=4), POSITIONS)
+def test_a_page_of_the_feed(items: list[Item], end: Position) -> None:
     """The model makes the same of it again, and what was put in is in it."""
     page = FeedPage(items, end, is_last=True)
     told = asyncio.run(feed_json(page, FeedForm(), Slices())).decode()
     assert FeedPageOut.model_validate_json(told).model_dump_json(by_alias=True) == told
     for item, one in zip(items, json.loads(told)["items"], strict=True):
         assert one["campaignTrackingId"] == (
-            item.campaign_tracking_id
-            if isinstance(item, StatusItem)
-            else item.reply.campaign_tracking_id
+            item.reply.campaign_tracking_id
+            if isinstance(item, InboundItem)
+            else item.campaign_tracking_id
         )
         _is_told(item, one)
 
 
-def _is_told(item: StatusItem | InboundItem, one: dict[str, Any]) -> None:
+@given(st.lists(STATUS_ITEMS | INBOUND_ITEMS | NOTICE_ITEMS, max_size=4), POSITIONS)
+def test_a_page_of_the_feed_as_cloud_events(items: list[Item], end: Position) -> None:
+    """Each has the item of the usual form as its data, and says of it what CloudEvents want."""
+    page = FeedPage(items, end, is_last=True)
+    usual = json.loads(asyncio.run(feed_json(page, FeedForm(), Slices())))["items"]
+    form = FeedForm(as_cloud_events=True)
+    events = json.loads(asyncio.run(feed_json(page, form, Slices())))
+    assert [event["data"] for event in events] == usual
+    for event, item in zip(events, usual, strict=True):
+        subject = item["trackingId"] or item["campaignTrackingId"]
+        assert event == {
+            "specversion": "1.0",
+            "id": item["id"],
+            "source": "/v1/events",
+            "type": item["type"],
+            "time": item["occurredAt"] or item["receivedAt"],
+            "datacontenttype": "application/json",
+            "data": item,
+            **({"subject": subject} if subject else {}),
+        }
+
+
+@given(st.lists(STATUS_ITEMS | INBOUND_ITEMS | NOTICE_ITEMS, max_size=4), POSITIONS)
+def test_events_of_a_stream_have_the_types_of_their_items(items: list[Item], end: Position) -> None:
+    page = FeedPage(items, end, is_last=True)
+    usual = json.loads(asyncio.run(feed_json(page, FeedForm(), Slices())))["items"]
+    stream = asyncio.run(feed_json(page, FeedForm(as_events=True), Slices())).decode()
+    lines = stream.split("\n")
+    assert [line[7:] for line in lines if line.startswith("event: ")] == [
+        item["type"] for item in usual
+    ]
+    assert [json.loads(line[6:]) for line in lines if line.startswith("data: ")] == usual
+
+
+@given(STATUS_ITEMS)
+def test_cloud_events_may_be_sparse_too(item: StatusItem) -> None:
+    page = FeedPage([item], item.position, is_last=True)
+    form = FeedForm(frozenset({"id", "type"}), as_cloud_events=True)
+    (event,) = json.loads(asyncio.run(feed_json(page, form, Slices())))
+    assert event["data"] == {"id": event["id"], "type": "message.status"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "wants"),
+    [
+        ("application/cloudevents-batch+json", True),
+        ("application/json;q=0.5, Application/CloudEvents-Batch+JSON ; charset=utf-8", True),
+        ("application/cloudevents-batch+json;q=0.1", True),
+        ("application/cloudevents-batch+json; q=0", False),
+        ("application/cloudevents-batch+json;q=0.4, application/json;q=0.5", False),
+        ("application/cloudevents+json", False),
+        ("application/json", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_cloud_events_are_given_to_who_names_them(accept: str, wants: bool) -> None:  # noqa: FBT001
+    assert wants_batch(accept) == wants
+
+
+def _is_told(item: Item, one: dict[str, Any]) -> None:
     data = one["data"]
+    if isinstance(item, NoticeItem):
+        notice = item.notice
+        assert (one["type"], one["id"], one["source"]) == (notice.type, str(notice.id), "service")
+        assert one["trackingId"] == notice.message_tracking_id
+        ours = {"campaignId": notice.campaign_id and str(notice.campaign_id)}
+        assert data == (ours | notice.data if one["type"].startswith("campaign.") else notice.data)
+        return
     if isinstance(item, InboundItem):
         row = item.reply.row
         assert (one["type"], one["id"]) == ("message.inbound", str(row.id))

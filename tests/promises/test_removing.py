@@ -83,8 +83,12 @@ async def _under_load(
 
 
 @asynccontextmanager
-async def _followed(postgres: Postgres) -> AsyncIterator[list[str]]:
-    """The feed from now on, as a reader gets it who never stops; until the block ends."""
+async def _followed(postgres: Postgres, *, erasures: int = 0) -> AsyncIterator[list[str]]:
+    """
+    The statuses of the feed until the block ends, as a reader gets them who never stops.
+
+    Besides them, the feed tells of so many *erasures*, and of nothing else.
+    """
     followed: list[str] = []
     async with feed_database(postgres.url) as database:
         reader = Reader(database, after=await newest_position(database), limit=100)
@@ -92,7 +96,8 @@ async def _followed(postgres: Postgres) -> AsyncIterator[list[str]]:
 
         async def _follow() -> None:
             while not enough.is_set():
-                followed.extend(names(await reader.read()))
+                came = await reader.read()
+                followed.extend(names(item for item in came if isinstance(item, StatusItem)))
                 await asyncio.sleep(0.02)
 
         following = asyncio.create_task(_follow())
@@ -101,7 +106,8 @@ async def _followed(postgres: Postgres) -> AsyncIterator[list[str]]:
         finally:
             enough.set()
             await following
-    assert all(isinstance(item, StatusItem) for item in reader.items)
+    told = names(item for item in reader.items if not isinstance(item, StatusItem))
+    assert told == ["recipient.erased"] * erasures
 
 
 async def _assert_each_came_once(followed: list[str], sender: Sender) -> None:
@@ -148,7 +154,7 @@ async def _assert_retention_loses_nothing_else(
 
 
 async def _assert_erasure_is_complete(service: Service, postgres: Postgres, look: Look) -> None:
-    async with _followed(postgres) as followed:
+    async with _followed(postgres, erasures=1) as followed:
         sender = await _under_load(service, _erased(postgres), _to_many("new"))
         await _assert_each_came_once(followed, sender)
     stored = {one.identity for one in await look.stored()}

@@ -98,6 +98,22 @@ async def test_reports_of_campaigns_are_purged_with_payloads_and_events(
     assert await _retain(kept, raw=100, events=100) == {}
 
 
+async def test_notices_are_purged_with_the_events_and_the_feed_says_so(kept: Kept) -> None:
+    for _ in range(3):
+        await kept.connection.execute(
+            "INSERT INTO notices (type, received_at)"
+            " VALUES ('message.overdue', now() - interval '200 days')"
+        )
+    await kept.store([_recent("new")])
+    await kept.connection.execute("INSERT INTO notices (type) VALUES ('recipient.erased')")
+    last = await kept.number("SELECT max(id) FROM notices WHERE type = 'message.overdue'")
+    assert await _retain(kept, inbound=100) == {}
+    assert _rows(await PurgeJob(kept.url, ALL).preview()) == {"notices": 3}
+    assert await _retain(kept, events=100) == {"notices": 3}
+    assert await kept.texts("SELECT type FROM notices") == ["recipient.erased"]
+    assert await kept.number("SELECT id FROM feed_floor") == last
+
+
 async def test_a_report_that_may_have_been_purged_is_not_stored_again(kept: Kept) -> None:
     old = report("c", updatedDate="2026-03-01T10:00:00Z")
     await kept.store([old], days_ago=LONG_AGO)

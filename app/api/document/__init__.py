@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app.api.document.answers import add_answers
 from app.api.document.callbacks import CALLBACK_PATHS, WEBHOOKS
+from app.api.document.cloud_events import add_cloud_events
 from app.api.document.descriptions import (
     CONTACT,
     DESCRIPTION,
@@ -51,6 +52,7 @@ def document_of(app: FastAPI) -> dict[str, Any]:
     document["webhooks"] = deepcopy(WEBHOOKS)
     complete_schemas(document)
     open_feed(document)
+    add_cloud_events(document)
     take_no_null(document)
     add_answers(document)
     drop_unnamed_schemas(document)

@@ -118,6 +118,7 @@ LAUNCH_REJECTED: Final = _failure(
 )
 KEY_REUSED: Final = _failure(errors.IdempotencyKeyReused)
 NO_NUMBER: Final = _invalid("number", "must be a telephone number of 6 to 15 digits")
+NO_NUMBERS: Final = _invalid("numbers[0]", "must be a telephone number of 6 to 15 digits")
 ERASURE_NOT_CONFIGURED: Final = _failure(
     errors.ErasureNotConfigured,
     "Set RECEIVER_ERASURE_KEYS, or RECEIVER_SIGNING_KEYS, for all processes.",
@@ -245,6 +246,7 @@ CALLS: Final[dict[str, Call]] = {
     "listInboundMessages": Call(Scope.READ, _LIST),
     "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
     "eraseRecipient": Call(Scope.ADMIN, (NOT_FOUND, NO_NUMBER, ERASURE_NOT_CONFIGURED)),
+    "getRecipientKeys": Call(Scope.READ, (*_BODY, NO_NUMBERS, ERASURE_NOT_CONFIGURED)),
     "getErasure": Call(Scope.ADMIN, (NOT_FOUND,)),
     "listEvents": Call(Scope.READ, (NO_CAMPAIGN, INVALID_POSITION, CURSOR_EXPIRED, INVALID)),
     "exportMessages": Call(Scope.ADMIN, _EXPORT),

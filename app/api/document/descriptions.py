@@ -41,7 +41,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "messages", "description": "Single messages: their status and history."},
     {"name": "campaigns", "description": "Launching campaigns, and their counts."},
     {"name": "inbound messages", "description": "What recipients replied."},
-    {"name": "events", "description": "The feed: all status events and replies, in one order."},
+    {"name": "events", "description": "The feed: all that happened, in one order."},
     {"name": "exports", "description": "Whole tables as CSV, NDJSON or Parquet, for analysis."},
     {"name": "recipients", "description": "Erasing one recipient."},
     {"name": "operations", "description": "For orchestrators and monitoring."},
@@ -109,7 +109,8 @@ _MEMBERS: Final = {
     "changed": "Whether it became the status of the message, given all earlier events.",
     "reason": "Why it did, or did not, become the status of the message. An open set.",
     "messageStatus": "The status of the message now; null when the message was removed.",
-    "source": "`callback` when Routee posted it, `tracking` when Routee was asked. An open set.",
+    "source": "`callback` when Routee posted it, `tracking` when Routee was asked, `service` when "
+    "this service found or did it. An open set.",
     "raw": "The payload; only with `raw=true`. Tokens are masked, except for scope `admin`.",
     "nextCursor": "For the parameter `cursor`; null on the last page.",
     "submission": "How far its launch has come; `observed`: it was not launched here.",
@@ -121,6 +122,18 @@ _MEMBERS: Final = {
     "total": "How many messages it has, without the awaited ones.",
     "finalCount": "How many of them are final.",
     "awaiting": "Expected messages without any callback; null when the number is unknown.",
+    "finished": "Whether nothing more is to come: every expected message has a final status; or "
+    "its `ttl` (14 days if unset) and the 40 hours for which Routee repeats a callback have passed "
+    "since it was launched, since the time that it was scheduled for and since the last message of "
+    "it was created; or it is rejected or cancelled. A launch that is unconfirmed is not finished. "
+    "Late callbacks still change the counts.",
+    "finishedAt": "When it was found to be finished, seconds after it was; it does not change "
+    "afterwards. Null while it is not finished.",
+    "overdue": "Of a finished campaign: how many expected messages have no final status. It falls "
+    "when a late callback comes. 0 while it is not finished.",
+    "firstEventAt": "When the first event of its messages happened, of those with a known time and "
+    "stored until a few seconds ago.",
+    "lastEventAt": "When the last event of its messages happened, as `firstEventAt`.",
     "progress": "The newest report of Routee on the campaign as a whole; null without one.",
     "campaignStatus": "Routee's own word for how far the campaign is. An open set.",
     "messageStatuses": "How many messages are in which state by this report, in Routee's words.",
@@ -138,6 +151,11 @@ _MEMBERS: Final = {
     "endedAt": "When all that is stored was searched; null before.",
     "number": "The last digits of the number; null once it is done.",
     "erasedBefore": "Whether the recipient had been erased before.",
+    "campaignId": "Our id of the campaign.",
+    "erasureId": "The erasure; scope `admin` can read it.",
+    "recipientKey": "What the feed calls the number when it is erased.",
+    "earlierRecipientKeys": "The same, as it was by earlier `RECEIVER_ERASURE_KEYS` that are set.",
+    "numbers": "Telephone numbers, at most 1000.",
     "rows": "How many rows of each table had data of the recipient, as found so far.",
 }
 #: Members that mean something else in this schema.
@@ -177,6 +195,11 @@ _SPECIAL: Final = {
     ("StatusCallback", "inboundUrl"): "Where Routee posts replies to.",
     ("CampaignProgressCallback", "callbackInfo"): "Where Routee posts such reports, and when.",
     ("CampaignStatus", "id"): "Our id, given at once.",
+    ("RecipientKey", "number"): "As it was asked for.",
+    ("FinishedData", "total"): "How many messages it had then.",
+    ("FeedData", "total"): "How many messages the campaign had then.",
+    ("FeedData", "status"): "The status of the message, reached now or, if it is overdue, so far.",
+    ("OverdueData", "status"): "The status then; `messageStatus` of later items may be final.",
     ("Erasure", "progress"): "How far it is, for people to read; null while it does not run.",
     ("Erasure", "state"): "What has become of it.",
     ("CampaignSummary", "id"): "Our id, given at once.",

@@ -12,6 +12,7 @@ _CAMPAIGN_ID: Final = "ef03cac2-c03c-4554-b1ce-aabdc1dfc186"
 _OUR_ID: Final = "01982f6e-5b1c-7c3a-9d35-0c9f6b1e2a47"
 _NUMBER: Final = "+306900000000"
 _SENDER: Final = "Acme"
+_ERASURE_ID: Final = "019a31f0-6c1e-7d3a-8f11-2b7c9d0e4a55"
 _CREATED: Final = "2026-07-05T10:28:44.566Z"
 _DELIVERED: Final = "2026-07-05T10:28:46.996Z"
 _SEEN: Final = "2026-07-05T10:31:02.120Z"
@@ -98,6 +99,11 @@ _CAMPAIGN: Final = {
     "total": 1,
     "finalCount": 1,
     "awaiting": 1,
+    "finished": False,
+    "finishedAt": None,
+    "overdue": 0,
+    "firstEventAt": _CREATED,
+    "lastEventAt": _DELIVERED,
     "progress": _PROGRESS,
     "warnings": [_WARNING],
     "updatedAt": _RECEIVED,
@@ -147,6 +153,55 @@ _INBOUND_ITEM: Final = {
     "source": "callback",
     "data": _REPLY,
 }
+_OVERDUE_DATA: Final = {"to": _NUMBER, "status": "QUEUED"}
+_CAMPAIGN_DATA: Final = {
+    "campaignId": _OUR_ID,
+    "campaignName": "Spring sale",
+    "label": "spring",
+    "submissionReason": None,
+}
+_FINISHED_DATA: Final = {**_CAMPAIGN_DATA, "total": 2, "finalCount": 1, "overdue": 1}
+_RECIPIENT_KEY: Final = "0f6c2d0f5a1e4be29b0c7a8d3e5f6172"
+_ERASED_DATA: Final = {
+    "erasureId": _ERASURE_ID,
+    "recipientKey": _RECIPIENT_KEY,
+    "earlierRecipientKeys": [],
+}
+
+
+def _notice(number: int, kind: str, data: object, **ids: str) -> dict[str, Any]:
+    return {
+        "id": str(number),
+        "type": kind,
+        "trackingId": None,
+        "campaignTrackingId": None,
+        "occurredAt": _RECEIVED,
+        "receivedAt": _RECEIVED,
+        "source": "service",
+        "data": data,
+        **ids,
+    }
+
+
+_CAMPAIGN_IDS: Final = {"campaignTrackingId": _CAMPAIGN_ID}
+_LAUNCHED_ITEM: Final = _notice(1041, "campaign.launched", _CAMPAIGN_DATA, **_CAMPAIGN_IDS)
+_NOTICES: Final[tuple[dict[str, Any], ...]] = (
+    _LAUNCHED_ITEM,
+    _notice(
+        1044,
+        "campaign.rejected",
+        _CAMPAIGN_DATA | {"submissionReason": "The balance of the Routee account is too low."},
+    ),
+    _notice(1045, "campaign.cancelled", _CAMPAIGN_DATA, **_CAMPAIGN_IDS),
+    _notice(1046, "message.overdue", _OVERDUE_DATA, trackingId=_MESSAGE_ID, **_CAMPAIGN_IDS),
+    _notice(1047, "campaign.finished", _FINISHED_DATA, **_CAMPAIGN_IDS),
+    _notice(1048, "recipient.erased", _ERASED_DATA),
+)
+#: By the type of the item.
+FEED_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    str(item["type"]): item for item in (_STATUS_ITEM, _INBOUND_ITEM, *_NOTICES)
+}
+_KEY: Final = {"number": _NUMBER, "recipientKey": _RECIPIENT_KEY}
 _HISTORY_ITEM: Final = {
     "id": "1042",
     **_EVENT,
@@ -241,7 +296,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "CampaignWarning": _WARNING,
     "Erasure": {
-        "id": "019a31f0-6c1e-7d3a-8f11-2b7c9d0e4a55",
+        "id": _ERASURE_ID,
         "state": "done",
         "number": None,
         "askedAt": _RECEIVED,
@@ -251,9 +306,19 @@ EXAMPLES: Final[dict[str, Any]] = {
         "progress": None,
         "rows": {"campaigns": 1, "events": 2, "inbound_messages": 1, "messages": 1},
     },
+    "CloudEvent": {
+        "specversion": "1.0",
+        "id": _STATUS_ITEM["id"],
+        "source": "/v1/events",
+        "type": _STATUS_ITEM["type"],
+        "time": _DELIVERED,
+        "subject": _MESSAGE_ID,
+        "datacontenttype": "application/json",
+        "data": _STATUS_ITEM,
+    },
     "FeedData": _STATUS_DATA,
     "FeedItem": _STATUS_ITEM,
-    "FeedPage": {"items": [_STATUS_ITEM, _INBOUND_ITEM], "nextCursor": _CURSOR},
+    "FeedPage": {"items": [_LAUNCHED_ITEM, _STATUS_ITEM, _INBOUND_ITEM], "nextCursor": _CURSOR},
     "Health": {"result": "ready"},
     "HistoryItem": _HISTORY_ITEM,
     "HistoryItemPage": _page(_HISTORY_ITEM),
@@ -275,6 +340,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ProgressItem": _PROGRESS_ITEM,
     "ProgressItemPage": _page(_PROGRESS_ITEM),
     "Receipt": {"result": "stored"},
+    "RecipientKey": _KEY,
+    "RecipientKeys": {"items": [_KEY]},
+    "RecipientNumbers": {"numbers": [_NUMBER]},
     "Resolution": {"submission": "launched", "trackingId": _CAMPAIGN_ID},
     "StatusCallback": _STATUS_CALLBACK,
 }

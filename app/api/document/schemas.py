@@ -1,6 +1,7 @@
 """Schemas that FastAPI does not see: problems, Routee's request, and Routee's callbacks."""
 
 import json
+from copy import deepcopy
 from typing import Any, Final
 
 from app.api.campaign_json import LONG_MEMBERS
@@ -20,11 +21,12 @@ Schema = dict[str, Any]
 #: Bodies that the routes parse themselves, see `parts.json_body`.
 _BODIES: Final = {
     "launchCampaign": "CampaignRequest",
+    "getRecipientKeys": "RecipientNumbers",
     "lookUpMessages": "Lookup",
     "resolveCampaign": "Resolution",
 }
 #: Schemas of requests; all others are of answers.
-_REQUESTS: Final = frozenset({"Lookup", "Resolution"})
+_REQUESTS: Final = frozenset({"Lookup", "RecipientNumbers", "Resolution"})
 #: Members of answers that are present only on request.
 _ON_REQUEST: Final = {
     "HistoryItem": ("raw",),
@@ -288,7 +290,8 @@ def complete_schemas(document: dict[str, Any]) -> None:
             ]
     for _, _, operation in operations_in(document):
         _name_body(operation, schemas)
-    schemas |= _PROBLEMS | _REQUEST | _CALLBACKS
+    # Copies: documents are changed in place, and there are two.
+    schemas |= deepcopy(_PROBLEMS | _REQUEST | _CALLBACKS)
     for part in ("components", "paths"):
         _drop_titles(document[part])
 

@@ -43,11 +43,14 @@ from app.db.campaign_progress import (
     page_of_progress,
 )
 from app.db.campaigns import (
+    NO_TIMES,
     CampaignFilter,
     counts_of,
     counts_of_each,
     find_campaign,
     page_of_campaigns,
+    times_of,
+    times_of_each,
 )
 from app.db.messages import (
     CampaignKey,
@@ -132,6 +135,11 @@ class CampaignOut(Wire):
     total: int
     final_count: int
     awaiting: int | None
+    finished: bool
+    finished_at: Instant | None
+    overdue: int
+    first_event_at: Instant | None
+    last_event_at: Instant | None
     progress: CampaignProgressOut | None
     warnings: list[CampaignWarning]
     updated_at: Instant
@@ -331,11 +339,12 @@ async def _listed_campaigns(
     tracking_ids = [row.tracking_id for row in rows if row.tracking_id is not None]
     counts = await counts_of_each(parts.reads, tracking_ids)
     progress = await newest_progress_of_each(parts.reads, tracking_ids)
+    times = await times_of_each(parts.reads, rows)
 
     def _listed(row: CampaignRow) -> tuple[UUID, bytes]:
         key = row.tracking_id or ""
-        shown = campaign_json(row, counts.get(key, {}), progress.get(key), left_out=left_out)
-        return row.id, shown
+        of_it = counts.get(key, {}), progress.get(key), times.get(row.id, NO_TIMES)
+        return row.id, campaign_json(row, *of_it, left_out=left_out)
 
     return await parts.slices.mapped(_listed, rows)
 
@@ -576,11 +585,12 @@ async def counted_campaign(
 
     It is without the members *left_out*, and has further *members*.
     """
+    times = await times_of(parts.database, row)
     if row.tracking_id is None:
-        return campaign_json(row, {}, None, left_out=left_out, **members)
+        return campaign_json(row, {}, None, times, left_out=left_out, **members)
     counts = await counts_of(parts.database, row.tracking_id)
     progress = await newest_progress(parts.database, row.tracking_id)
-    return campaign_json(row, counts, progress, left_out=left_out, **members)
+    return campaign_json(row, counts, progress, times, left_out=left_out, **members)
 
 
 router.include_router(_one)

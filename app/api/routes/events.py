@@ -1,13 +1,17 @@
-"""The feed: all status events and replies in one order."""
+"""The feed: all status events, replies and notices in one order."""
 
 from functools import partial
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
+from app.api.cloud_events import MEDIA_TYPE as BATCH_TYPE
+from app.api.cloud_events import wants_batch
+from app.api.document.cloud_events import ANSWER
 from app.api.fast_reads import FastRead
 from app.api.feed_json import ITEM_MEMBERS
 from app.api.feed_stream import MEDIA_TYPE, FeedStream, wants_stream
@@ -33,18 +37,22 @@ from app.db.campaigns import find_campaign
 from app.db.database import Database
 from app.db.feed.pages import CampaignKeys, FeedFilter
 from app.domain.api_key import Scope
-from app.domain.feed import FeedItemType, Position, PositionInvalid, decode_position
+from app.domain.feed import (
+    FeedItemType,
+    Position,
+    PositionInvalid,
+    decode_position,
+    encode_position,
+)
 from app.domain.status import Status
 from app.errors import InvalidCursor, NotFound
 from app.kit.instants import parse_instant
 from app.services.feed.pages import Feed, FeedForm, ServedPage
 
 MAX_WAIT_SECONDS: Final = 30
-#: The same URL has two forms of an answer.
+#: The same URL has several forms of an answer.
 _VARY: Final = {"Vary": "Accept"}
-_STREAM: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}
-}
+_STREAM: Final[dict[str, Any]] = {MEDIA_TYPE: {"schema": {"type": "string"}}}
 #: Of a parameter that takes many.
 MAX_VALUES: Final = 20
 
@@ -90,6 +98,96 @@ class InboundFeedItem(FeedItem):
     data: InboundMessageOut
 
 
+class OverdueData(Wire):
+    """A message without a final status, as it was when its campaign was finished."""
+
+    to: str | None
+    status: Status | None
+
+
+class OverdueFeedItem(FeedItem):
+    """A message of a campaign that is being finished has no final status."""
+
+    type: Literal[FeedItemType.OVERDUE] = FeedItemType.OVERDUE
+    data: OverdueData
+
+
+class CampaignData(Wire):
+    """A campaign, as it was then."""
+
+    #: Ours.
+    campaign_id: str | None
+    campaign_name: str | None
+    label: str | None
+    submission_reason: str | None
+
+
+class LaunchedFeedItem(FeedItem):
+    """Routee accepted a campaign."""
+
+    type: Literal[FeedItemType.LAUNCHED] = FeedItemType.LAUNCHED
+    data: CampaignData
+
+
+class RejectedFeedItem(FeedItem):
+    """Routee refused a campaign."""
+
+    type: Literal[FeedItemType.REJECTED] = FeedItemType.REJECTED
+    data: CampaignData
+
+
+class CancelledFeedItem(FeedItem):
+    """A scheduled campaign was cancelled."""
+
+    type: Literal[FeedItemType.CANCELLED] = FeedItemType.CANCELLED
+    data: CampaignData
+
+
+class FinishedData(CampaignData):
+    """A campaign and its numbers, as they were when it was finished."""
+
+    total: int
+    final_count: int
+    overdue: int
+
+
+class FinishedFeedItem(FeedItem):
+    """Nothing more is expected of a campaign."""
+
+    type: Literal[FeedItemType.FINISHED] = FeedItemType.FINISHED
+    data: FinishedData
+
+
+class ErasedData(Wire):
+    """Who was erased, for those who know the number."""
+
+    erasure_id: str
+    #: As `POST /v1/recipients/keys` gives it for the number.
+    recipient_key: str
+    #: The same by keys that were the current one earlier.
+    earlier_recipient_keys: list[str]
+
+
+class ErasedFeedItem(FeedItem):
+    """All that is stored of a recipient is pseudonymised."""
+
+    type: Literal[FeedItemType.ERASED] = FeedItemType.ERASED
+    data: ErasedData
+
+
+AnyFeedItem = Annotated[
+    StatusFeedItem
+    | InboundFeedItem
+    | OverdueFeedItem
+    | LaunchedFeedItem
+    | RejectedFeedItem
+    | CancelledFeedItem
+    | FinishedFeedItem
+    | ErasedFeedItem,
+    Field(discriminator="type"),
+]
+
+
 class FeedPageOut(Wire):
     """
     One page of the feed.
@@ -98,7 +196,7 @@ class FeedPageOut(Wire):
     these (`document.feed`).
     """
 
-    items: list[Annotated[StatusFeedItem | InboundFeedItem, Field(discriminator="type")]]
+    items: list[AnyFeedItem]
     next_cursor: str
 
 
@@ -169,13 +267,14 @@ router = APIRouter(prefix="/v1/events", tags=["events"], route_class=_ReadFeed)
     "",
     summary="Everything that happened, in one order",
     response_model=FeedPageOut,
-    responses=_STREAM,
+    responses={200: {**ANSWER, "content": ANSWER["content"] | _STREAM}},
 )
 async def list_events(
     request: Request, parts: PartsDep, _: Reader, query: Annotated[FeedQuery, Query()]
 ) -> Response:
     """
-    All status events and replies, each exactly once, in the same order for every caller.
+    All status events, replies and notices of this service, each exactly once, in the same order for
+    every caller.
 
     Go on with `nextCursor`, also when the page is empty. It is independent of `type` and
     `campaignTrackingId`. An empty page without `wait` may be followed by others: a campaign's items
@@ -185,13 +284,18 @@ async def list_events(
     A caller that applies the items in order, and only those that are `changed`, has the status of
     each message at the end. `messageStatus` is the status that the message has now.
 
+    With `Accept: application/cloudevents-batch+json` the page is a batch of CloudEvents 1.0, whose
+    `data` are the items, and the header `Link` leads to the next page.
+
     With `Accept: text/event-stream` the same items come as server-sent events: `id` is the cursor
     after the item, `event` its type, `data` the item. A comment comes every 15 seconds without an
     item. A stream ends after 5 minutes, or with its key; go on with the header `Last-Event-ID`,
     which wins over `after`. `wait` has no effect on it, and `limit` none on what is sent.
     """
-    is_stream = wants_stream(request.headers.get("accept", ""))
-    form = FeedForm(chosen(query.fields, ITEM_MEMBERS), is_stream)
+    accept = request.headers.get("accept", "")
+    is_stream = wants_stream(accept)
+    is_batch = not is_stream and wants_batch(accept)
+    form = FeedForm(chosen(query.fields, ITEM_MEMBERS), is_stream, is_batch)
     wanted = await _filter(parts.database, query)
     if is_stream:
         return await _stream(request, parts, wanted, query, form)
@@ -208,8 +312,18 @@ async def list_events(
     else:
         with parts.feed.place():
             served = await unless_gone(request.receive, page())
-    # An answer to a client that has hung up is not read.
-    return json_answer(b"" if served is None else served.body, headers=_VARY)
+    if served is None:  # an answer to a client that has hung up is not read
+        return json_answer(b"")
+    if is_batch:
+        links = {"Link": _link(request, served.end)}
+        return Response(served.body, headers=_VARY | links, media_type=BATCH_TYPE)
+    return json_answer(served.body, headers=_VARY)
+
+
+def _link(request: Request, end: Position) -> str:
+    """The next page: the same call, beyond *end*."""
+    given = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+    return f'<?{urlencode([("after", encode_position(end)), *given])}>; rel="next"'
 
 
 async def _stream(

@@ -1,14 +1,25 @@
-"""Recipients: erasing one of them, and how far an erasure is."""
+"""Recipients: erasing one of them, how far an erasure is, and how the feed will tell of it."""
 
+import asyncio
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Response
-from pydantic import WithJsonSchema
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import Field, WithJsonSchema
 
-from app.api.parts import Admin, PartsDep, decoded_id
+from app.api.parts import (
+    MAX_LIMIT,
+    Admin,
+    PartsDep,
+    Reader,
+    SafeText,
+    decoded_id,
+    json_body,
+    json_request,
+    validated,
+)
 from app.api.wire import Instant, Wire
 from app.db.erasure.erasures import AskedErasure, find_erasure
 from app.domain.masking import mask_number
@@ -38,6 +49,51 @@ class ErasureOut(Wire):
     erased_before: bool
     progress: str | None
     rows: dict[str, int]
+
+
+class RecipientNumbers(Wire):
+    """Telephone numbers in any spelling, with their country codes."""
+
+    numbers: list[SafeText] = Field(min_length=1, max_length=MAX_LIMIT)
+
+
+class RecipientKey(Wire):
+    """What the feed will call a number when it is erased."""
+
+    number: str
+    recipient_key: str
+
+
+class RecipientKeysOut(Wire):
+    """The keys, in the order of the request."""
+
+    items: list[RecipientKey]
+
+
+@router.post(
+    "/v1/recipients/keys",
+    summary="What the feed will call numbers when they are erased",
+    openapi_extra=json_request(RecipientNumbers.model_json_schema()),
+)
+async def get_recipient_keys(
+    parts: PartsDep,
+    _: Reader,  # before the body: only a caller with the scope may send one
+    body: Annotated[object, Depends(json_body)],
+) -> RecipientKeysOut:
+    """
+    For a backend that keeps telephone numbers: keep the `recipientKey` with each number.
+
+    When a recipient is erased, the feed has an item `recipient.erased` with that key and no number:
+    then erase the number where it was copied to. The key says nothing to who does not know it.
+    """
+    numbers = validated(RecipientNumbers, body).numbers
+    keys = await asyncio.to_thread(parts.erasing.recipient_keys, numbers)
+    return RecipientKeysOut(
+        items=[
+            RecipientKey(number=number, recipient_key=key)
+            for number, key in zip(numbers, keys, strict=True)
+        ]
+    )
 
 
 @router.delete(

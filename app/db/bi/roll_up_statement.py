@@ -130,22 +130,30 @@ hours AS (
     ON CONFLICT (hour, identity) DO UPDATE SET events = r.events + excluded.events
 ),
 reported AS MATERIALIZED (
-    SELECT campaign_key, min(at) AS first_event_at, max(at) AS last_event_at, min(label) AS label
+    SELECT campaign_key, min(at) AS first_event_at, max(at) AS last_event_at,
+        -- Nothing was created in the future: such a time would keep a campaign unfinished.
+        max(created_at) FILTER (WHERE created_at <= now()) AS last_created_at, min(label) AS label
     FROM (
-        SELECT campaign_key, nullif(occurred_at, 'epoch') AS at, label FROM taken
+        SELECT campaign_key, nullif(occurred_at, 'epoch') AS at, created_at, label FROM taken
         UNION ALL
-        SELECT campaign_key, nullif(occurred_at, 'epoch'), label FROM applied WHERE events > 0
+        SELECT campaign_key, nullif(occurred_at, 'epoch'), NULL, label FROM applied
+        WHERE events > 0
     ) AS moved
     WHERE campaign_key IS NOT NULL
     GROUP BY campaign_key
 ),
 facts AS (
-    INSERT INTO bi_campaign_facts AS f (campaign_key, first_event_at, last_event_at, label, name)
-    SELECT r.campaign_key, r.first_event_at, r.last_event_at, r.label, {_NAME_OF_REPORTED}
+    INSERT INTO bi_campaign_facts AS f (
+        campaign_key, first_event_at, last_event_at, last_created_at, label, name
+    )
+    SELECT
+        r.campaign_key, r.first_event_at, r.last_event_at, r.last_created_at, r.label,
+        {_NAME_OF_REPORTED}
     FROM reported AS r
     ON CONFLICT (campaign_key) DO UPDATE SET
         first_event_at = least(f.first_event_at, excluded.first_event_at),
         last_event_at = greatest(f.last_event_at, excluded.last_event_at),
+        last_created_at = greatest(f.last_created_at, excluded.last_created_at),
         label = least(f.label, excluded.label),
         name = coalesce(f.name, excluded.name)
 ),

@@ -5,7 +5,7 @@ PostgreSQL keeps samples of the values of each column to plan with. They may con
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -55,6 +55,14 @@ _END: Final = text("""
 UPDATE erasures
 SET ended_at = now(), digits = NULL, progress = NULL, counts = CAST(:counts AS jsonb)
 WHERE id = :id
+""")
+_TELL_ERASED: Final = text("""
+INSERT INTO notices (type, data)
+VALUES ('recipient.erased', jsonb_build_object(
+    'erasureId', CAST(:id AS text),
+    'recipientKey', CAST(:recipient_key AS text),
+    'earlierRecipientKeys', to_jsonb(CAST(:earlier_keys AS text[]))
+))
 """)
 _LIFTED: Final = text("""
 INSERT INTO erasures (kind, asked_by, began_at, ended_at, counts)
@@ -124,10 +132,19 @@ async def note_progress(
         await session.execute(_NOTE, given)
 
 
-async def end_erasure(database: Database, erasure: UUID, counts: Mapping[str, int]) -> None:
-    """Record that an erasure is done, and how many rows it changed; the number is forgotten."""
-    async with database.writing() as session:
+async def end_erasure(
+    database: Database, erasure: UUID, counts: Mapping[str, int], *, recipient_keys: Sequence[str]
+) -> None:
+    """
+    Record that an erasure is done, and how many rows it changed; the number is forgotten.
+
+    The feed tells it by *recipient_keys*, that of the current key first.
+    """
+    current, *earlier = recipient_keys
+    told = {"id": str(erasure), "recipient_key": current, "earlier_keys": earlier}
+    async with database.writing_feed() as session:
         await session.execute(_END, {"id": erasure, "counts": json.dumps(dict(counts))})
+        await session.execute(_TELL_ERASED, told)
 
 
 async def note_lift(database: Database, *, asked_by: str, lifted: int) -> None:

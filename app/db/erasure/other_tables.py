@@ -1,5 +1,5 @@
 """
-Searching and redacting replies, campaigns and their progress, the quarantine, idempotency keys.
+Searching and redacting all but messages and events.
 
 They are scanned in the order of their ids, in pages of few rows and few bytes: bodies may be large.
 """
@@ -51,6 +51,13 @@ class StoredProgress(NamedTuple):
     #: Compressed.
     payload: bytes | None
     payload_dictionary: int
+
+
+class StoredNotice(NamedTuple):
+    """What an erasure searches of a notice of the feed."""
+
+    id: int
+    texts: str
 
 
 class StoredBody(NamedTuple):
@@ -144,6 +151,12 @@ UPDATE campaign_progress SET
     message_statuses = CAST(
         regexp_replace(CAST(message_statuses AS text), :pattern, :pseudonym, 'g') AS jsonb
     )
+WHERE id = :id
+""")
+_NOTICES: Final = _page("notices", "id, CAST(data AS text)", "octet_length(CAST(data AS text))")
+_REDACT_NOTICE: Final = text("""
+UPDATE notices SET
+    data = CAST(regexp_replace(CAST(data AS text), :pattern, :pseudonym, 'g') AS jsonb)
 WHERE id = :id
 """)
 _BODY_COLUMNS: Final = "id, sha256, body, reason, concat_ws(' ', content_type, content_encoding)"
@@ -256,6 +269,19 @@ async def redact_progress(
             await session.execute(_REDACT_PROGRESS, given)
     except IntegrityError as error:
         raise IdentityTaken from error
+
+
+async def next_notices(database: Database, after: int) -> Sequence[StoredNotice]:
+    """The notices to search after the id *after*; none at the end."""
+    async with database.reading() as session:
+        rows = (await session.execute(_NOTICES, {"after": after})).all()
+    return [StoredNotice(*row) for row in rows]
+
+
+async def redact_notice(database: Database, notice: StoredNotice, wanted: Replacement) -> None:
+    """Take the number out of a notice."""
+    async with database.writing() as session:
+        await session.execute(_REDACT_NOTICE, {"id": notice.id, **wanted._asdict()})
 
 
 async def next_bodies(database: Database, after: int) -> Sequence[StoredBody]:

@@ -126,6 +126,7 @@ _CAMPAIGNS: Final = Statement(
                 GROUP BY status
             ) AS p
         ),
+        c.finished_at, t.first_event_at, t.last_event_at,
         g.status, g.message_statuses, g.total_recipients, g.name, g.reported_at, g.received_at
     FROM campaigns AS c
     LEFT JOIN LATERAL (
@@ -133,6 +134,10 @@ _CAMPAIGNS: Final = Statement(
         WHERE campaign_tracking_id = c.tracking_id
         ORDER BY ordered_at DESC, id DESC LIMIT 1
     ) AS g ON true
+    CROSS JOIN LATERAL (
+        SELECT min(first_event_at) AS first_event_at, max(last_event_at) AS last_event_at
+        FROM bi_campaign_facts WHERE campaign_key IN (c.tracking_id, 'ours:' || c.id)
+    ) AS t
     WHERE ($1::timestamptz IS NULL OR c.created_at >= $1)
         AND ($2::timestamptz IS NULL OR c.created_at < $2)
     """,

@@ -1,11 +1,11 @@
 """
-Reading the feed: status events and inbound messages in one order that never changes.
+Reading the feed: status events, inbound messages and notices in one order that never changes.
 
 A part of a page is read in several statements. Items before the horizon of the first one do not
 change any more, so that all of them see the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -46,7 +46,7 @@ from app.db.feed.positions import (
     refuse_expired,
 )
 from app.db.inbound_messages import Reply
-from app.db.tables import EventRow, InboundMessageRow, MessageRow
+from app.db.tables import CampaignRow, EventRow, InboundMessageRow, MessageRow, NoticeRow
 from app.domain.event import UNKNOWN_TIME
 from app.domain.feed import FeedItemType, Position
 from app.domain.history import Effect, effects_of
@@ -81,6 +81,22 @@ class FeedFilter(NamedTuple):
     #: Items of one of them; empty for all items.
     campaigns: tuple[CampaignKeys, ...] = ()
 
+    @property
+    def sources(self) -> tuple["FeedSource", ...]:
+        """Where the wanted items are."""
+        tables = [FeedSource(_TABLES[kind]) for kind in self.kinds if kind in _TABLES]
+        notices = [FeedSource(NoticeRow, kind) for kind in self.kinds if kind not in _TABLES]
+        is_every_notice = len(notices) == len(FeedItemType) - len(_TABLES)
+        return (*tables, *([FeedSource(NoticeRow)] if is_every_notice else notices))
+
+
+class FeedSource(NamedTuple):
+    """A table that has items, and which of them are wanted."""
+
+    table: FeedTable
+    #: Of notices: only those of this type.
+    kind: FeedItemType | None = None
+
 
 class FeedEvent(NamedTuple):
     """The columns of an event that the feed shows."""
@@ -98,6 +114,19 @@ class FeedEvent(NamedTuple):
     description: str | None
     recipient: str | None
     price: Decimal | None
+
+
+class FeedNotice(NamedTuple):
+    """The columns of a notice that the feed shows."""
+
+    feed_epoch: int
+    xid: int
+    id: int
+    type: str
+    message_tracking_id: str | None
+    received_at: datetime
+    campaign_id: UUID | None
+    data: dict[str, Any]
 
 
 class StatusItem(NamedTuple):
@@ -120,7 +149,16 @@ class InboundItem(NamedTuple):
     reply: Reply
 
 
-Item = StatusItem | InboundItem
+class NoticeItem(NamedTuple):
+    """What the service itself tells."""
+
+    position: Position
+    notice: "FeedNotice"
+    #: That of the notice, else that of its campaign.
+    campaign_tracking_id: str | None
+
+
+Item = StatusItem | InboundItem | NoticeItem
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +172,14 @@ class FeedPage:
 
 
 class _FeedRow(NamedTuple):
-    """An event or a reply, with columns of the message that it is about."""
+    """An event, a reply or a notice; with columns of the message that the former are about."""
 
     position: Position
-    row: FeedEvent | InboundMessageRow
+    row: FeedEvent | InboundMessageRow | FeedNotice
     campaign_tracking_id: str | None
-    message_status: str | None
-    first_occurred_at: datetime | None
-    last_occurred_at: datetime | None
+    message_status: str | None = None
+    first_occurred_at: datetime | None = None
+    last_occurred_at: datetime | None = None
 
 
 class _Span(NamedTuple):
@@ -152,8 +190,11 @@ class _Span(NamedTuple):
     last: datetime | None
 
 
+# Columns instead of ORM objects: those cost much, and a page has a thousand.
 _EVENT_COLUMNS: Final = tuple(getattr(EventRow, name) for name in FeedEvent._fields)
+_NOTICE_COLUMNS: Final = tuple(getattr(NoticeRow, name) for name in FeedNotice._fields)
 
+#: All other types are notices.
 _TABLES: Final[dict[FeedItemType, FeedTable]] = {
     FeedItemType.STATUS: EventRow,
     FeedItemType.INBOUND: InboundMessageRow,
@@ -223,8 +264,8 @@ async def _part_of_feed(
 async def _narrowed(session: AsyncSession, wanted: FeedFilter, within: FeedRange) -> FeedRange:
     """As much of *within* as one page scans."""
     ends = []
-    for kind in wanted.kinds:
-        end = await session.execute(limit_query(_TABLES[kind], within))
+    for source in wanted.sources:
+        end = await session.execute(limit_query(source, within))
         ends += [Position(*row) for row in end]
     return within._replace(until=min(ends, default=None))
 
@@ -232,12 +273,12 @@ async def _narrowed(session: AsyncSession, wanted: FeedFilter, within: FeedRange
 async def _rows_in(
     session: AsyncSession, wanted: FeedFilter, within: FeedRange, *, limit: int
 ) -> list[_FeedRow]:
-    of_each_kind: list[list[_FeedRow]] = []
-    for kind in wanted.kinds:
-        rows = await session.execute(items_query(kind, wanted.campaigns, within).limit(limit))
-        make = _event_row if kind is FeedItemType.STATUS else _reply_row
-        of_each_kind.append([make(row) for row in rows])
-    return list(islice(merge(*of_each_kind, key=attrgetter("position")), limit))
+    of_each_source: list[list[_FeedRow]] = []
+    for source in wanted.sources:
+        rows = await session.execute(items_query(source, wanted.campaigns, within).limit(limit))
+        make = _MAKERS[source.table]
+        of_each_source.append([make(row) for row in rows])
+    return list(islice(merge(*of_each_source, key=attrgetter("position")), limit))
 
 
 def _event_row(row: Row[*tuple[Any, ...]]) -> _FeedRow:
@@ -249,36 +290,59 @@ def _reply_row(row: Row[*tuple[Any, ...]]) -> _FeedRow:
     return _FeedRow(position_in(row[0]), *row)
 
 
-def limit_query(table: FeedTable, within: FeedRange) -> Select[int, int, int]:
+def _notice_row(row: Row[*tuple[Any, ...]]) -> _FeedRow:
+    notice = FeedNotice(*row[: len(_NOTICE_COLUMNS)])
+    return _FeedRow(Position(row[0], row[1], row[2]), notice, row[len(_NOTICE_COLUMNS)])
+
+
+_MAKERS: Final[dict[FeedTable, Callable[[Row[*tuple[Any, ...]]], _FeedRow]]] = {
+    EventRow: _event_row,
+    InboundMessageRow: _reply_row,
+    NoticeRow: _notice_row,
+}
+
+
+def limit_query(source: FeedSource, within: FeedRange) -> Select[int, int, int]:
     """The position of the last of `MAX_SCANNED_ITEMS` rows; nothing if there are fewer."""
-    positions = positions_of(table).where(within.contains(table)).order_by(*in_order(table))
+    table = source.table
+    positions = positions_of(table).where(_is_in(source, within)).order_by(*in_order(table))
     return positions.offset(MAX_SCANNED_ITEMS - 1).limit(1)
 
 
 def items_query(
-    kind: FeedItemType, campaigns: Sequence[CampaignKeys], within: FeedRange
+    source: FeedSource, campaigns: Sequence[CampaignKeys], within: FeedRange
 ) -> Select[*tuple[Any, ...]]:
-    """The rows of one kind of some *campaigns*, or of all, with columns of their messages."""
-    table = _TABLES[kind]
-    about = (
-        EventRow.message_tracking_id
-        if kind is FeedItemType.STATUS
-        else InboundMessageRow.reference_tracking_id
-    )
-    named: ColumnElement[str | None] = func.coalesce(
-        table.campaign_tracking_id, MessageRow.campaign_tracking_id
-    )
-    added = (MessageRow.status, MessageRow.first_occurred_at, MessageRow.last_occurred_at)
-    query = (
-        # Columns of events instead of ORM objects: those cost much, and a page has a thousand.
-        select(*_EVENT_COLUMNS if kind is FeedItemType.STATUS else (table,), named, *added)
-        .outerjoin(MessageRow, MessageRow.message_tracking_id == about)
-        .where(within.contains(table))
-        .order_by(*in_order(table))
-    )
-    if kind is FeedItemType.INBOUND:
-        query = query.options(defer(table.payload))
+    """The rows of one table of some *campaigns*, or of all, with columns of what they are about."""
+    table = source.table
+    named: ColumnElement[str | None]
+    if table is NoticeRow:
+        named = func.coalesce(NoticeRow.campaign_tracking_id, CampaignRow.tracking_id)
+        query = select(*_NOTICE_COLUMNS, named).outerjoin(
+            CampaignRow, CampaignRow.id == NoticeRow.campaign_id
+        )
+    else:
+        named = func.coalesce(table.campaign_tracking_id, MessageRow.campaign_tracking_id)
+        query = _with_messages(table, named)
+    query = query.where(_is_in(source, within)).order_by(*in_order(table))
     return query.where(_is_of(campaigns, table, named)) if campaigns else query
+
+
+def _with_messages(table: FeedTable, named: ColumnElement[str | None]) -> Select[*tuple[Any, ...]]:
+    added = (named, MessageRow.status, MessageRow.first_occurred_at, MessageRow.last_occurred_at)
+    if table is EventRow:
+        return select(*_EVENT_COLUMNS, *added).outerjoin(
+            MessageRow, MessageRow.message_tracking_id == EventRow.message_tracking_id
+        )
+    query = select(InboundMessageRow, *added).outerjoin(
+        MessageRow, MessageRow.message_tracking_id == InboundMessageRow.reference_tracking_id
+    )
+    return query.options(defer(InboundMessageRow.payload))
+
+
+def _is_in(source: FeedSource, within: FeedRange) -> ColumnElement[bool]:
+    """Whether a row is wanted, and in the range."""
+    is_within = within.contains(source.table)
+    return is_within if source.kind is None else and_(NoticeRow.type == source.kind, is_within)
 
 
 def _is_of(
@@ -302,6 +366,8 @@ async def _items_of(session: AsyncSession, page: Sequence[_FeedRow]) -> list[Ite
     for position, row, campaign, status, *_ in page:
         if isinstance(row, InboundMessageRow):
             items.append(InboundItem(position, Reply(row, campaign)))
+        elif isinstance(row, FeedNotice):
+            items.append(NoticeItem(position, row, campaign))
         else:
             effect = effects_by_id.get(row.id)
             if effect is None:  # removed since the page was read, so the floor was raised
@@ -332,7 +398,7 @@ def _spans_in(page: Sequence[_FeedRow]) -> Sequence[_Span]:
     """A span for each message; of a removed message, that of its events on the page."""
     spans: dict[str, _Span] = {}
     for _, row, _, status, first, last in page:
-        if isinstance(row, InboundMessageRow):
+        if not isinstance(row, FeedEvent):
             continue
         message = row.message_tracking_id
         known = spans.setdefault(message, _Span(message, first, last))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
-from app.db.tables import EventRow, InboundMessageRow, TransactionId
+from app.db.tables import EventRow, InboundMessageRow, NoticeRow, TransactionId
 from app.domain.event import UNKNOWN_TIME
 from app.domain.feed import BEGINNING, Position
 from app.errors import CursorExpired
@@ -35,8 +35,8 @@ from app.errors import CursorExpired
 COMMIT_DELAY: Final = timedelta(minutes=1)
 
 PositionsQuery = CompoundSelect[int, int, int, datetime]
-FeedTable = type[EventRow] | type[InboundMessageRow]
-FEED_TABLES: Final[tuple[FeedTable, ...]] = (EventRow, InboundMessageRow)
+FeedTable = type[EventRow] | type[InboundMessageRow] | type[NoticeRow]
+FEED_TABLES: Final[tuple[FeedTable, ...]] = (EventRow, InboundMessageRow, NoticeRow)
 
 
 class Horizon(NamedTuple):

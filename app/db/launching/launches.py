@@ -1,7 +1,7 @@
 """What is committed before, between and after the attempts to launch a campaign."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -36,6 +36,8 @@ class Intent(NamedTuple):
     #: The caller's body, as JSON.
     request: bytes
     warnings: list[dict[str, str]]
+    ttl_seconds: int | None
+    scheduled_at: datetime | None
 
 
 class IdempotencyKey(NamedTuple):
@@ -174,7 +176,7 @@ async def drop_never_asked(database: Database) -> None:
         )
         .returning(CampaignRow.id)
     )
-    async with database.writing() as session:
+    async with database.writing_feed() as session:
         dropped = (await session.scalars(change)).all()
         theirs = IdempotencyKeyRow.campaign_id.in_(dropped)
         await session.execute(delete(IdempotencyKeyRow).where(theirs))
@@ -237,6 +239,7 @@ async def settle_launched(database: Database, campaign_id: UUID, outcome: Outcom
     False if it could not be bound, because it has another trackingId already, or another campaign
     has this one. The launch was paid for, so that the rest is stored all the same.
     """
+    await database.keep_epoch()
     async with database.driver() as connection, connection.transaction():
         await connection.execute(
             _LAUNCHED, campaign_id, outcome.answer, outcome.expected_messages, outcome.cost
@@ -270,7 +273,7 @@ async def settle_open(  # noqa: PLR0913 (what becomes of a row, column by column
     if submission is not Submission.LAUNCHED:
         which = and_(which, CampaignRow.attempts == attempt)
     next_attempt_at = None if next_attempt_in is None else func.now() + next_attempt_in
-    async with database.writing() as session:
+    async with database.writing_feed() as session:
         settled = await _change(
             session,
             which,
@@ -301,6 +304,7 @@ async def resolve_unconfirmed(
     Raises:
         TrackingIdTaken: another campaign has that trackingId; nothing is changed.
     """
+    await database.keep_epoch()
     async with database.driver() as connection, connection.transaction():
         if not await connection.fetchval(_RESOLVE, campaign_id, submission, reason):
             return False
@@ -314,7 +318,7 @@ async def resolve_unconfirmed(
 
 async def settle_cancelled(database: Database, campaign_id: UUID) -> None:
     """Store that Routee has deleted a scheduled campaign."""
-    async with database.writing() as session:
+    async with database.writing_feed() as session:
         await _change(
             session,
             CampaignRow.id == campaign_id,

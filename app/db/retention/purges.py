@@ -1,9 +1,9 @@
 """
 Purges: what was received before a horizon is removed chunk by chunk.
 
-Events and replies are scanned in the order of the feed. The position that a purge has reached is
-stored, so that the next one goes on there. Rows are nearly in the order of their age, but not
-quite: the stored position stays before the first row that was received too late to go now.
+Events, replies and notices are scanned in the order of the feed. The position that a purge has
+reached is stored, so that the next one goes on there. Rows are nearly in the order of their age,
+but not quite: the stored position stays before the first row that was received too late to go now.
 """
 
 from collections.abc import Iterable
@@ -54,6 +54,7 @@ RAW_INBOUND: Final = Purge(
     removes=False,
 )
 REPLIES: Final = Purge("inbound_messages", "inbound_messages", "true", _DELETE, removes=True)
+NOTICES: Final = Purge("notices", "notices", "true", _DELETE, removes=True)
 
 
 class PurgedChunk(NamedTuple):

@@ -124,6 +124,8 @@ _SURVEYS: Final = {
     "events": {
         "events": "SELECT count(*), coalesce(sum(pg_column_size(e.*)), 0)"
         " FROM events e WHERE received_at < :before",
+        "notices": "SELECT count(*), coalesce(sum(pg_column_size(n.*)), 0)"
+        " FROM notices n WHERE received_at < :before",
         "campaign_progress": "SELECT count(*), coalesce(sum(pg_column_size(p.*)), 0)"
         " FROM campaign_progress p WHERE received_at < :before",
     },

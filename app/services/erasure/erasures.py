@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -82,6 +82,25 @@ class Eraser:
         erasure = await ask_for_erasure(database, digits, asked_by=asked_by, was_erased=was_erased)
         await add_erased(database, target.number_hash)
         return await _found(database, erasure)
+
+    def recipient_keys(self, numbers: Sequence[str]) -> list[str]:
+        """
+        What the feed will call each of *numbers* when it is erased.
+
+        Raises:
+            ErasureNotConfigured: there is no key.
+            InvalidRequest: one is not a number.
+        """
+        keys: list[str] = []
+        faults: list[Fault] = []
+        for position, number in enumerate(numbers):
+            try:
+                keys.append(self._keys.hashes_of(self._digits(number))[0].recipient_key)
+            except InvalidRequest as refusal:
+                faults += [Fault(f"numbers[{position}]", each.message) for each in refusal.faults]
+        if faults:
+            raise InvalidRequest(faults=tuple(faults))
+        return keys
 
     async def perform_asked(self, database: Database) -> None:
         """
@@ -171,7 +190,8 @@ class Eraser:
             progress.say("taking new samples")
             is_resumed = asked.began_at is not None
             await _sample_anew(database, asked.id, None if is_resumed else scan.changed)
-        await end_erasure(database, asked.id, scan.found)
+        keys = [each.recipient_key for each in self._keys.hashes_of(asked.digits)]
+        await end_erasure(database, asked.id, scan.found, recipient_keys=keys)
 
     def _digits(self, number: str) -> str:
         if not self._keys:

@@ -43,6 +43,7 @@ _TABLES: Final = (
     "campaigns",
     "campaign_progress",
     "idempotency_keys",
+    "notices",
 )
 
 
@@ -100,6 +101,8 @@ class ErasureScan:
         self._say("searching campaigns")
         await self._campaigns()
         await self._keys()
+        # Last: they are copied from messages and campaigns.
+        await self._notices()
         if not self._dry_run:
             self._say("searching roll-ups")
             for analysis in ROLLUPS:
@@ -330,6 +333,23 @@ class ErasureScan:
             if not self._dry_run:
                 new = pseudonymised_key(self._number_hash, key.key)
                 await _patiently(partial(other_tables.rename_key, self._database, key, new))
+
+    async def _notices(self) -> None:
+        after = 0
+        while notices := await other_tables.next_notices(self._database, after):
+            after = notices[-1].id
+            for notice in await asyncio.to_thread(self._searched_notices, notices):
+                self._note_one("notices")
+                if not self._dry_run:
+                    redact = partial(
+                        other_tables.redact_notice, self._database, notice, self._wanted
+                    )
+                    await _patiently(redact)
+
+    def _searched_notices(
+        self, notices: Iterable[other_tables.StoredNotice]
+    ) -> list[other_tables.StoredNotice]:
+        return [notice for notice in notices if self._has(notice.texts)]
 
     async def _analysis(self, analysis: Rollup) -> None:
         while keys := await find_rollups(self._database, analysis, self._wanted):

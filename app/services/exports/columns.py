@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from app.db.exports import ExportTable
 from app.domain.event import Source
+from app.domain.finishing import final_count, overdue
 from app.domain.masking import mask_number, mask_numbers
-from app.domain.status import RANK, Status, is_final, status_of
+from app.domain.status import Status, is_final, status_of
 from app.routee.campaign_fields import passed_on
 
 #: One row of an export, in the order of its table's columns.
@@ -106,6 +107,7 @@ def _inbound_message(record: Row) -> Row:
 def _campaign(record: Row) -> Row:
     (own_id, tracking_id, submission, reason, billing, name, cost, request, answer) = record[:9]
     warnings, expected, created_at, updated_at, counted = record[9:14]
+    finished_at, first_event_at, last_event_at = record[14:17]
     fields = passed_on(request=request, answer=answer)
     ours = {
         "id": str(own_id),
@@ -115,8 +117,15 @@ def _campaign(record: Row) -> Row:
         "billing": billing,
         "campaignName": name,
         "cost": cost,
-        **count_members(json.loads(counted) if counted else {}, expected),
-        "progress": _progress(record[14:]),
+        **count_members(
+            json.loads(counted) if counted else {},
+            expected,
+            submission=submission,
+            finished_at=finished_at,
+        ),
+        "firstEventAt": first_event_at,
+        "lastEventAt": last_event_at,
+        "progress": _progress(record[17:]),
         "warnings": json.loads(warnings),
         "recordedAt": created_at,
         "updatedAt": updated_at,
@@ -143,15 +152,25 @@ def _iso(instant: datetime) -> str:
     return instant.isoformat().replace("+00:00", "Z")
 
 
-def count_members(counted: Mapping[str, int], expected: int | None) -> dict[str, Any]:
-    """The members of a campaign that follow from its messages by status."""
+def count_members(
+    counted: Mapping[str, int],
+    expected: int | None,
+    *,
+    submission: str,
+    finished_at: datetime | None,
+) -> dict[str, Any]:
+    """The members of a campaign that follow from its messages by status, and from its end."""
+    is_finished = finished_at is not None
     counts = {status.value: counted.get(status, 0) for status in Status}
     total = sum(counts.values())
     return {
         "counts": counts,
         "total": total,
-        "finalCount": sum(counts[status] for status in Status if is_final(RANK[status])),
+        "finalCount": final_count(counts),
         "awaiting": None if expected is None else max(expected - total, 0),
+        "finished": is_finished,
+        "finishedAt": finished_at,
+        "overdue": overdue(counts, expected, submission=submission, is_finished=is_finished),
     }
 
 
@@ -190,7 +209,8 @@ COLUMNS: Final[dict[ExportTable, Columns]] = {
             groups:open campaignName scheduledDate:open body:open ttl:open cost:money
             totalMessages:open viberAnalysis:open callbackUrl:open inboundUrl:open label:open
             isSessionMessage:open respectQuietHours:open counts:open total:count finalCount:count
-            awaiting:count progress:open warnings:open recordedAt:instant updatedAt:instant
+            awaiting:count finished:flag finishedAt:instant overdue:count firstEventAt:instant
+            lastEventAt:instant progress:open warnings:open recordedAt:instant updatedAt:instant
         """),
         _campaign,
         "recordedAt",

@@ -47,6 +47,8 @@ class FeedForm(NamedTuple):
     members: frozenset[str] | None = None
     #: As server-sent events, not as one JSON object.
     as_events: bool = False
+    #: As a batch of CloudEvents, not as one JSON object.
+    as_cloud_events: bool = False
 
 
 class _Read(NamedTuple):

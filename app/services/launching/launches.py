@@ -37,6 +37,7 @@ from app.errors import (
     LaunchRejected,
     RouteeRefused,
 )
+from app.kit.instants import parse_instant
 from app.kit.uuid7 import uuid7
 from app.routee.preflight import Prober, preflight
 from app.routee.refusals import Meaning
@@ -199,6 +200,8 @@ class Launches:
             billing=examined.billing,
             request=serialise(request),
             warnings=[asdict(warning) for warning in warnings],
+            ttl_seconds=request.get("ttl"),
+            scheduled_at=_instant(request.get("scheduledDate")),
         )
         return intent, campaign_id, request
 
@@ -254,6 +257,10 @@ def _fingerprint(request: object) -> bytes:
         return hashlib.sha256(canonical(request)).digest()
     except (UnicodeEncodeError, RecursionError):  # such a request cannot have been launched
         return b""
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else parse_instant(text)
 
 
 def _name_in_use(name: str) -> CampaignNameInUse:

@@ -166,7 +166,16 @@ SELECT
         ELSE bi_v1.masked_text(g.status)
     END AS campaign_status,
     t.first_event_at,
-    t.last_event_at
+    t.last_event_at,
+    c.finished_at IS NOT NULL AS finished,
+    c.finished_at,
+    CASE
+        WHEN c.finished_at IS NULL OR c.submission NOT IN ('launched', 'observed') THEN 0
+        ELSE greatest(coalesce(n.messages, 0), c.expected_messages) - (
+            coalesce(n.undelivered, 0) + coalesce(n.expired, 0) + coalesce(n.failed, 0)
+            + coalesce(n.unsent, 0) + coalesce(n.delivered, 0) + coalesce(n.seen, 0)
+        )
+    END::bigint AS overdue
 FROM campaigns AS c
 CROSS JOIN LATERAL (
     SELECT coalesce(
@@ -226,3 +235,6 @@ COMMENT ON COLUMN bi_v1.campaigns.replies IS 'Number of replies: those that name
 COMMENT ON COLUMN bi_v1.campaigns.campaign_status IS 'How far the campaign is, in Routee''s own word, by its newest report of the campaign as a whole; NULL without one. Routee sends such reports only if its console is set so.';
 COMMENT ON COLUMN bi_v1.campaigns.first_event_at IS 'The earliest time that Routee reported for an event of any of its messages; NULL while none was reported.';
 COMMENT ON COLUMN bi_v1.campaigns.last_event_at IS 'The latest time that Routee reported for an event of any of its messages. An event that was first reported for another campaign counts there as well.';
+COMMENT ON COLUMN bi_v1.campaigns.finished IS 'Whether nothing more is to come: every expected message has a final status; or its ttl (14 days if unset) and the 40 hours for which Routee repeats a callback have passed since it was launched, since the time that it was scheduled for and since the last message of it was created; or it is rejected or cancelled. Late callbacks still change the counts.';
+COMMENT ON COLUMN bi_v1.campaigns.finished_at IS 'When it was found to be finished, seconds after it was; NULL while it is not.';
+COMMENT ON COLUMN bi_v1.campaigns.overdue IS 'Of a finished campaign: how many expected messages have no final status. 0 while it is not finished.';

@@ -95,7 +95,7 @@ SELECT 'ours:' || id, id, tracking_id FROM campaigns;
 
 CREATE VIEW bi_event_keys AS
 SELECT
-    feed_epoch, xid, id, message_tracking_id, occurred_at, received_at,
+    feed_epoch, xid, id, message_tracking_id, occurred_at, received_at, created_at,
     bi_hour(occurred_at) AS hour,
     coalesce(campaign_tracking_id, 'ours:' || campaign_id) AS campaign_key,
     country, sender, label,

@@ -64,7 +64,20 @@ FIELDS = {
     *("to", "contacts", "groups", "campaignName", "scheduledDate", "body", "ttl"),
     *("cost", "totalMessages", "viberAnalysis", "callbackUrl", "inboundUrl"),
     *("label", "isSessionMessage", "respectQuietHours"),
-    *("counts", "total", "finalCount", "awaiting", "progress", "warnings", "updatedAt"),
+    *(
+        "counts",
+        "total",
+        "finalCount",
+        "awaiting",
+        "finished",
+        "finishedAt",
+        "overdue",
+        "firstEventAt",
+        "lastEventAt",
+        "progress",
+        "warnings",
+        "updatedAt",
+    ),
 }
 STATUSES = {
     *("UNKNOWN", "QUEUED", "SENT", "UNDELIVERED", "EXPIRED", "FAILED", "UNSENT"),

@@ -154,6 +154,43 @@ async def test_the_next_cursor_is_always_there_and_leads_on(caller: Caller) -> N
     assert replies == end
 
 
+async def test_cloud_events_are_followed_by_their_links_and_are_the_same_items(
+    caller: Caller,
+) -> None:
+    await caller.post(*(callback(f"m{at}").body for at in range(5)), reply("m1", "a & b=c").body)
+    wanted = {"type": "message.status", "campaignTrackingId": "campaign", "limit": "2"}
+    usual = await caller.all(**wanted)
+    accept = {"Accept": "application/cloudevents-batch+json"}
+    items: list[dict[str, Any]] = []
+    address = caller.client.base_url.join("/v1/events").copy_merge_params(wanted)
+    while True:
+        answer = await caller.client.get(address, headers=accept)
+        assert answer.headers["Content-Type"] == "application/cloudevents-batch+json"
+        assert "Accept" in answer.headers["Vary"].split(", ")
+        if not answer.json():
+            break
+        items += [event["data"] for event in answer.json()]
+        assert answer.links["next"]["rel"] == "next"
+        address = answer.url.join(answer.links["next"]["url"])
+        assert wanted.items() <= dict(address.params).items()
+    assert items == usual
+    assert len(items) == 5
+
+
+async def test_readers_that_wait_get_each_their_own_form(caller: Caller) -> None:
+    after = (await caller.page(after="now"))["nextCursor"]
+    accept = {"Accept": "application/cloudevents-batch+json"}
+    query = {"after": after, "wait": 25}
+    waiting = [
+        asyncio.create_task(caller.client.get("/v1/events", params=query, headers=headers))
+        for headers in (accept, {}, accept, {})
+    ]
+    await _waiting(caller, 4)
+    await caller.post(callback("m").body)
+    bodies = [(await asyncio.wait_for(one, 20)).json() for one in waiting]
+    assert [isinstance(body, list) for body in bodies] == [True, False, True, False]
+
+
 async def test_now_begins_after_all_that_is_there(caller: Caller) -> None:
     await caller.post(callback("m1").body)
     page = await caller.page(after="now")

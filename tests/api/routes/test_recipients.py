@@ -48,7 +48,7 @@ def test_a_recipient_is_erased_and_later_callbacks_are_pseudonymised(alone: Serv
     assert body["erasedBefore"] is False
     assert body["rows"] == {"messages": 1, "events": 1, "inbound_messages": 1, "quarantine": 0,
                             "campaigns": 0, "campaign_progress": 0,
-                            "idempotency_keys": 0}  # fmt: skip
+                            "idempotency_keys": 0, "notices": 0}  # fmt: skip
     alone.stored(progress(trackingId=after, to=NUMBER.removeprefix("+")))
     recipients = {alone.message(message)["to"] for message in (before, after)}
     assert len(recipients) == 1
@@ -110,6 +110,57 @@ def test_a_recipient_is_erased_in_any_spelling(alone: Service, spelling: str) ->
 @pytest.mark.parametrize("number", ["12345", "+30695551234x", "erased:0123456789abcdef"])
 def test_an_invalid_number_is_refused(alone: Service, number: str) -> None:
     assert _erase(alone, number)[0] == 422
+
+
+def _keys(service: Service, *numbers: str) -> list[str]:
+    answer = service.client.post(
+        "/v1/recipients/keys", json={"numbers": numbers}, headers=service.bearer(Scope.READ)
+    )
+    assert answer.status_code == 200, answer.text
+    items = answer.json()["items"]
+    assert [item["number"] for item in items] == list(numbers)
+    return [item["recipientKey"] for item in items]
+
+
+def test_the_feed_names_who_was_erased_by_the_key_that_was_to_be_had_before(alone: Service) -> None:
+    ours, same, other = _keys(alone, NUMBER, "0030 695 551 2345", "+306912345678")
+    assert ours == same != other
+    alone.stored(progress(trackingId=new_id(), to=NUMBER))
+    asked = _erase(alone, NUMBER)[1]
+    _finished(alone, asked)
+    items = alone.read("/v1/events?type=recipient.erased")["items"]
+    (told,) = items
+    (earlier,) = told["data"]["earlierRecipientKeys"]  # of the second one of the settings
+    assert told["data"] == {
+        "erasureId": asked["id"], "recipientKey": ours, "earlierRecipientKeys": [earlier],
+    }  # fmt: skip
+    assert earlier not in {ours, other}
+    assert NUMBER.removeprefix("+") not in str(items)
+    assert (told["source"], told["trackingId"], told["campaignTrackingId"]) == (
+        "service", None, None,
+    )  # fmt: skip
+    # Who kept the key with the number does not find what replaced the number.
+    stored = str(alone.sql("SELECT recipient FROM messages") + alone.sql("SELECT * FROM events"))
+    assert ours not in stored
+
+
+@pytest.mark.parametrize(
+    ("numbers", "fields"),
+    [
+        (["12345"], ["numbers[0]"]),
+        ([NUMBER, "erased:0123456789abcdef", NUMBER, "x"], ["numbers[1]", "numbers[3]"]),
+        ([], ["numbers"]),
+        ([NUMBER] * 1001, ["numbers"]),
+    ],
+)
+def test_what_is_no_number_has_no_key(
+    alone: Service, numbers: list[str], fields: list[str]
+) -> None:
+    answer = alone.client.post(
+        "/v1/recipients/keys", json={"numbers": numbers}, headers=alone.bearer(Scope.READ)
+    )
+    assert answer.status_code == 422
+    assert [fault["field"] for fault in answer.json()["errors"]] == fields
 
 
 def test_only_an_admin_erases(alone: Service) -> None:

@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from app.db.database import Database
-from app.db.feed.pages import FeedFilter, Item, StatusItem, page_of_feed
+from app.db.feed.pages import FeedFilter, InboundItem, Item, StatusItem, page_of_feed
 from app.db.ingest import append_events, append_inbound
 from app.domain.event import DeliveryEvent, Source
-from app.domain.feed import BEGINNING, Position
+from app.domain.feed import BEGINNING, FeedItemType, Position
 from app.domain.inbound_message import Content, InboundMessage, identity_of
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -77,11 +78,34 @@ def reply(message: str | None = None, *, campaign: str | None = None) -> Inbound
     )
 
 
-async def store(connection: asyncpg.Connection, *records: DeliveryEvent | InboundMessage) -> None:
+class Notice(NamedTuple):
+    """A notice to store."""
+
+    kind: FeedItemType
+    message: str
+    campaign: str | None
+
+
+def notice(
+    message: str, *, kind: FeedItemType = FeedItemType.OVERDUE, campaign: str | None = None
+) -> Notice:
+    """What the service tells of *message*."""
+    return Notice(kind, message, campaign)
+
+
+async def store(
+    connection: asyncpg.Connection, *records: DeliveryEvent | InboundMessage | Notice
+) -> None:
     """Store each of *records* by itself."""
     for record in records:
         if isinstance(record, DeliveryEvent):
             await append_events(connection, [record])
+        elif isinstance(record, Notice):
+            await connection.execute(
+                "INSERT INTO notices (type, message_tracking_id, campaign_tracking_id)"
+                " VALUES ($1, $2, $3)",
+                *record,
+            )
         else:
             await append_inbound(connection, [record])
 
@@ -130,13 +154,17 @@ class Reader:
 
 
 def names(items: Iterable[Item]) -> list[str]:
-    """What distinguishes the items of a test: message and status, or the text of a reply."""
-    return [
-        f"{item.event.message_tracking_id} {item.event.status_key}"
-        if isinstance(item, StatusItem)
-        else item.reply.row.message or ""
-        for item in items
-    ]
+    """What distinguishes the items of a test, see `_name`."""
+    return [_name(item) for item in items]
+
+
+def _name(item: Item) -> str:
+    """Message and status, the text of a reply, or the type of a notice and its message, if any."""
+    if isinstance(item, StatusItem):
+        return f"{item.event.message_tracking_id} {item.event.status_key}"
+    if isinstance(item, InboundItem):
+        return item.reply.row.message or ""
+    return f"{item.notice.type} {item.notice.message_tracking_id or ''}".strip()
 
 
 def days(number: float) -> datetime:

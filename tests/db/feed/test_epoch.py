@@ -15,14 +15,24 @@ import pytest
 
 from app.db.bi.address import address
 from app.db.database import Database, migrate_database
+from app.db.erasure.erasures import end_erasure
 from app.db.feed.epoch import keep_epoch
+from app.db.finishing import finish_some
 from app.db.ingest import IngestSession, append_events, append_inbound
+from app.db.launching.launches import (
+    Outcome,
+    resolve_unconfirmed,
+    settle_cancelled,
+    settle_launched,
+    settle_open,
+)
+from app.domain.campaign import Submission
 from app.embedded import EmbeddedPostgres
 from app.embedded.binaries import find_binaries
 from app.errors import DatabaseUnavailable
 from tests.database import connect
 from tests.db.bi.stage import analyst
-from tests.db.feed.feed_stage import Reader, event, feed_database, names, reply, store
+from tests.db.feed.feed_stage import Reader, event, feed_database, names, notice, reply, store
 
 
 @pytest.fixture
@@ -55,11 +65,12 @@ async def _dump_and_restore(source: str, target: str, file: Path) -> None:
 
 
 async def _epoch_of_the_next(connection: asyncpg.Connection) -> set[int]:
-    """In which epoch events and replies are stored now."""
-    await store(connection, event("next"), reply("next"))
+    """In which epoch events, replies and notices are stored now."""
+    await store(connection, event("next"), reply("next"), notice("next"))
     rows = await connection.fetch(
         "SELECT feed_epoch FROM (SELECT id, feed_epoch FROM events UNION ALL"
-        " SELECT id, feed_epoch FROM inbound_messages) AS stored ORDER BY id DESC LIMIT 2"
+        " SELECT id, feed_epoch FROM inbound_messages UNION ALL"
+        " SELECT id, feed_epoch FROM notices) AS stored ORDER BY id DESC LIMIT 3"
     )
     return {row[0] for row in rows}
 
@@ -119,6 +130,38 @@ async def test_while_it_cannot_be_raised_nothing_is_stored(
     await session.close()
     stored = "SELECT feed_epoch = epoch AND epoch > 1 FROM events, feed_state"
     assert await connection.fetchval(stored)
+
+
+async def test_no_notice_is_written_before_the_epoch_is_raised(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    waiting = [
+        await connection.fetchval(
+            "INSERT INTO campaigns (submission, attempts, next_attempt_at, created_at)"
+            " VALUES ($1, 1, now(), now() - interval '20 days') RETURNING id",
+            submission,
+        )
+        for submission in ("unconfirmed", "unconfirmed", "unconfirmed", "launched", "launched")
+    ]
+    async with feed_database(url) as database:
+        for epoch, settle in enumerate(
+            [
+                settle_launched(database, waiting[0], Outcome(b"{}", None, None, None)),
+                settle_open(database, waiting[1], Submission.REJECTED, attempt=1, reason="x"),
+                resolve_unconfirmed(
+                    database, waiting[2], Submission.REJECTED, tracking_id=None, reason="x"
+                ),
+                settle_cancelled(database, waiting[3]),
+                finish_some(database, waiting[4]),
+                end_erasure(database, waiting[4], {}, recipient_keys=["key"]),
+            ],
+            start=2,
+        ):
+            await connection.execute("UPDATE feed_state SET timeline = timeline + 1")
+            await settle
+            epochs = "SELECT feed_epoch FROM notices ORDER BY id"
+            told = [row[0] for row in await connection.fetch(epochs)]
+            assert told == list(range(2, epoch + 1))
 
 
 async def test_readers_delay_no_callback_on_a_promoted_server(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.database import Database
 from app.db.feed import pages
-from app.db.feed.pages import CampaignKeys, FeedFilter, StatusItem, page_of_feed
+from app.db.feed.pages import CampaignKeys, FeedFilter, NoticeItem, StatusItem, page_of_feed
 from app.db.feed.positions import newest_position, oldest_position, position_before, raise_floor
 from app.db.ingest import append_events
 from app.domain.event import UNKNOWN_TIME, DeliveryEvent
@@ -22,11 +22,13 @@ from app.errors import CursorExpired
 from tests.database import connect
 from tests.db.feed.feed_stage import (
     EVERYTHING,
+    Notice,
     Reader,
     days,
     event,
     feed_database,
     names,
+    notice,
     reply,
     store,
 )
@@ -49,7 +51,7 @@ async def _aged(connection: asyncpg.Connection, when: dict[str, datetime]) -> No
 
 
 async def _write_at_random(
-    url: str, records: list[DeliveryEvent | InboundMessage], seed: int
+    url: str, records: list[DeliveryEvent | InboundMessage | Notice], seed: int
 ) -> None:
     """Transactions of one to three records that stay open for a while."""
     rng = random.Random(seed)  # noqa: S311
@@ -64,6 +66,13 @@ async def _write_at_random(
     await connection.close()
 
 
+def _record(prefix: str, at: int) -> DeliveryEvent | InboundMessage | Notice:
+    """A reply and a notice for every two events."""
+    if at % 4 == 0:
+        return reply(f"{prefix}-{at + 1}")
+    return notice(f"{prefix}-{at - 1}") if at % 4 == 2 else event(f"{prefix}-{at}")
+
+
 class _NaiveReader:
     """What people write: everything beyond the last id."""
 
@@ -74,7 +83,8 @@ class _NaiveReader:
     async def read(self) -> None:
         rows = await self._connection.fetch(
             "SELECT id FROM events WHERE id > $1 UNION ALL"
-            " SELECT id FROM inbound_messages WHERE id > $1 ORDER BY id",
+            " SELECT id FROM inbound_messages WHERE id > $1 UNION ALL"
+            " SELECT id FROM notices WHERE id > $1 ORDER BY id",
             self.ids[-1] if self.ids else 0,
         )
         self.ids += [row[0] for row in rows]
@@ -87,10 +97,7 @@ async def test_the_feed_never_skips_and_never_repeats(
         asyncio.create_task(
             _write_at_random(
                 url,
-                [
-                    event(f"m{writer}-{at}") if at % 4 else reply(f"m{writer}-{at - 1}")
-                    for at in range(60)
-                ],
+                [_record(f"m{writer}", at) for at in range(60)],
                 seed=writer,
             )
         )
@@ -104,7 +111,10 @@ async def test_the_feed_never_skips_and_never_repeats(
     await asyncio.gather(*writers)
     await reader.read()
     await naive.read()
-    rows = await connection.fetch("SELECT id FROM events UNION ALL SELECT id FROM inbound_messages")
+    rows = await connection.fetch(
+        "SELECT id FROM events UNION ALL SELECT id FROM inbound_messages"
+        " UNION ALL SELECT id FROM notices"
+    )
     stored = sorted(row[0] for row in rows)
     assert len(stored) == WRITERS * 60
     read = [item.position.id for item in reader.items]
@@ -278,6 +288,46 @@ async def test_a_campaign_alone_can_be_read_wherever_it_is_named(
     await store(connection, reply(), event("m5", campaign=None))
     unlearnt = FeedFilter(campaigns=(CampaignKeys(None, nameless),))
     assert names(await Reader(database, unlearnt).read()) == ["m3 SENT"]
+
+
+NOTICES = sorted(set(FeedItemType) - {FeedItemType.STATUS, FeedItemType.INBOUND})
+
+
+@pytest.mark.parametrize("kind", NOTICES)
+async def test_one_type_of_notice_alone_can_be_read_and_its_cursor_goes_on_past_all_else(
+    connection: asyncpg.Connection, database: Database, kind: FeedItemType
+) -> None:
+    others = [other for other in NOTICES if other is not kind]
+    await store(connection, event("m1"), *(notice(f"n{at}", kind=kind) for at in range(5)))
+    await store(connection, *(notice("x", kind=other) for other in others), reply("m1"))
+    reader = Reader(database, FeedFilter((kind,)), limit=2)
+    assert names(await reader.read()) == [f"{kind} n{at}" for at in range(5)]
+    assert reader.position == await newest_position(database)
+    await store(connection, notice("x", kind=others[0]))
+    assert await reader.read() == []
+    assert reader.position == await newest_position(database)
+
+
+async def test_the_notices_of_a_campaign_are_read_with_it_also_before_its_tracking_id_is_known(
+    connection: asyncpg.Connection, database: Database
+) -> None:
+    ours, other = [
+        await connection.fetchval(
+            "INSERT INTO campaigns (submission) VALUES ('unconfirmed') RETURNING id"
+        )
+        for _ in range(2)
+    ]
+    await connection.execute("UPDATE campaigns SET submission = 'launched'")
+    await store(connection, notice("m1", campaign="c"), notice("m2", campaign="d"))
+    unlearnt = FeedFilter(campaigns=(CampaignKeys(None, ours),))
+    assert names(await Reader(database, unlearnt).read()) == ["campaign.launched"]
+    await connection.execute("UPDATE campaigns SET tracking_id = 'c' WHERE id = $1", ours)
+    await connection.execute("UPDATE campaigns SET tracking_id = 'd' WHERE id = $1", other)
+    learnt = Reader(database, FeedFilter(campaigns=(CampaignKeys("c", ours),)), limit=1)
+    assert names(await learnt.read()) == ["campaign.launched", "message.overdue m1"]
+    assert {item.campaign_tracking_id for item in learnt.items if isinstance(item, NoticeItem)} == {
+        "c"
+    }
 
 
 async def test_a_rare_campaign_is_scanned_page_by_page(

@@ -14,10 +14,12 @@ from app.db.feed.pages import (
     HISTORIES,
     PLANNER,
     CampaignKeys,
+    FeedFilter,
+    FeedSource,
     items_query,
     limit_query,
 )
-from app.db.feed.positions import FEED_TABLES, FeedRange, Horizon, first_query, last_query
+from app.db.feed.positions import FeedRange, Horizon, first_query, last_query
 from app.domain.feed import FeedItemType, Position
 from tests.database import connect
 from tests.db.feed.feed_stage import days
@@ -47,11 +49,30 @@ kept AS (
     SELECT message, 'SEEN', 'SEEN', 'SEEN', 5, began, began, began + make_interval(days => 3),
         'c' || number / 4 % 500
     FROM grown WHERE at = 0
+),
+told AS (
+    INSERT INTO notices (feed_epoch, xid, id, type, campaign_tracking_id)
+    SELECT 0, number::text::xid8, 2 * $1 + number,
+        CASE WHEN number < 40 THEN 'recipient.erased' ELSE 'message.overdue' END,
+        'c' || number / 4 % 500
+    FROM grown WHERE at = 0
 )
 INSERT INTO inbound_messages (feed_epoch, xid, id, identity, reference_tracking_id)
 SELECT 0, number::text::xid8, $1 + number, decode(md5(number::text), 'hex'), message
 FROM grown WHERE at = 3
 """
+
+
+#: All that a filter can ask for.
+_SOURCES = {
+    source
+    for kinds in (tuple(FeedItemType), *((kind,) for kind in FeedItemType))
+    for source in FeedFilter(kinds).sources
+}
+
+
+def _named(source: FeedSource) -> str:
+    return f"{source.kind or source.table.__tablename__}"
 
 
 def _asked(rows: int) -> dict[str, tuple[ClauseElement, dict[str, object]]]:
@@ -60,15 +81,13 @@ def _asked(rows: int) -> dict[str, tuple[ClauseElement, dict[str, object]]]:
     window = middle._replace(until=Position(0, rows // 2 + 10_000, 0))
     campaign = (CampaignKeys("c7", None),)
     queries: dict[str, ClauseElement] = {
-        f"{kind}": items_query(kind, (), middle).limit(100) for kind in FeedItemType
+        f"{_named(source)}": items_query(source, (), middle).limit(100) for source in _SOURCES
     }
     queries |= {
-        f"{kind} of a campaign": items_query(kind, campaign, window).limit(100)
-        for kind in FeedItemType
+        f"{_named(source)} of a campaign": items_query(source, campaign, window).limit(100)
+        for source in _SOURCES
     }
-    queries |= {
-        f"window of {table.__tablename__}": limit_query(table, middle) for table in FEED_TABLES
-    }
+    queries |= {f"window of {_named(source)}": limit_query(source, middle) for source in _SOURCES}
     queries |= {"first": first_query(middle), "last": last_query(Horizon(1, 5, 5))}
     asked: dict[str, tuple[ClauseElement, dict[str, object]]] = {
         name: (query, {}) for name, query in queries.items()

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
+from app.db import finishing
 from app.db.database import Database
 from app.db.erasure import other_tables
 from app.db.erasure.recipients import Erased, add_erased
@@ -29,6 +30,7 @@ from app.services.callbacks.screening import Screen
 from app.services.erasure import erasures, scan
 from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.erasure.erasures import Eraser
+from app.services.finishing import finish_due
 from tests.database import connect
 from tests.promises.load import Callback, callback, reply, report, stories
 from tests.promises.stage import eventually
@@ -118,6 +120,73 @@ async def _launch(kept: Kept, submission: str) -> None:
 async def _erase(kept: Kept, number: str = NUMBER, **options: bool) -> dict[str, int]:
     done = await Eraser(kept.url, KEYS).erase(number, asked_by="the tests", **options)
     return {table: rows for table, rows in done.rows.items() if rows}
+
+
+async def test_what_the_feed_tells_of_an_erased_recipient_is_pseudonymised(
+    kept: Kept, tmp_path: Path
+) -> None:
+    await kept.store(EVERYTHING)
+    await _launch(kept, "unconfirmed")
+    await kept.connection.execute(
+        "UPDATE campaigns SET submission = 'rejected', label = $1, submission_reason = $2"
+        " WHERE submission = 'unconfirmed'",
+        f"for {DIGITS}",
+        f"{NUMBER} is malformed; not of {OTHER}",
+    )
+    await kept.connection.execute(
+        "UPDATE campaigns SET created_at = now() - interval '20 days';"
+        " UPDATE bi_campaign_facts SET last_created_at = NULL;"
+        " UPDATE messages SET status_rank = 1, status = 'QUEUED'"
+    )
+    database = Database(kept.url, name="tests", pool_items=2)
+    await finish_due(database)
+    await database.close()
+    positions = "SELECT id, xid, type, message_tracking_id FROM notices ORDER BY id"
+    before = await kept.connection.fetch(positions)
+    to = "SELECT count(*) FROM notices WHERE data ->> 'to' = $1"
+    assert (theirs := await kept.number(to, NUMBER)) > 3
+    others = await kept.number(to, OTHER)
+    assert (await _erase(kept))["notices"] == theirs + 1
+    after = await kept.connection.fetch(positions)
+    assert after[:-1] == before
+    assert after[-1]["type"] == "recipient.erased"
+    assert await kept.number(to, PSEUDONYM.decode()) == theirs
+    assert await kept.number(to, OTHER) == others
+    assert digits_in(await everything_in_a_dump(kept.url, tmp_path / "dump")) == []
+    (told,) = await kept.texts(
+        "SELECT data ->> 'submissionReason' FROM notices WHERE type = 'campaign.rejected'"
+    )
+    assert told == f"{PSEUDONYM.decode()} is malformed; not of {OTHER}"
+
+
+async def test_a_number_that_is_being_told_of_while_it_is_erased_is_found(
+    kept: Kept,
+) -> None:
+    """The duty that finishes campaigns has read the number, and commits while erasure runs."""
+    await kept.store([_changed(callback("m", "SENT"), campaignTrackingId="c")])
+    await kept.connection.execute(
+        "UPDATE campaigns SET created_at = now() - interval '20 days';"
+        " UPDATE bi_campaign_facts SET last_created_at = NULL"
+    )
+    telling = await connect(kept.url)
+    transaction = telling.transaction()
+    await transaction.start()
+    statement = str(finishing._OF_TRACKING_ID)
+    for name, value in {
+        "id": f"'{uuid7()}'",
+        "tracking_id": "'c'",
+        "upto": "''",
+        "most": "9",
+    }.items():
+        statement = re.sub(rf"(?<!:):{name}\b", value, statement)
+    await telling.execute(statement)
+    erasing = asyncio.create_task(_erase(kept))
+    await asyncio.sleep(1)
+    assert not erasing.done()
+    await transaction.commit()
+    await telling.close()
+    assert (await erasing)["notices"] == 1
+    assert digits_in(await everything(kept.connection)) == []
 
 
 async def _statistics(kept: Kept) -> list[list[tuple[Any, ...]]]:

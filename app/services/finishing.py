@@ -1,0 +1,35 @@
+"""The duty that finishes campaigns."""
+
+from typing import Final
+from uuid import UUID
+
+from app.db.database import Database
+from app.db.finishing import due_campaigns, finish_some
+from app.db.retention.runs import exclusive
+
+#: Any number, as long as no other program in the same database uses it.
+_FINISH_LOCK: Final = 7_021_005
+
+
+async def finish_due(database: Database) -> None:
+    """
+    Finish all campaigns that are due, unless another process is at it.
+
+    Raises:
+        DatabaseUnavailable: it was interrupted. The next call goes on.
+    """
+    async with exclusive(database, _FINISH_LOCK) as is_ours:
+        if is_ours:
+            await _finish_all(database)
+
+
+async def _finish_all(database: Database) -> None:
+    after = UUID(int=0)
+    while True:
+        due, end = await due_campaigns(database, after=after)
+        for campaign_id in due:
+            while await finish_some(database, campaign_id):
+                pass
+        if end == after:
+            return
+        after = end
