@@ -181,7 +181,11 @@ _POSITIONS = st.one_of(
 )
 
 
-@pytest.mark.parametrize("query", ["", f"&campaignTrackingId={_CAMPAIGN}", "&type=message.inbound"])
+@pytest.mark.parametrize(
+    "query",
+    ["", f"&campaignTrackingId={_CAMPAIGN}", "&type=message.inbound"],
+    ids=["all", "of a campaign", "replies"],
+)
 def test_a_position_that_nobody_was_given_is_no_error(service: Service, query: str) -> None:
     service.stored(progress(trackingId=_MESSAGE, campaignTrackingId=_CAMPAIGN))
 

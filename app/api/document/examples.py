@@ -197,10 +197,9 @@ _NOTICES: Final[tuple[dict[str, Any], ...]] = (
     _notice(1047, "campaign.finished", _FINISHED_DATA, **_CAMPAIGN_IDS),
     _notice(1048, "recipient.erased", _ERASED_DATA),
 )
+_ITEMS: Final[list[dict[str, Any]]] = [_STATUS_ITEM, _INBOUND_ITEM, *_NOTICES]
 #: By the type of the item.
-FEED_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
-    str(item["type"]): item for item in (_STATUS_ITEM, _INBOUND_ITEM, *_NOTICES)
-}
+FEED_EXAMPLES: Final[dict[str, dict[str, Any]]] = {item["type"]: item for item in _ITEMS}
 _KEY: Final = {"number": _NUMBER, "recipientKey": _RECIPIENT_KEY}
 _HISTORY_ITEM: Final = {
     "id": "1042",
