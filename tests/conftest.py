@@ -15,6 +15,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import structlog
+from hypothesis import settings
 
 from app.db.engine import make_engine
 from app.db.schema import migrate
@@ -55,6 +56,11 @@ _SECRETS = {
     "a telephone number": re.compile(r"\+\d{9,15}\b"),
 }
 _leaks: list[str] = []
+
+
+# No test may depend on how fast the machine is.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 def pytest_configure() -> None:

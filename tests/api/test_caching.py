@@ -125,7 +125,7 @@ def test_no_cache_may_store_any_other_answer(service: Service) -> None:
         f"/v1/campaigns/{campaign}/messages",
         "/v1/campaigns",
         "/v1/inbound-messages",
-        "/v1/messages/x",
+        f"/v1/messages/{new_id()}",
         "/v1/nothing",
     ):
         assert service.get(path).headers["cache-control"] == "no-store", path

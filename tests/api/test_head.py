@@ -80,7 +80,8 @@ def test_the_connection_is_good_for_the_next_request(service: Service) -> None:
     lines = b"Host: x\r\nAuthorization: %b\r\n" % key
     answer = service.raw(
         b"HEAD /v1/campaigns?limit=1 HTTP/1.1\r\n%b\r\n"
-        b"GET /v1/messages/x HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (lines, lines)
+        b"GET /v1/messages/%b HTTP/1.1\r\n%bConnection: close\r\n\r\n"
+        % (lines, new_id().encode(), lines)
     )
     assert answer.count(b"HTTP/1.1 ") == 2
     assert b"HTTP/1.1 404" in answer
