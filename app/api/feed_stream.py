@@ -34,10 +34,13 @@ _END: Final = b"retry: 1000\n\n"
 
 
 def wants_stream(accept: str) -> bool:
-    """Whether a request with that header would rather have a stream than a page."""
+    """
+    Whether a request with that header would rather have a stream than a page.
+
+    Generated clients accept all that the document names, with equal quality, and read pages.
+    """
     accepted = qualities(accept)
-    stream = accepted.get(MEDIA_TYPE, 0)
-    return stream > 0 and stream >= accepted.get("application/json", 0)
+    return accepted.get(MEDIA_TYPE, 0) > accepted.get("application/json", 0)
 
 
 class FeedStream(Response):

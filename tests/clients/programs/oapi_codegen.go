@@ -54,7 +54,7 @@ func launch(client *receiver.ClientWithResponses, told map[string]any) string {
 
 func lookUp(client *receiver.ClientWithResponses, told map[string]any) {
 	wanted := receiver.Lookup{TrackingIds: []string{os.Getenv("MESSAGE_ID"), "nothing"}}
-	answer, err := client.LookUpMessagesWithResponse(ctx, wanted)
+	answer, err := client.LookUpMessagesWithResponse(ctx, nil, wanted)
 	check(err)
 	found := []string{}
 	for _, message := range answer.JSON200.Items {

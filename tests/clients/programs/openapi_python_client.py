@@ -20,7 +20,7 @@ from routee_receiver_client.models import (
     CampaignRequest,
     CampaignStatus,
     FeedPage,
-    ListedCampaignPage,
+    CampaignSummaryPage,
     Lookup,
     LookupAnswer,
     MessageStatus,
@@ -64,7 +64,7 @@ def listed(client: AuthenticatedClient, campaign_id: str) -> dict[str, Any]:
     messages = list_campaign_messages.sync(campaign_id, client=client)
     assert isinstance(messages, CampaignMessages)
     campaigns = list_campaigns.sync(client=client, limit=1)
-    assert isinstance(campaigns, ListedCampaignPage)
+    assert isinstance(campaigns, CampaignSummaryPage)
     return {
         "listed": [message.status.value for message in messages.items],
         "campaigns": len(campaigns.items),
