@@ -28,7 +28,10 @@ class CloudEvent(msgspec.Struct, gc=False):
 
 
 def wants_batch(accept: str) -> bool:
-    """Whether a request with that header `Accept` would rather have a batch than a page."""
+    """
+    Whether a request with that header `Accept` would rather have a batch than a page.
+
+    Generated clients accept all that the document names, with equal quality, and read pages.
+    """
     accepted = qualities(accept)
-    batch = accepted.get(MEDIA_TYPE, 0)
-    return batch > 0 and batch >= accepted.get("application/json", 0)
+    return accepted.get(MEDIA_TYPE, 0) > accepted.get("application/json", 0)

@@ -232,6 +232,7 @@ def test_cloud_events_may_be_sparse_too(item: StatusItem) -> None:
         ("application/cloudevents-batch+json;q=0.1", True),
         ("application/cloudevents-batch+json; q=0", False),
         ("application/cloudevents-batch+json;q=0.4, application/json;q=0.5", False),
+        ("application/json, application/cloudevents-batch+json, text/event-stream", False),
         ("application/cloudevents+json", False),
         ("application/json", False),
         ("*/*", False),

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from app.api.application import api_document
 from app.api.document.answers import CALLS
 from app.api.document.examples import EXAMPLES
+from app.api.document.feed import _merged
 from app.cli import app
 from app.domain.api_key import Scope
 from app.errors import ApiError
@@ -199,6 +200,18 @@ def test_an_item_of_a_type_that_is_not_known_yet_fits_the_document(type_: str) -
     item = page["items"][0] | {"type": type_, "data": {"somethingNew": 1}}
     schema = {"$ref": "#/components/schemas/FeedPage"}
     assert faults(DOCUMENT, schema, page | {"items": [item]}) == []
+
+
+def test_a_member_of_several_types_of_items_has_the_type_that_each_gives_it() -> None:
+    text, status, null = {"type": "string"}, {"$ref": "#/x"}, {"type": "null"}
+    kinds: list[dict[str, Any]] = [
+        {"a": text, "b": status, "c": text},
+        {"a": text, "b": {"anyOf": [status, null]}},
+        {"b": status, "d": {"anyOf": [text, null]}},
+    ]
+    nullable = {"a": text, "b": {"anyOf": [status, null]}, "c": text}
+    for order in (kinds, kinds[::-1]):
+        assert _merged(order) == nullable | {"d": {"anyOf": [text, null]}}
 
 
 def test_each_open_call_says_that_it_needs_no_key() -> None:

@@ -6,6 +6,7 @@ refuse a whole page for one item of a new type. So the document has one item who
 and whose `data` has the members of all types, each of which may be missing.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 _REF: Final = "#/components/schemas/"
@@ -38,9 +39,19 @@ def open_feed(document: dict[str, Any]) -> None:
     schemas[_DATA] = {
         "type": "object",
         "description": "What an item says. " + " ".join(map(_sentence, data.items())),
-        "properties": {name: node for members in data.values() for name, node in members.items()},
+        "properties": _merged(data.values()),
     }
     items["items"] = {"$ref": _REF + _ITEM}
+
+
+def _merged(kinds: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The members of all *kinds*; one that has several types has any of them."""
+    options: dict[str, list[Any]] = {}
+    for members in kinds:
+        for name, node in members.items():
+            known = options.setdefault(name, [])
+            known += [one for one in node.get("anyOf", [node]) if one not in known]
+    return {name: one[0] if len(one) == 1 else {"anyOf": one} for name, one in options.items()}
 
 
 def _name(ref: str) -> str:
