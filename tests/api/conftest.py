@@ -5,6 +5,7 @@ import json
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -206,6 +207,14 @@ class Service:
         path = f"/v1/messages/{quote(tracking_id, safe='')}/events"
         items: list[dict[str, Any]] = self.read(path, **parameters)["items"]
         return items
+
+    def knows_events_of(self, campaign: str) -> None:
+        """Return when the times of a campaign's events are known: a duty notes them a bit later."""
+        for _ in range(300):
+            if self.read(f"/v1/campaigns/{campaign}")["lastEventAt"] is not None:
+                return
+            time.sleep(0.1)
+        raise AssertionError(campaign)
 
     def replies(self, **filters: Any) -> list[dict[str, Any]]:  # noqa: ANN401
         items: list[dict[str, Any]] = self.read("/v1/inbound-messages", **filters)["items"]

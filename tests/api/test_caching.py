@@ -65,6 +65,8 @@ def path(request: pytest.FixtureRequest, service: Service) -> Iterator[tuple[str
     """A path, and the one of a message that changes what it answers."""
     document = progress(status=status("QUEUED", "2026-03-01T10:00:00Z"))
     service.stored(document)
+    if "campaign" in request.param:
+        service.knows_events_of(document["campaignTrackingId"])
     yield f"/v1/{request.param.format(**document)}", document["trackingId"]
     service.stored(document)
 

@@ -21,6 +21,7 @@ def known(service: Service) -> dict[str, Any]:
     service.stored(document)
     service.stored(reply(referenceTrackingId=document["trackingId"]))
     (item,) = service.replies(referenceTrackingId=document["trackingId"])
+    service.knows_events_of(campaign["trackingId"])
     return {
         "message": document["trackingId"],
         "campaign": campaign["trackingId"],
