@@ -33,7 +33,9 @@ format: .venv/dev.stamp ## Format the code and apply safe fixes
 
 openapi: .venv/dev.stamp ## Write the API's documents, below openapi, anew
 	$(BIN)/routee-receiver openapi --output openapi/openapi.json
-	$(BIN)/routee-receiver openapi --asyncapi --output openapi/asyncapi.yaml
+	$(BIN)/routee-receiver openapi --asyncapi | $(BIN)/python -c 'import json, sys, yaml; \
+	    yaml.safe_dump(json.load(sys.stdin), sys.stdout, sort_keys=False, allow_unicode=True, width=100)' \
+	    > openapi/asyncapi.yaml
 
 docs: .venv/dev.stamp ## Write the pages that are made from the code, docs/configuration.md
 	$(BIN)/routee-receiver config --markdown > docs/configuration.md

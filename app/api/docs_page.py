@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
+from markdown_it import MarkdownIt
 
 from app.api.docs_examples import examples_of
 from app.api.document.callbacks import TAG as CALLBACKS
 from app.api.document.operations import Operation, operations_in
-from app.api.markdown import html_of, inline_html_of
 from app.api.parts import json_answer
 
 router = APIRouter(include_in_schema=False)
@@ -27,6 +27,8 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "Cache-Control": "no-cache",
 }
+#: Without markup in texts, and without images, which the page may not load.
+_MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).disable("image")
 _STYLE: Final = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -71,7 +73,7 @@ def _page(app: Any) -> str:  # noqa: ANN401 (a FastAPI, cached by its identity)
     head = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<h1>{title}</h1>{html_of(info['summary'])}{html_of(info['description'])}"
+        f"<h1>{title}</h1>{_MARKDOWN.render(info['summary'])}{_MARKDOWN.render(info['description'])}"
         '<p>For programs: <a href="openapi.json">openapi.json</a></p>'
     )
     # What Routee calls comes last: people read here what they call.
@@ -107,7 +109,7 @@ def _index(
 
 def _tag(tag: dict[str, Any], operations: Iterable[Operation], document: dict[str, Any]) -> str:
     own = (_operation(one, document) for one in operations if tag["name"] in one.node["tags"])
-    heading = f"<h2>{escape(tag['name'].capitalize())}</h2>{html_of(tag['description'])}"
+    heading = f"<h2>{escape(tag['name'].capitalize())}</h2>{_MARKDOWN.render(tag['description'])}"
     return heading + "".join(own)
 
 
@@ -120,7 +122,7 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
     parts = (
         f"<section id={_quoted(node['operationId'])}><h3><b>{escape(method.upper())}</b> ",
         f"<code>{escape(path)}</code> {escape(node['summary'])}</h3>",
-        html_of(node["description"]),
+        _MARKDOWN.render(node["description"]),
         *(f"<p>Needs an API key of scope <code>{escape(scope)}</code>.</p>" for scope in scopes),
         _table(_parameter(one) for one in (*common, *node.get("parameters", ()))),
         _body(node.get("requestBody")),
@@ -140,7 +142,7 @@ def _parameter(parameter: dict[str, Any]) -> tuple[str, str, str]:
     return (
         f"<code>{escape(parameter['name'])}</code>",
         f"{escape(parameter['in'])}{needed}<br>{_type(parameter['schema'])}",
-        inline_html_of(parameter.get("description", "")),
+        _MARKDOWN.renderInline(parameter.get("description", "")),
     )
 
 
@@ -148,14 +150,14 @@ def _body(body: dict[str, Any] | None) -> str:
     if body is None:
         return ""
     media, content = next(iter(body["content"].items()))
-    words = inline_html_of(body.get("description", ""))
+    words = _MARKDOWN.renderInline(body.get("description", ""))
     return f"<p>Body: <code>{escape(media)}</code> {_type(content['schema'])} {words}</p>"
 
 
 def _answer(status: str, answer: dict[str, Any]) -> tuple[str, str, str]:
     contents = answer.get("content", {}).values()
     types = "<br>".join(_type(content["schema"]) for content in contents if "schema" in content)
-    return f"<b>{escape(status)}</b>", types, html_of(answer["description"])
+    return f"<b>{escape(status)}</b>", types, _MARKDOWN.render(answer["description"])
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
@@ -164,7 +166,7 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         (
             f"<code>{escape(member)}</code>",
             _type(node) + ("" if member in required else "<br>may be missing"),
-            inline_html_of(node.get("description", "")),
+            _MARKDOWN.renderInline(node.get("description", "")),
         )
         for member, node in schema.get("properties", {}).items()
     )
@@ -172,7 +174,7 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
         for example in schema.get("examples", ())
     )
-    words = html_of(schema.get("description", ""))
+    words = _MARKDOWN.render(schema.get("description", ""))
     only = "" if "properties" in schema else f"<p>{_type(schema)}</p>"
     return "".join(
         (

@@ -1,4 +1,4 @@
-"""`routee-receiver openapi`: prints the OpenAPI document, or the AsyncAPI document."""
+"""`routee-receiver openapi`: prints the OpenAPI document, or the AsyncAPI document, as JSON."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ import typer
 
 from app.api.application import api_document
 from app.api.document.asyncapi import asyncapi_of
-from app.kit.yaml import as_yaml
 
 
 def openapi(
@@ -18,14 +17,12 @@ def openapi(
     *,
     asyncapi: Annotated[
         bool,
-        typer.Option("--asyncapi", help="The AsyncAPI document of the feed, in YAML, instead."),
+        typer.Option("--asyncapi", help="The AsyncAPI document of the feed instead."),
     ] = False,
 ) -> None:
     """Print the OpenAPI document of the API, callbacks included. Needs no database, no settings."""
-    if asyncapi:
-        text = as_yaml(asyncapi_of(api_document()))
-    else:
-        text = json.dumps(api_document(), indent=2, ensure_ascii=False) + "\n"
+    document = asyncapi_of(api_document()) if asyncapi else api_document()
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         typer.echo(text, nl=False)
     else:

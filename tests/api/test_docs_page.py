@@ -79,7 +79,7 @@ def test_callbacks_come_last(service: Service) -> None:
 
 def test_descriptions_are_shown_as_they_are_meant(service: Service) -> None:
     page = service.client.get("/docs").text
-    assert "<li>Names are Routee&#x27;s own, in camelCase." in page
+    assert "<li>Names are Routee's own, in camelCase." in page
     assert "<code>changed</code>" in page
     assert "`" not in re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL)
 
