@@ -10,7 +10,7 @@ more than half of what a request costs the server. Every other request goes thro
 from typing import TYPE_CHECKING, Any, Final
 
 from app.api.fixed_answer import FixedAnswer
-from app.api.http_protocol import HttpProtocol
+from app.api.http_protocol import FRAMING_PER_BYTE, MAX_HEAD_BYTES, HttpProtocol
 from app.api.receiver import PREFIX, CallbackReceiver
 from app.routee.content import content_of
 
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     import asyncio
 
 _PREFIX: Final = PREFIX.encode()
-#: Headers that say how a body is to be read.
-_TELLING: Final = frozenset((b"content-encoding", b"content-type"))
-
-
-def _tells_how_to_read(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether a body is not simply UTF-8."""
-    for name, value in headers:
-        if name in _TELLING and (name == b"content-encoding" or b"harset" in value.lower()):
-            return not content_of(headers).is_usual
-    return False
 
 
 class _NoEvent:
@@ -85,8 +75,10 @@ class CallbackProtocol(HttpProtocol):
         if self._is_buffering and not self.transport.is_closing():
             self._hand_over()
 
-    def begin_head(self) -> None:
+    def on_message_begin(self) -> None:
         """Begin a request without an ASGI scope."""
+        self._in_head = True
+        self.has_content_headers = False
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -98,25 +90,28 @@ class CallbackProtocol(HttpProtocol):
         else:
             self._begin_asgi()
 
-    def keep_body(self, body: bytes) -> None:
+    def on_body(self, body: bytes) -> None:
         """Buffer a part of the body, or pass it on."""
         if self._is_buffering:
+            self._allowance += FRAMING_PER_BYTE * len(body)
             self._buffered_body += body
         else:
-            super().keep_body(body)
+            super().on_body(body)
 
     def is_answered(self) -> bool:
         """Whether the answer to the request whose body is arriving has begun."""
         return not self._is_buffering and super().is_answered()
 
-    def end_request(self) -> None:
+    def on_message_complete(self) -> None:
         """Give a buffered request to the receiver; if it does not accept it, to ASGI."""
-        if self._is_buffering and self._accept():
-            self._is_buffering = False
-            return
         if self._is_buffering:
+            if self._accept():
+                self._is_buffering = False
+                self._in_body = False
+                self._allowance = MAX_HEAD_BYTES
+                return
             self._hand_over()
-        super().end_request()
+        super().on_message_complete()
 
     def _is_simple_callback(self) -> bool:
         cycle: Any = self.cycle
@@ -129,7 +124,7 @@ class CallbackProtocol(HttpProtocol):
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
-            and not _tells_how_to_read(self.headers)
+            and not (self.has_content_headers and not content_of(self.headers).is_usual)
         )
 
     def _accept(self) -> bool:
@@ -150,13 +145,15 @@ class CallbackProtocol(HttpProtocol):
         self._is_buffering = False
         self._begin_asgi()
         if self._buffered_body:
-            super().keep_body(self._buffered_body)
+            super().on_body(self._buffered_body)
 
     def _begin_asgi(self) -> None:
         url, expected, headers = self.url, self.expect_100_continue, self.headers
-        super().begin_head()
+        super().on_message_begin()
         self.url, self.expect_100_continue = url, expected
         self.headers.extend(headers)
+        # The head of this request is whole, and its body may not be.
+        self._in_head = False
         super().begin_request()
 
     def _answer(self, answer: FixedAnswer) -> None:
@@ -175,12 +172,11 @@ class CallbackProtocol(HttpProtocol):
         if self.pipeline or self.is_refusing() or self.transport.is_closing():
             self.on_response_complete()
             return
-        self.note_idle()
         self.server_state.total_requests += 1
         self.flow.resume_reading()
         # Setting and cancelling a timer for each request takes 2 µs. So there is one timer, which
         # checks for how long the connection has been idle.
-        self._idle_since = self.loop.time()
+        self._idle_since = self.rested_at = self.loop.time()
         if self._idle_timer is None:
             self._set_idle_timer(self.timeout_keep_alive)
 

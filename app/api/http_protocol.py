@@ -1,8 +1,8 @@
 """
 uvicorn's HTTP protocol with what it lacks: limits, and no ear for offers of other protocols.
 
-Every request passes here first, so nothing that a stranger sends may cost much before the head of
-a request is whole.
+Every request passes here first, so nothing that a caller without a key sends may cost much before
+the head of its request is whole.
 """
 
 import asyncio
@@ -27,7 +27,10 @@ HEAD_SECONDS: Final = 10.0
 LINGER_SECONDS: Final = 2.0
 MAX_DROPPED_BYTES: Final = 16 * 1024 * 1024
 #: A chunk of one byte comes with five more, "1\r\n" before and "\r\n" after it.
-_FRAMING_PER_BYTE: Final = 8
+FRAMING_PER_BYTE: Final = 8
+
+#: Headers that are looked at as they come.
+_NOTED: Final = frozenset((b"content-encoding", b"content-type", b"expect"))
 
 _MALFORMED: Final = problem(HTTPStatus.BAD_REQUEST, "malformed", "This is no HTTP request", CLOSE)
 _HEAD_TOO_LARGE: Final = problem(
@@ -64,6 +67,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.ws_protocol_class = None
         self._limit = limit
+        #: When the connection was made, or its last request was answered; in seconds of the loop.
+        self.rested_at = 0.0
         self._head_seconds = head_seconds
         #: How many bytes may still come before the head is whole, or the body goes on.
         self._allowance = MAX_HEAD_BYTES
@@ -71,6 +76,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
         #: Whether the head of the current request is whole, and its body is not.
         self._in_body = False
+        #: Whether headers of the current request may say that its body is not simply UTF-8.
+        self.has_content_headers = False
         #: Whether the current request offers another protocol, at which the parser stops.
         self._has_offer = False
         #: The last answer of this connection, once it is decided.
@@ -81,6 +88,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         super().connection_made(transport)
+        self.rested_at = self.loop.time()
         if self._limit is not None and not self._has_room(self._limit):
             transport.abort()
             return
@@ -120,6 +128,12 @@ class HttpProtocol(HttpToolsProtocol):
         if not is_usual or self._head_timer is not None:
             self._watch_head()
 
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name == b"expect":
+            self.expect_100_continue |= value.lower() == b"100-continue"
+        elif name == b"content-encoding" or b"harset" in value.lower():
+            self.has_content_headers = True
+
     def _watch_head(self) -> None:
         """Limit the size and the time of a head, and of what frames a body."""
         if self._allowance < 0:
@@ -132,15 +146,16 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         self._in_head = True
-        self.begin_head()
+        self.has_content_headers = False
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. Trailers are dropped: they could contradict the head."""
         if self._in_body:
             return
         name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
+        if name in _NOTED:
+            self._note(name, value)
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -152,15 +167,13 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._in_head = False
         self._allowance = MAX_HEAD_BYTES
-        if self._limit is not None:
-            self._limit.busy(self)
         self.begin_request()
         self._in_body = True
 
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on."""
-        self._allowance += _FRAMING_PER_BYTE * len(body)
-        self.keep_body(body)
+        self._allowance += FRAMING_PER_BYTE * len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End the request."""
@@ -168,39 +181,27 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._allowance = MAX_HEAD_BYTES
         self._in_body = False
-        self.end_request()
-
-    def begin_head(self) -> None:
-        """Prepare for a request."""
-        super().on_message_begin()
+        super().on_message_complete()
 
     def begin_request(self) -> None:
         """Handle a whole head."""
         super().on_headers_complete()
 
-    def keep_body(self, body: bytes) -> None:
-        """Handle a part of a body."""
-        super().on_body(body)
-
-    def end_request(self) -> None:
-        """Handle the end of a body."""
-        super().on_message_complete()
-
     def on_response_complete(self) -> None:
         """Go on with the next request, or send the refusal that had to wait for its turn."""
         if self._refusal is not None and not self.pipeline and not self.transport.is_closing():
             self._send_refusal(self._refusal)
-        is_last = not self.pipeline
+        if not self.pipeline:
+            self.rested_at = self.loop.time()
+            if self._in_body and self._head_timer is None:
+                self._set_head_timer()  # for the rest of a body that is not read
         super().on_response_complete()
-        if is_last:
-            self.note_idle()
 
-    def note_idle(self) -> None:
-        """Note that every request so far is answered."""
-        if self._limit is not None:
-            self._limit.idle(self)
-        if self._in_body and self._head_timer is None:
-            self._set_head_timer()  # the rest of a body that nobody reads
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request waits for its answer. A head that is not whole is no request."""
+        cycle: Any = self.cycle
+        return not self.pipeline and (cycle is None or cycle.response_complete)
 
     def is_refusing(self) -> bool:
         """Whether this connection answers nothing more than what was asked before."""

@@ -138,7 +138,7 @@ class Intake:
             if _is_large(body):
                 outcome: Outcome = await self._received_in_pieces(body)
             else:
-                records = self._noted_records_of(body)
+                records = self._records_of(body)
                 outcome = await self._batcher.submit(records, weight=len(octets))
         except (BatcherError, DatabaseUnavailable) as error:
             raise Overloaded(
@@ -178,13 +178,15 @@ class Intake:
                 continue
             self._unread_bytes -= size
             try:
-                self._batcher.put(self._noted_records_of(body), done, weight=size)
+                self._batcher.put(self._records_of(body), done, weight=size)
             except Exception as error:  # noqa: BLE001 (what one body meets harms no other)
                 _tell(done, error)
 
-    def _noted_records_of(self, body: Body) -> Sequence[PendingRecord]:
+    def _records_of(self, body: Body) -> Sequence[PendingRecord]:
+        """What *body* reports: at least one record."""
+        octets, path, campaign_id, _ = body
         try:
-            return self._records_of(body)
+            return self._pending(translate(octets, campaign_id=campaign_id, path=path), body)
         except Exception:
             self._metrics.records_failed.labels("read").inc()
             log.exception("a body met an unforeseen error and was not stored")
@@ -238,11 +240,6 @@ class Intake:
             weight = sum(_weight_of(record) for record in records)
             self._batcher.put(records, large.ended, weight=weight)
             large.began()
-
-    def _records_of(self, body: Body) -> Sequence[PendingRecord]:
-        """What *body* reports: at least one record."""
-        octets, path, campaign_id, _ = body
-        return self._pending(translate(octets, campaign_id=campaign_id, path=path), body)
 
     def _pending(self, translation: Translation, body: Body) -> Sequence[PendingRecord]:
         records, reason, oddities = translation
