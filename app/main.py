@@ -39,7 +39,9 @@ from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
 from app.services.bi import AnalystWatch, ReceivedCounts
 from app.services.callbacks.intake import Intake
+from app.services.callbacks.reading import Reader
 from app.services.callbacks.screening import Screen
+from app.services.callbacks.storing import Store
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
 from app.services.epoch import EpochWatch
@@ -109,15 +111,18 @@ def build_app(settings: Settings) -> ASGIApp:
     session = IngestSession(
         settings.database_url, statement_timeout_seconds=settings.ack_budget_seconds
     )
-    intake = Intake(
+    reader = Reader(
+        parts.metrics,
+        mask=SecretMask(settings.secrets_known_to_routee()),
+        max_body_bytes=settings.max_body_bytes,
+    )
+    store = Store(
         session,
         parts.metrics,
-        ack_budget_seconds=settings.ack_budget_seconds,
-        max_body_bytes=settings.max_body_bytes,
         screen=Screen(parts.erased, retention_of(settings)),
-        mask=SecretMask(settings.secrets_known_to_routee()),
         flushes=parts.readiness.flushes,
     )
+    intake = Intake(reader, store, parts.metrics, ack_budget_seconds=settings.ack_budget_seconds)
     api = _api(settings, parts, intake=intake)
     return CallbackReceiver(
         _reads(settings, api if settings.surface == "callbacks" else with_fast_reads(api), parts),

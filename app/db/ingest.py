@@ -8,6 +8,7 @@ itself.
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -25,9 +26,9 @@ from app.domain.quarantine import Quarantined
 
 # The batch is one array of rows: the driver looks at each element of an array to see whether it is
 # an array itself, which as one array for each column took 40 µs an event instead of 12.
-APPEND_EVENTS: Final = "SELECT append_events($1)"
-APPEND_INBOUND: Final = "SELECT fresh, foreign_replies FROM append_inbound($1)"
-APPEND_PROGRESS: Final = "SELECT append_progress($1)"
+APPEND_EVENTS: Final = "SELECT append_events($1, $2)"
+APPEND_INBOUND: Final = "SELECT fresh, foreign_replies FROM append_inbound($1, $2)"
+APPEND_PROGRESS: Final = "SELECT append_progress($1, $2)"
 
 #: What `append_events` raises for the first message that belongs to another campaign.
 _FOREIGN: Final = "RR001"
@@ -50,15 +51,17 @@ SELECT id, tracking_id FROM campaigns WHERE id = ANY($1::uuid[]) ORDER BY id FOR
 
 APPEND_QUARANTINED: Final = """
 INSERT INTO quarantine AS q
-    (sha256, reason, body, path, campaign_id, content_type, content_encoding, times)
-SELECT * FROM unnest(
+    (sha256, reason, body, path, campaign_id, content_type, content_encoding, times,
+    received_at, last_received_at)
+SELECT given.*, coalesce($9, now()), coalesce($9, now()) FROM unnest(
     $1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::text[], $7::text[],
     $8::bigint[]
 ) AS given(sha256, reason, body, path, campaign_id, content_type, content_encoding, times)
 ORDER BY sha256
 ON CONFLICT (sha256) DO UPDATE SET
     times = q.times + excluded.times,
-    last_received_at = now()
+    received_at = LEAST(q.received_at, excluded.received_at),
+    last_received_at = GREATEST(q.last_received_at, excluded.last_received_at)
 """
 
 #: The connection of a flush. Only app/db runs statements on it.
@@ -88,10 +91,14 @@ class Appended(NamedTuple):
 
 @translating
 async def append_events(
-    connection: asyncpg.Connection, events: Sequence[DeliveryEvent]
+    connection: asyncpg.Connection,
+    events: Sequence[DeliveryEvent],
+    received_at: datetime | None = None,
 ) -> Appended:
     """
     Make *events* and all that follows from them durable, in one transaction.
+
+    They were received at *received_at*, or now if that is None; so with all kinds of records.
 
     All events of one message came through the same token, or all through none. Those of messages
     that belong to another campaign than the token's are left out.
@@ -100,7 +107,7 @@ async def append_events(
     wanted = _distinct(events)
     while wanted:
         try:
-            row = await _appended(connection, APPEND_EVENTS, wanted)
+            row = await _appended(connection, APPEND_EVENTS, wanted, received_at)
         except asyncpg.PostgresError as error:
             if error.sqlstate != _FOREIGN:
                 raise
@@ -116,25 +123,33 @@ async def append_events(
 
 @translating
 async def append_inbound(
-    connection: asyncpg.Connection, replies: Sequence[InboundMessage]
+    connection: asyncpg.Connection,
+    replies: Sequence[InboundMessage],
+    received_at: datetime | None = None,
 ) -> Appended:
     """Make replies durable; one that is stored already is deduplicated."""
-    row = await _appended(connection, APPEND_INBOUND, replies)
+    row = await _appended(connection, APPEND_INBOUND, replies, received_at)
     fresh, foreign = row or (0, None)
     return Appended(fresh, _indexes([reply.identity for reply in replies], foreign or ()))
 
 
 @translating
 async def append_progress(
-    connection: asyncpg.Connection, reports: Sequence[CampaignProgress]
+    connection: asyncpg.Connection,
+    reports: Sequence[CampaignProgress],
+    received_at: datetime | None = None,
 ) -> Appended:
     """Make reports of campaigns' progress durable; one that is stored already is deduplicated."""
-    fresh = await connection.fetchval(APPEND_PROGRESS, _rows(reports))
+    fresh = await connection.fetchval(APPEND_PROGRESS, _rows(reports), received_at)
     return Appended(fresh, _NONE)
 
 
 @translating
-async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Quarantined]) -> None:
+async def append_quarantined(
+    connection: asyncpg.Connection,
+    bodies: Sequence[Quarantined],
+    received_at: datetime | None = None,
+) -> None:
     """Quarantine *bodies*; the same bytes again only count up."""
     times: dict[bytes, int] = {}
     for body in bodies:
@@ -142,7 +157,7 @@ async def append_quarantined(connection: asyncpg.Connection, bodies: Sequence[Qu
     distinct = list({body.sha256: body for body in reversed(bodies)}.values())
     columns = [list(column) for column in zip(*distinct, strict=True)]
     await connection.execute(
-        APPEND_QUARANTINED, *columns, [times[body.sha256] for body in distinct]
+        APPEND_QUARANTINED, *columns, [times[body.sha256] for body in distinct], received_at
     )
 
 
@@ -156,15 +171,18 @@ async def stored_identities(
 
 
 async def _appended(
-    connection: asyncpg.Connection, statement: str, records: Sequence[R]
+    connection: asyncpg.Connection,
+    statement: str,
+    records: Sequence[R],
+    received_at: datetime | None,
 ) -> asyncpg.Record | None:
     """Run *statement*; records that name no campaign get the trackingId of their token's."""
     unnamed = _unnamed(records)
     if not unnamed:
-        return await connection.fetchrow(statement, _rows(records))
+        return await connection.fetchrow(statement, _rows(records), received_at)
     async with connection.transaction():
         bound = await _bound(connection, records, unnamed)
-        return await connection.fetchrow(statement, _rows(bound))
+        return await connection.fetchrow(statement, _rows(bound), received_at)
 
 
 async def _foreign_in(connection: asyncpg.Connection, events: Sequence[DeliveryEvent]) -> set[str]:

@@ -1,5 +1,6 @@
--- Makes a batch of events durable: SELECT append_events($1), one statement and one commit. Replies and quarantined
+-- Makes a batch of events durable: SELECT append_events($1, $2), one statement and one commit. Replies and quarantined
 -- bodies have their own; a flush as a whole is not atomic. It returns how many events were not stored before.
+-- They were received at `received`, or now where that is null.
 -- Precondition (kept by services/callbacks/flush): all events of one message have the same campaign_id, or all none.
 --
 -- Concurrency rests on the order of the parts. First the message rows, in the bytewise order of their ids: the row
@@ -7,7 +8,7 @@
 -- count deltas, which are only appended. Then the events. See merging.sql for the functions that compare rows.
 --
 -- Growing tables are read only through the keys of the upserts, so one generic plan suits every batch and table size.
-CREATE FUNCTION append_events(batch callback_event[]) RETURNS bigint
+CREATE FUNCTION append_events(batch callback_event[], received timestamptz) RETURNS bigint
 LANGUAGE sql SET plan_cache_mode = force_generic_plan AS $$
 WITH given AS (
     SELECT e.*, coalesce(s.rank, 0) AS status_rank, coalesce(s.status, 'UNKNOWN') AS status,
@@ -76,10 +77,10 @@ deltas AS (
 stored AS (
     INSERT INTO events AS e (message_tracking_id, status_key, occurred_at, digest, provider_status, detailed_status,
         description, campaign_tracking_id, campaign_id, recipient, sender, country, label, price, created_at,
-        source, payload, payload_dictionary, payload_reserialised)
+        source, payload, payload_dictionary, payload_reserialised, received_at)
     SELECT message_tracking_id, status_key, occurred_at, digest, provider_status, detailed_status,
         description, campaign_tracking_id, campaign_id, recipient, sender, country, label, price, created_at,
-        source, payload, payload_dictionary, payload_reserialised
+        source, payload, payload_dictionary, payload_reserialised, coalesce(received, now())
     FROM given
     WHERE (SELECT count(*) FROM upserted) >= 0 -- so that all message rows are locked by now
     -- The same event again: it may report further fields. Source and payload stay as they came first.

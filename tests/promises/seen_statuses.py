@@ -24,9 +24,9 @@ from app.domain.feed import BEGINNING
 from app.domain.history import effects_of
 from app.kit.slices import Slices
 from app.observability.metrics import Metrics
-from app.services.callbacks.intake import Intake
 from app.services.feed.pages import FeedForm
 from tests.database import connect
+from tests.services.callbacks.intakes import intake_on
 
 MESSAGE = "m1"
 CAMPAIGN = "campaign"
@@ -52,7 +52,7 @@ class Seen(NamedTuple):
 async def store(url: str, bodies: list[bytes]) -> None:
     """Send *bodies* through the intake."""
     session = IngestSession(url, statement_timeout_seconds=_BUDGET_SECONDS)
-    intake = Intake(session, Metrics(), ack_budget_seconds=_BUDGET_SECONDS)
+    intake = intake_on(session, Metrics(), ack_budget_seconds=_BUDGET_SECONDS)
     for body in bodies:
         await intake.receive(body, path=_PATH)
     await intake.close()

@@ -19,7 +19,7 @@ MANY_MESSAGES = 200_000
 _CHUNK = 2_500
 
 _FUNCTION: Final = """
-SELECT prosrc, array_to_string(proargtypes::regtype[], ',') AS type, proconfig
+SELECT prosrc, proargtypes[0]::regtype::text AS type, proconfig
 FROM pg_proc WHERE oid = $1::text::regproc
 """
 
@@ -37,12 +37,13 @@ async def _explained_function(connection: asyncpg.Connection, name: str) -> str:
     """The plan of the function's one statement, under the settings that the function has."""
     source, of_type, settings = await connection.fetchrow(_FUNCTION, name) or ("", "", [])
     statement = re.sub(r"\bunnest\(batch\)", f"unnest($1::{of_type})", source)
+    statement = re.sub(r"\breceived\b", "$2::timestamptz", statement)
     async with connection.transaction():
         for setting in settings:
             changed, _, value = setting.partition("=")
             await connection.execute(f"SET LOCAL {changed} = '{value}'")
         await connection.execute(f"PREPARE explained AS {statement}")
-        rows = await connection.fetch("EXPLAIN EXECUTE explained(NULL)")
+        rows = await connection.fetch("EXPLAIN EXECUTE explained(NULL, NULL)")
         await connection.execute("DEALLOCATE explained")
     return "\n".join(row[0] for row in rows)
 
@@ -94,6 +95,7 @@ async def _assert_replies_go_by_key(connection: asyncpg.Connection) -> None:
     )
     assert settings == ["plan_cache_mode=force_custom_plan"]
     statement = source.replace("unnest(batch)", f"unnest(NULL::{of_type})")
+    statement = statement.replace("(received,", "(NULL::timestamptz,")
     plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}"))
     assert "messages_pkey" in plan, plan
 

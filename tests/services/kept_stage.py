@@ -9,9 +9,10 @@ from app.db.bi.roll_up import roll_up_events
 from app.db.database import Database
 from app.db.ingest import IngestSession
 from app.observability.metrics import Metrics
-from app.services.callbacks.intake import Intake, Receipt
+from app.services.callbacks.intake import Receipt
 from app.services.callbacks.screening import Screen
 from tests.promises.load import Callback
+from tests.services.callbacks.intakes import intake_on
 
 PATH = "/callbacks/***/status"
 #: The partition of the month in which the tests' callbacks happened. A new schema begins with the
@@ -41,7 +42,7 @@ class Kept:
     ) -> set[Receipt]:
         """Store *callbacks* as received so many days ago."""
         session = IngestSession(self.url, statement_timeout_seconds=5)
-        intake = Intake(session, Metrics(), ack_budget_seconds=5, screen=screen)
+        intake = intake_on(session, Metrics(), ack_budget_seconds=5, screen=screen)
         before = await self.connection.fetchval("SELECT nextval('feed_id')")
         try:
             receipts = {await intake.receive(one.body, path=PATH) for one in callbacks}

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
@@ -89,7 +90,10 @@ class Flush:
         batch: Sequence[PendingRecord],
         campaigns: CampaignCache,
         metrics: Metrics,
+        *,
+        received_at: datetime | None = None,
     ) -> None:
+        self._received_at = received_at
         self._connection = connection
         self._batch = batch
         self._campaigns = campaigns
@@ -220,7 +224,7 @@ class Flush:
     async def _append(
         self,
         kind: str,
-        append: Callable[[IngestConnection, Sequence[R]], Awaitable[Appended]],
+        append: Callable[[IngestConnection, Sequence[R], datetime | None], Awaitable[Appended]],
         indexed: Indexed[R],
     ) -> None:
         """
@@ -232,7 +236,9 @@ class Flush:
             return
         try:
             records = [record for _, record in indexed]
-            appended = await _with_one_retry(lambda: append(self._connection, records))
+            appended = await _with_one_retry(
+                lambda: append(self._connection, records, self._received_at)
+            )
         except Exception as error:
             if isinstance(error, ReceiverError) and not isinstance(error, ValuesRefused):
                 raise
@@ -271,7 +277,9 @@ class Flush:
             return
         try:
             await _with_one_retry(
-                lambda: ingest.append_quarantined(self._connection, self._quarantined)
+                lambda: ingest.append_quarantined(
+                    self._connection, self._quarantined, self._received_at
+                )
             )
         except ValuesRefused as error:  # nothing is left that could store it
             raise DatabaseUnavailable(str(error)) from error

@@ -1,30 +1,24 @@
 """From the body of a request to a committed row: limits what waits, and flushes it in batches."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import structlog
 
-from app.db.ingest import IngestConnection, IngestSession
-from app.domain.masking import SecretMask
-from app.domain.quarantine import Quarantined, quarantined
-from app.errors import DatabaseUnavailable, Overloaded, ReceiverError
+from app.domain.quarantine import Quarantined
+from app.errors import DatabaseUnavailable, Overloaded
 from app.kit.batcher import Batcher, BatcherError, Full
 from app.kit.tick_queue import TickQueue
 from app.observability.metrics import Metrics
-from app.routee.content import Content, opened
-from app.routee.translate import NO_ODDITIES, Translation, translate, translate_in_pieces
-from app.routee.wire import Unreadable
-from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord, Receipt
+from app.routee.content import Content
+from app.services.callbacks.flush import PendingRecord, Receipt
 from app.services.callbacks.large_body import LargeBody
-from app.services.callbacks.masking import without_secrets
-from app.services.callbacks.screening import Screen
-from app.services.readiness import FlushRecord
+from app.services.callbacks.reading import Body, Reader
+from app.services.callbacks.storing import Outcome, Store
 
 __all__ = ["RETRY_AFTER_SECONDS", "Body", "Intake", "Receipt"]
 
@@ -55,43 +49,17 @@ _REFUSED_PARTS: Final = 16
 RETRY_AFTER_SECONDS: Final = 5
 
 
-class Body(NamedTuple):
-    """The body of one request."""
-
-    octets: bytes
-    #: The path that it was posted to, without the token.
-    path: str
-    #: The campaign whose token it came through; None for a shared callback secret.
-    campaign_id: UUID | None
-    #: The headers that say how the octets are to be read; None if they say what is usual.
-    content: Content | None = None
-
-
 Done = Callable[[Receipt | BaseException], object]
-#: What a flush says of a body: an exception if it is not durable although others are.
-Outcome = Receipt | Exception
 
 
 class Intake:
     """Takes request bodies and says when they are durable."""
 
-    def __init__(  # noqa: PLR0913 (the composition root hands over each part)
-        self,
-        session: IngestSession,
-        metrics: Metrics,
-        *,
-        ack_budget_seconds: float,
-        max_body_bytes: int = 1024 * 1024,
-        screen: Screen | None = None,
-        mask: SecretMask | None = None,
-        flushes: FlushRecord | None = None,
+    def __init__(
+        self, reader: Reader, store: Store, metrics: Metrics, *, ack_budget_seconds: float
     ) -> None:
-        self._max_body_bytes = max_body_bytes
-        self._session = session
-        self._screen = screen
-        self._mask = mask or SecretMask()
-        self._metrics = metrics
-        self._flushes = flushes or FlushRecord()
+        self._reader = reader
+        self._store = store
         #: Bodies to read, each with the function to call. The bodies of one tick are read together:
         #: with all of the code in the processor's caches a body takes 14 µs instead of 33.
         self._unread: TickQueue[tuple[Body, Done]] = TickQueue(
@@ -113,9 +81,6 @@ class Intake:
             budget_seconds=ack_budget_seconds,
         )
         metrics.pending_items.set_function(lambda: self._batcher.pending_items)
-        self._campaigns = CampaignCache()
-        #: The connection through which that is known.
-        self._known_through: IngestConnection | None = None
 
     async def receive(
         self,
@@ -138,7 +103,7 @@ class Intake:
             if _is_large(body):
                 outcome: Outcome = await self._received_in_pieces(body)
             else:
-                records = self._records_of(body)
+                records = self._reader.read(body)
                 outcome = await self._batcher.submit(records, weight=len(octets))
         except (BatcherError, DatabaseUnavailable) as error:
             raise Overloaded(
@@ -163,12 +128,12 @@ class Intake:
 
     def forget(self) -> None:
         """Forget what the database said before: it may be another one."""
-        self._campaigns = self._campaigns.anew()
+        self._store.forget()
 
     async def close(self) -> None:
         """Accept nothing more, and finish what was accepted."""
         await self._batcher.close()
-        await self._session.close()
+        await self._store.close()
 
     def _read(self, unread: Sequence[tuple[Body, Done]]) -> None:
         for body, done in unread:
@@ -178,19 +143,9 @@ class Intake:
                 continue
             self._unread_bytes -= size
             try:
-                self._batcher.put(self._records_of(body), done, weight=size)
+                self._batcher.put(self._reader.read(body), done, weight=size)
             except Exception as error:  # noqa: BLE001 (what one body meets harms no other)
                 _tell(done, error)
-
-    def _records_of(self, body: Body) -> Sequence[PendingRecord]:
-        """What *body* reports: at least one record."""
-        octets, path, campaign_id, _ = body
-        try:
-            return self._pending(translate(octets, campaign_id=campaign_id, path=path), body)
-        except Exception:
-            self._metrics.records_failed.labels("read").inc()
-            log.exception("a body met an unforeseen error and was not stored")
-            raise
 
     async def _received_in_pieces(self, body: Body) -> Receipt:
         ended: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
@@ -209,7 +164,7 @@ class Intake:
 
     def _read_in_pieces(self, body: Body, done: Done) -> None:
         """Make *body*, whose size counts as unread, durable piece by piece."""
-        pieces = self._pieces_of(body)
+        pieces = self._reader.read_in_pieces(body)
         large = LargeBody(pieces, done, budget_seconds=self._ack_budget_seconds)
         if not self._large:
             asyncio.get_running_loop().call_soon(self._read_piece)
@@ -221,12 +176,11 @@ class Intake:
         try:
             piece = None if large.has_ended else large.next_piece()
             if piece is not None:
-                self._store_piece(self._pending(piece, body), large)
+                self._store_piece(piece, large)
         except BatcherError as error:
             large.end(error)
-        except Exception as error:
-            self._metrics.records_failed.labels("read").inc()
-            log.exception("a body met an unforeseen error and was not stored")
+        except Exception as error:  # noqa: BLE001 (what one body meets harms no other)
+            self._reader.note_failure(error)
             large.end(error)
         finally:
             if large.has_ended or not large.is_unread:
@@ -241,81 +195,9 @@ class Intake:
             self._batcher.put(records, large.ended, weight=weight)
             large.began()
 
-    def _pending(self, translation: Translation, body: Body) -> Sequence[PendingRecord]:
-        records, reason, oddities = translation
-        octets, path, campaign_id, content = body
-        for oddity in oddities:
-            self._metrics.oddities.labels(oddity).inc()
-        pending = [PendingRecord(without_secrets(one, self._mask), path) for one in records]
-        if reason is not None:
-            content_type, content_encoding = content or Content()
-            unreadable = quarantined(
-                octets,
-                reason,
-                path=path,
-                campaign_id=campaign_id,
-                content_type=self._mask.text(content_type),
-                content_encoding=self._mask.text(content_encoding),
-            )
-            pending.append(PendingRecord(unreadable, path))
-        return pending
-
-    def _pieces_of(self, body: Body) -> Iterator[Translation]:
-        """What *body* reports; it is opened with the first piece."""
-        octets, path, campaign_id, content = body
-        charset = None
-        if content is not None:
-            try:
-                octets = opened(octets, content, max_bytes=self._max_body_bytes)
-            except Unreadable as error:
-                yield Translation((), error.reason, NO_ODDITIES)
-                return
-            charset = content.charset
-        yield from translate_in_pieces(octets, campaign_id=campaign_id, path=path, charset=charset)
-
     async def _flush(self, bodies: Sequence[Sequence[PendingRecord]]) -> Sequence[Outcome]:
-        started = time.perf_counter()
-        batch: Sequence[PendingRecord] = list(chain.from_iterable(bodies))
-        try:
-            async with self._session.connected() as connection:
-                campaigns = self._known_by(connection)
-                if self._screen is not None:
-                    batch = await self._screen.screened(connection, batch)
-                receipts = await Flush(connection, batch, campaigns, self._metrics).run()
-        except BaseException as error:
-            self._note_failure(error, items=len(bodies))
-            raise
-        self._flushes.note_success()
-        self._metrics.batch_items.observe(len(batch))
-        self._metrics.storing.add(len(batch))
-        self._metrics.flush_seconds.observe(time.perf_counter() - started)
-        return receipts if len(receipts) == len(bodies) else list(_of_bodies(receipts, bodies))
-
-    def _known_by(self, connection: IngestConnection) -> CampaignCache:
-        """
-        What is known of campaigns through *connection*: nothing at first, after an outage too.
-
-        The database may have been restored since, or be a standby that lacks the last seconds. A
-        flush that still runs on another connection keeps what it knows to itself.
-        """
-        known_through, self._known_through = self._known_through, connection
-        if known_through is not None and known_through is not connection:
-            self.forget()
-            if self._screen is not None:
-                self._screen.forget()
-        return self._campaigns
-
-    def _note_failure(self, error: BaseException, *, items: int) -> None:
-        self._flushes.note_failure()
-        if isinstance(error, ReceiverError):
-            self._metrics.flush_failures.labels(type(error).__name__).inc()
-            log.warning("flush failed", items=items, error=str(error))
-        elif not isinstance(error, Exception):  # cancelled at its deadline
-            self._metrics.flush_failures.labels("TooLate").inc()
-            log.warning("flush abandoned", items=items)
-        else:
-            self._metrics.flush_failures.labels("unexpected").inc()
-            log.error("flush failed unexpectedly", items=items, exc_info=error)
+        outcomes = await self._store.store(list(chain.from_iterable(bodies)))
+        return outcomes if len(outcomes) == len(bodies) else list(_of_bodies(outcomes, bodies))
 
 
 def _refuse(refused: Sequence[Done]) -> None:

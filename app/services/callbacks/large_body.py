@@ -1,11 +1,10 @@
 """One large request body that is read and stored in pieces."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from app.kit.batcher import TooLate
-from app.routee.translate import Translation
-from app.services.callbacks.flush import Receipt
+from app.services.callbacks.flush import PendingRecord, Receipt
 
 Done = Callable[[Receipt | BaseException], object]
 
@@ -17,7 +16,9 @@ class LargeBody:
     is sent again.
     """
 
-    def __init__(self, pieces: Iterator[Translation], done: Done, *, budget_seconds: float) -> None:
+    def __init__(
+        self, pieces: Iterator[Sequence[PendingRecord]], done: Done, *, budget_seconds: float
+    ) -> None:
         self._pieces = pieces
         self._done = done
         #: Whether there may be another piece.
@@ -28,7 +29,7 @@ class LargeBody:
         #: Whether nothing more needs to be read.
         self.has_ended = False
 
-    def next_piece(self) -> Translation | None:
+    def next_piece(self) -> Sequence[PendingRecord] | None:
         """The next piece; None if there is none."""
         piece = next(self._pieces, None)
         if piece is None:

@@ -16,10 +16,12 @@ from app.errors import Overloaded
 from app.observability.metrics import Metrics
 from app.services.callbacks.intake import Intake, Receipt
 from app.services.callbacks.screening import Screen
+from app.services.callbacks.storing import Store
 from app.services.erasure.erased_recipients import ErasedRecipients
 from tests.conftest import _TEMPLATE, database_url
 from tests.database import connect
 from tests.promises.load import Callback, callback, reply
+from tests.services.callbacks.intakes import intake_on
 
 KEYS = ErasureKeys(["a-key-of-the-tests-for-erasure-0123456789"])
 NUMBER = "+306912345678"
@@ -71,7 +73,7 @@ def erased() -> ErasedRecipients:
 async def intake(url: str, erased: ErasedRecipients) -> AsyncIterator[Intake]:
     session = IngestSession(url, statement_timeout_seconds=30)
     screen = Screen(erased, _KEEP_ALL)
-    intake = Intake(session, Metrics(), ack_budget_seconds=30, screen=screen)
+    intake = intake_on(session, Metrics(), ack_budget_seconds=30, screen=screen)
     yield intake
     await intake.close()
 
@@ -158,12 +160,13 @@ async def test_who_was_erased_since_is_recognised_although_versions_began_anew(
 
 
 async def test_a_flush_that_still_runs_on_an_old_connection_teaches_the_new_one_nothing(
-    url: str, intake: Intake
+    url: str,
 ) -> None:
     session = IngestSession(url, statement_timeout_seconds=30)
+    store = Store(session, Metrics())
     async with session.connected() as old, session.connected() as new:
-        before = intake._known_by(old)
-        after = intake._known_by(new)
+        before = store._known_by(old)
+        after = store._known_by(new)
         before.observed.put("c1", value=True)
         assert after.observed.find("c1") is None
     await session.close()

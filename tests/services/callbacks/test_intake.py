@@ -28,11 +28,14 @@ from app.services.callbacks.intake import (
     Intake,
     Receipt,
 )
+from app.services.callbacks.reading import Reader
 from app.services.callbacks.screening import Screen
+from app.services.callbacks.storing import Store
 from app.services.erasure.erased_recipients import ErasedRecipients, Pseudonymised
 from tests.database import connect
 from tests.promises.load import callback, reply
 from tests.promises.stage import eventually
+from tests.services.callbacks.intakes import intake_on
 
 BUDGET_SECONDS = 0.6
 #: Longer than thousands of callbacks take on a busy machine.
@@ -48,7 +51,7 @@ _TERMINATE = _SESSIONS.format(what="pg_terminate_backend(pid)")
 
 def _intake(url: str) -> tuple[Intake, IngestSession]:
     session = IngestSession(url, statement_timeout_seconds=BUDGET_SECONDS)
-    return Intake(session, Metrics(), ack_budget_seconds=BUDGET_SECONDS), session
+    return intake_on(session, Metrics(), ack_budget_seconds=BUDGET_SECONDS), session
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ class _BrokenSession(IngestSession):
 async def test_a_flush_that_fails_unexpectedly_is_counted(url: str) -> None:
     metrics = Metrics()
     session = _BrokenSession(url, statement_timeout_seconds=BUDGET_SECONDS)
-    intake = Intake(session, metrics, ack_budget_seconds=BUDGET_SECONDS)
+    intake = intake_on(session, metrics, ack_budget_seconds=BUDGET_SECONDS)
     (outcome,) = await _receive(intake, "m1")
     assert isinstance(outcome, ZeroDivisionError)
     failures = "receiver_flush_failures_total"
@@ -96,7 +99,7 @@ async def test_a_flush_that_fails_unexpectedly_is_counted(url: str) -> None:
     await intake.close()
 
 
-class _Stumbling(Intake):
+class _Stumbling(Reader):
     """Meets an error that nobody foresaw in each body that has the word for it."""
 
     def _pending(self, translation: Translation, body: Body) -> Sequence[PendingRecord]:
@@ -106,11 +109,16 @@ class _Stumbling(Intake):
         return super()._pending(translation, body)
 
 
+def _stumbling(session: IngestSession, metrics: Metrics) -> Intake:
+    reader, store = _Stumbling(metrics), Store(session, metrics)
+    return Intake(reader, store, metrics, ack_budget_seconds=_PATIENT_SECONDS)
+
+
 async def test_an_unforeseen_error_in_reading_one_body_touches_no_neighbour(
     url: str, connection: asyncpg.Connection
 ) -> None:
     session, metrics = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS), Metrics()
-    intake = _Stumbling(session, metrics, ack_budget_seconds=_PATIENT_SECONDS)
+    intake = _stumbling(session, metrics)
     names = ["a", "RecursionError", "b", "MemoryError", "KeyError", "c"]
     outcomes: dict[str, Receipt | BaseException] = {}
     for name in names:
@@ -132,7 +140,7 @@ async def test_an_unforeseen_error_in_reading_one_body_touches_no_neighbour(
 
 async def test_bodies_that_cannot_be_read_leave_no_weight_behind(url: str) -> None:
     session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
-    intake = _Stumbling(session, Metrics(), ack_budget_seconds=_PATIENT_SECONDS)
+    intake = _stumbling(session, Metrics())
     outcomes: list[Receipt | BaseException] = []
     heavy = callback("KeyError").body + b" " * (MAX_PENDING_BYTES // 4)
     for _ in range(5):
@@ -147,7 +155,7 @@ async def test_bodies_that_cannot_be_read_leave_no_weight_behind(url: str) -> No
 
 async def test_an_answer_that_cannot_be_given_keeps_no_neighbour_from_its_own(url: str) -> None:
     session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
-    intake = _Stumbling(session, Metrics(), ack_budget_seconds=_PATIENT_SECONDS)
+    intake = _stumbling(session, Metrics())
     outcomes: list[Receipt | BaseException] = []
 
     def _fail(_: object) -> None:
@@ -170,7 +178,7 @@ async def test_of_an_array_that_meets_an_unforeseen_error_no_part_is_acknowledge
     erased = _StumblingErased(ErasureKeys([]))
     session, metrics = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS), Metrics()
     screen = Screen(erased, retention_of_days(raw=None, events=None, messages=None, inbound=None))
-    intake = Intake(session, metrics, ack_budget_seconds=_PATIENT_SECONDS, screen=screen)
+    intake = intake_on(session, metrics, ack_budget_seconds=_PATIENT_SECONDS, screen=screen)
     array = b"[" + callback("good").body + b"," + callback("bad").body + b"]"
     before, failing, after = await asyncio.gather(
         *(
@@ -338,7 +346,7 @@ async def test_bodies_beyond_the_limit_are_refused_unread_and_a_few_per_tick(
 ) -> None:
     session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
     metrics = Metrics()
-    intake = Intake(session, metrics, ack_budget_seconds=_PATIENT_SECONDS)
+    intake = intake_on(session, metrics, ack_budget_seconds=_PATIENT_SECONDS)
     outcomes: list[Receipt | BaseException] = []
     extra = 2 * MAX_REFUSED_PER_TICK + 1
     for number in range(MAX_PENDING_ITEMS):
@@ -377,7 +385,7 @@ def _array(prefix: str, size: int) -> bytes:
 
 def _patient_intake(url: str) -> Intake:
     session = IngestSession(url, statement_timeout_seconds=_PATIENT_SECONDS)
-    return Intake(session, Metrics(), ack_budget_seconds=_PATIENT_SECONDS)
+    return intake_on(session, Metrics(), ack_budget_seconds=_PATIENT_SECONDS)
 
 
 async def test_a_large_array_is_stored_in_batches_and_answered_once(

@@ -25,7 +25,7 @@ from app.errors import DatabaseUnavailable, ErasureInProgress, ErasureNotConfigu
 from app.kit.uuid7 import uuid7
 from app.observability.metrics import Metrics
 from app.routee.content import Content
-from app.services.callbacks.intake import Intake, Receipt
+from app.services.callbacks.intake import Receipt
 from app.services.callbacks.screening import Screen
 from app.services.erasure import erasures, scan
 from app.services.erasure.erased_recipients import ErasedRecipients
@@ -34,6 +34,7 @@ from app.services.finishing import finish_due
 from tests.database import connect
 from tests.promises.load import Callback, callback, reply, report, stories
 from tests.promises.stage import eventually
+from tests.services.callbacks.intakes import intake_on
 from tests.services.erasure.erased_stage import digits_in, everything, everything_in_a_dump, samples
 from tests.services.kept_stage import PATH, Kept
 
@@ -735,7 +736,7 @@ async def test_quarantined_callbacks_of_foreign_campaigns_stay_distinct(kept: Ke
             tracking_id,
         )
     session = IngestSession(kept.url, statement_timeout_seconds=5)
-    intake = Intake(session, Metrics(), ack_budget_seconds=5, screen=_screen())
+    intake = intake_on(session, Metrics(), ack_budget_seconds=5, screen=_screen())
     for message in ("a", "b", "a"):
         body = callback(message, campaign="theirs").body
         assert await intake.receive(body, path=PATH, campaign_id=ours) is Receipt.QUARANTINED
@@ -942,7 +943,7 @@ async def test_a_body_that_is_said_to_be_compressed_and_cannot_be_opened_is_remo
     session = IngestSession(kept.url, statement_timeout_seconds=5)
     content = Content(f"text/plain; to={DIGITS}", encoding)
     for screen in (None, _screen()):
-        intake = Intake(session, Metrics(), ack_budget_seconds=5, screen=screen)
+        intake = intake_on(session, Metrics(), ack_budget_seconds=5, screen=screen)
         receipt = await intake.receive(body, path=PATH, content=content)
         await intake.close()
         assert receipt is Receipt.QUARANTINED

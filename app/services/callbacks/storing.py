@@ -1,0 +1,101 @@
+"""Makes records durable: what the callback path, and everything that stores beside it, shares."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from app.db.ingest import IngestConnection, IngestSession
+from app.errors import ReceiverError
+from app.observability.metrics import Metrics
+from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord, Receipt
+from app.services.callbacks.screening import Screen
+from app.services.readiness import FlushRecord
+
+log = structlog.get_logger()
+
+#: What a flush says of a record: an exception if it is not durable although others are.
+Outcome = Receipt | Exception
+
+
+class Store:
+    """Screens batches of records and flushes them, each on a connection of *session*."""
+
+    def __init__(
+        self,
+        session: IngestSession,
+        metrics: Metrics,
+        *,
+        screen: Screen | None = None,
+        flushes: FlushRecord | None = None,
+    ) -> None:
+        self._session = session
+        self._metrics = metrics
+        self._screen = screen
+        self._flushes = flushes or FlushRecord()
+        self._campaigns = CampaignCache()
+        #: The connection through which that is known.
+        self._known_through: IngestConnection | None = None
+
+    async def store(
+        self, batch: Sequence[PendingRecord], *, received_at: datetime | None = None
+    ) -> Sequence[Outcome]:
+        """
+        Make *batch* durable, received at *received_at* or else now; one outcome for each record.
+
+        Raises:
+            DatabaseUnavailable: not all of it is durable. What is durable already is deduplicated
+                when it is stored again.
+        """
+        started, items = time.perf_counter(), len(batch)
+        try:
+            async with self._session.connected() as connection:
+                campaigns = self._known_by(connection)
+                if self._screen is not None:
+                    batch = await self._screen.screened(connection, batch)
+                outcomes = await Flush(
+                    connection, batch, campaigns, self._metrics, received_at=received_at
+                ).run()
+        except BaseException as error:
+            self._note_failure(error, items=items)
+            raise
+        self._flushes.note_success()
+        self._metrics.batch_items.observe(items)
+        self._metrics.storing.add(items)
+        self._metrics.flush_seconds.observe(time.perf_counter() - started)
+        return outcomes
+
+    def forget(self) -> None:
+        """Forget what the database said before: it may be another one."""
+        self._campaigns = self._campaigns.anew()
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._session.close()
+
+    def _known_by(self, connection: IngestConnection) -> CampaignCache:
+        """
+        What is known of campaigns through *connection*: nothing at first, after an outage too.
+
+        The database may have been restored since, or be a standby that lacks the last seconds. A
+        flush that still runs on another connection keeps what it knows to itself.
+        """
+        known_through, self._known_through = self._known_through, connection
+        if known_through is not None and known_through is not connection:
+            self.forget()
+            if self._screen is not None:
+                self._screen.forget()
+        return self._campaigns
+
+    def _note_failure(self, error: BaseException, *, items: int) -> None:
+        self._flushes.note_failure()
+        if isinstance(error, ReceiverError):
+            self._metrics.flush_failures.labels(type(error).__name__).inc()
+            log.warning("flush failed", items=items, error=str(error))
+        elif not isinstance(error, Exception):  # cancelled at its deadline
+            self._metrics.flush_failures.labels("TooLate").inc()
+            log.warning("flush abandoned", items=items)
+        else:
+            self._metrics.flush_failures.labels("unexpected").inc()
+            log.error("flush failed unexpectedly", items=items, exc_info=error)
