@@ -20,7 +20,7 @@ from app.services.feed.pages import Feed, FeedForm, ServedPage
 log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "text/event-stream"
-#: After which time without an item a comment is sent, so that nobody on the way hangs up. So often
+#: After which time without an item a comment is sent, so that no proxy hangs up. So often
 #: the key is verified as well.
 HEARTBEAT_SECONDS: Final = 15.0
 #: How long a stream lasts. Its client then goes on, perhaps at another process.
@@ -65,7 +65,7 @@ class FeedStream(Response):
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         stream_seconds: float = MAX_STREAM_SECONDS,
     ) -> None:
-        # Proxies that collect an answer before they pass it on are told not to.
+        # Proxies that collect an answer before they pass it on are asked not to.
         super().__init__(headers={"X-Accel-Buffering": "no", "Vary": "Accept"})
         del self.headers["content-length"]
         self.headers["Content-Type"] = MEDIA_TYPE

@@ -69,7 +69,7 @@ class HeadRequests:
         async def _send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await send(message)
-                # The server then tells the application that its client is gone.
+                # The server then informs the application that its client is gone.
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self._app({**scope, "method": "GET"}, receive, _send)

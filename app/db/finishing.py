@@ -66,7 +66,7 @@ SELECT id FROM campaigns WHERE id = :id AND {_UNFINISHED} FOR NO KEY UPDATE SKIP
 _EXAMINE: Final = text(f"WITH part AS (SELECT * FROM campaigns WHERE id = :id) {_EXAMINED}")
 #: `FOR KEY SHARE` keeps erasure out until the number is committed where it will search for it, and
 #: no callback waits for it.
-_TELL_OVERDUE: Final = """
+_ADD_OVERDUE: Final = """
 WITH part AS MATERIALIZED (
     SELECT message_tracking_id FROM messages
     WHERE {which} AND message_tracking_id > :upto
@@ -77,7 +77,7 @@ overdue AS MATERIALIZED (
     WHERE m.message_tracking_id IN (SELECT message_tracking_id FROM part) AND m.status_rank < 3
     ORDER BY m.message_tracking_id FOR KEY SHARE
 ),
-told AS (
+announced AS (
     INSERT INTO notices (type, campaign_id, campaign_tracking_id, message_tracking_id, data)
     SELECT 'message.overdue', CAST(:id AS uuid), :tracking_id, message_tracking_id,
         jsonb_build_object('to', recipient, 'status', status)
@@ -85,9 +85,9 @@ told AS (
 )
 SELECT count(*), max(message_tracking_id) FROM part
 """
-_OF_TRACKING_ID: Final = text(_TELL_OVERDUE.format(which="campaign_tracking_id = :tracking_id"))
+_OF_TRACKING_ID: Final = text(_ADD_OVERDUE.format(which="campaign_tracking_id = :tracking_id"))
 _OF_OURS: Final = text(
-    _TELL_OVERDUE.format(which="campaign_id = CAST(:id AS uuid) AND campaign_tracking_id IS NULL")
+    _ADD_OVERDUE.format(which="campaign_id = CAST(:id AS uuid) AND campaign_tracking_id IS NULL")
 )
 _GO_ON: Final = text("UPDATE campaigns SET overdue_upto = :upto WHERE id = :id")
 _FINISH: Final = text("""
@@ -133,10 +133,10 @@ async def due_campaigns(database: Database, *, after: UUID = _BEGINNING) -> tupl
 
 async def finish_some(database: Database, campaign_id: UUID) -> bool:
     """
-    Go on with finishing a campaign: tell of some overdue messages, and then of its end.
+    Go on with finishing a campaign: announce some overdue messages, and then its end.
 
-    Interrupted, it is gone on with; nothing is told twice. False if it has ended, is not due any
-    more, or another process is at it.
+    Interrupted, it is gone on with; nothing is announced twice. False if it has ended, is not due
+    any more, or another process is at it.
     """
     async with database.writing_feed(planner=PLANNER) as session:
         if await session.scalar(_LOCK, {"id": campaign_id}) is None:

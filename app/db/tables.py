@@ -160,7 +160,7 @@ class EventRow(Row):
     payload_reserialised: Mapped[bool] = mapped_column(server_default=text("false"))
     message_tracking_id: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     status_key: Mapped[str] = mapped_column(Bytewise, primary_key=True)
-    #: Of the payload, where word or time do not tell the event from others; else empty.
+    #: Of the payload, where word or time do not distinguish the event; else empty.
     digest: Mapped[bytes] = mapped_column(primary_key=True, server_default=text("''"))
     provider_status: Mapped[str] = mapped_column(Bytewise)
     detailed_status: Mapped[str | None] = mapped_column(Bytewise)
@@ -287,7 +287,7 @@ class InboundMessageRow(Row):
 
 
 class NoticeRow(Row):
-    """What the feed tells besides events and replies."""
+    """What the feed announces besides events and replies."""
 
     __tablename__ = "notices"
 

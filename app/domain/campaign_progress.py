@@ -1,4 +1,4 @@
-"""What the provider tells about a campaign as a whole: how far it is, and its messages by word."""
+"""What the provider reports of a campaign as a whole: how far it is, and its messages by word."""
 
 from datetime import datetime
 from typing import NamedTuple

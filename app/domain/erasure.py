@@ -68,7 +68,7 @@ class NumberHash(NamedTuple):
     @property
     def recipient_key(self) -> str:
         """
-        What tells those who know the number that it was erased.
+        By what those who know the number recognise that it was erased.
 
         It cannot be made from the pseudonym, nor that from it: who kept it with a number does not
         find the number's pseudonym.

@@ -39,7 +39,7 @@ class DeliveryEvent(NamedTuple):
     status_key: str
     #: When the status was reached, or `UNKNOWN_TIME`.
     occurred_at: datetime
-    #: SHA-256 of the payload where word or time do not tell the event from others; else empty.
+    #: SHA-256 of the payload where word or time do not distinguish the event; else empty.
     digest: bytes
     #: The provider's word as it is spelt there, at most 64 characters.
     provider_status: str

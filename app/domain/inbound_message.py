@@ -37,7 +37,7 @@ class InboundMessage(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What tells a reply from other replies."""
+    """What distinguishes a reply from other replies."""
 
     sender: str | None
     recipient: str | None
@@ -60,7 +60,7 @@ def identity_of_id(name: str, value: str) -> bytes:
 
 
 def identity_of_bytes(payload: bytes) -> bytes:
-    """The identity of a reply of which nothing but its bytes tells it from others."""
+    """The identity of a reply that nothing but its bytes distinguishes from others."""
     return _identity([hashlib.sha256(payload).hexdigest()])
 
 

@@ -25,7 +25,7 @@ class Reason(StrEnum):
     TOO_MANY_ELEMENTS = "too-many-elements"
     #: Neither a progress callback, which has an id, nor an inbound message.
     NO_MESSAGE_ID = "no-message-id"
-    #: It has the id of a message or a campaign, and nothing that tells anything about it.
+    #: It has the id of a message or a campaign, and nothing that says anything about it.
     NO_STATUS = "no-status"
     #: An id is longer than 512 bytes, or has a character that cannot be stored.
     UNUSABLE_ID = "unusable-id"

@@ -16,12 +16,12 @@ _MAX_DOUBLINGS: Final = 10
 
 class Keeper:
     """
-    Revives the server until it is told to leave, whatever a single attempt comes to.
+    Revives the server until it is asked to leave, whatever a single attempt comes to.
 
     A process may be out of descriptors or of memory for a moment. The server is then revived later.
 
     Args:
-        revive: Starts the server if it has ended, and tells whether it had.
+        revive: Starts the server if it has ended, and says whether it had.
         leaving: Set when the server need not be kept any longer.
         say: Gets a sentence about each revival and each failure.
         every_seconds: The pause between two looks at the server.

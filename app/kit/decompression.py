@@ -53,7 +53,7 @@ def _opened(octets: bytes, window: int, max_bytes: int) -> tuple[bytes, bytes]:
     """The contents of one stream, and what follows it."""
     opener = zlib.decompressobj(window)
     try:
-        # 0 would mean no limit; one byte more than allowed tells whether there are more.
+        # 0 would mean no limit; one byte more than allowed shows whether there are more.
         contents = opener.decompress(octets, max_bytes + 1)
     except zlib.error as error:
         raise NotDecompressible(str(error)) from None

@@ -72,7 +72,7 @@ class SingleFlight(Generic[K, V]):
         is_kept = False
         try:
             is_kept = is_good and self._is_kept(task.result())
-        finally:  # a result that nobody drops would be given for ever
+        finally:  # a result that is not dropped would be given for ever
             if is_kept:
                 asyncio.get_running_loop().call_later(self._keep_seconds, self._drop, key, task)
             else:

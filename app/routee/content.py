@@ -13,7 +13,7 @@ from app.kit.decompression import (
 from app.routee.wire import Unreadable
 
 MAX_HEADER_CHARACTERS: Final = 200
-#: Encodings may be stacked; more than these are nobody's.
+#: Encodings may be stacked; no known sender stacks more.
 _MAX_ENCODINGS: Final = 3
 _OPENERS: Final = {
     "gzip": gunzipped,

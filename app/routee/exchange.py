@@ -26,7 +26,7 @@ _NOTHING_SENT: Final = (
 MAX_ANSWER_BYTES: Final = 2_097_152
 _COMPRESSED: Final = frozenset({"gzip", "x-gzip", "deflate"})
 _CODINGS: Final = _COMPRESSED | {"identity", ""}
-#: For zlib: either format, which its header tells.
+#: For zlib: either format, which its header says.
 _GZIP_OR_ZLIB: Final = 47
 #: Longer values of `Retry-After` are nonsense.
 _MAX_SECONDS_DIGITS: Final = 9

@@ -284,7 +284,7 @@ def _record(payload: Payload, body: bytes, origin: Origin, *, reserialised: bool
     What *payload* reports.
 
     Only a status makes it progress of a message. Without one, a body may report a campaign, or be
-    a reply; an id alone tells nothing.
+    a reply; an id alone says nothing.
     """
     campaign_id = origin.campaign_id
     try:
@@ -467,7 +467,7 @@ def _identity_by_id(payload: Payload) -> bytes | None:
 
 
 def _identity_by_content(content: Content, body: bytes) -> bytes:
-    """The identity by what tells replies apart; the bytes decide if that is missing or was lost."""
+    """The identity by what distinguishes replies; the bytes decide if that is missing or lost."""
     is_whole = not any(part and _REPLACED in part for part in content)
     return identity_of(content) if content.sent and is_whole else identity_of_bytes(body)
 

@@ -175,7 +175,7 @@ def as_time(value: object) -> datetime | None:
     *value* in UTC: a text as `parse_instant` reads it, where no zone means UTC, or an epoch.
 
     An epoch is a number, or a text of digits, in seconds, milliseconds, microseconds or nanoseconds
-    since 1970, with or without a fraction. Its size tells which.
+    since 1970, with or without a fraction. Its size says which.
 
     None if it is neither, or outside 2010 to 2099.
     """

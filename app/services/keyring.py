@@ -18,7 +18,7 @@ CACHED_SECONDS: Final = 5.0
 USES_RECORDED_EVERY: Final = timedelta(minutes=1)
 #: Unknown keys that are remembered, so that one that is tried again costs nothing.
 _MAX_MISSES: Final = 1000
-#: Of more than so many unknown keys, callers are told to slow down.
+#: Of more than so many unknown keys, callers are asked to slow down.
 _GUESSES_PER_SECOND: Final = 50
 #: While they do not, the keys are read at most this often.
 _PAUSE_SECONDS: Final = 0.05

@@ -1,4 +1,4 @@
--- What follows from the state of a launch, whoever changes it. A rejected or cancelled campaign is finished. One that
+-- What follows from the state of a launch, whatever changes it. A rejected or cancelled campaign is finished. One that
 -- seemed to be rejected is not, once a callback proves that Routee accepted it.
 CREATE FUNCTION end_campaign() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, receiver, pg_temp AS $$
@@ -15,7 +15,7 @@ CREATE TRIGGER campaign_ended BEFORE UPDATE OF submission ON campaigns FOR EACH 
 WHEN (OLD.submission <> NEW.submission)
 EXECUTE FUNCTION end_campaign();
 
--- The feed tells of it.
+-- The feed announces it.
 CREATE FUNCTION tell_of_campaign() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, receiver, pg_temp AS $$
 BEGIN

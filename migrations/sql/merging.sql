@@ -29,7 +29,7 @@ RETURN (
 
 -- Whether *incoming* came through the token of a campaign and *kept* is not known to be of this campaign: by the
 -- trackingIds, or by the tokens as long as one of them is not known. What a shared callback secret made known is of
--- no token, so no token may tell of it but by the same trackingId.
+-- no token, so no token may report it but by the same trackingId.
 CREATE FUNCTION is_foreign(incoming messages, kept messages) RETURNS boolean LANGUAGE sql IMMUTABLE
 RETURN incoming.campaign_id IS NOT NULL AND coalesce(
     incoming.campaign_tracking_id <> kept.campaign_tracking_id,

@@ -38,7 +38,7 @@ CREATE TABLE campaigns (
     ttl_seconds bigint, -- as it was asked for
     scheduled_at timestamptz, -- as it was asked for
     finished_at timestamptz, -- when it was found to be finished
-    overdue_upto text COLLATE "C", -- while it is being finished: the message up to which they are told
+    overdue_upto text COLLATE "C", -- while it is being finished: the message up to which they are announced
     CONSTRAINT campaigns_pkey PRIMARY KEY (id),
     CONSTRAINT campaigns_tracking_id_key UNIQUE (tracking_id)
 );
@@ -75,7 +75,7 @@ CREATE TABLE events (
     payload_reserialised boolean NOT NULL DEFAULT false,
     message_tracking_id text COLLATE "C" NOT NULL,
     status_key text COLLATE "C" NOT NULL,
-    digest bytea NOT NULL DEFAULT '', -- of the payload, where word or time do not tell events apart
+    digest bytea NOT NULL DEFAULT '', -- of the payload, where word or time do not distinguish events
     provider_status text COLLATE "C" NOT NULL,
     detailed_status text COLLATE "C",
     description text COLLATE "C",
@@ -175,7 +175,7 @@ CREATE TABLE campaign_count_deltas (
 CREATE INDEX campaign_count_deltas_campaign_tracking_id_idx
     ON campaign_count_deltas (campaign_tracking_id);
 
--- What the feed tells besides events and replies: what became of campaigns, messages that are
+-- What the feed announces besides events and replies: what became of campaigns, messages that are
 -- overdue, and erasures. Written in the transaction that makes it so.
 CREATE TABLE notices (
     id bigint NOT NULL DEFAULT nextval('feed_id'),

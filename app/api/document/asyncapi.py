@@ -18,7 +18,7 @@ from app.domain.feed import FeedItemType
 _VERSION: Final = "3.0.0"
 _REF: Final = "#/components/schemas/"
 _DESCRIPTION: Final = """\
-What the feed tells, one message for each item. It is read by HTTP, page by page: the OpenAPI
+What the feed announces, one message for each item. It is read by HTTP, page by page: the OpenAPI
 document has the call `GET /v1/events` and how to follow it. An item is the payload of a message
 here, an element of `items` there, the `data` of a CloudEvent. Types may be added: ignore unknown
 ones.
@@ -49,9 +49,9 @@ def asyncapi_of(document: dict[str, Any]) -> dict[str, Any]:
             }
         },
         "operations": {
-            "tell": {
+            "announce": {
                 "action": "send",
-                "summary": "The service tells what happened.",
+                "summary": "The service announces what happened.",
                 "channel": {"$ref": "#/channels/feed"},
                 "messages": [{"$ref": f"#/channels/feed/messages/{name}"} for name in messages],
             }

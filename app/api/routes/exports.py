@@ -25,7 +25,7 @@ _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
                 "description": "Before this instant the export is complete: with it as `since` "
                 "the next export misses nothing. Rows of the last minute, or rows that the replica "
                 "does not have yet, may be missing, so it may be earlier than `until`; the next "
-                "export repeats the rows after it. Absent if a replica cannot tell.",
+                "export repeats the rows after it. Absent if a replica does not know it.",
                 "schema": {"type": "string", "format": "date-time"},
             }
         },

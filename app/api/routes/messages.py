@@ -295,7 +295,7 @@ async def get_history(
     """
     Every distinct event, in the order of the feed.
 
-    `changed` tells if the event became the current status, `reason` why or why not: `advanced`,
+    `changed` says if the event became the current status, `reason` why or why not: `advanced`,
     `filled` (overtaken, but the first of its status), `late` (overtaken, and its status known) or
     `lower-rank` (later in time, but a status does not fall back).
     """

@@ -1,4 +1,4 @@
-"""Recipients: erasing one of them, how far an erasure is, and how the feed will tell of it."""
+"""Recipients: erasing one of them, how far an erasure is, and how the feed will announce it."""
 
 import asyncio
 from enum import StrEnum

@@ -56,7 +56,7 @@ UPDATE erasures
 SET ended_at = now(), digits = NULL, progress = NULL, counts = CAST(:counts AS jsonb)
 WHERE id = :id
 """)
-_TELL_ERASED: Final = text("""
+_ANNOUNCE_ERASED: Final = text("""
 INSERT INTO notices (type, data)
 VALUES ('recipient.erased', jsonb_build_object(
     'erasureId', CAST(:id AS text),
@@ -138,13 +138,13 @@ async def end_erasure(
     """
     Record that an erasure is done, and how many rows it changed; the number is forgotten.
 
-    The feed tells it by *recipient_keys*, that of the current key first.
+    The feed announces it by *recipient_keys*, that of the current key first.
     """
     current, *earlier = recipient_keys
-    told = {"id": str(erasure), "recipient_key": current, "earlier_keys": earlier}
+    announced = {"id": str(erasure), "recipient_key": current, "earlier_keys": earlier}
     async with database.writing_feed() as session:
         await session.execute(_END, {"id": erasure, "counts": json.dumps(dict(counts))})
-        await session.execute(_TELL_ERASED, told)
+        await session.execute(_ANNOUNCE_ERASED, announced)
 
 
 async def note_lift(database: Database, *, asked_by: str, lifted: int) -> None:

@@ -150,7 +150,7 @@ class InboundItem(NamedTuple):
 
 
 class NoticeItem(NamedTuple):
-    """What the service itself tells."""
+    """What the service itself announces."""
 
     position: Position
     notice: "FeedNotice"

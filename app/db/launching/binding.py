@@ -119,7 +119,7 @@ async def claim(connection: asyncpg.Connection, campaign_id: UUID, tracking_id: 
     """
     How the campaign *tracking_id* relates to our campaign *campaign_id*, whose token named it.
 
-    If nobody has named it before, it is ours: ours is bound to it, as in `bind`, or it is a copy of
+    If it was not named before, it is ours: ours is bound to it, as in `bind`, or it is a copy of
     ours if ours has another trackingId already.
     """
     try:
@@ -137,7 +137,7 @@ async def _claimed(connection: asyncpg.Connection, campaign_id: UUID, tracking_i
             return claim
     async with connection.transaction():
         own = await connection.fetchrow(_TRACKING_ID_LOCKED, campaign_id)
-        # Locks the trackingId: nobody else can name it for the first time before this ends.
+        # Locks the trackingId: no other transaction can be the first to name it until this ends.
         await observe(connection, [tracking_id], through=campaign_id)
         # A statement of its own, to see who named it first.
         holder_now = await connection.fetchrow(_HOLDER, tracking_id)

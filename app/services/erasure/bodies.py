@@ -34,7 +34,7 @@ class OtherReadings(NamedTuple):
     """What a body may say."""
 
     texts: list[str]
-    #: Whether it is compressed and cannot be opened, so that nobody knows what is in it.
+    #: Whether it is compressed and cannot be opened, so that its content is unknown.
     is_sealed: bool
 
 

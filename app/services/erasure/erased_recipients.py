@@ -112,7 +112,7 @@ class ErasedRecipients:
 
     def update(self, erased: Erased | None, *, asked_at: float) -> None:
         """Apply what was read; None if nothing has changed."""
-        # Of two concurrent reads the older one may arrive last. Their versions do not tell which
+        # Of two concurrent reads the older one may arrive last. Their versions do not say which
         # that is: a restored database has a lower one than was read before.
         if asked_at <= self._read_at:
             return

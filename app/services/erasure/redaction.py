@@ -72,8 +72,8 @@ def without_number(
     that is not JSON loses the number alone.
 
     Nothing is kept of a body in which the number can be read only after a conversion, from another
-    charset or a compression; nor of one that is compressed and cannot be opened: nobody knows whose
-    number is in it.
+    charset or a compression; nor of one that is compressed and cannot be opened: it is not
+    known whose number is in it.
     """
     left = _without_plain_number(body, pattern, pseudonym) if is_in_body(body, pattern) else body
     return b"" if other_readings_of(left, reason).is_sealed or is_in_body(left, pattern) else left
