@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import structlog
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from app.api.application import make_api, with_fast_reads
 from app.api.compression import Compressed
 from app.api.feed_json import feed_json
+from app.api.http_protocol import ENDING
 from app.api.middleware import HangUps, HeadRequests, NoStore, Ports, RawPath
 from app.api.parts import Parts
 from app.api.receiver import CallbackReceiver
@@ -31,7 +32,7 @@ from app.domain.erasure import ErasureKeys
 from app.domain.masking import SecretMask
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable
-from app.kit.shutdown import end_with_parent, notified_on_shutdown
+from app.kit.shutdown import Ending, end_with_parent, ending_gracefully
 from app.kit.slices import Slices
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
@@ -225,7 +226,7 @@ def _parts(settings: Settings) -> Parts:
         metrics=metrics,
         erased=erased,
         erasing=Eraser(settings.database_url, erasure_keys),
-        readiness=Readiness(database),
+        readiness=Readiness(database, Ending(drain_seconds=settings.drain_seconds)),
         slices=slices,
     )
 
@@ -278,9 +279,9 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     duties = _duties(settings, parts, intake)
 
     @asynccontextmanager
-    async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-        at_work = AsyncExitStack()
-        with notified_on_shutdown(parts.feed.release):
+    async def _lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        at_work, ending = AsyncExitStack(), parts.readiness.ending
+        with ending_gracefully(ending, parts.feed.release):
             await at_work.enter_async_context(
                 performed(
                     *duties,
@@ -288,7 +289,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
                     failed=lambda duty: parts.metrics.duty_failures.labels(duty).inc(),
                 )
             )
-            yield
+            yield {ENDING: ending}
         await _close_in_time(parts, intake, at_work)
 
     app = make_api(operations_only=settings.surface == "callbacks", lifespan=_lifespan)

@@ -117,6 +117,13 @@ class Settings(BaseSettings):
         lt=2,
         description="How long a callback may wait for its commit; Routee hangs up at 2 s.",
     )
+    drain_seconds: float = Field(
+        default=3.0,
+        ge=0,
+        le=20,
+        description="How long a process that gets SIGTERM goes on while /readyz says 503, so that "
+        "load balancers send it nothing more. A second SIGTERM ends it at once.",
+    )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="Larger callbacks are answered 413."
     )

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
-from starlette.types import StatelessLifespan
+from starlette.types import Lifespan
 
 from app.api import docs_page
 from app.api.document import document_of
@@ -36,7 +36,7 @@ _ROUTERS: Final = (
 
 
 def make_api(
-    *, operations_only: bool = False, lifespan: StatelessLifespan[FastAPI] | None = None
+    *, operations_only: bool = False, lifespan: Lifespan[FastAPI] | None = None
 ) -> FastAPI:
     """
     All routes, or *operations_only*. The caller puts the `Parts` into its `state.parts`.

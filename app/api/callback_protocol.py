@@ -124,6 +124,7 @@ class CallbackProtocol(HttpProtocol):
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
+            and not self.is_ending()
             and not (self.has_content_headers and not content_of(self.headers).is_usual)
         )
 

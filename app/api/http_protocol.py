@@ -29,6 +29,9 @@ MAX_DROPPED_BYTES: Final = 16 * 1024 * 1024
 #: A chunk of one byte comes with five more, "1\r\n" before and "\r\n" after it.
 FRAMING_PER_BYTE: Final = 8
 
+#: The name of the `Ending` among what the application shares with its connections.
+ENDING: Final = "ending"
+
 #: Headers that are looked at as they come.
 _NOTED: Final = frozenset((b"content-encoding", b"content-type", b"expect"))
 
@@ -184,8 +187,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def begin_request(self) -> None:
-        """Handle a whole head."""
+        """Handle a whole head; in a process that is ending, its answer is the connection's last."""
         super().on_headers_complete()
+        if self.is_ending():
+            cycle: Any = self.cycle
+            cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or send the refusal that had to wait for its turn."""
@@ -202,6 +208,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether no request waits for its answer. A head that is not whole is no request."""
         cycle: Any = self.cycle
         return not self.pipeline and (cycle is None or cycle.response_complete)
+
+    def is_ending(self) -> bool:
+        """Whether this process was asked to end, so that clients had better go to another one."""
+        ending = self.app_state.get(ENDING)
+        return ending is not None and ending.has_begun
 
     def is_refusing(self) -> bool:
         """Whether this connection answers nothing more than what was asked before."""

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from typing import Final, cast
@@ -14,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 from app.api.callback_protocol import CallbackProtocol
 from app.api.http_protocol import HttpProtocol
 from app.kit.connections import ConnectionLimit, most_connections, raise_descriptor_limit
+from app.kit.shutdown import MOST_SECONDS, end_within
 from app.settings import Settings
 
 #: Each tick of the event loop, uvloop accepts one connection from each listening socket. When very
@@ -24,6 +26,9 @@ CONNECTIONS_PER_TICK: Final = 16
 BACKLOG: Final = 4096
 #: As uvicorn itself ends.
 _STARTUP_FAILURE: Final = 3
+#: By so much the supervisor waits longer than its workers may take.
+_LATER_SECONDS: Final = 2.0
+_JOIN_SECONDS: Final = 0.1
 
 
 class _Supervisor(Multiprocess):
@@ -39,6 +44,20 @@ class _Supervisor(Multiprocess):
         super().__init__(config, sockets)
         if hangup is signal.SIG_IGN:  # below nohup
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def handle_term(self) -> None:
+        """End all workers; one that is stuck is killed by its own watchdog, and this by its own."""
+        end_within(MOST_SECONDS + _LATER_SECONDS)
+        super().handle_term()
+
+    def join_all(self) -> None:
+        """Wait for all workers; a further signal is passed on to them, so that they hurry."""
+        while any(process.process.is_alive() for process in self.processes):
+            if self.signal_queue:
+                self.signal_queue.clear()
+                self.terminate_all()
+            time.sleep(_JOIN_SECONDS)
+        super().join_all()
 
     def handle_hup(self) -> None:
         """End all workers, each when it has answered what it has."""

@@ -29,8 +29,9 @@ from app.embedded import EmbeddedPostgres, Keeper
 from app.errors import ConfigurationError
 from app.settings import Settings
 
-#: For open requests. With what follows, the end comes within 12 seconds also if PostgreSQL hangs.
-_SHUTDOWN_SECONDS: Final = 8
+#: For open requests, after the drain. With what follows, the end comes within 11 seconds also if
+#: PostgreSQL hangs.
+_SHUTDOWN_SECONDS: Final = 5
 _KEEP_ALIVE_SECONDS: Final = 65
 _JOIN_SECONDS: Final = 1.0
 

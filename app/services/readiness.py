@@ -6,6 +6,7 @@ from typing import Final
 
 from app.db.database import Database
 from app.errors import CannotStore, DatabaseUnavailable, ReceiverError, SchemaOutdated
+from app.kit.shutdown import Ending
 from app.kit.single_flight import SingleFlight
 
 #: How long an answer is kept: probes of many load balancers cost one query a second.
@@ -43,9 +44,10 @@ class FlushRecord:
 class Readiness:
     """Finds out, at most once a second, whether the database stores what it is given."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ending: Ending | None = None) -> None:
         self._database = database
         self.flushes = FlushRecord()
+        self.ending = ending or Ending()
         self._checks: SingleFlight[None, ReceiverError | None] = SingleFlight(
             self._check, keep_seconds=KEPT_SECONDS, is_kept=lambda _: True
         )
@@ -57,8 +59,10 @@ class Readiness:
         Raises:
             DatabaseUnavailable: the database does not answer.
             SchemaOutdated: it has another schema version.
-            CannotStore: it is read-only, or the last flushes failed.
+            CannotStore: it is read-only, the last flushes failed, or this process was asked to end.
         """
+        if self.ending.has_begun:
+            raise CannotStore("This process was asked to end.")
         obstacle = await self._checks.recent(None)
         if obstacle is not None:
             raise obstacle

@@ -1,5 +1,4 @@
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -7,28 +6,100 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.kit.shutdown import end_on_hangup, notified_on_shutdown
+from app.kit import shutdown
+from app.kit.shutdown import Ending, end_on_hangup, ending_gracefully
+
+_LONG = 3600.0
+
+
+@pytest.fixture
+def handled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Handles SIGTERM and SIGINT as a server would; gives the signals. No watchdog is started."""
+    monkeypatch.setattr(shutdown, "end_within", lambda _: None)
+    handled: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {
+        number: signal.signal(number, lambda number, _: handled.append(number))
+        for number in numbers
+    }
+    yield handled
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+async def _signalled(number: signal.Signals) -> None:
+    signal.raise_signal(number)
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_notifies_and_is_handled_as_before(number: signal.Signals) -> None:
-    notified, handled = asyncio.Event(), asyncio.Event()
-    before = signal.signal(number, lambda *_: handled.set())
-    try:
-        former = signal.getsignal(number)
-        with notified_on_shutdown(notified.set):
-            os.kill(os.getpid(), number)
-            await asyncio.wait_for(notified.wait(), 2)
-            assert handled.is_set()
-        assert signal.getsignal(number) is former
-    finally:
-        signal.signal(number, before)
+async def test_a_signal_notifies_and_is_handled_as_before(
+    number: signal.Signals, handled: list[int]
+) -> None:
+    notified, ending = asyncio.Event(), Ending()
+    former = signal.getsignal(number)
+    with ending_gracefully(ending, notified.set):
+        await _signalled(number)
+        assert notified.is_set()
+        assert ending.has_begun
+        assert handled == [number]
+    assert signal.getsignal(number) is former
+
+
+async def test_sigterm_drains_before_it_is_handled(handled: list[int]) -> None:
+    notified, ending = asyncio.Event(), Ending(drain_seconds=0.01)
+    with ending_gracefully(ending, notified.set):
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(0)
+        assert ending.has_begun
+        assert not handled
+        await asyncio.wait_for(notified.wait(), 10)
+        assert handled == [signal.SIGTERM]
+
+
+async def test_a_second_sigterm_ends_the_drain_and_a_third_waits_for_nothing(
+    handled: list[int],
+) -> None:
+    with ending_gracefully(Ending(drain_seconds=_LONG), lambda: None):
+        await _signalled(signal.SIGTERM)
+        assert not handled
+        await _signalled(signal.SIGTERM)
+        assert handled == [signal.SIGTERM]
+        await _signalled(signal.SIGTERM)
+        assert len(handled) == 2
+
+
+async def test_a_keyboard_does_not_wait_for_load_balancers(handled: list[int]) -> None:
+    with ending_gracefully(Ending(drain_seconds=_LONG), lambda: None):
+        await _signalled(signal.SIGINT)
+        assert handled == [signal.SIGINT]
+
+
+_STUCK = """
+import ctypes
+
+from app.kit.shutdown import end_within
+
+end_within(0.2)
+end_within(3600)
+ctypes.PyDLL(None).sleep(60)  # keeps the interpreter's lock
+"""
+
+
+def test_a_process_that_is_stuck_is_killed_and_says_where_it_was() -> None:
+    ended = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", _STUCK], check=False, timeout=50, capture_output=True
+    )
+    assert ended.returncode == 1
+    assert b"Timeout" in ended.stderr
+    assert b'File "<string>", line 8' in ended.stderr
 
 
 async def test_in_another_thread_nothing_is_changed() -> None:
     def _run() -> object:
         async def _inside() -> object:
-            with notified_on_shutdown(lambda: None):
+            with ending_gracefully(Ending(), lambda: None):
                 return signal.getsignal(signal.SIGINT)
 
         return asyncio.run(_inside())

@@ -66,7 +66,11 @@ async def start_service(postgres: Postgres, folder: Path) -> AsyncIterator[Start
     services: list[Service] = []
 
     async def _start(
-        *, workers: int = 1, surface: str = "all", has_operations_port: bool = False
+        *,
+        workers: int = 1,
+        surface: str = "all",
+        has_operations_port: bool = False,
+        drain_seconds: float = 0,
     ) -> Service:
         service = Service(
             postgres.url,
@@ -74,6 +78,7 @@ async def start_service(postgres: Postgres, folder: Path) -> AsyncIterator[Start
             workers=workers,
             surface=surface,
             has_operations_port=has_operations_port,
+            drain_seconds=drain_seconds,
         )
         services.append(service)
         await service.start()

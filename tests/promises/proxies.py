@@ -57,6 +57,29 @@ frontend all
 backend receiver
     server one {host}:{upstream}
 """
+_BALANCER: Final = """
+global
+    maxconn 4096
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+    option http-keep-alive
+    http-reuse always
+    timeout check 10s
+    option redispatch
+    retries 3
+frontend all
+    bind {host}:{port}
+    stats uri /balancer
+    default_backend receivers
+backend receivers
+    option httpchk GET /readyz
+    default-server check inter 200ms fall 1 rise 1
+    server one {host}:{one}
+    server two {host}:{two}
+"""
 _CADDY: Final = """
 {{
     admin off
@@ -80,9 +103,7 @@ def proxy(name: str, upstream: int, folder: Path) -> Iterator[int]:
     if name == "none":
         yield upstream
         return
-    program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if program is None:
-        pytest.skip(f"{name} is not installed (apt-get install {name})")
+    program = _program(name)
     port = free_port()
     file = folder / f"{name}.conf"
     file.write_text(
@@ -93,12 +114,34 @@ def proxy(name: str, upstream: int, folder: Path) -> Iterator[int]:
         "haproxy": [program, "-db", "-f", str(file)],
         "caddy": [program, "run", "--config", str(file), "--adapter", "caddyfile"],
     }[name]
-    with (folder / f"{name}.out").open("wb") as out:
+    with _running(command, folder):
+        yield port
+
+
+@contextmanager
+def balancer(one: int, two: int, folder: Path) -> Iterator[int]:
+    """The port of a haproxy in front of two services; the test is skipped without it."""
+    port, file = free_port(), folder / "balancer.conf"
+    file.write_text(_BALANCER.format(host=HOST, port=port, one=one, two=two))
+    with _running([_program("haproxy"), "-db", "-f", str(file)], folder):
+        yield port
+
+
+def _program(name: str) -> str:
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if program is None:
+        pytest.skip(f"{name} is not installed (apt-get install {name})")
+    return program
+
+
+@contextmanager
+def _running(command: list[str], folder: Path) -> Iterator[None]:
+    with (folder / f"{Path(command[0]).name}.out").open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 (a fixed command)
             command, stdout=out, stderr=out, env={"HOME": str(folder), "PATH": "/usr/bin"}
         )
     try:
-        yield port
+        yield
     finally:
         process.terminate()
         process.wait(timeout=30)

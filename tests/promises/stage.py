@@ -80,7 +80,7 @@ class Postgres:
 class Service:
     """`routee-receiver serve` as a process, in a process group of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what differs between tests)
         self,
         database_url: str,
         folder: Path,
@@ -88,6 +88,7 @@ class Service:
         workers: int = 1,
         surface: str = "all",
         has_operations_port: bool = False,
+        drain_seconds: float = 0,
     ) -> None:
         self.port = free_port()
         self.operations_port = free_port() if has_operations_port else self.port
@@ -105,6 +106,7 @@ class Service:
             "RECEIVER_CALLBACK_SECRETS": SECRET,
             "RECEIVER_SIGNING_KEYS": SIGNING_KEY,
             "RECEIVER_LOG_FORMAT": "json",
+            "RECEIVER_DRAIN_SECONDS": str(drain_seconds),
             "RECEIVER_OPERATIONS_PORT": str(self.operations_port) if has_operations_port else "",
         }
         self._workers = workers

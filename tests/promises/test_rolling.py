@@ -1,0 +1,83 @@
+"""A process that is asked to end leaves in order, so that a rolling restart refuses nothing."""
+
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.promises.conftest import Look, StartService
+from tests.promises.load import HOST, Sender, callback, endless
+from tests.promises.proxies import balancer
+from tests.promises.stage import SECRET, eventually, posting
+
+_DRAIN_SECONDS = 2.0
+#: With a drain of two seconds.
+_END_SECONDS = 10.0
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_process_that_ends_is_not_ready_and_stores_what_still_comes(
+    start_service: StartService, look: Look
+) -> None:
+    service = await start_service(drain_seconds=20)
+    async with httpx.AsyncClient(base_url=service.url, timeout=20) as client:
+        path = f"/callbacks/{SECRET}/status"
+        before = await client.post(path, content=callback("m1").body)
+        assert "connection" not in before.headers
+        service.process.send_signal(signal.SIGTERM)
+
+        async def _has_noticed() -> bool:
+            return not await _is_ready(client)
+
+        await eventually(_has_noticed)
+        during = await client.post(path, content=callback("m2").body)
+        assert (during.status_code, during.headers["connection"]) == (200, "close")
+        assert "was asked to end" in (await client.get("/readyz")).json()["detail"]
+        code, _ = await service.end()  # the second one ends the drain
+    assert code == 0, service.log.read_text()
+    assert "Traceback" not in service.log.read_text()
+    assert await look.stored() == {callback("m1"), callback("m2")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_rolling_restart_behind_a_load_balancer_refuses_cuts_and_doubles_nothing(
+    start_service: StartService, look: Look, folder: Path, workers: int
+) -> None:
+    services = [
+        await start_service(workers=workers, drain_seconds=_DRAIN_SECONDS) for _ in range(2)
+    ]
+    with balancer(services[0].port, services[1].port, folder) as port:
+        await _uses_both(port)
+        sender = Sender(port, f"/callbacks/{SECRET}/status", connections=4)
+        async with posting(sender, endless("m")):
+            for service in services:
+                code, seconds = await service.end()
+                assert code == 0, service.log.read_text()
+                assert seconds < _END_SECONDS
+                await service.start()
+                await _uses_both(port)
+    refused = [answer for answer in sender.answers if answer.status != 200]
+    assert not refused, refused[:3]
+    assert sender.acknowledged <= await look.stored()
+    assert sum((await look.counts()).values()) == len({c.identity[0] for c in sender.acknowledged})
+    assert all("Traceback" not in service.log.read_text() for service in services)
+
+
+async def _uses_both(port: int) -> None:
+    """Return when the balancer has found both services ready."""
+    async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=5) as client:
+
+        async def _is_complete() -> bool:
+            try:
+                lines = (await client.get("/balancer;csv")).text.splitlines()
+            except httpx.TransportError:
+                return False
+            servers = [line.split(",") for line in lines if line.startswith("receivers,")]
+            return [line[17] for line in servers] == ["UP", "UP", "UP"]
+
+        await eventually(_is_complete)
