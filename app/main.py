@@ -54,6 +54,7 @@ from app.services.finishing import finish_due
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launches
+from app.services.quarantine import Replays
 from app.services.readiness import Readiness
 from app.services.retention import PurgeJob
 from app.settings import Settings, load_settings
@@ -109,21 +110,18 @@ def build_app(settings: Settings) -> ASGIApp:
     parts = _parts(settings)
     if settings.surface == "api":
         return _reads(settings, with_fast_reads(_api(settings, parts, intake=None)), parts)
-    session = IngestSession(
-        settings.database_url, statement_timeout_seconds=settings.ack_budget_seconds
-    )
-    reader = Reader(
-        parts.metrics,
-        mask=SecretMask(settings.secrets_known_to_routee()),
-        max_body_bytes=settings.max_body_bytes,
-    )
     store = Store(
-        session,
+        _ingest_session(settings, settings.database_url),
         parts.metrics,
         screen=Screen(parts.erased, retention_of(settings)),
         flushes=parts.readiness.flushes,
     )
-    intake = Intake(reader, store, parts.metrics, ack_budget_seconds=settings.ack_budget_seconds)
+    intake = Intake(
+        _reader(settings, parts.metrics),
+        store,
+        parts.metrics,
+        ack_budget_seconds=settings.ack_budget_seconds,
+    )
     api = _api(settings, parts, intake=intake)
     return CallbackReceiver(
         _reads(settings, api if settings.surface == "callbacks" else with_fast_reads(api), parts),
@@ -132,6 +130,35 @@ def build_app(settings: Settings) -> ASGIApp:
         metrics=parts.metrics,
         max_body_bytes=settings.max_body_bytes,
         ack_budget_seconds=settings.ack_budget_seconds,
+    )
+
+
+def make_replays(
+    settings: Settings, database: Database, erased: ErasedRecipients, metrics: Metrics, *, url: str
+) -> Replays:
+    """What replays the quarantine of *database*, which is at *url*."""
+    store = Store(
+        _ingest_session(settings, url), metrics, screen=Screen(erased, retention_of(settings))
+    )
+    return Replays(
+        database,
+        _reader(settings, metrics),
+        store,
+        metrics,
+        erasure_keys=ErasureKeys(settings.keys_for_erasure()),
+        budget_seconds=settings.ack_budget_seconds,
+    )
+
+
+def _ingest_session(settings: Settings, url: str) -> IngestSession:
+    return IngestSession(url, statement_timeout_seconds=settings.ack_budget_seconds)
+
+
+def _reader(settings: Settings, metrics: Metrics) -> Reader:
+    return Reader(
+        metrics,
+        mask=SecretMask(settings.secrets_known_to_routee()),
+        max_body_bytes=settings.max_body_bytes,
     )
 
 
@@ -226,6 +253,7 @@ def _parts(settings: Settings) -> Parts:
         metrics=metrics,
         erased=erased,
         erasing=Eraser(settings.database_url, erasure_keys),
+        replays=make_replays(settings, database, erased, metrics, url=settings.database_url),
         readiness=Readiness(database, Ending(drain_seconds=settings.drain_seconds)),
         slices=slices,
     )
@@ -239,7 +267,8 @@ def _analyst_watch(settings: Settings, parts: Parts) -> AnalystWatch:
 
 def _epoch_watch(parts: Parts, intake: Intake | None, folding: CountFolding) -> EpochWatch:
     """Knows all that remembers something of the database."""
-    forget = [parts.keyring.forget, parts.feed.forget, parts.erased.forget, folding.forget]
+    remembering = (parts.keyring, parts.feed, parts.erased, folding, parts.replays)
+    forget = [one.forget for one in remembering]
     return EpochWatch(parts.database, forget if intake is None else [*forget, intake.forget])
 
 
@@ -315,6 +344,7 @@ async def _close(parts: Parts, intake: Intake | None, at_work: AsyncExitStack) -
     await at_work.aclose()
     if intake is not None:
         await intake.close()
+    await parts.replays.close()
     await parts.routee.aclose()
     await parts.feed.close()
     await parts.current.close()

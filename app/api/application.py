@@ -19,6 +19,7 @@ from app.api.routes import (
     inbound_messages,
     messages,
     operations,
+    quarantine,
     recipients,
     status,
 )
@@ -32,6 +33,7 @@ _ROUTERS: Final = (
     events.router,
     exports.router,
     recipients.router,
+    quarantine.router,
 )
 
 

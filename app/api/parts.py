@@ -39,6 +39,7 @@ from app.services.exports.exports import Exports
 from app.services.feed.pages import Feed
 from app.services.keyring import Keyring
 from app.services.launching.launches import Launches
+from app.services.quarantine import Replays
 from app.services.readiness import Readiness
 
 K = TypeVar("K")
@@ -76,6 +77,8 @@ class Parts:
     metrics: Metrics
     erased: ErasedRecipients
     erasing: Eraser
+    #: Of the quarantine.
+    replays: Replays
     readiness: Readiness
     #: For the work of all reads together.
     slices: Slices

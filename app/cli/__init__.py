@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import api_key, bi_user, campaign
+from app.cli import api_key, bi_user, campaign, quarantine
 from app.cli.config import config
 from app.cli.demo import demo
 from app.cli.erase import erase
@@ -20,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(api_key.app, name="api-key")
 app.add_typer(bi_user.app, name="bi-user")
 app.add_typer(campaign.app, name="campaign")
+app.add_typer(quarantine.app, name="quarantine")
 app.command()(demo)
 app.command()(serve)
 app.command()(migrate)

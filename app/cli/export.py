@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO, Final, NamedTuple, NoReturn
 import typer
 
 from app.cli.export_progress import ProgressDisplay, shown_on
+from app.cli.instants import as_instant
 from app.cli.running import (
     console,
     database_url,
@@ -22,7 +23,6 @@ from app.cli.running import (
 )
 from app.db.exports import ExportFilter, ExportTable, Reading
 from app.domain.tracking_id import canonical_id
-from app.kit.instants import parse_instant
 from app.services.exports.columns import COLUMNS, Row
 from app.services.exports.exports import Encoder, ExportRequest, Format, encoder_of, exported
 from app.services.exports.files import complete_file, complete_folder, standard_output
@@ -38,13 +38,6 @@ _ENDING_SIGNALS: Final = (signal.SIGTERM, getattr(signal, "SIGHUP", None))
 #: An export until midnight may be started at midnight. Its rows are complete after a minute, and
 #: some more for transactions that are still writing.
 _PATIENCE: Final = timedelta(seconds=75)
-
-
-def _as_instant(text: str) -> datetime:
-    instant = parse_instant(text)
-    if instant is None:
-        raise typer.BadParameter("must be a time in ISO 8601, as 2026-01-31T12:00:00Z")
-    return instant.replace(tzinfo=UTC)
 
 
 class Target(NamedTuple):
@@ -84,14 +77,14 @@ def export(  # noqa: PLR0913 (the options of the command)
     since: Annotated[
         datetime | None,
         typer.Option(
-            parser=_as_instant,
+            parser=as_instant,
             metavar="TIME",
             help="Only rows of this time or later. ISO 8601; UTC if it has no offset.",
         ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(parser=_as_instant, metavar="TIME", help="Only rows before this time."),
+        typer.Option(parser=as_instant, metavar="TIME", help="Only rows before this time."),
     ] = None,
     mask_numbers: Annotated[
         bool,

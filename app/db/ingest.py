@@ -51,12 +51,13 @@ SELECT id, tracking_id FROM campaigns WHERE id = ANY($1::uuid[]) ORDER BY id FOR
 
 APPEND_QUARANTINED: Final = """
 INSERT INTO quarantine AS q
-    (sha256, reason, body, path, campaign_id, content_type, content_encoding, times,
-    received_at, last_received_at)
-SELECT given.*, coalesce($9, now()), coalesce($9, now()) FROM unnest(
+    (sha256, reason, body, path, campaign_id, content_type, content_encoding,
+    payload_reserialised, times, received_at, last_received_at)
+SELECT given.*, coalesce($10, now()), coalesce($10, now()) FROM unnest(
     $1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::text[], $7::text[],
-    $8::bigint[]
-) AS given(sha256, reason, body, path, campaign_id, content_type, content_encoding, times)
+    $8::boolean[], $9::bigint[]
+) AS given(sha256, reason, body, path, campaign_id, content_type, content_encoding,
+    payload_reserialised, times)
 ORDER BY sha256
 ON CONFLICT (sha256) DO UPDATE SET
     times = q.times + excluded.times,

@@ -2,8 +2,14 @@
 
 import hashlib
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
+
+from app.domain.masking import SecretMask
+
+#: Of a body, this much is enough to make a preview of.
+PREVIEW_BYTES: Final = 2048
+PREVIEW_CHARACTERS: Final = 500
 
 
 class Reason(StrEnum):
@@ -37,6 +43,28 @@ class Reason(StrEnum):
     EXPIRED = "expired"
 
 
+class CallbackPath(StrEnum):
+    """The callback URL that a body was posted to, by its last segment."""
+
+    STATUS = "status"
+    INBOUND = "inbound"
+
+
+class ReplayOutcome(StrEnum):
+    """What became of a body of the quarantine when it was replayed."""
+
+    #: All of it is stored, now or already before.
+    STORED = "stored"
+    #: A part of it is stored.
+    PARTLY_STORED = "partly-stored"
+    #: Nothing of it is stored.
+    NOT_STORED = "not-stored"
+    #: An erasure has emptied it: nothing is left to be stored.
+    ERASED = "erased"
+    #: It met an unforeseen error; a later version may store it.
+    FAILED = "failed"
+
+
 class Quarantined(NamedTuple):
     """One request body in the quarantine."""
 
@@ -50,6 +78,8 @@ class Quarantined(NamedTuple):
     #: The headers `Content-Type` and `Content-Encoding` that it came with; empty if there are none.
     content_type: str
     content_encoding: str
+    #: Whether *body* is an element of an array, serialised again.
+    payload_reserialised: bool = False
 
 
 def quarantined(  # noqa: PLR0913 (all that is kept of a body)
@@ -60,7 +90,32 @@ def quarantined(  # noqa: PLR0913 (all that is kept of a body)
     campaign_id: UUID | None = None,
     content_type: str = "",
     content_encoding: str = "",
+    payload_reserialised: bool = False,
 ) -> Quarantined:
     """The entry of *body* for the quarantine."""
     digest = hashlib.sha256(body).digest()
-    return Quarantined(digest, reason, body, path, campaign_id, content_type, content_encoding)
+    return Quarantined(
+        digest,
+        reason,
+        body,
+        path,
+        campaign_id,
+        content_type,
+        content_encoding,
+        payload_reserialised,
+    )
+
+
+def is_emptied(body: bytes, sha256: bytes) -> bool:
+    """Whether an erasure has emptied the body that was stored under *sha256*."""
+    return not body and sha256 != hashlib.sha256(b"").digest()
+
+
+def preview_of(beginning: bytes, mask: SecretMask) -> str:
+    """
+    The first `PREVIEW_CHARACTERS` of a body that begins so, its secrets masked.
+
+    Without NUL: in UTF-16 it would stand between the letters of a secret.
+    """
+    text = beginning.replace(b"\0", b"").decode(errors="replace")
+    return mask.shown(text)[:PREVIEW_CHARACTERS]

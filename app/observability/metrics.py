@@ -34,6 +34,11 @@ class Metrics:
         self.quarantined = counter(
             "receiver_quarantined", "Bodies in the quarantine, by reason.", ["reason"]
         )
+        self.quarantine_replayed = counter(
+            "receiver_quarantine_replayed",
+            "Bodies of the quarantine that were replayed, by what became of them.",
+            ["outcome"],
+        )
         self.oddities = counter(
             "receiver_oddities", "Stored callbacks with something unusual, by what it is.", ["kind"]
         )

@@ -228,6 +228,10 @@ CREATE TABLE quarantine (
     content_type text NOT NULL DEFAULT '', -- the headers that say how the body is to be read
     content_encoding text NOT NULL DEFAULT '',
     body bytea NOT NULL,
+    payload_reserialised boolean NOT NULL DEFAULT false, -- the body is an element of an array, serialised again
+    replayed_at timestamptz, -- the last replay; null without one
+    replay_outcome text, -- what became of the body then
+    replay_reason text, -- why not all of it was stored then, in the words of `reason`
     CONSTRAINT quarantine_pkey PRIMARY KEY (id),
     CONSTRAINT quarantine_sha256_key UNIQUE (sha256)
 );

@@ -123,6 +123,12 @@ ERASURE_NOT_CONFIGURED: Final = _failure(
     errors.ErasureNotConfigured,
     "Set RECEIVER_ERASURE_KEYS, or RECEIVER_SIGNING_KEYS, for all processes.",
 )
+NO_BODY: Final = _failure(errors.NotFound, "There is no quarantined body '17'.")
+KEYS_LACKING: Final = _failure(
+    errors.ErasureNotConfigured,
+    "Recipients were erased with keys that are missing from RECEIVER_ERASURE_KEYS (or "
+    "RECEIVER_SIGNING_KEYS), so a replay would not recognise them. Put the keys back.",
+)
 NOT_CONFIGURED: Final = _failure(
     errors.LaunchingNotConfigured, "Not set: RECEIVER_PUBLIC_URL, RECEIVER_SIGNING_KEYS."
 )
@@ -247,6 +253,11 @@ CALLS: Final[dict[str, Call]] = {
     "getInboundMessage": Call(Scope.READ, (NOT_FOUND,)),
     "eraseRecipient": Call(Scope.ADMIN, (NOT_FOUND, NO_NUMBER, ERASURE_NOT_CONFIGURED)),
     "getRecipientKeys": Call(Scope.READ, (*_BODY, NO_NUMBERS, ERASURE_NOT_CONFIGURED)),
+    "listQuarantine": Call(Scope.ADMIN, _LIST),
+    "replayQuarantine": Call(Scope.ADMIN, (*_LIST, KEYS_LACKING)),
+    "getQuarantined": Call(Scope.ADMIN, (NO_BODY,)),
+    "replayQuarantined": Call(Scope.ADMIN, (NO_BODY, KEYS_LACKING)),
+    "dropQuarantinedBody": Call(Scope.ADMIN, (NO_BODY,)),
     "getErasure": Call(Scope.ADMIN, (NOT_FOUND,)),
     "listEvents": Call(Scope.READ, (NO_CAMPAIGN, INVALID_POSITION, CURSOR_EXPIRED, INVALID)),
     "exportMessages": Call(Scope.ADMIN, _EXPORT),

@@ -44,6 +44,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "events", "description": "The feed: all that happened, in one order."},
     {"name": "exports", "description": "Whole tables as CSV, NDJSON or Parquet, for analysis."},
     {"name": "recipients", "description": "Erasing one recipient."},
+    {"name": "quarantine", "description": "What could not be stored, and replaying it."},
     {"name": "operations", "description": "For orchestrators and monitoring."},
     {"name": "webhooks", "description": "What Routee documents that it posts, by its kind."},
 ]
@@ -108,6 +109,18 @@ _MEMBERS: Final = {
     "sentAt": "When it was sent; null if Routee reported no time.",
     "changed": "Whether it became the status of the message, given all earlier events.",
     "reason": "Why it did, or did not, become the status of the message. An open set.",
+    "lastReceivedAt": "When the same bytes were last received.",
+    "times": "How often the same bytes were received.",
+    "path": "The path that it was posted to, without the token.",
+    "contentType": "The header `Content-Type`, if it says anything unusual; else empty.",
+    "contentEncoding": "The header `Content-Encoding`; empty without one.",
+    "size": "In bytes.",
+    "preview": "How it begins: at most 500 characters, our secrets masked.",
+    "replayedAt": "When it was last replayed; null if never.",
+    "replayOutcome": "What became of it at the last replay; null without one. An open set.",
+    "replayReason": "Why not all of it was stored at the last replay, in the words of `reason`; "
+    "null if there is nothing to say.",
+    "rawBase64": "The exact bytes; only with `raw=true`.",
     "messageStatus": "The status of the message now; null when the message was removed.",
     "source": "`callback` when Routee posted it, `tracking` when Routee was asked, `service` when "
     "this service found or did it. An open set.",
@@ -208,6 +221,12 @@ _SPECIAL: Final = {
         ("CampaignStatus", name): f"Never: ask `/v1/campaigns/{{trackingId}}?fields={name}`."
         for name in LONG_MEMBERS
     },
+    ("QuarantinedBody", "reason"): "Why it is in the quarantine. An open set.",
+    ("QuarantinedBody", "receivedAt"): "When it was first received.",
+    ("QuarantinedBody", "campaignId"): "Our id of the campaign whose callback URL it came "
+    "through; null for the shared ones.",
+    ("QuarantinedBody", "raw"): "The body as text, ill-formed bytes replaced; only with "
+    "`raw=true`. Nothing is masked.",
     ("FeedPage", "nextCursor"): "For the parameter `after` of the next call; never null.",
     ("CampaignWarning", "message"): "What is probably a mistake, and what to do.",
     ("Resolution", "trackingId"): "Routee's id of the campaign, if it was found.",

@@ -262,6 +262,22 @@ _PROGRESS_CALLBACK: Final = {
         "strategy": "OnChange",
     },
 }
+_BODY: Final = {
+    "id": "17",
+    "reason": "not-json",
+    "receivedAt": _RECEIVED,
+    "lastReceivedAt": "2026-07-05T10:29:17.301544Z",
+    "times": 2,
+    "path": "/callbacks/***/status",
+    "campaignId": None,
+    "contentType": "",
+    "contentEncoding": "",
+    "size": 62,
+    "preview": '{"trackingId":"0a047b46-a4dd-4ca8-b817-a6a134dd1234","status":',
+    "replayedAt": _SEEN,
+    "replayOutcome": "not-stored",
+    "replayReason": "not-json",
+}
 _PROBLEM_ERROR: Final = {"field": "limit", "message": "Input should be less than or equal to 1000"}
 
 
@@ -338,6 +354,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ProblemError": _PROBLEM_ERROR,
     "ProgressItem": _PROGRESS_ITEM,
     "ProgressItemPage": _page(_PROGRESS_ITEM),
+    "QuarantinedBody": _BODY,
+    "QuarantinedBodyPage": _page(_BODY),
     "Receipt": {"result": "stored"},
     "RecipientKey": _KEY,
     "RecipientKeys": {"items": [_KEY]},
@@ -363,6 +381,8 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "receivedBefore": _SEEN,
     "since": _CREATED,
     "until": _SEEN,
+    "reason": "not-json",
+    "path": "status",
     "format": "csv",
     "cells": "exact",
     "after": _CURSOR,

@@ -31,6 +31,7 @@ _REQUESTS: Final = frozenset({"Lookup", "RecipientNumbers", "Resolution"})
 _ON_REQUEST: Final = {
     "HistoryItem": ("raw",),
     "ProgressItem": ("raw",),
+    "QuarantinedBody": ("raw", "rawBase64"),
     "CampaignSummary": LONG_MEMBERS,
     "CampaignStatus": LONG_MEMBERS,
 }

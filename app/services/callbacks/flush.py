@@ -47,6 +47,24 @@ class PendingRecord(NamedTuple):
     is_stored: bool = False
     #: The unforeseen error for which it may not be stored now; its body is to be repeated.
     failure: Exception | None = None
+    #: The header that says how its payload is to be read, if that is not UTF-8.
+    content_type: str = ""
+
+
+def quarantined_record(pending: PendingRecord, reason: Reason) -> Quarantined:
+    """The record of *pending*, which is not quarantined yet, as it goes to the quarantine."""
+    record = pending.record
+    if isinstance(record, Quarantined):
+        return record
+    body = quarantined(
+        record.payload,
+        reason,
+        path=pending.path,
+        campaign_id=record.campaign_id,
+        content_type=pending.content_type if record.payload else "",
+        payload_reserialised=record.payload_reserialised,
+    )
+    return body if pending.sha256 is None else body._replace(sha256=pending.sha256)
 
 
 #: The campaign of a token, and the trackingId that a callback through this token names.
@@ -84,7 +102,7 @@ Indexed = list[tuple[int, R]]
 class Flush:
     """Makes one batch durable on one connection."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (all that is known of a batch)
         self,
         connection: IngestConnection,
         batch: Sequence[PendingRecord],
@@ -92,8 +110,11 @@ class Flush:
         metrics: Metrics,
         *,
         received_at: datetime | None = None,
+        is_replay: bool = False,
     ) -> None:
         self._received_at = received_at
+        #: Whether the records come from the quarantine, to which nothing is added then.
+        self._is_replay = is_replay
         self._connection = connection
         self._batch = batch
         self._campaigns = campaigns
@@ -102,6 +123,11 @@ class Flush:
         self._claims: dict[ClaimKey, Claim] = {}
         self._receipts: list[Receipt | Exception] = [Receipt.STORED] * len(batch)
         self._quarantined: list[Quarantined] = []
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """Why records were quarantined: one reason for each of them."""
+        return [body.reason for body in self._quarantined]
 
     async def run(self) -> list[Receipt | Exception]:
         """
@@ -118,7 +144,7 @@ class Flush:
         events: Indexed[DeliveryEvent] = []
         replies: Indexed[InboundMessage] = []
         progress: Indexed[CampaignProgress] = []
-        for index, (record, _, _, is_stored, failure) in enumerate(self._batch):
+        for index, (record, _, _, is_stored, failure, _) in enumerate(self._batch):
             if failure is not None:
                 self._fail(index, failure, step="screen")
             elif is_stored:
@@ -126,7 +152,7 @@ class Flush:
             elif isinstance(record, Quarantined):
                 self._quarantine(index, record)
             elif not self._is_accepted(record) and (reason := await self._find_objection(record)):
-                self._quarantine_record(index, record, reason)
+                self._quarantine_record(index, reason)
             elif isinstance(record, DeliveryEvent):
                 events.append((index, record))
             elif isinstance(record, InboundMessage):
@@ -248,12 +274,12 @@ class Flush:
                 await self._append(kind, append, indexed[middle:])
             elif isinstance(error, ValuesRefused):
                 log.warning("the database refused the values of a callback", error=str(error))
-                self._quarantine_record(*indexed[0], Reason.REFUSED_BY_DATABASE)
+                self._quarantine_record(indexed[0][0], Reason.REFUSED_BY_DATABASE)
             else:
                 self._fail(indexed[0][0], error, step="store")
             return
         for at in appended.foreign:
-            self._quarantine_record(*indexed[at], Reason.CAMPAIGN_MISMATCH)
+            self._quarantine_record(indexed[at][0], Reason.CAMPAIGN_MISMATCH)
         duplicates = len(indexed) - appended.fresh - len(appended.foreign)
         self._metrics.records.labels(kind, "fresh").inc(appended.fresh)
         self._metrics.records.labels(kind, "duplicate").inc(duplicates)
@@ -263,17 +289,15 @@ class Flush:
         self._metrics.records_failed.labels(step).inc()
         log.error("a record could not be stored", step=step, exc_info=error)
 
-    def _quarantine_record(self, index: int, record: Record, reason: Reason) -> None:
-        _, path, sha256, *_ = self._batch[index]
-        body = quarantined(record.payload, reason, path=path, campaign_id=record.campaign_id)
-        self._quarantine(index, body if sha256 is None else body._replace(sha256=sha256))
+    def _quarantine_record(self, index: int, reason: Reason) -> None:
+        self._quarantine(index, quarantined_record(self._batch[index], reason))
 
     def _quarantine(self, index: int, body: Quarantined) -> None:
         self._receipts[index] = Receipt.QUARANTINED
         self._quarantined.append(body)
 
     async def _append_quarantined(self) -> None:
-        if not self._quarantined:
+        if self._is_replay or not self._quarantined:
             return
         try:
             await _with_one_retry(

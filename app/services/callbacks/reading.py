@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from app.domain.masking import SecretMask
-from app.domain.quarantine import quarantined
+from app.domain.quarantine import Quarantined, quarantined
 from app.observability.metrics import Metrics
 from app.routee.content import Content, opened
 from app.routee.translate import NO_ODDITIES, Translation, translate, translate_in_pieces
@@ -82,6 +82,8 @@ class Reader:
         for oddity in oddities:
             self._metrics.oddities.labels(oddity).inc()
         pending = [PendingRecord(without_secrets(one, self._mask), path) for one in records]
+        if content is not None and content.charset is not None:
+            pending = [self._with_charset(one, content) for one in pending]
         if reason is not None:
             content_type, content_encoding = content or Content()
             unreadable = quarantined(
@@ -94,3 +96,18 @@ class Reader:
             )
             pending.append(PendingRecord(unreadable, path))
         return pending
+
+    def _with_charset(self, pending: PendingRecord, content: Content) -> PendingRecord:
+        """*pending* with the header that says how its payload is to be read, if that is needed."""
+        record = pending.record
+        if isinstance(record, Quarantined) or _is_utf8(record.payload):
+            return pending
+        return pending._replace(content_type=self._mask.text(content.type))
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

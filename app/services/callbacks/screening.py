@@ -11,10 +11,10 @@ from app.db.ingest import IngestConnection, stored_identities
 from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
-from app.domain.quarantine import Quarantined, Reason, quarantined
-from app.domain.retention import Horizons, Retention, is_expired
+from app.domain.quarantine import Quarantined, Reason
+from app.domain.retention import Horizons, Retention, is_expired, is_removed_soon
 from app.routee.translate import Record
-from app.services.callbacks.flush import PendingRecord
+from app.services.callbacks.flush import PendingRecord, quarantined_record
 from app.services.erasure.erased_recipients import ErasedRecipients
 
 #: Larger bodies, of which no field is the recipient, are searched in a thread, and those that may
@@ -34,10 +34,14 @@ class Screen:
         self._erased.forget()
 
     async def screened(
-        self, connection: IngestConnection, batch: Sequence[PendingRecord]
+        self,
+        connection: IngestConnection,
+        batch: Sequence[PendingRecord],
+        *,
+        received_at: datetime | None = None,
     ) -> Sequence[PendingRecord]:
         """
-        *batch* as it may be stored.
+        *batch* as it may be stored, received at *received_at* or else now.
 
         Raises:
             DatabaseUnavailable: the erased recipients cannot be read.
@@ -48,7 +52,7 @@ class Screen:
             self._erased.update(read, asked_at=asked_at)
         horizons = self._erased.horizons.or_later(self._retention, now=datetime.now(UTC))
         if any(horizons):
-            batch = [_unless_expired(pending, horizons) for pending in batch]
+            batch = [_unless_expired(pending, horizons, received_at) for pending in batch]
         return await self._without_erased(connection, batch) if self._erased else batch
 
     async def _without_erased(
@@ -93,22 +97,27 @@ def _is_slow_to_search(record: Record | Quarantined) -> bool:
     return isinstance(record, CampaignProgress) and len(record.payload) > _MAX_BYTES_ON_LOOP
 
 
-def _unless_expired(pending: PendingRecord, horizons: Horizons) -> PendingRecord:
+def _unless_expired(
+    pending: PendingRecord, horizons: Horizons, received_at: datetime | None
+) -> PendingRecord:
     record = pending.record
     try:
-        if isinstance(record, Quarantined) or not _is_expired(record, horizons):
+        if isinstance(record, Quarantined) or not _is_expired(record, horizons, received_at):
             return pending
     except Exception as error:  # noqa: BLE001 (one record may not be stored, the others may)
         return pending._replace(failure=error)
-    expired = quarantined(
-        record.payload, Reason.EXPIRED, path=pending.path, campaign_id=record.campaign_id
-    )
-    return pending._replace(record=expired)
+    return pending._replace(record=quarantined_record(pending, Reason.EXPIRED))
 
 
-def _is_expired(record: Record, horizons: Horizons) -> bool:
+def _is_expired(record: Record, horizons: Horizons, received_at: datetime | None) -> bool:
+    happened_at, horizon = _age_of(record, horizons)
+    return is_expired(happened_at, horizon) or is_removed_soon(received_at, horizon)
+
+
+def _age_of(record: Record, horizons: Horizons) -> tuple[datetime | None, datetime | None]:
+    """When *record* happened, and the horizon of its kind."""
     if isinstance(record, DeliveryEvent):
-        return is_expired(record.occurred_at, horizons.events)
+        return record.occurred_at, horizons.events
     if isinstance(record, CampaignProgress):
-        return is_expired(record.reported_at, horizons.events)
-    return is_expired(record.sent_at, horizons.inbound)
+        return record.reported_at, horizons.events
+    return record.sent_at, horizons.inbound

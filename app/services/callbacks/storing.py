@@ -3,10 +3,12 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 
 from app.db.ingest import IngestConnection, IngestSession
+from app.domain.quarantine import Reason
 from app.errors import ReceiverError
 from app.observability.metrics import Metrics
 from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord, Receipt
@@ -17,6 +19,15 @@ log = structlog.get_logger()
 
 #: What a flush says of a record: an exception if it is not durable although others are.
 Outcome = Receipt | Exception
+
+
+class Stored(NamedTuple):
+    """What became of a batch."""
+
+    #: One for each record.
+    outcomes: Sequence[Outcome]
+    #: Why the records with `Receipt.QUARANTINED` were not stored.
+    reasons: Sequence[Reason]
 
 
 class Store:
@@ -48,15 +59,38 @@ class Store:
             DatabaseUnavailable: not all of it is durable. What is durable already is deduplicated
                 when it is stored again.
         """
+        stored = await self._stored(batch, received_at=received_at, is_replay=False)
+        return stored.outcomes
+
+    async def store_again(
+        self, batch: Sequence[PendingRecord], *, received_at: datetime | None
+    ) -> Stored:
+        """
+        As `store`, for a *batch* from the quarantine: what is quarantined is there already.
+
+        Raises:
+            DatabaseUnavailable: not all of it is durable.
+        """
+        return await self._stored(batch, received_at=received_at, is_replay=True)
+
+    async def _stored(
+        self, batch: Sequence[PendingRecord], *, received_at: datetime | None, is_replay: bool
+    ) -> Stored:
         started, items = time.perf_counter(), len(batch)
         try:
             async with self._session.connected() as connection:
                 campaigns = self._known_by(connection)
                 if self._screen is not None:
-                    batch = await self._screen.screened(connection, batch)
-                outcomes = await Flush(
-                    connection, batch, campaigns, self._metrics, received_at=received_at
-                ).run()
+                    batch = await self._screen.screened(connection, batch, received_at=received_at)
+                flush = Flush(
+                    connection,
+                    batch,
+                    campaigns,
+                    self._metrics,
+                    received_at=received_at,
+                    is_replay=is_replay,
+                )
+                outcomes = await flush.run()
         except BaseException as error:
             self._note_failure(error, items=items)
             raise
@@ -64,7 +98,7 @@ class Store:
         self._metrics.batch_items.observe(items)
         self._metrics.storing.add(items)
         self._metrics.flush_seconds.observe(time.perf_counter() - started)
-        return outcomes
+        return Stored(outcomes, flush.reasons)
 
     def forget(self) -> None:
         """Forget what the database said before: it may be another one."""
