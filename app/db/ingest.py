@@ -65,6 +65,9 @@ ON CONFLICT (sha256) DO UPDATE SET
     last_received_at = GREATEST(q.last_received_at, excluded.last_received_at)
 """
 
+#: Of what has a place in the feed, and was received earlier than what stands in front of it there.
+_NOTE_REPLAY: Final = "INSERT INTO feed_replays DEFAULT VALUES ON CONFLICT DO NOTHING"
+
 #: The connection of a flush. Only app/db runs statements on it.
 IngestConnection = asyncpg.Connection
 
@@ -179,9 +182,11 @@ async def _appended(
 ) -> asyncpg.Record | None:
     """Run *statement*; records that name no campaign get the trackingId of their token's."""
     unnamed = _unnamed(records)
-    if not unnamed:
+    if not unnamed and received_at is None:
         return await connection.fetchrow(statement, _rows(records), received_at)
     async with connection.transaction():
+        if received_at is not None:
+            await connection.execute(_NOTE_REPLAY)
         bound = await _bound(connection, records, unnamed)
         return await connection.fetchrow(statement, _rows(bound), received_at)
 

@@ -7,9 +7,6 @@ from app.domain.event import UNKNOWN_TIME
 
 #: The provider's clock may be ahead of ours by this much.
 MAX_CLOCK_SKEW: Final = timedelta(hours=1)
-#: What is stored with an earlier time of receipt stays in the feed at least so long, as readers of
-#: the feed that have not reached it when it is removed are answered 410.
-MIN_KEPT: Final = timedelta(days=3)
 
 
 class Retention(NamedTuple):
@@ -69,10 +66,6 @@ def is_expired(happened_at: datetime | None, horizon: datetime | None) -> bool:
     return happened_at < horizon + MAX_CLOCK_SKEW
 
 
-def is_removed_soon(received_at: datetime | None, horizon: datetime | None) -> bool:
-    """
-    Whether data that is stored now with this time of receipt would be removed within `MIN_KEPT`.
-
-    None is now.
-    """
-    return received_at is not None and horizon is not None and received_at < horizon + MIN_KEPT
+def is_received_before(received_at: datetime | None, horizon: datetime | None) -> bool:
+    """Whether data that is stored now as received at *received_at*, None for now, is too old."""
+    return received_at is not None and horizon is not None and received_at < horizon

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from app.db.database import Database
-from app.db.feed.positions import last_received_before
+from app.db.feed.positions import forget_replays, last_received_before
 from app.db.retention.partitions import EmptiedMonth, add_months, empty_old_months
 from app.db.retention.purges import (
     BLOCKS,
@@ -151,6 +151,7 @@ class PurgeJob:
             await self._messages(database, messages)
         if inbound is not None:
             await self._quarantine(database, inbound)
+        await forget_replays(database)
         return months
 
     async def _old_months(

@@ -276,6 +276,13 @@ CREATE TABLE feed_floor (
 );
 INSERT INTO feed_floor (feed_epoch, xid, id) VALUES (0, '0', 0);
 
+-- The transactions of replays: the items of the feed that were received before the items in front of them.
+CREATE TABLE feed_replays (
+    feed_epoch smallint NOT NULL DEFAULT pg_sequence_last_value('feed_epoch'::regclass),
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    CONSTRAINT feed_replays_pkey PRIMARY KEY (feed_epoch, xid)
+);
+
 -- What payloads are zstandard frames of, for readers other than this service.
 CREATE TABLE payload_dictionaries (
     id smallint NOT NULL,

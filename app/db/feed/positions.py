@@ -15,7 +15,10 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     SmallInteger,
+    TableClause,
     and_,
+    column,
+    exists,
     literal,
     select,
     text,
@@ -72,6 +75,11 @@ class _Receipt(NamedTuple):
     received_at: datetime
 
 
+_REPLAYS: Final = TableClause("feed_replays", column("feed_epoch"), column("xid"))
+_FORGET_REPLAYS: Final = text("""
+DELETE FROM feed_replays AS r USING feed_floor AS f
+WHERE (r.feed_epoch, r.xid) < (f.feed_epoch, f.xid)
+""")
 _HORIZON: Final = text("""
 SELECT epoch, pg_snapshot_xmin(pg_current_snapshot()), pg_snapshot_xmax(pg_current_snapshot())
 FROM feed_state
@@ -174,23 +182,30 @@ async def raise_floor(session: AsyncSession, position: Position) -> None:
     await session.execute(_RAISE_FLOOR, position._asdict())
 
 
+async def forget_replays(database: Database) -> None:
+    """Remove what is known of replays below the floor, where no position is searched for."""
+    async with database.writing() as session:
+        await session.execute(_FORGET_REPLAYS)
+
+
 def first_query(within: FeedRange) -> PositionsQuery:
-    """Position and time of the first row of each table in the range."""
+    """Position and time of the first row of each table in the range, replays left out."""
     return _of_each_table(
         lambda table: (
             select(table.feed_epoch, table.xid, table.id, table.received_at)
-            .where(within.contains(table))
+            .where(within.contains(table), _is_no_replay(table))
             .order_by(*in_order(table))
         )
     )
 
 
-def last_query(horizon: Horizon) -> PositionsQuery:
+def last_query(horizon: Horizon, *, with_replays: bool = True) -> PositionsQuery:
     """Position and time of the last row of each table before *horizon*."""
     return _of_each_table(
         lambda table: (
             select(table.feed_epoch, table.xid, table.id, table.received_at)
             .where(_is_served(table, horizon))
+            .where(*(() if with_replays else (_is_no_replay(table),)))
             .order_by(*(column.desc() for column in in_order(table)))
         )
     )
@@ -230,6 +245,15 @@ def _is_served(table: FeedTable, horizon: Horizon) -> ColumnElement[bool]:
     return tuple_(table.feed_epoch, table.xid) < end
 
 
+def _is_no_replay(table: FeedTable) -> ColumnElement[bool]:
+    """
+    Whether a row of *table* was received after the rows in front of it.
+
+    What a replay of the quarantine stores has the time when it first came, at the end of the feed.
+    """
+    return ~exists().where(_REPLAYS.c.feed_epoch == table.feed_epoch, _REPLAYS.c.xid == table.xid)
+
+
 async def _last_received_before(session: AsyncSession, instant: datetime) -> Position:
     before = max(instant, UNKNOWN_TIME) - COMMIT_DELAY
     now = await horizon_of(session)
@@ -245,7 +269,8 @@ async def _bisected(
 ) -> Position:
     """An item of the epoch of *first* that was received *before*, where the next one was not."""
     epoch = first.position.feed_epoch
-    last = await _last_before(session, now if epoch == now.epoch else Horizon(epoch + 1, 0, 0))
+    end = now if epoch == now.epoch else Horizon(epoch + 1, 0, 0)
+    last = await _last_before(session, end, with_replays=False)
     if last is None or last.received_at < before:
         return first.position if last is None else last.position
     found, xid_after = first.position, last.position.xid
@@ -265,8 +290,11 @@ async def _first_beyond(
     return min(await _receipts(session, first_query(FeedRange(after, horizon))), default=None)
 
 
-async def _last_before(session: AsyncSession, horizon: Horizon) -> _Receipt | None:
-    return max(await _receipts(session, last_query(horizon)), default=None)
+async def _last_before(
+    session: AsyncSession, horizon: Horizon, *, with_replays: bool = True
+) -> _Receipt | None:
+    query = last_query(horizon, with_replays=with_replays)
+    return max(await _receipts(session, query), default=None)
 
 
 async def _receipts(session: AsyncSession, query: PositionsQuery) -> list[_Receipt]:

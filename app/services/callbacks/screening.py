@@ -12,7 +12,7 @@ from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason
-from app.domain.retention import Horizons, Retention, is_expired, is_removed_soon
+from app.domain.retention import Horizons, Retention, is_expired, is_received_before
 from app.routee.translate import Record
 from app.services.callbacks.flush import PendingRecord, quarantined_record
 from app.services.erasure.erased_recipients import ErasedRecipients
@@ -111,7 +111,7 @@ def _unless_expired(
 
 def _is_expired(record: Record, horizons: Horizons, received_at: datetime | None) -> bool:
     happened_at, horizon = _age_of(record, horizons)
-    return is_expired(happened_at, horizon) or is_removed_soon(received_at, horizon)
+    return is_expired(happened_at, horizon) or is_received_before(received_at, horizon)
 
 
 def _age_of(record: Record, horizons: Horizons) -> tuple[datetime | None, datetime | None]:

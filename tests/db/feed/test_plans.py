@@ -89,6 +89,7 @@ def _asked(rows: int) -> dict[str, tuple[ClauseElement, dict[str, object]]]:
     }
     queries |= {f"window of {_named(source)}": limit_query(source, middle) for source in _SOURCES}
     queries |= {"first": first_query(middle), "last": last_query(Horizon(1, 5, 5))}
+    queries |= {"last in time": last_query(Horizon(1, 5, 5), with_replays=False)}
     asked: dict[str, tuple[ClauseElement, dict[str, object]]] = {
         name: (query, {}) for name, query in queries.items()
     }
