@@ -23,6 +23,8 @@ READS = [
     "/v1/exports/messages",
     "/v1/exports/events",
     "/v1/erasures/x",
+    "/v1/quarantine",
+    "/v1/quarantine/1",
 ]
 
 

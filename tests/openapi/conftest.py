@@ -33,11 +33,13 @@ class Stored:
     campaign_id: str
     reply_id: str
     erasure_id: str
+    body_id: str
+    dropped_id: str
 
 
 @pytest.fixture(scope="session")
 def stored(service: Service) -> Stored:
-    """A campaign that was launched, a report of it, a delivered message, a reply to that."""
+    """A launched campaign, a report of it, a delivered message, a reply to that, two bad bodies."""
     campaign = service.launched(label="spring", ttl=120)
     document = progress(
         campaignTrackingId=campaign["trackingId"],
@@ -58,6 +60,13 @@ def stored(service: Service) -> Stored:
     erasure = service.client.delete(
         f"/v1/recipients/{ERASED.replace('+', '%2B')}", headers=service.bearer(Scope.ADMIN)
     )
+    bodies = [b"{", b"["]
+    for body in bodies:
+        service.quarantined(body)
     return Stored(
-        document["trackingId"], campaign["trackingId"], answer["id"], erasure.json()["id"]
+        document["trackingId"],
+        campaign["trackingId"],
+        answer["id"],
+        erasure.json()["id"],
+        *(str(row["id"]) for row in map(service.in_quarantine, bodies) if row is not None),
     )

@@ -95,12 +95,20 @@ def name_what_is_stored(case: AnyCase, stored: Stored) -> None:
     """Ids that somebody makes up are answered 404, which is a small part of the document."""
     ids: dict[str, Any] = {
         "token": SECRET,
-        "id": stored.erasure_id if "/erasures/" in case.path else stored.reply_id,
+        "id": _row_of(case, stored),
         "number": ERASED,
         "trackingId": stored.campaign_id if "/campaigns/" in case.path else stored.message_id,
     }
     for name in case.path_parameters:
         case.path_parameters[name] = ids[name]
+
+
+def _row_of(case: AnyCase, stored: Stored) -> str:
+    if "/erasures/" in case.path:
+        return stored.erasure_id
+    if "/quarantine/" in case.path:
+        return stored.dropped_id if case.method == "DELETE" else stored.body_id
+    return stored.reply_id
 
 
 def shorten_the_wait(case: AnyCase) -> None:

@@ -70,7 +70,8 @@ def test_every_read_is_understood(
         is_campaign = "/campaigns/" in path
         arguments["tracking_id"] = stored.campaign_id if is_campaign else stored.message_id
     if "{id}" in path:
-        arguments["id"] = stored.erasure_id if name == "getErasure" else stored.reply_id
+        rows = {"getErasure": stored.erasure_id, "getQuarantined": stored.body_id}
+        arguments["id"] = rows.get(name, stored.reply_id)
     if "{token}" in path:
         arguments["token"] = SECRET
     if name == "listMessages":

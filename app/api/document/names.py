@@ -14,6 +14,7 @@ _NAMES: Final = {
     "Cells": "ExportCells",
     "Format": "ExportFormat",
     "Kind": "FeedItemType",
+    "Reason": "QuarantineReason",
 }
 
 

@@ -165,10 +165,11 @@ async def replay_quarantined(
 @router.delete("/{id}", summary="Drop a quarantined body", status_code=HTTPStatus.NO_CONTENT)
 async def drop_quarantined_body(
     body_id: Annotated[str, Path(alias="id")], parts: PartsDep, _: Admin
-) -> None:
+) -> Response:
     """The body is gone for good. The same bytes, posted again, are quarantined anew."""
     if not await drop_quarantined(parts.database, _row_of(body_id)):
         raise _not_found(body_id)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 async def _page(parts: Parts, page: BodyPage, scope: str) -> Response:
