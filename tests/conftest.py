@@ -120,7 +120,7 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def _roomy_memory() -> Path | None:
+def roomy_memory() -> Path | None:
     """A file system in memory if there is room: cloning a database there takes a tenth."""
     memory = Path("/dev/shm")  # noqa: S108 (with a folder of our own, mode 0700, in it)
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ENOUGH_BYTES
@@ -130,7 +130,7 @@ def _roomy_memory() -> Path | None:
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """The URL of a running PostgreSQL 18 that ends with the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="rr-tests-", dir=_roomy_memory()))
+    folder = Path(tempfile.mkdtemp(prefix="rr-tests-", dir=roomy_memory()))
     server = EmbeddedPostgres(folder / "var")
     url = asyncio.run(server.acquire())
     try:
