@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -19,6 +20,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 #: Routee repeats a callback for 40 hours (inferred for Viber), and a message may live for 14 days.
 MIN_RETENTION_DAYS = 30
 
+_TARGET = "target_session_attrs"
 _SECRETS = ("callback_secrets", "signing_keys", "erasure_keys")
 _OPT_OUT_WORDS = ("STOP", "ΣΤΟΠ")
 _RETENTION = tuple(f"retention_{kind}_days" for kind in ("raw", "events", "messages", "inbound"))
@@ -39,13 +41,14 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         default="",
-        description="postgresql://… of PostgreSQL 18 or later. Empty: one is run in DATA_DIR.",
+        description="postgresql://… of PostgreSQL 18 or later. Of several hosts, as in "
+        "h1:5432,h2:5432, the one that takes writes is used. Empty: one is run in DATA_DIR.",
     )
     database_read_url: str = Field(
         default="",
         description="postgresql://… of a replica for lists, messages, replies, the feed and "
-        "exports. Empty: DATABASE_URL, which always answers for keys, launches and a campaign by "
-        "its id.",
+        "exports; of several hosts a standby is preferred. Empty: DATABASE_URL, which always "
+        "answers for keys, launches and a campaign by its id.",
     )
     data_dir: Path = Field(
         default=Path("./var"), description="Where the embedded PostgreSQL keeps its data."
@@ -251,6 +254,27 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql://; no other database is supported")
         return f"postgresql://{rest}"
 
+    @field_validator("database_url")
+    @classmethod
+    def _that_takes_writes(cls, url: str) -> str:
+        target = _target_of(url)
+        if target is None and _has_several_hosts(url):
+            return _with_target(url, "read-write")
+        if target not in {None, "any", "read-write", "primary"} or (
+            target == "any" and _has_several_hosts(url)
+        ):
+            raise ValueError(
+                "must have target_session_attrs=read-write, or none: callbacks are written"
+            )
+        return url
+
+    @field_validator("database_read_url")
+    @classmethod
+    def _that_may_be_a_standby(cls, url: str) -> str:
+        if _target_of(url) is None and _has_several_hosts(url):
+            return _with_target(url, "prefer-standby")
+        return url
+
     @field_validator("public_url", "routee_api_url", "routee_auth_url")
     @classmethod
     def _bare(cls, url: str) -> str:
@@ -297,6 +321,23 @@ class Settings(BaseSettings):
             ),
         }
         return tuple(name for name, value in needed.items() if not value)
+
+
+def _target_of(url: str) -> str | None:
+    """Which of several servers *url* asks for, in libpq's words."""
+    return dict(parse_qsl(urlsplit(url).query)).get(_TARGET)
+
+
+def _has_several_hosts(url: str) -> bool:
+    parts = urlsplit(url)
+    named = dict(parse_qsl(parts.query)).get("host", "")
+    return "," in unquote(parts.netloc.rpartition("@")[2]) or "," in named
+
+
+def _with_target(url: str, target: str) -> str:
+    parts = urlsplit(url)
+    query = f"{parts.query}&" if parts.query else ""
+    return urlunsplit(parts._replace(query=f"{query}{_TARGET}={target}"))
 
 
 def load_settings() -> Settings:

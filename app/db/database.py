@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db.bi.access import renew_grants
+from app.db.connecting import require_replicated
 from app.db.engine import make_engine
 from app.db.failures import translated
 from app.db.feed.epoch import keep_epoch
@@ -91,12 +92,16 @@ class Database:
 
         Raises:
             IntegrityError: the rows contradict others; the caller knows what that means.
-            DatabaseUnavailable: the database failed, or cannot be reached.
+            DatabaseUnavailable: the database failed, or cannot be reached, or the commit was ended
+                before a synchronous standby had it.
         """
         try:
             async with AsyncSession(self._engine) as session, session.begin():
+                raw = await (await session.connection()).get_raw_connection()
+                driven = cast("asyncpg.Connection", raw.driver_connection)
                 await _set_planner(session, planner)
                 yield session
+            _end_unless_replicated(driven)
         except IntegrityError:
             raise
         except (SQLAlchemyError, OSError) as error:
@@ -235,6 +240,14 @@ async def _set_planner(session: AsyncSession, planner: Mapping[str, str] | None)
     if planner:
         given = {"names": list(planner), "values": list(planner.values())}
         await session.execute(_SET_LOCAL, given)
+
+
+def _end_unless_replicated(connection: asyncpg.Connection) -> None:
+    try:
+        require_replicated(connection)
+    except DatabaseUnavailable:
+        connection.terminate()  # the pool replaces it
+        raise
 
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:

@@ -6,6 +6,8 @@ from typing import Final
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.db.connecting import connect
+
 #: The schema of the service's tables.
 SCHEMA: Final = "receiver"
 #: Sessions look for tables there alone, and not in `public`, where other programs have theirs.
@@ -32,13 +34,15 @@ def make_engine(  # noqa: PLR0913 (each by its name)
         "application_name": f"routee-receiver {name}",
         "statement_timeout": str(int(statement_timeout_seconds * 1000)),
         "jit": "off",
+        # An intent to launch is durable before Routee is called, whatever the server's default is.
+        "synchronous_commit": "on",
         **SEARCH_PATH,
         **(session_settings or {}),
     }
 
     # asyncpg reads the URL itself: SQLAlchemy does not support `sslmode` and several hosts.
     async def _connect() -> asyncpg.Connection:
-        connection = await asyncpg.connect(
+        connection = await connect(
             url,
             timeout=statement_timeout_seconds,
             # The server's limit does not help against a network that has gone silent.

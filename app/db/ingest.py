@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
+from app.db.connecting import connect, require_replicated
 from app.db.engine import SEARCH_PATH
 from app.db.failures import Contended, ValuesRefused, translated, translating
 from app.db.feed.epoch import keep_epoch
@@ -23,6 +24,7 @@ from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent, EventIdentity, merged_event
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined
+from app.errors import DatabaseUnavailable
 
 # The batch is one array of rows: the driver looks at each element of an array to see whether it is
 # an array itself, which as one array for each column took 40 µs an event instead of 12.
@@ -37,9 +39,23 @@ SELECT message_tracking_id, campaign_tracking_id, campaign_id
 FROM messages WHERE message_tracking_id = ANY($1)
 """
 
+#: It writes, so that it ends only when a synchronous standby has what it has found.
 _STORED_IDENTITIES: Final = """
-SELECT identity FROM inbound_messages WHERE identity = ANY($1)
-UNION ALL SELECT identity FROM campaign_progress WHERE identity = ANY($1)
+SELECT identity, after_known(0) FROM (
+    SELECT identity FROM inbound_messages WHERE identity = ANY($1)
+    UNION ALL SELECT identity FROM campaign_progress WHERE identity = ANY($1)
+) AS stored
+"""
+
+#: An abandoned flush whose commit waits for a standby keeps its session on the server until one
+#: comes back, and nothing ends it: PostgreSQL's timeouts do not apply to that wait, and cancelling
+#: it would commit on the primary alone. So there are not more of them than a few.
+_MOST_STUCK_COMMITS: Final = 8
+_STUCK_COMMITS: Final = """
+SELECT count(*) FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database() AND wait_event = 'SyncRep'
+    AND application_name = current_setting('application_name')
+    AND state_change < now() - interval '1 second'
 """
 
 #: The campaigns of tokens through which callbacks came that name no campaign. FOR SHARE, so that
@@ -169,7 +185,7 @@ async def append_quarantined(
 async def stored_identities(
     connection: asyncpg.Connection, identities: Collection[bytes]
 ) -> frozenset[bytes]:
-    """Those of *identities* under which a reply or a campaign's progress is stored."""
+    """Those of *identities* under which a reply or a campaign's progress is durably stored."""
     rows = await connection.fetch(_STORED_IDENTITIES, list(identities))
     return frozenset(row[0] for row in rows)
 
@@ -286,7 +302,8 @@ class IngestSession:
         flush must not get the answer to a statement of this one.
 
         Raises:
-            DatabaseUnavailable: no connection can be had.
+            DatabaseUnavailable: no connection can be had, or a commit of this flush did not wait
+                for its synchronous standby to the end.
         """
         connection, self._connection = self._connection, None
         if connection is None or connection.is_closed():
@@ -294,6 +311,7 @@ class IngestSession:
                 connection = await self._connect()
         try:
             yield connection
+            require_replicated(connection)
         except (ValuesRefused, Contended):
             self._return(connection)
             raise
@@ -309,13 +327,14 @@ class IngestSession:
             self._connection = None
 
     async def _connect(self) -> asyncpg.Connection:
-        connection = await asyncpg.connect(
+        connection = await connect(
             self._url,
             timeout=self._connect_seconds,
             server_settings=self._settings,
             target_session_attrs=SessionAttribute.read_write,
         )
         try:
+            await _refuse_if_stuck(connection)
             # The server may be another one than before, which needs a new epoch first.
             await keep_epoch(connection)
         except BaseException:
@@ -328,3 +347,8 @@ class IngestSession:
             # Another flush has returned its connection meanwhile: keep one.
             self._connection.terminate()
         self._connection = connection
+
+
+async def _refuse_if_stuck(connection: asyncpg.Connection) -> None:
+    if await connection.fetchval(_STUCK_COMMITS) >= _MOST_STUCK_COMMITS:
+        raise DatabaseUnavailable("Commits wait for a synchronous standby, and none answers.")

@@ -121,8 +121,8 @@ class ReplicaSet:
     Also an asynchronous context manager: it starts and stops the set.
 
     Args:
-        folder: Gets a folder for each server. Made if it does not exist; must be empty, or that of
-            a set that was never started.
+        folder: Gets a folder for each server, `server0` and so on, made if it does not exist. What
+            an `EmbeddedPostgres` has left in `server0` is kept, the others are made from it.
         standbys: How many, 1 or more.
         programs: The folder of an installed PostgreSQL; without it that of the wheel runs.
     """

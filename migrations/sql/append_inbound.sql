@@ -26,5 +26,5 @@ stored AS (
     ON CONFLICT (identity) DO NOTHING
     RETURNING id
 )
-SELECT (SELECT count(*) FROM stored), (SELECT array_agg(identity) FROM foreign_ids)
+SELECT after_known((SELECT count(*) FROM stored)), (SELECT array_agg(identity) FROM foreign_ids)
 $$;

@@ -20,5 +20,5 @@ stored AS (
     ON CONFLICT (identity) DO NOTHING
     RETURNING id
 )
-SELECT count(*) FROM stored
+SELECT after_known(count(*)) FROM stored
 $$;

@@ -20,6 +20,7 @@ FILES = (
     "sql/tables",
     "sql/phone_number",
     "sql/merging",
+    "sql/after_known",
     "sql/append_events",
     "sql/append_inbound",
     "sql/append_progress",

@@ -14,6 +14,7 @@ import pytest
 from app.db.database import migrate_database
 from app.db.payloads import opened
 from app.embedded import EmbeddedPostgres
+from app.sandbox.replicas import ReplicaSet
 from tests.database import connect
 from tests.promises.load import Callback
 from tests.promises.stage import Postgres, Service
@@ -106,7 +107,7 @@ async def look(postgres: Postgres) -> AsyncIterator["Look"]:
 class Look:
     """What is really stored."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres | ReplicaSet) -> None:
         self._postgres = postgres
         self._connection: asyncpg.Connection | None = None
 

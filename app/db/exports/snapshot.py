@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.db.connecting import connect
 from app.db.exports.completeness import awaited_safe_instant, complete_until
 from app.db.exports.statements import BY_KEY, CAMPAIGN, STATEMENTS, ExportFilter, ExportTable
 from app.db.failures import Contended, ValuesRefused, translated
@@ -78,7 +79,7 @@ async def snapshot_of(
         DatabaseUnavailable: the database cannot be read, or not any more.
     """
     with _only_unavailable():
-        connection = await asyncpg.connect(
+        connection = await connect(
             url,
             timeout=_CONNECT_SECONDS,
             server_settings=_SETTINGS | {"transaction_timeout": f"{reading.max_seconds}s"},
