@@ -64,6 +64,39 @@ def test_a_url_for_sqlalchemy_is_understood(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().database_url == "postgresql://u@h/d"
 
 
+@pytest.mark.parametrize(
+    ("given", "writing", "reading"),
+    [
+        ("postgresql://u@a/d", "", ""),
+        (
+            "postgresql://u@a,b/d",
+            "?target_session_attrs=read-write",
+            "?target_session_attrs=prefer-standby",
+        ),
+        ("postgresql://u:x%2Cy@a/d", "", ""),
+        (
+            "postgresql://u@/d?host=a,b",
+            "&target_session_attrs=read-write",
+            "&target_session_attrs=prefer-standby",
+        ),
+        ("postgresql://u@a,b/d?target_session_attrs=primary", "", ""),
+    ],
+)
+def test_of_several_hosts_the_one_that_suits_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, given: str, writing: str, reading: str
+) -> None:
+    _load(monkeypatch, DATABASE_URL=given, DATABASE_READ_URL=given)
+    settings = load_settings()
+    assert settings.database_url == f"{given}{writing}"
+    assert settings.database_read_url == f"{given}{reading}"
+
+
+@pytest.mark.parametrize("target", ["any", "standby", "prefer-standby", "read-only"])
+def test_the_database_must_take_writes(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    with pytest.raises(SettingsInvalid, match="read-write"):
+        _load(monkeypatch, DATABASE_URL=f"postgresql://u@a,b/d?target_session_attrs={target}")
+
+
 def test_the_missing_settings_for_launching_are_named() -> None:
     assert load_settings().missing_for_launching() == (
         "RECEIVER_PUBLIC_URL",

@@ -1,23 +1,34 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.db.ingest import IngestSession, append_events
+from app.db.ingest import (
+    Appended,
+    IngestSession,
+    append_events,
+    append_inbound,
+    append_progress,
+    stored_identities,
+)
 from app.domain.event import DeliveryEvent, Source
 from app.domain.message import Message, project
+from app.routee.translate import Record, translate
 from tests.conftest import fresh_database
 from tests.domain.strategies import deliveries
+from tests.promises.load import callback, reply, report
 
 WRITERS = 4
+_WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'"
 
 T = TypeVar("T")
+Append = Callable[[asyncpg.Connection, Any], Coroutine[None, None, Appended]]
 
 in_postgres = settings(
     max_examples=60,
@@ -158,3 +169,37 @@ def test_any_order_any_repetition_same_result_in_postgres(
         database.run(_everything_agrees(database.writers[0], events, prefix))
 
     _holds()
+
+
+async def _known(connection: asyncpg.Connection, append: Append, record: Record) -> None:
+    await append(connection, [record])
+
+
+async def _found(connection: asyncpg.Connection, _: Append, record: Record) -> None:
+    assert not isinstance(record, DeliveryEvent)
+    assert await stored_identities(connection, [record.identity]) == {record.identity}
+
+
+@pytest.mark.parametrize(
+    ("append", "record", "again"),
+    [
+        (append_events, translate(callback("m").body).records[0], _known),
+        (append_inbound, translate(reply("m", "hello").body).records[0], _known),
+        (append_inbound, translate(reply("m", "hello").body).records[0], _found),
+        (append_progress, translate(report("campaign").body).records[0], _known),
+        (append_progress, translate(report("campaign").body).records[0], _found),
+    ],
+)
+async def test_what_is_known_already_is_acknowledged_with_a_commit_of_its_own(
+    connection: asyncpg.Connection,
+    append: Append,
+    record: Record,
+    again: Callable[[asyncpg.Connection, Append, Record], Coroutine[None, None, None]],
+) -> None:
+    """A transaction without an id, or without WAL, would not wait for a synchronous standby."""
+    await append(connection, [record])
+    async with connection.transaction():
+        before = await connection.fetchval(_WAL)
+        await again(connection, append, record)
+        assert await connection.fetchval("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+        assert await connection.fetchval(_WAL) > before
