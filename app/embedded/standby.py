@@ -15,11 +15,11 @@ import asyncpg
 from app.embedded.account import ensure_password, read_password
 from app.embedded.binaries import find_binaries
 from app.embedded.cluster import SUPERUSER
+from app.embedded.postmaster import LOCALHOST
 from app.embedded.site import Paths
 from app.embedded.startup import DATABASE
 from app.errors import ConfigurationError, DatabaseUnavailable
 
-LOCALHOST: Final = "127.0.0.1"
 _CONNECT_SECONDS: Final = 5.0
 _PROMOTION_SECONDS: Final = 60
 _BACKUP_SECONDS: Final = 600.0
@@ -99,7 +99,7 @@ def _copy_server(url: str, data_dir: Path, programs: Path) -> None:
 
 def follow(data_dir: Path, *, ports: list[int], name: str, settings: Mapping[str, str]) -> None:
     """
-    Have the copy in *data_dir* start as the standby *name* of whichever server takes writes.
+    Have the copy in *data_dir* start as the standby *name* of the server that takes writes.
 
     Args:
         data_dir: As `copy_server` has made it; its server does not run.

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from app.embedded import EmbeddedPostgres
+from app.embedded.postmaster import LOCALHOST
 from app.embedded.process_files import find_pid_file
 from app.embedded.standby import (
-    LOCALHOST,
     change_settings,
     copy_server,
     follow,
@@ -205,7 +205,7 @@ class ReplicaSet:
         """
         Bring `servers[index]` back as a standby, with a new copy of the primary.
 
-        Its old files are gone then: after a promotion it may have commits that nobody else has.
+        Its old files are gone then: after a promotion it may have commits that no other server has.
 
         Raises:
             DatabaseUnavailable: the primary does not answer, or the server does not start.

@@ -149,7 +149,7 @@ async def _terminated(_: ReplicaSet, look: Look) -> None:
 
 
 async def _restarted(replicas: ReplicaSet, _: Look) -> None:
-    """The primary is killed, and recovers what nobody else has."""
+    """The primary is killed, and recovers what no standby has."""
     await replicas.primary.kill()
     await replicas.primary.start()
 
@@ -204,7 +204,7 @@ async def test_a_reply_that_is_found_by_a_read_waits_for_a_standby_too(
         found = asyncio.create_task(stored_identities(connection, [identity]))
         await _ingest_waits(look)
         assert not found.done()
-        # A read that finds nothing says nothing, and waits for nobody.
+        # A read that finds nothing does not wait.
         async with session.connected() as other:
             assert await stored_identities(other, [b"unknown"]) == frozenset()
         await _back(replicas)
