@@ -19,7 +19,7 @@ _REASONS: Final = (
     ("EXPIRED", "Expired", "The time to live ran out."),
     ("FAILED", "Invalid Number", "No such number."),
 )
-_ANSWERS: Final = ("Thank you!", "Is it open on Sunday?", "ΣΤΟΠ", "Ναι, ευχαριστώ", "STOP")
+_ANSWERS: Final = ("Thank you!", "Is it open on Sunday?", "ΣΤΟΠ", "Ναι, ευχαριστώ", "STOP")  # noqa: RUF001
 
 
 class Made(NamedTuple):

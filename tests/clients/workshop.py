@@ -17,6 +17,11 @@ _PATIENCE_SECONDS: Final = 900
 _OF_THE_TESTS: Final = ("PYTHONPATH", "VIRTUAL_ENV")
 
 
+def environment_of_programs() -> dict[str, str]:
+    """Ours, without what is meant for the tests."""
+    return {key: text for key, text in os.environ.items() if key not in _OF_THE_TESTS}
+
+
 class Failed(Exception):
     """A command failed; the message has the end of what it said."""
 
@@ -29,7 +34,7 @@ class Workshop:
         tools = (_TOOLS / "".join(one if one.isalnum() else "-" for one in name)).resolve()
         self._python = tools / "python"
         self._environment = {
-            **{key: text for key, text in os.environ.items() if key not in _OF_THE_TESTS},
+            **environment_of_programs(),
             "PATH": f"{self._python / 'bin'}:{tools / 'go'}:{os.environ['PATH']}",
             "GOBIN": str(tools / "go"),
             # No C compiler is needed, and a client is no part of a repository.
@@ -53,23 +58,35 @@ class Workshop:
         Raises:
             Failed: one of them failed, or took too long.
         """
-        script = "\n".join(["set -euo pipefail", *commands])
-        try:
-            done = subprocess.run(  # noqa: S603 (commands of ours)
-                ["/bin/bash", "-c", script],
-                cwd=self.folder,
-                env=self._environment | dict(environment or {}),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_PATIENCE_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise Failed(f"{commands}: not done after {_PATIENCE_SECONDS} seconds") from None
-        if done.returncode != 0:
-            raise Failed(f"{commands}: {(done.stdout + done.stderr)[-4000:]}")
-        return done.stdout
+        return run_commands(
+            commands, folder=self.folder, environment=self._environment | dict(environment or {})
+        )
+
+
+def run_commands(commands: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> str:
+    """
+    What shell *commands* print, one after the other.
+
+    Raises:
+        Failed: one of them failed, or took too long.
+    """
+    script = "\n".join(["set -euo pipefail", *commands])
+    try:
+        done = subprocess.run(  # noqa: S603 (commands of ours)
+            ["/bin/bash", "-c", script],
+            cwd=folder,
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{commands}: not done after {_PATIENCE_SECONDS} seconds") from None
+    if done.returncode != 0:
+        raise Failed(f"{commands}: {(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
 
 
 def missing(programs: Sequence[str]) -> list[str]:

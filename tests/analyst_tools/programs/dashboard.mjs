@@ -1,12 +1,14 @@
 // Opens the dashboard in a browser and prints as JSON what each chart was answered.
 //
-// Environment: SUPERSET_URL, CHROMIUM, ADDRESS (of the dashboard, with its filters), CHARTS (how
-// many it has), PICTURE (the file for a screenshot; optional).
+// Environment: SUPERSET_URL; CHROMIUM, the browser; PROFILE, a new folder for it; ADDRESS of the
+// dashboard, with its filters; CHARTS, how many it has; PICTURE, the file for a screenshot.
 import { chromium } from "playwright-core";
 
-const { SUPERSET_URL, CHROMIUM, ADDRESS, CHARTS, PICTURE } = process.env;
-const browser = await chromium.launch({
+const { SUPERSET_URL, CHROMIUM, PROFILE, ADDRESS, CHARTS, PICTURE } = process.env;
+const browser = await chromium.launchPersistentContext(PROFILE, {
   executablePath: CHROMIUM,
+  headless: true,
+  viewport: { width: 1600, height: 3000 },
   args: [
     "--no-sandbox",
     "--disable-gpu",
@@ -17,7 +19,8 @@ const browser = await chromium.launch({
     "--disable-sync",
   ],
 });
-const page = await browser.newPage({ viewport: { width: 1600, height: 3000 } });
+const page = await browser.newPage();
+page.setDefaultTimeout(300_000);
 await page.goto(`${SUPERSET_URL}/login/`);
 await page.fill("#username", "admin");
 await page.fill("#password", "admin");
@@ -29,7 +32,7 @@ page.on("response", async (response) => {
   const url = new URL(response.url());
   if (!url.pathname.endsWith("/api/v1/chart/data")) return;
   const { slice_id: chart } = JSON.parse(url.searchParams.get("form_data") ?? "{}");
-  if (chart) answers[chart] = { status: response.status(), body: await response.json() };
+  if (chart) answers[chart] = await response.json();
 });
 await page.goto(`${SUPERSET_URL}${ADDRESS}`);
 // A chart is drawn once it has a picture, a table or a number.
@@ -41,6 +44,6 @@ await page.waitForFunction(
   Number(CHARTS),
 );
 await page.waitForLoadState("networkidle");
-if (PICTURE) await page.screenshot({ path: PICTURE });
+await page.screenshot({ path: PICTURE });
 await browser.close();
 console.log(JSON.stringify(answers));
