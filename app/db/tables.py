@@ -200,6 +200,8 @@ class MessageRow(Row):
     failed_at: Mapped[datetime | None]
     first_occurred_at: Mapped[datetime | None]
     last_occurred_at: Mapped[datetime | None]
+    #: No event of it was received earlier, those that retention has removed included.
+    first_received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     campaign_id: Mapped[UUID | None]
     status_rank: Mapped[int] = mapped_column(SmallInteger)

@@ -5,42 +5,21 @@
 --
 -- Concurrency rests on the order of the parts. First the message rows, in the bytewise order of their ids: the row
 -- lock of even a losing upsert stays until the commit, so that all that follows for one message is serial. Then the
--- count deltas, which are only appended. Then the events. See merging.sql for the functions that compare rows.
+-- count deltas, which are only appended. Then the events. See merging.sql for the functions that compare rows, and for
+-- `reported_messages`, which is inlined here.
 --
 -- Growing tables are read only through the keys of the upserts, so one generic plan suits every batch and table size.
 CREATE FUNCTION append_events(batch callback_event[], received timestamptz) RETURNS bigint
 LANGUAGE sql SET plan_cache_mode = force_generic_plan AS $$
-WITH given AS (
-    SELECT e.*, coalesce(s.rank, 0) AS status_rank, coalesce(s.status, 'UNKNOWN') AS status,
-        nullif(e.occurred_at, 'epoch') AS known_at -- 'epoch' stands for a time that is not known
-    FROM unnest(batch) AS e LEFT JOIN statuses AS s ON s.status = e.status_key
-),
-reported AS ( -- each message as the events of this batch report it; the greatest event is its status
-    SELECT message_tracking_id,
-        (array_agg(ROW(status_rank, occurred_at, status_key, provider_status, detailed_status,
-            description, status)::message_status ORDER BY status_rank DESC, occurred_at DESC,
-            status_key DESC, provider_status DESC, coalesce(detailed_status, '') DESC, coalesce(description, '') DESC
-        ))[1] AS greatest_status,
-        min(campaign_tracking_id) AS campaign_tracking_id, any_value(campaign_id) AS campaign_id,
-        best_number(recipient) AS recipient, min(sender) AS sender, min(country) AS country, min(label) AS label,
-        min(created_at) AS created_at, max(price) AS price,
-        min(known_at) FILTER (WHERE status_key = 'QUEUED') AS queued_at,
-        min(known_at) FILTER (WHERE status_key = 'SENT') AS sent_at,
-        min(known_at) FILTER (WHERE status_key = 'DELIVERED') AS delivered_at,
-        min(known_at) FILTER (WHERE status_key = 'SEEN') AS seen_at,
-        min(known_at) FILTER (WHERE status_rank = 3) AS failed_at,
-        min(known_at) AS first_occurred_at, max(known_at) AS last_occurred_at
-    FROM given GROUP BY message_tracking_id
-),
-upserted AS (
+WITH upserted AS (
     INSERT INTO messages AS m (message_tracking_id, status_rank, status_at, status_key, provider_status,
         detailed_status, description, status, campaign_tracking_id, campaign_id, recipient, sender, country,
         label, created_at, price, queued_at, sent_at, delivered_at, seen_at, failed_at, first_occurred_at,
-        last_occurred_at)
+        last_occurred_at, first_received_at)
     SELECT message_tracking_id, (greatest_status).*, campaign_tracking_id, campaign_id, recipient, sender, country,
         label, created_at, price, queued_at, sent_at, delivered_at, seen_at, failed_at, first_occurred_at,
-        last_occurred_at
-    FROM reported ORDER BY message_tracking_id
+        last_occurred_at, coalesce(received, now())
+    FROM reported_messages(batch) ORDER BY message_tracking_id
     ON CONFLICT (message_tracking_id) DO UPDATE SET
         status_rank = CASE WHEN outranks(excluded, m) THEN excluded.status_rank ELSE m.status_rank END,
         status_at = CASE WHEN outranks(excluded, m) THEN excluded.status_at ELSE m.status_at END,
@@ -59,9 +38,10 @@ upserted AS (
         first_occurred_at = LEAST(m.first_occurred_at, excluded.first_occurred_at),
         price = GREATEST(m.price, excluded.price),
         last_occurred_at = GREATEST(m.last_occurred_at, excluded.last_occurred_at),
+        first_received_at = LEAST(m.first_received_at, excluded.first_received_at),
         updated_at = now()
     WHERE CASE WHEN is_foreign(excluded, m) THEN refuse_foreign(m.message_tracking_id)
-        ELSE outranks(excluded, m) OR adds_to(excluded, m) END
+        ELSE outranks(excluded, m) OR adds_to(excluded, m) OR received < m.first_received_at END
     RETURNING old.campaign_tracking_id AS old_campaign, old.status AS old_status,
         new.campaign_tracking_id AS new_campaign, new.status AS new_status
 ),
@@ -81,7 +61,7 @@ stored AS (
     SELECT message_tracking_id, status_key, occurred_at, digest, provider_status, detailed_status,
         description, campaign_tracking_id, campaign_id, recipient, sender, country, label, price, created_at,
         source, payload, payload_dictionary, payload_reserialised, coalesce(received, now())
-    FROM given
+    FROM unnest(batch)
     WHERE (SELECT count(*) FROM upserted) >= 0 -- so that all message rows are locked by now
     -- The same event again: it may report further fields. Source and payload stay as they came first.
     ON CONFLICT (message_tracking_id, status_key, occurred_at, digest) DO UPDATE SET

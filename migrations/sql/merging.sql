@@ -60,3 +60,31 @@ RETURN (
         LEAST(kept.label, incoming.label), LEAST(kept.created_at, incoming.created_at),
         GREATEST(kept.price, incoming.price)
     );
+
+-- Each message as the events of *batch* report it; the greatest event is its status. This is the one definition of
+-- how events merge into a message: `append_events` stores it, a rebuild compares it with what is stored. The planner
+-- inlines it.
+CREATE FUNCTION reported_messages(batch callback_event[]) RETURNS TABLE (
+    message_tracking_id text, greatest_status message_status, campaign_tracking_id text, campaign_id uuid,
+    recipient text, sender text, country text, label text, created_at timestamptz, price numeric,
+    queued_at timestamptz, sent_at timestamptz, delivered_at timestamptz, seen_at timestamptz,
+    failed_at timestamptz, first_occurred_at timestamptz, last_occurred_at timestamptz
+) LANGUAGE sql STABLE AS $$
+SELECT e.message_tracking_id,
+    (array_agg(ROW(coalesce(s.rank, 0), e.occurred_at, e.status_key, e.provider_status, e.detailed_status,
+        e.description, coalesce(s.status, 'UNKNOWN'))::message_status ORDER BY coalesce(s.rank, 0) DESC,
+        e.occurred_at DESC, e.status_key DESC, e.provider_status DESC, coalesce(e.detailed_status, '') DESC,
+        coalesce(e.description, '') DESC
+    ))[1],
+    min(e.campaign_tracking_id), (min(ARRAY[e.campaign_id]))[1], best_number(e.recipient), min(e.sender),
+    min(e.country), min(e.label), min(e.created_at), max(e.price),
+    min(t.known_at) FILTER (WHERE e.status_key = 'QUEUED'),
+    min(t.known_at) FILTER (WHERE e.status_key = 'SENT'),
+    min(t.known_at) FILTER (WHERE e.status_key = 'DELIVERED'),
+    min(t.known_at) FILTER (WHERE e.status_key = 'SEEN'),
+    min(t.known_at) FILTER (WHERE s.rank = 3),
+    min(t.known_at), max(t.known_at)
+FROM unnest(batch) AS e LEFT JOIN statuses AS s ON s.status = e.status_key
+CROSS JOIN LATERAL (SELECT nullif(e.occurred_at, 'epoch')) AS t (known_at) -- 'epoch': a time that is not known
+GROUP BY e.message_tracking_id
+$$;

@@ -102,6 +102,7 @@ CREATE TABLE messages (
     failed_at timestamptz,
     first_occurred_at timestamptz,
     last_occurred_at timestamptz,
+    first_received_at timestamptz NOT NULL DEFAULT now(), -- no event of it was received earlier, removed ones included
     updated_at timestamptz NOT NULL DEFAULT now(),
     campaign_id uuid,
     status_rank smallint NOT NULL,

@@ -56,9 +56,9 @@ FROM generate_series(1, {MESSAGES}) n;
 
 INSERT INTO messages
     (message_tracking_id, campaign_id, recipient, status, status_key, provider_status,
-     status_rank, status_at)
+     status_rank, status_at, updated_at)
 SELECT 'unbound ' || n, '00000000-0000-7000-8000-000000000001', '+3068' || n, 'SENT', 'SENT',
-    'SENT', 2, now()
+    'SENT', 2, now(), now() - interval '1 year' -- they lie in the gaps of all pages
 FROM generate_series(1, 1000) n;
 
 INSERT INTO events
