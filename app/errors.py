@@ -7,6 +7,7 @@ The only file that knows every way in which a request can fail.
     ├── SchemaOutdated                the database has another schema version than this code
     ├── PayloadUnreadable             a stored payload cannot be decoded
     ├── ErasureInProgress             another erasure is under way; a command has to wait for it
+    ├── RebuildInProgress             another process rebuilds the projections
     └── ApiError                      has an HTTP status and is answered as problem+json
         ├── NotFound                  404
         ├── Unauthorized              401
@@ -65,6 +66,13 @@ class ErasureInProgress(ReceiverError):
 
     def __init__(self) -> None:
         super().__init__("Another erasure is under way. Try again when it is done.")
+
+
+class RebuildInProgress(ReceiverError):
+    """Another process rebuilds the projections."""
+
+    def __init__(self) -> None:
+        super().__init__("Another process is rebuilding the projections. Wait until it is done.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from app.cli.erase import erase
 from app.cli.export import export
 from app.cli.migrate import migrate
 from app.cli.openapi import openapi
+from app.cli.rebuild import rebuild
 from app.cli.retain import retain
 from app.cli.serve import serve
 from app.cli.simulate import simulate
@@ -26,6 +27,7 @@ app.command()(serve)
 app.command()(migrate)
 app.command()(retain)
 app.command()(erase)
+app.command()(rebuild)
 app.command()(simulate)
 app.command()(export)
 app.command()(openapi)

@@ -1,4 +1,4 @@
-"""The progress of an export: a bar on a terminal, and a line now and then in a log."""
+"""The progress of an export or a rebuild: a bar on a terminal, and a line now and then in a log."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,35 +25,41 @@ _BAR_CHARACTERS: Final = 16
 
 
 class ProgressDisplay(Protocol):
-    """Shows how many rows of an export have been written."""
+    """Shows how many rows have been written, or examined."""
 
-    #: How many rows have been written.
+    #: How many rows that are.
     rows: int
 
     def expect(self, rows: int) -> None:
         """Set the estimated number of rows."""
 
     def add(self, rows: int) -> None:
-        """Count *rows* that have just been written."""
+        """Count *rows* that have just been done."""
 
     def wait(self, remaining: timedelta) -> None:
         """Show for how long the export will not begin."""
 
 
 @contextmanager
-def shown_on(console: Console, *, line_seconds: float = _LINE_SECONDS) -> Iterator[ProgressDisplay]:
-    """A bar on a terminal, removed at the end; elsewhere a line every *line_seconds*."""
+def shown_on(
+    console: Console, *, what: str = "rows", line_seconds: float = _LINE_SECONDS
+) -> Iterator[ProgressDisplay]:
+    """
+    A bar on a terminal, removed at the end; elsewhere a line every *line_seconds*.
+
+    *what* is the word for the rows.
+    """
     if not console.is_terminal:
-        yield _Lines(lambda line: console.print(line, soft_wrap=True), line_seconds)
+        yield _Lines(lambda line: console.print(line, soft_wrap=True), line_seconds, what)
         return
-    columns = (SpinnerColumn(), BarColumn(_BAR_CHARACTERS), _Rows(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), BarColumn(_BAR_CHARACTERS), _Rows(what), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Bar(progress, progress.add_task("export", total=None))
 
 
-def _rows_so_far(rows: int, expected: float | None, rows_per_second: float) -> str:
+def _rows_so_far(rows: int, what: str, expected: float | None, rows_per_second: float) -> str:
     of = f" of about {int(expected):,}" if expected and expected >= rows else ""
-    return f"{rows:,}{of} rows, {int(rows_per_second):,} rows/s"
+    return f"{rows:,}{of} {what}, {int(rows_per_second):,} {what}/s"
 
 
 def _waiting(remaining: timedelta) -> str:
@@ -64,12 +70,13 @@ def _waiting(remaining: timedelta) -> str:
 class _Rows(ProgressColumn):
     """The number of rows so far, the estimate, and the rate."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
         super().__init__(table_column=Column(no_wrap=True))
+        self._what = what
 
     def render(self, task: Task) -> Text:
         """The text for *task*."""
-        return Text(_rows_so_far(int(task.completed), task.total, task.speed or 0.0))
+        return Text(_rows_so_far(int(task.completed), self._what, task.total, task.speed or 0.0))
 
 
 class _Bar:
@@ -94,8 +101,9 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, say: Callable[[str], None], line_seconds: float) -> None:
+    def __init__(self, say: Callable[[str], None], line_seconds: float, what: str) -> None:
         self._say = say
+        self._what = what
         self._line_seconds = line_seconds
         self._started_at = self._said_at = monotonic()
         self._expected = 0
@@ -111,7 +119,7 @@ class _Lines:
         if now - self._said_at >= self._line_seconds:
             self._said_at = now
             rate = self.rows / max(now - self._started_at, 1e-3)
-            self._say(_rows_so_far(self.rows, self._expected, rate))
+            self._say(_rows_so_far(self.rows, self._what, self._expected, rate))
 
     def wait(self, remaining: timedelta) -> None:
         self._say(_waiting(remaining))

@@ -1,11 +1,10 @@
 """Purging what is older than the settings allow."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -29,6 +28,7 @@ from app.db.retention.purges import (
 from app.db.retention.runs import (
     Survey,
     exclusive,
+    gently,
     long_work,
     note_horizons,
     note_run,
@@ -51,8 +51,6 @@ _PAUSE_SECONDS: Final = 0.3
 _DAY: Final = timedelta(hours=23)
 
 Say = Callable[[str], object]
-
-T = TypeVar("T")
 
 
 class Purged(NamedTuple):
@@ -174,7 +172,7 @@ class PurgeJob:
         after: Position | None = None
         tries = _TRIES
         while tries:
-            chunk = await _gently(
+            chunk = await gently(
                 partial(purge_chunk, database, purge, before=before, upto=upto, after=after)
             )
             after = chunk.end
@@ -188,7 +186,7 @@ class PurgeJob:
 
     async def _messages(self, database: Database, before: datetime) -> None:
         for first in range(0, await blocks_of_messages(database), BLOCKS):
-            removed = await _gently(
+            removed = await gently(
                 partial(purge_messages, database, first_block=first, before=before)
             )
             self._count("messages", removed)
@@ -202,11 +200,11 @@ class PurgeJob:
             purge = partial(
                 purge_progress, database, before=before, payloads_only=name != "campaign_progress"
             )
-            while removed := await _gently(purge):
+            while removed := await gently(purge):
                 self._count(name, removed)
 
     async def _quarantine(self, database: Database, before: datetime) -> None:
-        while removed := await _gently(lambda: purge_quarantine(database, before=before)):
+        while removed := await gently(lambda: purge_quarantine(database, before=before)):
             self._count("quarantine", removed)
 
     def _count(self, name: str, rows: int) -> None:
@@ -218,11 +216,3 @@ class PurgeJob:
 
 async def _end_of_events(database: Database, before: datetime) -> Position:
     return min(await last_received_before(database, before), await rolled_up_position(database))
-
-
-async def _gently(do: Callable[[], Awaitable[T]]) -> T:
-    """Call *do*, and pause for as long as it took: half of the time is left to others."""
-    started = time.monotonic()
-    done = await do()
-    await asyncio.sleep(time.monotonic() - started)
-    return done

@@ -365,6 +365,28 @@ CREATE TABLE retention_positions (
     reached_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT retention_positions_pkey PRIMARY KEY (name)
 );
+-- Messages that retention has removed. The counts of campaigns keep them, and a rebuild adds them to what it counts.
+CREATE TABLE removed_messages (
+    campaign_key text COLLATE "C" NOT NULL, -- as in bi_message_facts; '' if none is known
+    status text COLLATE "C" NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT removed_messages_pkey PRIMARY KEY (campaign_key, status)
+);
+-- The months, of occurred_at in UTC, of which retention has removed events. Their hours cannot be counted again.
+CREATE TABLE removed_event_months (
+    month date NOT NULL,
+    CONSTRAINT removed_event_months_pkey PRIMARY KEY (month)
+);
+-- Up to which message a rebuild is done. One row while one runs, or is interrupted.
+CREATE TABLE rebuild_position (
+    singleton boolean NOT NULL DEFAULT true,
+    message_tracking_id text COLLATE "C" NOT NULL DEFAULT '',
+    examined bigint NOT NULL DEFAULT 0,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    reached_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT rebuild_position_pkey PRIMARY KEY (singleton),
+    CONSTRAINT rebuild_position_singleton_check CHECK (singleton)
+);
 -- Keyed hashes of erased numbers, each with the id of its key.
 CREATE TABLE erased_recipients (
     hash bytea NOT NULL,

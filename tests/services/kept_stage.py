@@ -71,7 +71,8 @@ class Kept:
                 after_id,
             )
         await self.connection.execute(
-            "UPDATE messages SET updated_at = now() - $1::interval"
+            "UPDATE messages SET updated_at = now() - $1::interval,"
+            " first_received_at = LEAST(first_received_at, now() - $1::interval)"
             " WHERE updated_at > now() - interval '1 hour'",
             age,
         )

@@ -27,10 +27,10 @@ _REACHED: Final = """(
     )"""
 _POSITION: Final = "(feed_epoch, xid, event_id)"
 _HOUR: Final = "hour, campaign_key, country, sender, label, status"
-_DAY: Final = ("day", "campaign_key", "country", "sender", "label", "status")
-_REASON: Final = ("campaign_key", "failure_day", "failure", "detailed_status", "description")
-_COUNTED: Final = (
-    *_DAY,
+DAY: Final = ("day", "campaign_key", "country", "sender", "label", "status")
+REASON: Final = ("campaign_key", "failure_day", "failure", "detailed_status", "description")
+COUNTED: Final = (
+    *DAY,
     "deliver_bucket",
     "see_bucket",
     "failure",
@@ -40,9 +40,9 @@ _COUNTED: Final = (
     "price",
 )
 
-#: The name of a campaign that has none so far: of its newest report that has one, else of one of
-#: its first replies. Few rows are read, as they are for each campaign of each statement.
-_NAME_OF_REPORTED: Final = """CASE
+#: The name of the campaign of a row `r` that has none so far: of its newest report that has one,
+#: else of one of its first replies. Few rows are read, as they are for each campaign.
+NAME_OF_REPORTED: Final = """CASE
         WHEN EXISTS (
             SELECT FROM bi_campaign_facts WHERE campaign_key = r.campaign_key AND name IS NOT NULL
         ) OR EXISTS (
@@ -66,13 +66,13 @@ _NAME_OF_REPORTED: Final = """CASE
         )
     END"""
 
-_DAYS: Final = ", ".join(_DAY)
-_REASONS: Final = ", ".join(_REASON)
+_DAYS: Final = ", ".join(DAY)
+_REASONS: Final = ", ".join(REASON)
 
 
 def _of(row: str, *columns: str, before: str = "") -> str:
     """*columns* of *row*, all that is counted by default, with what they were called before."""
-    return ", ".join(f"{row}.{before}{column}" for column in columns or _COUNTED)
+    return ", ".join(f"{row}.{before}{column}" for column in columns or COUNTED)
 
 
 def _moved(*columns: str) -> str:
@@ -83,6 +83,85 @@ def _moved(*columns: str) -> str:
         CROSS JOIN LATERAL (VALUES ({now}, 1), ({before}, -1)) AS v ({", ".join(columns)}, messages)
         WHERE ({now}) IS DISTINCT FROM ({before})
     )"""  # noqa: S608 (made of constants)
+
+
+#: Counts the messages that are `touched` anew: what each was counted as is subtracted first.
+_RECOUNTED: Final = f"""
+-- OFFSET 0: one lookup for each message, also where the statistics of tables that grow are stale.
+changed AS MATERIALIZED (
+    SELECT f.*, {", ".join(f"c.{it} AS was_{it}" for it in COUNTED)}
+    FROM touched AS t
+    CROSS JOIN LATERAL (
+        SELECT * FROM bi_message_facts WHERE message_tracking_id = t.message_tracking_id
+        OFFSET 0
+    ) AS f
+    LEFT JOIN LATERAL (
+        SELECT * FROM bi_counted_messages WHERE message_tracking_id = t.message_tracking_id
+        OFFSET 0
+    ) AS c ON true
+    WHERE ({_of("f")}) IS DISTINCT FROM ({_of("c")})
+),
+counted AS (
+    INSERT INTO bi_counted_messages (message_tracking_id, {", ".join(COUNTED)})
+    SELECT message_tracking_id, {", ".join(COUNTED)} FROM changed
+    ON CONFLICT (message_tracking_id) DO UPDATE SET
+        {", ".join(f"{it} = excluded.{it}" for it in COUNTED)}
+),
+days AS (
+    INSERT INTO bi_daily_messages AS d (identity, {_DAYS}, messages)
+    SELECT md5(jsonb_build_array({_DAYS})::text)::uuid, {_DAYS}, sum(messages)
+    FROM {_moved(*DAY)} AS moved
+    WHERE day IS NOT NULL
+    GROUP BY {_DAYS}
+    HAVING sum(messages) <> 0
+    ON CONFLICT (identity) DO UPDATE SET messages = d.messages + excluded.messages
+),
+spends AS (
+    INSERT INTO bi_spends AS s (campaign_key, price, messages)
+    SELECT campaign_key, sum(price * messages), sum(messages)
+    FROM {_moved("campaign_key", "price")} AS moved
+    WHERE campaign_key IS NOT NULL AND price IS NOT NULL
+    GROUP BY campaign_key
+    HAVING sum(messages) <> 0 OR sum(price * messages) <> 0
+    ON CONFLICT (campaign_key) DO UPDATE SET
+        price = s.price + excluded.price, messages = s.messages + excluded.messages
+),
+durations AS (
+    INSERT INTO bi_durations AS d (campaign_key, measure, bucket, messages)
+    SELECT campaign_key, measure, bucket, sum(messages)
+    FROM (
+        SELECT campaign_key, 1 AS measure, deliver_bucket AS bucket, messages
+        FROM {_moved("campaign_key", "deliver_bucket")} AS delivered
+        UNION ALL
+        SELECT campaign_key, 2, see_bucket, messages
+        FROM {_moved("campaign_key", "see_bucket")} AS seen
+    ) AS moved
+    WHERE campaign_key IS NOT NULL AND bucket IS NOT NULL
+    GROUP BY campaign_key, measure, bucket
+    HAVING sum(messages) <> 0
+    ON CONFLICT (campaign_key, measure, bucket) DO UPDATE SET
+        messages = d.messages + excluded.messages
+),
+reasons AS (
+    INSERT INTO bi_failure_reasons AS r (identity, {_REASONS}, messages)
+    SELECT md5(jsonb_build_array({_REASONS})::text)::uuid, {_REASONS}, sum(messages)
+    FROM {_moved(*REASON)} AS moved
+    WHERE failure IS NOT NULL
+    GROUP BY {_REASONS}
+    HAVING sum(messages) <> 0
+    ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
+)
+"""  # noqa: S608 (made of constants)
+
+#: Counts the messages `:ids` anew. How many of them had been counted otherwise.
+RECOUNT: Final = f"""
+WITH touched AS MATERIALIZED (
+    SELECT message_tracking_id COLLATE "C" AS message_tracking_id
+    FROM unnest(CAST(:ids AS text[])) AS given (message_tracking_id)
+),
+{_RECOUNTED}
+SELECT count(*) FROM changed
+"""  # noqa: S608 (made of constants)
 
 
 def roll_up(most: int) -> str:
@@ -148,7 +227,7 @@ facts AS (
     )
     SELECT
         r.campaign_key, r.first_event_at, r.last_event_at, r.last_created_at, r.label,
-        {_NAME_OF_REPORTED}
+        {NAME_OF_REPORTED}
     FROM reported AS r
     ON CONFLICT (campaign_key) DO UPDATE SET
         first_event_at = least(f.first_event_at, excluded.first_event_at),
@@ -160,70 +239,7 @@ facts AS (
 touched AS MATERIALIZED (
     SELECT message_tracking_id FROM taken UNION SELECT message_tracking_id FROM applied
 ),
--- OFFSET 0: one lookup for each message, also where the statistics of tables that grow are stale.
-changed AS MATERIALIZED (
-    SELECT f.*, {", ".join(f"c.{it} AS was_{it}" for it in _COUNTED)}
-    FROM touched AS t
-    CROSS JOIN LATERAL (
-        SELECT * FROM bi_message_facts WHERE message_tracking_id = t.message_tracking_id
-        OFFSET 0
-    ) AS f
-    LEFT JOIN LATERAL (
-        SELECT * FROM bi_counted_messages WHERE message_tracking_id = t.message_tracking_id
-        OFFSET 0
-    ) AS c ON true
-    WHERE ({_of("f")}) IS DISTINCT FROM ({_of("c")})
-),
-counted AS (
-    INSERT INTO bi_counted_messages (message_tracking_id, {", ".join(_COUNTED)})
-    SELECT message_tracking_id, {", ".join(_COUNTED)} FROM changed
-    ON CONFLICT (message_tracking_id) DO UPDATE SET
-        {", ".join(f"{it} = excluded.{it}" for it in _COUNTED)}
-),
-days AS (
-    INSERT INTO bi_daily_messages AS d (identity, {_DAYS}, messages)
-    SELECT md5(jsonb_build_array({_DAYS})::text)::uuid, {_DAYS}, sum(messages)
-    FROM {_moved(*_DAY)} AS moved
-    WHERE day IS NOT NULL
-    GROUP BY {_DAYS}
-    HAVING sum(messages) <> 0
-    ON CONFLICT (identity) DO UPDATE SET messages = d.messages + excluded.messages
-),
-spends AS (
-    INSERT INTO bi_spends AS s (campaign_key, price, messages)
-    SELECT campaign_key, sum(price * messages), sum(messages)
-    FROM {_moved("campaign_key", "price")} AS moved
-    WHERE campaign_key IS NOT NULL AND price IS NOT NULL
-    GROUP BY campaign_key
-    HAVING sum(messages) <> 0 OR sum(price * messages) <> 0
-    ON CONFLICT (campaign_key) DO UPDATE SET
-        price = s.price + excluded.price, messages = s.messages + excluded.messages
-),
-durations AS (
-    INSERT INTO bi_durations AS d (campaign_key, measure, bucket, messages)
-    SELECT campaign_key, measure, bucket, sum(messages)
-    FROM (
-        SELECT campaign_key, 1 AS measure, deliver_bucket AS bucket, messages
-        FROM {_moved("campaign_key", "deliver_bucket")} AS delivered
-        UNION ALL
-        SELECT campaign_key, 2, see_bucket, messages
-        FROM {_moved("campaign_key", "see_bucket")} AS seen
-    ) AS moved
-    WHERE campaign_key IS NOT NULL AND bucket IS NOT NULL
-    GROUP BY campaign_key, measure, bucket
-    HAVING sum(messages) <> 0
-    ON CONFLICT (campaign_key, measure, bucket) DO UPDATE SET
-        messages = d.messages + excluded.messages
-),
-reasons AS (
-    INSERT INTO bi_failure_reasons AS r (identity, {_REASONS}, messages)
-    SELECT md5(jsonb_build_array({_REASONS})::text)::uuid, {_REASONS}, sum(messages)
-    FROM {_moved(*_REASON)} AS moved
-    WHERE failure IS NOT NULL
-    GROUP BY {_REASONS}
-    HAVING sum(messages) <> 0
-    ON CONFLICT (identity) DO UPDATE SET messages = r.messages + excluded.messages
-),
+{_RECOUNTED},
 moved_on AS (
     UPDATE bi_rollup_state AS s SET
         feed_epoch = r.feed_epoch, xid = r.xid, id = r.id,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.database import Database
 from app.db.feed.positions import horizon_of
 from app.db.payloads import opened
+from app.db.rebuild.messages import repair_locked
 from app.db.retention.runs import CHUNK_PLANNER
 from app.domain.feed import Position
 from app.errors import PayloadUnreadable
@@ -184,7 +185,10 @@ async def pseudonymise_messages(
     async with database.writing(planner=CHUNK_PLANNER) as session:
         await session.execute(_LOCK, {"ids": list(ids)})
         messages = await _changed(session, _OWN_MESSAGES, given)
-        return messages + await _changed(session, _OWN_EVENTS, given)
+        events = await _changed(session, _OWN_EVENTS, given)
+        # The least of pseudonymised texts may be another than the least text, pseudonymised.
+        await repair_locked(session, ids)
+        return messages + events
 
 
 async def redact_messages(
@@ -200,13 +204,19 @@ async def redact_messages(
 async def redact_events(
     database: Database, keys: Sequence[EventKey], wanted: Replacement
 ) -> Counter[str]:
-    """Take the number, and the whole payload, out of events of others; rows of each partition."""
-    async with database.writing() as session:
-        await session.execute(_LOCK, {"ids": [key[0] for key in keys]})
+    """
+    Take the number, and the whole payload, out of events of others; rows of each partition.
+
+    Their messages become what these events report then.
+    """
+    ids = sorted({key[0] for key in keys})
+    async with database.writing(planner=CHUNK_PLANNER) as session:
+        await session.execute(_LOCK, {"ids": ids})
         changed: Counter[str] = Counter()
         for key in keys:
             changed += await _redact_event(session, key, wanted)
-        return changed
+        changed["messages"] += await repair_locked(session, ids)
+        return +changed
 
 
 def opened_or_empty(payload: bytes | None, dictionary: int) -> bytes:

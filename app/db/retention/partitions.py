@@ -40,6 +40,10 @@ _COUNT: Final = "SELECT count(*) FROM {month}"
 #: Callbacks of a month that old are quarantined, so that only readers can be kept waiting.
 _LOCK: Final = "LOCK TABLE {month} IN ACCESS EXCLUSIVE MODE"
 _TRUNCATE: Final = "TRUNCATE {month}"
+_NOTE_MONTH: Final = text("""
+INSERT INTO removed_event_months (month) VALUES (CAST(CAST(:month AS text) AS date))
+ON CONFLICT DO NOTHING
+""")
 #: An exclusive lock of all events that has to wait makes callbacks queue behind it.
 _GIVE_UP_SOON: Final = "SET LOCAL lock_timeout = '200ms'"
 
@@ -121,6 +125,7 @@ async def _emptied(database: Database, name: str, upto: Position) -> bool:
             if greatest > upto:  # something came meanwhile
                 return False
             await raise_floor(session, greatest)
+        await session.execute(_NOTE_MONTH, {"month": _first(_number(name))})
         await session.execute(text(_TRUNCATE.format(month=name)))
         return True
 

@@ -44,8 +44,16 @@ class Purge(NamedTuple):
 _CLEAR: Final = "UPDATE {partition} SET payload = NULL WHERE ctid = ANY(CAST(:rows AS tid[]))"
 _DELETE: Final = "DELETE FROM {partition} WHERE ctid = ANY(CAST(:rows AS tid[]))"
 
+#: A rebuild cannot count the hours of these months again.
+_DELETE_EVENTS: Final = f"""
+WITH gone AS ({_DELETE} RETURNING occurred_at)
+INSERT INTO removed_event_months (month)
+SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC') FROM gone
+ON CONFLICT DO NOTHING
+"""
+
 RAW: Final = Purge("payloads of events", "events", "payload IS NOT NULL", _CLEAR, removes=False)
-EVENTS: Final = Purge("events", "events", "true", _DELETE, removes=True)
+EVENTS: Final = Purge("events", "events", "true", _DELETE_EVENTS, removes=True)
 RAW_INBOUND: Final = Purge(
     "payloads of inbound_messages",
     "inbound_messages",
@@ -189,11 +197,21 @@ WHERE ctid >= CAST(:first AS tid) AND ctid < CAST(:beyond AS tid) AND updated_at
 ORDER BY message_tracking_id COLLATE "C"
 FOR UPDATE SKIP LOCKED
 """)
+#: The counts of campaigns keep those that go.
 DELETE_MESSAGES: Final = text("""
-DELETE FROM messages m
-WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
-    AND NOT EXISTS (SELECT FROM events e WHERE e.message_tracking_id = m.message_tracking_id)
-RETURNING message_tracking_id
+WITH gone AS (
+    DELETE FROM messages m
+    WHERE message_tracking_id = ANY(CAST(:ids AS text[]))
+        AND NOT EXISTS (SELECT FROM events e WHERE e.message_tracking_id = m.message_tracking_id)
+    RETURNING message_tracking_id, status,
+        coalesce(campaign_tracking_id, 'ours:' || campaign_id, '') AS campaign_key
+),
+noted AS (
+    INSERT INTO removed_messages AS r (campaign_key, status, messages)
+    SELECT campaign_key, status, count(*) FROM gone GROUP BY campaign_key, status
+    ON CONFLICT (campaign_key, status) DO UPDATE SET messages = r.messages + excluded.messages
+)
+SELECT message_tracking_id FROM gone
 """)
 #: The events of each message are looked up by key: a join would read the events of all months for
 #: each chunk, which the planner takes for cheaper than a thousand lookups in every month.

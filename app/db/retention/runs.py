@@ -1,16 +1,24 @@
 """Runs of long work: their connections, one process at a time, and what they leave on record."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import text
 
 from app.db.database import Database
 from app.domain.feed import Position
 from app.domain.retention import Horizons
+from app.errors import DatabaseUnavailable
 
+T = TypeVar("T")
+
+#: Each try waits only briefly for the locks that callbacks hold.
+_TRIES: Final = 50
+_PAUSE_SECONDS: Final = 0.1
 _SETTINGS: Final = {
     # Callbacks queue behind a statement that waits for a lock of a whole table.
     "lock_timeout": "200ms",
@@ -69,6 +77,24 @@ async def exclusive(database: Database, lock: int) -> AsyncIterator[bool]:
         finally:
             if is_ours and not connection.is_closed():
                 await connection.execute(_UNLOCK, lock)
+
+
+async def gently(do: Callable[[], Awaitable[T]]) -> T:
+    """Call *do*, and pause for as long as it took: half of the time is left to others."""
+    started = time.monotonic()
+    done = await do()
+    await asyncio.sleep(time.monotonic() - started)
+    return done
+
+
+async def patiently(do: Callable[[], Awaitable[T]]) -> T:
+    """Repeat *do* while it does not get its locks."""
+    for _ in range(_TRIES):
+        try:
+            return await do()
+        except DatabaseUnavailable:
+            await asyncio.sleep(_PAUSE_SECONDS)
+    return await do()
 
 
 async def ran_within(database: Database, every: timedelta) -> bool:

@@ -20,18 +20,15 @@ from app.db.erasure.rollups import (
     find_rollups,
     redact_rollups,
 )
+from app.db.retention.runs import patiently
 from app.domain.erasure import NumberHash, pseudonymised_key, spelling_pattern
 from app.domain.feed import BEGINNING
-from app.errors import DatabaseUnavailable
 from app.services.erasure.redaction import is_in, is_in_body, redacted_json, without_number
 
 T = TypeVar("T")
 
 Say = Callable[[str], object]
 
-#: Each try waits only briefly for the locks that callbacks hold.
-_TRIES: Final = 50
-_PAUSE_SECONDS: Final = 0.1
 #: Launching a campaign at Routee takes no longer than this.
 _LAUNCH_SECONDS: Final = 60
 _PROGRESS_ITEMS: Final = 100_000
@@ -154,7 +151,7 @@ class ErasureScan:
     async def _pseudonymise(self, ids: Sequence[str]) -> None:
         for chunk in _chunks(ids, stored.CHUNK_ITEMS):
             make = stored.count_known if self._dry_run else stored.pseudonymise_messages
-            self._note(await _patiently(partial(make, self._database, chunk, self._wanted)))
+            self._note(await patiently(partial(make, self._database, chunk, self._wanted)))
 
     async def _redact(self, keys: Sequence[EventKey]) -> None:
         for chunk in _chunks(keys, stored.CHUNK_ITEMS):
@@ -162,7 +159,7 @@ class ErasureScan:
                 self.found["events"] += len(chunk)
                 continue
             redact = partial(stored.redact_events, self._database, chunk, self._wanted)
-            self._note(await _patiently(redact))
+            self._note(await patiently(redact))
 
     async def _messages(self) -> None:
         if self._dry_run:
@@ -170,7 +167,7 @@ class ErasureScan:
         ids = await stored.messages_quoting(self._database, self._wanted)
         for chunk in _chunks(ids, stored.CHUNK_ITEMS):
             redact = partial(stored.redact_messages, self._database, chunk, self._wanted)
-            self._note(await _patiently(redact))
+            self._note(await patiently(redact))
 
     async def _replies(self, owned: set[str]) -> None:
         after = 0
@@ -184,7 +181,7 @@ class ErasureScan:
                 self._note_one("inbound_messages")
                 if not self._dry_run:
                     redact = partial(other_tables.redact_reply, self._database, reply, self._wanted)
-                    await _patiently(redact)
+                    await patiently(redact)
 
     def _searched_replies(
         self, replies: Iterable[other_tables.StoredReply], owned: set[str]
@@ -206,7 +203,7 @@ class ErasureScan:
         change = partial(other_tables.pseudonymise_reply, self._database, reply, self._wanted)
         if reply.sender is None:
             # With the same identity a repetition is still deduplicated.
-            await _patiently(partial(change, identity=reply.identity))
+            await patiently(partial(change, identity=reply.identity))
             return
         await self._under_new_identity(change, reply)
 
@@ -239,9 +236,9 @@ class ErasureScan:
         """Call *change* with the identity that later copies of *row* will get."""
         try:
             identity = self._number_hash.pseudonymised(row.identity)
-            await _patiently(partial(change, identity=identity))
+            await patiently(partial(change, identity=identity))
         except other_tables.IdentityTaken:  # it was stored again meanwhile, or after a lift
-            await _patiently(partial(change, identity=self._own_identity(row)))
+            await patiently(partial(change, identity=self._own_identity(row)))
 
     def _own_identity(self, row: other_tables.StoredReply | other_tables.StoredProgress) -> bytes:
         """An identity that no other copy of *row* has."""
@@ -268,7 +265,7 @@ class ErasureScan:
             return
         sha256 = self._number_hash.pseudonymised(body.sha256)
         put = partial(other_tables.replace_body, left=left, sha256=sha256)
-        await _patiently(partial(put, self._database, body, self._wanted))
+        await patiently(partial(put, self._database, body, self._wanted))
 
     async def _campaigns(self) -> None:
         """
@@ -325,14 +322,14 @@ class ErasureScan:
         request = await asyncio.to_thread(change, campaign.request, leave_out=campaign.is_open)
         answer = await asyncio.to_thread(change, campaign.answer)
         put = partial(other_tables.redact_campaign, request=request, answer=answer)
-        return await _patiently(partial(put, self._database, campaign, self._wanted))
+        return await patiently(partial(put, self._database, campaign, self._wanted))
 
     async def _keys(self) -> None:
         for key in await other_tables.find_keys(self._database, self._wanted):
             self._note_one("idempotency_keys")
             if not self._dry_run:
                 new = pseudonymised_key(self._number_hash, key.key)
-                await _patiently(partial(other_tables.rename_key, self._database, key, new))
+                await patiently(partial(other_tables.rename_key, self._database, key, new))
 
     async def _notices(self) -> None:
         after = 0
@@ -344,7 +341,7 @@ class ErasureScan:
                     redact = partial(
                         other_tables.redact_notice, self._database, notice, self._wanted
                     )
-                    await _patiently(redact)
+                    await patiently(redact)
 
     def _searched_notices(
         self, notices: Iterable[other_tables.StoredNotice]
@@ -356,19 +353,9 @@ class ErasureScan:
             self.changed.add(analysis.table)
             for chunk in _chunks(keys, CHUNK_ITEMS):
                 redact = partial(redact_rollups, self._database, analysis, chunk, self._wanted)
-                await _patiently(redact)
+                await patiently(redact)
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for first in range(0, len(items), size):
         yield items[first : first + size]
-
-
-async def _patiently(do: Callable[[], Awaitable[T]]) -> T:
-    """Repeat *do* while it does not get its locks."""
-    for _ in range(_TRIES):
-        try:
-            return await do()
-        except DatabaseUnavailable:
-            await asyncio.sleep(_PAUSE_SECONDS)
-    return await do()
