@@ -121,10 +121,10 @@ class Rebuild:
 
     async def _messages(self, database: Database, *, repair: bool) -> None:
         after = await self._beginning(database) if repair else ""
-        while (upto := await messages.end_of_chunk(database, after)) is not None:
+        while (upto := await _end_of_chunk(database, after)) is not None:
             await gently(partial(self._chunk, database, after, upto, repair=repair))
             if repair:
-                await reach(database, upto, examined=self._findings.examined)
+                await patiently(partial(reach, database, upto, examined=self._findings.examined))
             after = upto
 
     async def _beginning(self, database: Database) -> str:
@@ -140,7 +140,7 @@ class Rebuild:
         return position.message_tracking_id
 
     async def _chunk(self, database: Database, after: str, upto: str, *, repair: bool) -> None:
-        found = await messages.compare_chunk(database, after, upto)
+        found = await patiently(partial(messages.compare_chunk, database, after, upto))
         ids = _ids(found.differences)
         self._findings.note(Projection.MESSAGES, len(ids), found.differences)
         if repair:
@@ -170,7 +170,7 @@ class Rebuild:
         compare = partial(compare, most=self._findings.room)
         found = await self._unless_erasing(compare)
         if found.differing and repair:
-            found = await self._unless_erasing(partial(patiently, partial(compare, repair=True)))
+            found = await self._unless_erasing(partial(compare, repair=True))
             self._findings.repaired += found.differing
         self._findings.note(projection, found.differing, found.differences)
 
@@ -180,13 +180,17 @@ class Rebuild:
     async def _unless_erasing(self, compare: Callable[[], Awaitable[ComparedSums]]) -> ComparedSums:
         """Call *compare* again as long as it cannot compare, because an erasure is under way."""
         for second in range(_ERASURE_SECONDS):
-            found = await compare()
+            found = await patiently(compare)
             if not found.is_erasing:
                 return found
             if second == 0:
                 self._display.say("Waiting for the end of an erasure.")
             await asyncio.sleep(1)
         raise ErasureInProgress
+
+
+async def _end_of_chunk(database: Database, after: str) -> str | None:
+    return await patiently(partial(messages.end_of_chunk, database, after))
 
 
 def _ids(differences: Sequence[Difference]) -> list[str]:

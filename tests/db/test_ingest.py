@@ -17,6 +17,7 @@ from app.db.ingest import (
     append_progress,
     stored_identities,
 )
+from app.db.rebuild.messages import reported
 from app.domain.event import DeliveryEvent, Source
 from app.domain.message import Message, project
 from app.routee.translate import Record, translate
@@ -63,9 +64,15 @@ def _expected(events: Iterable[DeliveryEvent]) -> dict[str, Message]:
     return {message: project(stored) for message, stored in by_message.items()}
 
 
-async def _messages(connection: asyncpg.Connection, prefix: str) -> dict[str, Message]:
+#: What a rebuild makes of the stored events.
+REPORTED = reported("starts_with(message_tracking_id, $1)")
+
+
+async def _messages(
+    connection: asyncpg.Connection, prefix: str, *, of: str = "messages"
+) -> dict[str, Message]:
     rows = await connection.fetch(
-        f"SELECT {', '.join(Message._fields)} FROM messages"  # noqa: S608
+        f"SELECT {', '.join(Message._fields)} FROM {of} AS m"  # noqa: S608
         " WHERE starts_with(message_tracking_id, $1)",
         prefix,
     )
@@ -152,6 +159,7 @@ async def _everything_agrees(
     stored = await _events(connection, prefix)
     assert len(stored) == len({event.identity for event in delivered})
     assert _expected(stored) == found
+    assert await _messages(connection, prefix, of=f"({REPORTED})") == found
     assert await _counts(connection, prefix) == _recount(found.values())
 
 

@@ -161,6 +161,7 @@ async def test_each_difference_names_message_column_and_values_with_masked_numbe
     assert await connection.fetchval("SELECT count(*) FROM messages") == 4
 
 
+@pytest.mark.slow
 async def test_no_more_differences_are_kept_than_wanted(
     url: str, connection: asyncpg.Connection
 ) -> None:
@@ -197,6 +198,7 @@ async def test_an_interrupted_rebuild_is_gone_on_with(
     assert await connection.fetchval("SELECT count(*) FROM rebuild_position") == 0
 
 
+@pytest.mark.slow
 async def test_a_restarted_rebuild_begins_with_the_first_message(
     url: str, connection: asyncpg.Connection
 ) -> None:

@@ -37,7 +37,7 @@ async def _retain(kept: Kept, messages: int | None = None) -> None:
     assert await PurgeJob(kept.url, retention).run() is not None
 
 
-@pytest.mark.parametrize("by_month", [False, True])
+@pytest.mark.parametrize("by_month", [False, pytest.param(True, marks=pytest.mark.slow)])
 async def test_messages_of_which_retention_has_removed_events_stay_as_they_are(
     kept: Kept, *, by_month: bool
 ) -> None:
@@ -62,6 +62,7 @@ async def test_messages_of_which_retention_has_removed_events_stay_as_they_are(
     assert await kept.number("SELECT min(queued_at)::date - date '2026-03-01' FROM messages") == 0
 
 
+@pytest.mark.slow
 async def test_an_event_that_was_received_long_ago_and_is_stored_now_makes_a_message_old(
     kept: Kept,
 ) -> None:

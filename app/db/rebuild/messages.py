@@ -39,7 +39,7 @@ IN_CHUNK: Final = "message_tracking_id > :after AND message_tracking_id <= :upto
 _IN_IDS: Final = "message_tracking_id = ANY(CAST(:ids AS text[]))"
 
 
-def _expected(which: str) -> str:
+def reported(which: str) -> str:
     """The messages that the events of *which* report, under the names of the columns."""
     status = ", ".join(f"(r.greatest_status).{it}" for it in _STATUS)
     return f"""
@@ -92,7 +92,7 @@ _EACH: Final = ", ".join(
 #: One row: how many messages there are in the chunk, how many of them are left alone because
 #: retention may have removed some of their events, and what differs: ids, columns, values.
 _COMPARE: Final = text(f"""
-WITH expected AS MATERIALIZED ({_expected(IN_CHUNK)}),
+WITH expected AS MATERIALIZED ({reported(IN_CHUNK)}),
 stored AS MATERIALIZED (
     SELECT m.*, {_IS_WHOLE} AS is_whole FROM messages AS m WHERE {IN_CHUNK}
 ),
@@ -143,7 +143,7 @@ SELECT campaign, status, sum(messages) FROM (
 GROUP BY campaign, status HAVING sum(messages) <> 0
 """
 _INSERT: Final = text(f"""
-WITH expected AS MATERIALIZED ({_expected(_IN_IDS)}),
+WITH expected AS MATERIALIZED ({reported(_IN_IDS)}),
 repaired AS (
     INSERT INTO messages AS m (message_tracking_id, {_NAMES}, first_received_at)
     SELECT e.message_tracking_id, {", ".join(f"e.{it}" for it in _COLUMNS)}, (
@@ -165,7 +165,7 @@ SELECT 1 FROM messages WHERE {_IN_IDS}
 ORDER BY message_tracking_id COLLATE "C" FOR UPDATE
 """)
 _REPAIR: Final = text(f"""
-WITH expected AS MATERIALIZED ({_expected(_IN_IDS)}),
+WITH expected AS MATERIALIZED ({reported(_IN_IDS)}),
 repaired AS (
     UPDATE messages AS m SET
         {", ".join(f"{it} = e.{it}" for it in _COLUMNS)}, updated_at = now()
