@@ -25,8 +25,8 @@ class _Alone(Service):
 
     def __init__(self, data_dir: Path, folder: Path) -> None:
         super().__init__("", folder)
-        del self._environment["RECEIVER_DATABASE_URL"]
-        self._environment["RECEIVER_DATA_DIR"] = str(data_dir)
+        del self.settings["RECEIVER_DATABASE_URL"]
+        self.settings["RECEIVER_DATA_DIR"] = str(data_dir)
         self._cluster = data_dir / "postgres"
 
     def cpu_seconds(self) -> float:

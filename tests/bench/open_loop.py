@@ -22,8 +22,9 @@ from typing import Final, NamedTuple, cast
 
 import uvloop
 
+from app.sandbox.processes import HOST
 from tests.bench.callbacks import Callbacks
-from tests.promises.load import HOST, PATIENCE_SECONDS
+from tests.promises.load import PATIENCE_SECONDS
 from tests.promises.stage import eventually
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)

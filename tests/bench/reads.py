@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import httpx
 
 from app.domain.feed import Position
+from app.sandbox.processes import HOST
 from tests.bench import reads_stored
 from tests.bench.cluster import PLAIN_TABLES, Cluster
 from tests.bench.contenders.contender import Unavailable
@@ -23,7 +24,6 @@ from tests.bench.processes import running
 from tests.bench.reads_wrk import Load, asked, written
 from tests.bench.stage import Stage, staged
 from tests.database import connect
-from tests.promises.load import HOST
 from tests.promises.stage import eventually, free_port
 
 _VIEWS: Final = Path(__file__).with_name("reads.sql")

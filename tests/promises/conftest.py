@@ -87,7 +87,7 @@ async def start_service(postgres: Postgres, folder: Path) -> AsyncIterator[Start
 
     yield _start
     for service in services:
-        service.clear()
+        service.kill()
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from itertools import count
 from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
+from app.sandbox.http_connection import HttpConnection
 from app.sandbox.payloads import iso
+from app.sandbox.processes import HOST
 
-HOST = "127.0.0.1"
 #: Routee hangs up then.
 PATIENCE_SECONDS = 2.0
 _GIVE_UP_SECONDS = 20.0
@@ -189,43 +190,21 @@ class _Connection:
     """One connection that is kept alive, and opened again when it is lost."""
 
     def __init__(self, port: int, path: str) -> None:
-        self._port = port
-        self._head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: ".encode()
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._path = path
+        self._connection = HttpConnection(HOST, port)
 
     async def post(self, item: Callback) -> Answer:
         started = time.monotonic()
         try:
             async with asyncio.timeout(_GIVE_UP_SECONDS):
-                status, headers, body = await self._exchange(item.body)
+                answer = await self._connection.post(self._path, item.body)
         except TimeoutError:  # the promise is broken; not a lost connection
             raise
         except (OSError, EOFError):
             self.close()
             return Answer(item, 0, time.monotonic() - started, None, b"")
         seconds = time.monotonic() - started
-        if headers.get("connection") == "close":
-            self.close()
-        return Answer(item, status, seconds, headers.get("retry-after"), body)
+        return Answer(item, answer.status, seconds, answer.headers.get("retry-after"), answer.body)
 
     def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-    async def _exchange(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(HOST, self._port)
-        reader, writer = self._streams
-        writer.write(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii")
-        first, *lines = head.strip().split("\r\n")
-        headers = {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines)
-        }
-        return (
-            int(first.split()[1]),
-            headers,
-            await reader.readexactly(int(headers["content-length"])),
-        )
+        self._connection.close()

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.promises.load import HOST
+from app.sandbox.processes import HOST
 from tests.promises.stage import free_port
 
 #: With the snippet for web sockets that its manual gives, for all paths.

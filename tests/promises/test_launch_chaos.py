@@ -95,7 +95,7 @@ class LaunchingService(Service):
 
     def __init__(self, database_url: str, folder: Path, routee_url: str) -> None:
         super().__init__(database_url, folder)
-        self._environment |= {
+        self.settings |= {
             "RECEIVER_PUBLIC_URL": self.url,
             "RECEIVER_ROUTEE_APPLICATION_ID": "id",
             "RECEIVER_ROUTEE_APPLICATION_SECRET": APPLICATION_SECRET,
@@ -299,7 +299,7 @@ async def chaos(postgres: Postgres, folder: Path, look: Look, seed: int) -> Asyn
             await service.start()
             yield Chaos(service, routee, look, await _new_key(postgres.url))
         finally:
-            service.clear()
+            service.kill()
             await routee.aclose()
 
 

@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 import httpx
 import pytest
 
+from app.sandbox.processes import HOST
 from tests.promises.conftest import Look
-from tests.promises.load import HOST, callback
+from tests.promises.load import callback
 from tests.promises.proxies import PROXIES, proxy
 from tests.promises.stage import SECRET, Service, eventually
 

@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from app.sandbox.processes import HOST
 from tests.bench.callbacks import Callbacks
 from tests.bench.contenders.contender import House, Posted, Runner, Server
 from tests.bench.group import Say
 from tests.bench.processes import answers, module, running
 from tests.bench.run import mark
-from tests.promises.load import HOST
 from tests.promises.stage import SECRET, free_port
 
 

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from app.sandbox.processes import HOST
 from tests.bench.callbacks import Callbacks
 from tests.bench.cluster import PLAIN_TABLES, clustered
 from tests.bench.contenders.contender import House, Posted, Runner, Server
 from tests.bench.group import Say
 from tests.bench.processes import answers, module, running
 from tests.bench.run import mark
-from tests.promises.load import HOST
 from tests.promises.stage import free_port
 
 

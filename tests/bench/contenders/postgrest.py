@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from app.sandbox.processes import HOST
 from tests.bench.callbacks import Callbacks
 from tests.bench.cluster import PLAIN_TABLES, Cluster, clustered
 from tests.bench.contenders.contender import House, Posted, Runner, Server
@@ -13,7 +14,6 @@ from tests.bench.contenders.postgrest_binary import postgrest
 from tests.bench.group import Say
 from tests.bench.processes import answers, running
 from tests.bench.run import mark
-from tests.promises.load import HOST
 from tests.promises.stage import free_port
 
 FUNCTION: Final = Path(__file__).with_name("receive.sql")

@@ -35,7 +35,7 @@ class _Service(Service):
 
     def __init__(self, database_url: str, folder: Path, tree: Path) -> None:
         super().__init__(database_url, folder)
-        self._environment["PYTHONPATH"] = str(tree)
+        self.settings["PYTHONPATH"] = str(tree)
 
 
 def house_of(revision: str) -> House:

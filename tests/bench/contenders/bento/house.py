@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from app.sandbox.processes import HOST
 from tests.bench.callbacks import Callbacks
 from tests.bench.cluster import clustered
 from tests.bench.contenders.bento.binary import bento
@@ -18,7 +19,6 @@ from tests.bench.contenders.contender import House, Posted, Runner, Server
 from tests.bench.group import Say
 from tests.bench.processes import answers, running
 from tests.bench.run import mark
-from tests.promises.load import HOST
 from tests.promises.stage import free_port
 
 _CONFIG: Final = Path(__file__).with_name("bento.yaml")
