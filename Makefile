@@ -55,8 +55,8 @@ audit: .venv/dev.stamp ## Look for known holes in the locked versions (ends with
 bench: .venv/dev.stamp ## Measure the callback path, as ratios (needs wrk; ARGS=--help says more)
 	$(BIN)/python -m tests.bench $(ARGS)
 
-drill: ## Rehearse failures (not yet)
-	@echo "make drill: not yet. It will rehearse a failover, a full disk and a lost worker."
+drill: .venv/run.stamp ## Rehearse failures and account for every callback (ARGS=--help says more)
+	$(BIN)/routee-receiver drill $(ARGS)
 
 clean: ## Remove .venv and caches (data in var/ stays)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -5,6 +5,7 @@ import typer
 from app.cli import api_key, bi_user, campaign, quarantine
 from app.cli.config import config
 from app.cli.demo import demo
+from app.cli.drill import drill
 from app.cli.erase import erase
 from app.cli.export import export
 from app.cli.migrate import migrate
@@ -23,6 +24,7 @@ app.add_typer(bi_user.app, name="bi-user")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(demo)
+app.command()(drill)
 app.command()(serve)
 app.command()(migrate)
 app.command()(retain)

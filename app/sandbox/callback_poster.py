@@ -84,7 +84,7 @@ class CallbackPoster:
     def __init__(self, *, behaviour: Behaviour, progress: PostingProgress) -> None:
         self._behaviour = behaviour
         self._progress = progress
-        self._queue = PostingQueue()
+        self._queue = PostingQueue[Posting]()
         self._ready = asyncio.Queue[Posting](maxsize=behaviour.connections)
         self._next_slot = 0.0
         self._running: asyncio.Task[None] | None = None

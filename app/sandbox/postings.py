@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from random import Random
+from typing import Generic, TypeVar
 
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.ledger import Fate, Occurrence, SimulatedCampaign, SimulatedReply
 from app.sandbox.payloads import Document, inbound_callback, status_callback
+
+T = TypeVar("T")
 
 #: A duplicate is posted within this time after the acknowledgement.
 _DUPLICATED_WITHIN_SECONDS = 0.5
@@ -79,21 +82,21 @@ def _share_of(postings: Sequence[Posting], share: float, rng: Random) -> list[Po
     return rng.sample(postings, round(len(postings) * share))
 
 
-class PostingQueue:
+class PostingQueue(Generic[T]):
     """Hands out each posting once it is due, the earliest first; equal ones first in, first out."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[float, int, Posting]] = []
+        self._entries: list[tuple[float, int, T]] = []
         self._order = itertools.count()
         self._added = asyncio.Event()
 
-    def add(self, posting: Posting, *, in_seconds: float) -> None:
+    def add(self, posting: T, *, in_seconds: float) -> None:
         """Add *posting*, due in so many seconds."""
         due = asyncio.get_running_loop().time() + in_seconds
         heapq.heappush(self._entries, (due, next(self._order), posting))
         self._added.set()
 
-    async def next(self) -> Posting:
+    async def next(self) -> T:
         """Wait until the earliest posting is due, and remove it. For one caller at a time."""
         while (seconds := self._seconds_until_next()) is None or seconds > 0:
             self._added.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,8 +23,12 @@ HOST: Final = "127.0.0.1"
 RECEIVER: Final = (str(Path(sys.executable).parent / "routee-receiver"),)
 #: What the service logs in each worker.
 _STARTED: Final = "Application startup complete"
-PATIENCE_SECONDS: Final = 30.0
+#: Ample, as several test runs may share the machine.
+PATIENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
+#: Below those that Linux gives to outgoing connections, which take the port of a killed server.
+_PORTS: Final = range(20_000, 32_768)
+_PORT_ATTEMPTS: Final = 100
 
 
 class Postgres:
@@ -242,11 +247,18 @@ async def eventually(
 
 
 def free_port() -> int:
-    """A TCP port that no process listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """
+    A TCP port that no process listens on, and that no outgoing connection is given.
+
+    Raises:
+        OSError: many attempts found none.
+    """
+    for _ in range(_PORT_ATTEMPTS):
+        port = random.choice(_PORTS)  # noqa: S311 (no secret)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise OSError(f"no free port in {_PORTS}")
 
 
 def children_of(pid: int) -> list[int]:

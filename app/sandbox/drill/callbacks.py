@@ -2,7 +2,7 @@
 The callbacks that the drill posts: those of simulated campaigns, and what else may come.
 
 The same seed and beginning give the same callbacks, so the ledger keeps only their keys and their
-SHA-256, and whoever has the seed can make the bodies again.
+SHA-256, and the bodies can be made again from the seed.
 """
 
 import hashlib
@@ -33,6 +33,8 @@ class Stream(StrEnum):
     CLOCK = "clock"
     #: What can hardly be read, or not at all.
     GARBAGE = "garbage"
+    #: Those by which the durability of a 200 is probed.
+    PROBE = "probe"
 
 
 class Kind(StrEnum):
@@ -84,13 +86,13 @@ def callbacks(
     """
     rng = Random(f"{seed}/{stream}")  # noqa: S311 (no secret)
     maker = _Maker(rng, start, inbound_url)
-    source = {
-        Stream.CAMPAIGNS: lambda: maker.campaigns(_RECIPIENTS),
-        Stream.BURST: lambda: maker.campaigns(_FEW_RECIPIENTS),
-        Stream.CLOCK: lambda: maker.campaigns(_FEW_RECIPIENTS, jump_days=_JUMP_DAYS),
-        Stream.GARBAGE: maker.garbage,
-    }[stream]
-    for number, callback in enumerate(source()):
+    if stream is Stream.GARBAGE:
+        source = maker.garbage()
+    else:
+        recipients = _RECIPIENTS if stream is Stream.CAMPAIGNS else _FEW_RECIPIENTS
+        jump_days = _JUMP_DAYS if stream is Stream.CLOCK else 0
+        source = maker.campaigns(recipients, jump_days=jump_days)
+    for number, callback in enumerate(source):
         yield callback._replace(key=f"{stream}-{number}")
 
 
@@ -108,7 +110,7 @@ class _Maker:
         self._inbound_url = inbound_url
         self._numbers = count()
 
-    def campaigns(self, recipients: int, *, jump_days: int = 0) -> Iterator[SentCallback]:
+    def campaigns(self, recipients: int, *, jump_days: int) -> Iterator[SentCallback]:
         while True:
             group = [
                 one

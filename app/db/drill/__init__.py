@@ -1,0 +1,1 @@
+"""What the drill does with a database: looking at everything that is stored, and breaking it."""

@@ -1,0 +1,10 @@
+"""The modes: what runs, which failures there are, and what must be seen."""
+
+from typing import Final
+
+from app.sandbox.drill.modes.direct import DirectMode
+
+#: By their names on the command line.
+MODES: Final = {DirectMode.name: DirectMode}
+
+__all__ = ["MODES", "DirectMode"]
