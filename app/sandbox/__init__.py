@@ -1,1 +1,1 @@
-"""Programs to try and to prove the service: the simulated Routee and the demo."""
+"""Programs to try and to prove the service: the simulated Routee, the demo and the drill."""

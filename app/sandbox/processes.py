@@ -176,7 +176,7 @@ class ServiceProcess:
         await self.is_well()
 
         async def _complete() -> bool:
-            return self.startups == already + self._worker_items
+            return self.startups >= already + self._worker_items
 
         await eventually(_complete)
 

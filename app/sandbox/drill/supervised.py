@@ -111,7 +111,8 @@ class Supervised:
             if self.service.startups > self._startups or code != _GIVEN_UP:
                 self.crashes.append(code)
             await asyncio.sleep(_RESTART_SECONDS)
-            if not self._is_held_down:
+            # A failure may have begun and ended meanwhile.
+            if not self._is_held_down and not self.service.is_running:
                 self._launch()
 
     async def _let_go(self) -> None:
