@@ -36,7 +36,7 @@ def make_plan(
     The failures of each lane for *seconds*, in the order in which they begin.
 
     *calm* is the shortest and the longest time between two failures of a lane. Every kind of a lane
-    comes before any comes twice, so that a short run has each of them, too.
+    comes before any comes twice, and once even if *seconds* do not suffice for all kinds.
     """
     lanes = sorted({kind.lane for kind in kinds})
     planned = [
@@ -56,9 +56,9 @@ def _of_lane(
     kinds: Sequence[FaultKind], rng: Random, *, seconds: float, calm: tuple[float, float]
 ) -> Iterator[PlannedFault]:
     at = rng.uniform(*calm)
-    for kind in _in_turn(kinds, rng):
+    for number, kind in enumerate(_in_turn(kinds, rng)):
         lasting = rng.uniform(*kind.seconds)
-        if at + lasting > seconds:
+        if at + lasting > seconds and number >= len(kinds):
             return
         yield PlannedFault(kind, round(at, 3), round(lasting, 3), rng.random())
         at += lasting + rng.uniform(*calm)

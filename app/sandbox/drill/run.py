@@ -34,6 +34,9 @@ from app.sandbox.processes import HOST, eventually
 #: From the end of the failures until everything is stored and shown.
 LIVENESS_SECONDS: Final = 120.0
 _SAMPLE_SECONDS: Final = 1.0
+#: A failure that befalls nothing shows nothing: on a slow machine the service has to come up first.
+_FLOWING_ITEMS: Final = 50
+_FLOW_SECONDS: Final = 20.0
 _CONNECTIONS: Final = 48
 _GARBAGE_ITEMS: Final = (20, 120)
 _BURST_ITEMS: Final = (500, 3000)
@@ -187,9 +190,8 @@ class Drill:
             seconds=seconds,
             calm=self._options.calm_seconds,
         )
-        lanes = {fault.kind.lane for fault in plan}
         async with asyncio.TaskGroup() as group:
-            for lane in lanes:
+            for lane in {fault.kind.lane for fault in plan}:
                 its = [fault for fault in plan if fault.kind.lane == lane]
                 group.create_task(self._inject(its, sender, until=seconds))
             await asyncio.sleep(seconds)
@@ -200,19 +202,37 @@ class Drill:
     async def _inject(
         self, faults: Iterable[PlannedFault], sender: SenderProcess, *, until: float
     ) -> None:
-        """Let the failures of one lane happen; one that the lane reaches too late is left out."""
+        """
+        Let the failures of one lane happen, each when callbacks are acknowledged again.
+
+        A lane that is late leaves failures out, but none of a kind that has not happened yet.
+        """
+        happened_kinds = set[FaultKind]()
         for fault in faults:
             await asyncio.sleep(max(0.0, fault.at - self.course.seconds))
+            await self._flow(sender)
             started = self.course.seconds
-            if started + fault.seconds > until:
-                return
+            if started + fault.seconds > until and fault.kind in happened_kinds:
+                continue
             if fault.kind in _SENDER_KINDS:
                 stream, (least, most) = _SENDER_KINDS[fault.kind]
                 sender.burst(stream, least + int(fault.draw * (most - least)))
                 happened = True
             else:
                 happened = await self._mode.inject(fault)
+            if happened:
+                happened_kinds.add(fault.kind)
             self.course.note_fault(fault.kind, started, happened=happened)
+
+    async def _flow(self, sender: SenderProcess) -> None:
+        """Return when some callbacks more are acknowledged, or at the latest after a while."""
+        enough = sender.tally.acknowledged + _FLOWING_ITEMS
+
+        async def _are() -> bool:
+            return sender.tally.acknowledged >= enough
+
+        with suppress(TimeoutError):
+            await eventually(_are, within_seconds=_FLOW_SECONDS)
 
     async def _sample(self, sender: SenderProcess) -> None:
         while True:
