@@ -1,7 +1,7 @@
 """Everything that is stored, as the drill compares it with what was sent."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -50,10 +50,7 @@ _DIGESTS: Final = " UNION ALL ".join(
     f" FROM {table} AS row"
     for table in ("events", "messages", "inbound_messages", "campaign_progress", "quarantine")
 )
-_SETTINGS: Final = """
-SELECT name, setting FROM pg_settings
-WHERE name IN ('fsync', 'full_page_writes', 'data_checksums', 'synchronous_commit')
-"""
+_SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
 _WAL: Final = "SELECT pg_current_wal_insert_lsn() - '0/0', pg_current_wal_flush_lsn() - '0/0'"
 
 
@@ -181,15 +178,15 @@ async def digests(url: str) -> Mapping[str, object]:
         return tables | {"counts": await _counts(connection, _COUNTS)}
 
 
-async def durability_settings(url: str) -> Mapping[str, str]:
+async def settings_of(url: str, names: Sequence[str]) -> Mapping[str, str]:
     """
-    The settings of the server that decide whether a commit lasts, by their names.
+    The settings of the server with these *names*.
 
     Raises:
         DatabaseUnavailable: they cannot be read.
     """
     async with session(url) as connection:
-        return {row[0]: row[1] for row in await connection.fetch(_SETTINGS)}
+        return {row[0]: row[1] for row in await connection.fetch(_SETTINGS, names)}
 
 
 async def wal_positions(url: str) -> WalPositions:

@@ -1,10 +1,11 @@
 """The settings on which the durability of a 200 rests, which a SIGKILL cannot show."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from app.db.drill.reading import durability_settings, wal_positions
+from app.db.drill.reading import settings_of, wal_positions
 from app.sandbox.drill.callbacks import Stream
 from app.sandbox.drill.ledger import Head, Ledger, LedgerFile, read_ledger
 from app.sandbox.http_connection import HttpConnection
@@ -27,9 +28,13 @@ class DurabilityProbe:
         path: For the ledger of its own callbacks.
         head: What its callbacks follow from.
         token: The callback token.
+        needed: Settings that the server must have besides those that every durable server has.
     """
 
-    def __init__(self, path: Path, head: Head, token: str) -> None:
+    def __init__(
+        self, path: Path, head: Head, token: str, needed: Mapping[str, str] | None = None
+    ) -> None:
+        self._needed = needed or {}
         self._path = path
         self._token = token
         self._ledger = LedgerFile(path, head)
@@ -43,10 +48,11 @@ class DurabilityProbe:
             DatabaseUnavailable: the database cannot be read.
             OSError: the service does not answer.
         """
-        settings = await durability_settings(database_url)
+        needed = _NEEDED | dict(self._needed)
+        settings = await settings_of(database_url, list(needed))
         faults = [
             f"{name} is {settings.get(name)}"
-            for name, value in _NEEDED.items()
+            for name, value in needed.items()
             if settings.get(name) != value
         ]
         for port in ports:

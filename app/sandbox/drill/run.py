@@ -23,8 +23,8 @@ from app.sandbox.drill.course import Course
 from app.sandbox.drill.durability import DurabilityProbe
 from app.sandbox.drill.feed_follower import FeedFollower, FeedReading
 from app.sandbox.drill.ledger import Head, read_ledger
+from app.sandbox.drill.mode import Build
 from app.sandbox.drill.modes import MODES, DirectMode
-from app.sandbox.drill.modes.direct import Build
 from app.sandbox.drill.oracles import Evidence, Finding, Totals, finding, judge
 from app.sandbox.drill.plan import FaultKind, PlannedFault, make_plan
 from app.sandbox.drill.sender import Orders
@@ -129,7 +129,9 @@ class Drill:
             _whole_milliseconds(datetime.now(UTC)),
             f"http://{HOST}:{self._mode.ports[0]}/callbacks/{self._token}/inbound",
         )
-        probe = DurabilityProbe(self._folder / "probes.ledger", head, self._token)
+        probe = DurabilityProbe(
+            self._folder / "probes.ledger", head, self._token, self._mode.needed_settings
+        )
         faults = await self._durability_faults(probe, "at the start")
         ledger = self._folder / "callbacks.ledger"
         sender = SenderProcess(

@@ -105,15 +105,17 @@ class Supervised:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if self._is_held_down or self.service.is_running:
-                continue
-            code = self.service.process.returncode
-            if self.service.startups > self._startups or code != _GIVEN_UP:
-                self.crashes.append(code)
-            await asyncio.sleep(_RESTART_SECONDS)
-            # A failure may have begun and ended meanwhile.
-            if not self._is_held_down and not self.service.is_running:
-                self._launch()
+            if self._is_absent():
+                code = self.service.process.returncode
+                if self.service.startups > self._startups or code != _GIVEN_UP:
+                    self.crashes.append(code)
+                await asyncio.sleep(_RESTART_SECONDS)
+                if self._is_absent():  # no failure has begun and ended meanwhile
+                    self._launch()
+
+    def _is_absent(self) -> bool:
+        """Whether it has ended, and no failure holds it down."""
+        return not self._is_held_down and not self.service.is_running
 
     async def _let_go(self) -> None:
         self._is_held_down = True

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app.db import ingest
-from app.sandbox.drill.modes.direct import Build
+from app.sandbox.drill.mode import Build
 from app.services.callbacks.intake import Body, Done, Intake, Receipt
 
 #: Patches a function of the database; one that no longer fits fails.

@@ -35,7 +35,8 @@ def _evidence() -> Evidence:
         *(one for one in islice(HEAD.callbacks(Stream.GARBAGE), 20) if not one.is_too_large),
     ]
     accounts = {one.key: Account(one, {200: 1}) for one in sent}
-    stored, events = Stored({}, {}, {}, {}, {}, {}, {}), {}
+    stored = Stored({}, {}, {}, {}, {}, {}, {})
+    events: dict[str, list[DeliveryEvent]] = {}
     for number, part in enumerate(part for one in sent for part in parts_of(one)):
         record, row = part.record, StoredRecord(number, part.sha256)
         if isinstance(record, DeliveryEvent):

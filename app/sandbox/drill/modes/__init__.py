@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from app.sandbox.drill.mode import Mode
 from app.sandbox.drill.modes.direct import DirectMode
 
 #: By their names on the command line.
-MODES: Final = {DirectMode.name: DirectMode}
+MODES: Final[dict[str, type[Mode]]] = {mode.name: mode for mode in (DirectMode,)}
 
 __all__ = ["MODES", "DirectMode"]
