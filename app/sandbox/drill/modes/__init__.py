@@ -4,8 +4,9 @@ from typing import Final
 
 from app.sandbox.drill.mode import Mode
 from app.sandbox.drill.modes.direct import DirectMode
+from app.sandbox.drill.modes.standby import StandbyMode
 
 #: By their names on the command line.
-MODES: Final[dict[str, type[Mode]]] = {mode.name: mode for mode in (DirectMode,)}
+MODES: Final[dict[str, type[Mode]]] = {mode.name: mode for mode in (DirectMode, StandbyMode)}
 
-__all__ = ["MODES", "DirectMode"]
+__all__ = ["MODES", "DirectMode", "StandbyMode"]
