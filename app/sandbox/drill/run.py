@@ -29,6 +29,7 @@ from app.sandbox.drill.oracles import Evidence, Finding, Totals, finding, judge
 from app.sandbox.drill.plan import FaultKind, PlannedFault, make_plan
 from app.sandbox.drill.sender import Orders
 from app.sandbox.drill.sending import SenderProcess
+from app.sandbox.drill.verification import verification_faults
 from app.sandbox.processes import HOST, eventually
 
 #: From the end of the failures until everything is stored and shown.
@@ -98,15 +99,13 @@ class Drill:
         self._folder = folder
         self._token = secrets.token_urlsafe(32)
         self._findings: list[Finding] = []
+        self._settings = {
+            "RECEIVER_CALLBACK_SECRETS": self._token,
+            "RECEIVER_SIGNING_KEYS": secrets.token_urlsafe(32),
+            "RECEIVER_LOG_FORMAT": "json",
+        }
         self._mode = MODES[options.mode](
-            folder,
-            options.build,
-            {
-                "RECEIVER_CALLBACK_SECRETS": self._token,
-                "RECEIVER_SIGNING_KEYS": secrets.token_urlsafe(32),
-                "RECEIVER_LOG_FORMAT": "json",
-            },
-            seconds=options.minutes * 60,
+            folder, options.build, self._settings, seconds=options.minutes * 60
         )
 
     async def run(self) -> Report:
@@ -277,6 +276,7 @@ class Drill:
             feed: FeedReading = await follower.read_all()
         view = await read_api(api, follower.key)
         analysts = await read_analysts_view(url)
+        await self._verify_projections()
         self.phase = "restarting"
         before = await digests(url)
         faults = await self._mode.restart()
@@ -287,6 +287,18 @@ class Drill:
         sent = read_ledger(ledger)
         sent.accounts.update(probe.close().accounts)
         return Evidence(sent, stored, view, analysts, follower.reading, feed)
+
+    async def _verify_projections(self) -> None:
+        self.phase = "verifying"
+        settings = self._settings | {"RECEIVER_DATABASE_URL": self._mode.database_url}
+        try:
+            faults = await verification_faults(self._options.build.command, settings)
+        except TimeoutError:
+            faults = ["it takes too long"]
+        if faults is None:
+            self._mode.left_out.append("no `rebuild --verify`: this build has no such command")
+        else:
+            self._add("rebuild-verifies", faults)
 
     async def _made_key(self) -> str:
         key = make_key()

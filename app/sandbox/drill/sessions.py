@@ -26,7 +26,8 @@ def session_kinds(
     """
     The failures of sessions, each with what injects it.
 
-    *url_of* gives the address of the server that takes writes. *freeze* stops the process of a
+    *url_of* gives the address of the primary, also while it takes no writes. *freeze* stops the
+    the process of a
     session on it, and *thaw* lets all of them go on.
     """
 

@@ -41,7 +41,7 @@ def _commit_asynchronously() -> None:
 
 
 def _drop_the_quarantine() -> None:
-    async def _append(_connection: object, _bodies: object) -> None:
+    async def _append(*_: object) -> None:
         pass
 
     ingest.append_quarantined = _append  # type: ignore[assignment]

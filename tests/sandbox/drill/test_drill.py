@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.sandbox.drill.modes import MODES
 from app.sandbox.drill.run import Drill, DrillOptions, Report, scratch_folder
 from tests.sandbox.drill.broken import build
 
@@ -27,8 +28,10 @@ async def _report(options: DrillOptions, tmp_path: Path) -> Report:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_a_minute_of_failures_breaks_no_promise(tmp_path: Path) -> None:
-    report = await _report(DrillOptions(minutes=1, callbacks_per_second=500), tmp_path)
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_minute_of_failures_breaks_no_promise(mode: str, tmp_path: Path) -> None:
+    options = DrillOptions(mode=mode, minutes=1, callbacks_per_second=300)
+    report = await _report(options, tmp_path)
     assert report.holds, [one for one in report.findings if not one.holds]
     assert report.course.faults
     assert report.totals.recovered

@@ -58,7 +58,7 @@ class StandbyMode(Mode):
         async def _is_complete() -> bool:
             with suppress(ReceiverError):
                 await self._bring_back()
-                return await takes_writes(self.database_url)
+                return await takes_writes(self._servers.primary.url)
             return False
 
         await eventually(_is_complete, within_seconds=within_seconds)
@@ -80,7 +80,9 @@ class StandbyMode(Mode):
             (FaultKind("all standbys frozen", _LANE, (0.5, 4.0)), self._freeze_standbys),
         ]
         sessions = session_kinds(
-            lambda: self.database_url, freeze=self._freeze_session, thaw=self._thaw_sessions
+            lambda: self._servers.primary.url,
+            freeze=self._freeze_session,
+            thaw=self._thaw_sessions,
         )
         return [*kinds, *sessions]
 
@@ -89,7 +91,9 @@ class StandbyMode(Mode):
         lost = self._servers.primary
         await self._servers.kill_primary()
         await asyncio.sleep(fault.seconds)
-        await self._servers.promote()
+        promoted = await self._servers.promote()
+        # It may be a copy of a server that was read-only.
+        await takes_writes(promoted.url)
         await self._servers.rejoin(lost.index)
 
     async def _freeze_primary(self, fault: PlannedFault) -> None:
