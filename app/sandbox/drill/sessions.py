@@ -27,8 +27,7 @@ def session_kinds(
     The failures of sessions, each with what injects it.
 
     *url_of* gives the address of the primary, also while it takes no writes. *freeze* stops the
-    the process of a
-    session on it, and *thaw* lets all of them go on.
+    process of a session on it, and *thaw* lets all of them go on.
     """
 
     async def _cut_ingest(_fault: PlannedFault) -> None:
