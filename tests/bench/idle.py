@@ -56,7 +56,7 @@ async def _serving(folder: Path) -> AsyncIterator[_Alone]:
         finally:
             await service.end()
     finally:
-        service.clear()
+        service.kill()
 
 
 async def _percent(service: _Alone, setting: Setting) -> float:

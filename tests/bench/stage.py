@@ -96,7 +96,7 @@ async def staged(folder: Path, *, workers: int = 1) -> AsyncIterator[Stage]:
             await service.start()
             yield Stage(cluster, service, await made_key(cluster.url, Scope.READ), workers=workers)
         finally:
-            service.clear()
+            service.kill()
 
 
 def _sum(metrics: str, start: str) -> int:

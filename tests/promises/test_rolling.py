@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.sandbox.processes import HOST
 from tests.promises.conftest import Look, StartService
-from tests.promises.load import HOST, Sender, callback, endless
+from tests.promises.load import Sender, callback, endless
 from tests.promises.proxies import balancer
 from tests.promises.stage import SECRET, eventually, posting
 

@@ -69,7 +69,7 @@ async def service(replicas: ReplicaSet, folder: Path) -> AsyncIterator[Service]:
     service = Service(replicas.url, folder)
     await service.start()
     yield service
-    service.clear()
+    service.kill()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ async def verification_faults(
     """
     own = {name: value for name, value in os.environ.items() if "RECEIVER_" not in name}
     process = await asyncio.create_subprocess_exec(
-        *command, *_VERIFY, env=own | settings, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+        *command, *_VERIFY, env=own | dict(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
     )
     try:
         async with asyncio.timeout(_SECONDS):

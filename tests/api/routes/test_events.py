@@ -400,4 +400,4 @@ async def test_waiting_clients_do_not_delay_the_shutdown(
         assert seconds < 12
         assert [page["items"] for page in pages] == [[]] * 10
     finally:
-        service.clear()
+        service.kill()

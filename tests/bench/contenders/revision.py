@@ -91,7 +91,7 @@ async def _staged(folder: Path, data_dir: Path, tree: Path) -> AsyncIterator[Sta
             await service.start()
             yield Stage(cluster, service, key="", workers=1)
         finally:
-            service.clear()
+            service.kill()
 
 
 @asynccontextmanager
