@@ -33,6 +33,9 @@ from app.settings import Settings
 #: PostgreSQL hangs.
 _SHUTDOWN_SECONDS: Final = 5
 _KEEP_ALIVE_SECONDS: Final = 65
+#: A worker that does not answer its supervisor for so long is replaced. One that starts on a busy
+#: machine imports for many seconds; with uvicorn's 5 s, such workers were replaced for ever.
+_WORKER_SECONDS: Final = 60
 _JOIN_SECONDS: Final = 1.0
 
 
@@ -78,6 +81,7 @@ def serve(
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_worker_healthcheck=_WORKER_SECONDS,
     )
     with errors_in_one_line():
         settings.require_callback_secrets()
