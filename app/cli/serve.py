@@ -30,8 +30,8 @@ from app.errors import ConfigurationError
 from app.settings import Settings
 
 #: For open requests, after the drain: longer than any read waits for PostgreSQL. With what follows,
-#: the end comes within 13 seconds also if PostgreSQL hangs.
-_SHUTDOWN_SECONDS: Final = 7
+#: the end comes within 14 seconds also if PostgreSQL hangs.
+_SHUTDOWN_SECONDS: Final = 8
 _KEEP_ALIVE_SECONDS: Final = 65
 #: A worker that does not answer its supervisor for so long is replaced. One that starts on a busy
 #: machine imports for many seconds; with uvicorn's 5 s, such workers were replaced for ever.
