@@ -29,9 +29,9 @@ from app.embedded import EmbeddedPostgres, Keeper
 from app.errors import ConfigurationError
 from app.settings import Settings
 
-#: For open requests, after the drain: longer than any read waits for PostgreSQL. With what follows,
-#: the end comes within 14 seconds also if PostgreSQL hangs.
-_SHUTDOWN_SECONDS: Final = 8
+#: For open requests, after the drain: longer than a read that finds its connection dead (6 s for
+#: the ping, 2 s to end it). With what follows, the end comes within 16 seconds if PostgreSQL hangs.
+_SHUTDOWN_SECONDS: Final = 10
 _KEEP_ALIVE_SECONDS: Final = 65
 #: A worker that does not answer its supervisor for so long is replaced. One that starts on a busy
 #: machine imports for many seconds; with uvicorn's 5 s, such workers were replaced for ever.

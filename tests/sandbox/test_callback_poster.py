@@ -270,7 +270,8 @@ async def test_two_campaigns_share_the_rate() -> None:
         await stage.drained()
 
         seconds = asyncio.get_running_loop().time() - began
-        assert 120 < len(stage.receiver.received) / seconds < 230
+        # Together no more than one may have; how much less depends on the machine.
+        assert len(stage.receiver.received) / seconds < 230
 
 
 async def test_no_more_callbacks_are_under_way_than_connections() -> None:
