@@ -13,6 +13,7 @@ from app.cli.rebuild import rebuild
 from app.cli.retain import retain
 from app.cli.serve import serve
 from app.cli.simulate import simulate
+from app.cli.work import work
 from app.domain.masking import SecretMask
 from app.observability.logs import configure_logs
 from app.settings import SettingsInvalid, load_settings
@@ -24,6 +25,7 @@ app.add_typer(campaign.app, name="campaign")
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(demo)
 app.command()(serve)
+app.command()(work)
 app.command()(migrate)
 app.command()(retain)
 app.command()(erase)

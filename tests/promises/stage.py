@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -89,6 +89,7 @@ class Service:
         surface: str = "all",
         has_operations_port: bool = False,
         drain_seconds: float = 0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
         self.operations_port = free_port() if has_operations_port else self.port
@@ -108,6 +109,7 @@ class Service:
             "RECEIVER_LOG_FORMAT": "json",
             "RECEIVER_DRAIN_SECONDS": str(drain_seconds),
             "RECEIVER_OPERATIONS_PORT": str(self.operations_port) if has_operations_port else "",
+            **(settings or {}),
         }
         self._workers = workers
         self._process: subprocess.Popen[bytes] | None = None

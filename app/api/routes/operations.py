@@ -14,20 +14,45 @@ class Health(Wire):
     result: str
 
 
+class BufferBacklog(Wire):
+    """What the buffer has acknowledged, and the database does not have yet."""
+
+    batches: int
+    bytes: int
+    lag_seconds: float
+
+
+class Ready(Health):
+    """The answer of a process that is ready."""
+
+    buffer: BufferBacklog | None = None
+
+
 @router.get("/livez", summary="Is the process alive?")
 async def get_livez() -> Health:
     """The process answers, so it is alive."""
     return Health(result="alive")
 
 
-@router.get("/readyz", summary="Can it store and answer?")
-async def get_readyz(parts: PartsDep) -> Health:
+@router.get("/readyz", summary="Can it store and answer?", response_model_exclude_none=True)
+async def get_readyz(parts: PartsDep) -> Ready:
     """
     200 if the database answers, has the schema of this version and takes writes, and the last
     flushes of this process did not fail; else 503. The database is asked at most once a second.
+
+    With a buffer, 200 if that is durable and takes what is published, whether or not the database
+    answers; `buffer` says then how much the database does not have yet.
     """
     await parts.readiness.require()
-    return Health(result="ready")
+    watch = parts.readiness.buffer
+    if watch is None:
+        return Ready(result="ready")
+    backlog = BufferBacklog(
+        batches=watch.backlog.messages,
+        bytes=watch.backlog.octets,
+        lag_seconds=round(watch.lag_seconds(), 3),
+    )
+    return Ready(result="ready", buffer=backlog)
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
