@@ -27,7 +27,7 @@ from app.kit.log_limiter import LogLimiter
 log = structlog.get_logger()
 
 _CONNECT_SECONDS: Final = 2
-_OPEN_SECONDS: Final = 5.0
+_OPEN_SECONDS: Final = 3.0
 _RECONNECT_SECONDS: Final = 0.1
 #: A server that answers no ping for two of these is taken for dead.
 _PING_SECONDS: Final = 1

@@ -11,6 +11,8 @@ from app.kit.instants import parse_instant
 REPLICAS: Final = 3
 #: What a NATS server takes by default, and a message of ours may need.
 MESSAGE_BYTES: Final = 1024 * 1024
+#: A server that the leader has not heard from for so long acknowledges nothing now.
+_SILENT_NANOSECONDS: Final = 3_000_000_000
 
 
 class Backlog(NamedTuple):
@@ -103,8 +105,15 @@ def backlog_of(info: Mapping[str, Any]) -> Backlog:
 
 
 def servers_of(info: Mapping[str, Any]) -> dict[str, bool]:
-    """The names of the servers that hold the stream of *info*, and whether each is online."""
+    """
+    The names of the servers that hold the stream of *info*, and whether each is online.
+
+    The leader hears from the others each second, and calls one offline after a minute only.
+    """
     cluster = info.get("cluster") or {}
-    peers = {peer["name"]: not peer.get("offline", False) for peer in cluster.get("replicas") or ()}
+    peers = {
+        peer["name"]: not peer.get("offline") and peer.get("active", 0) < _SILENT_NANOSECONDS
+        for peer in cluster.get("replicas") or ()
+    }
     leader = cluster.get("leader")
     return {leader: True, **peers} if leader else peers

@@ -39,7 +39,7 @@ class NatsCluster:
 
     def __init__(self, folder: Path, *, nodes: int = 3, sync_always: bool = True) -> None:
         self._folder = folder
-        self._sync = "always" if sync_always else "2m"
+        self._sync_always = sync_always
         self._ports = _free_ports(nodes)
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * nodes
 
@@ -59,15 +59,16 @@ class NatsCluster:
             self.start_node(node)
         await self.wait_until_ready()
 
-    def start_node(self, node: int) -> None:
-        """Start server *node*, counted from 0, unless it runs."""
+    def start_node(self, node: int, *, sync_always: bool | None = None) -> None:
+        """Start server *node*, counted from 0, unless it runs; None: as the others."""
         process = self._processes[node]
         if process is not None and process.poll() is None:
             return
         folder = self._folder / f"n{node + 1}"
         folder.mkdir(parents=True, exist_ok=True)
         configuration = folder / "nats-server.conf"
-        configuration.write_text(self._configuration(node))
+        is_sync = self._sync_always if sync_always is None else sync_always
+        configuration.write_text(self._configuration(node, "always" if is_sync else "2m"))
         with (folder / "log").open("ab") as log:
             self._processes[node] = subprocess.Popen(  # noqa: S603 (our own arguments)
                 [find_server(), "-c", str(configuration)], stdout=log, stderr=log
@@ -161,13 +162,13 @@ class NatsCluster:
     def _monitor_url(self, node: int) -> str:
         return f"http://{_HOST}:{self._ports[node].monitor}"
 
-    def _configuration(self, node: int) -> str:
+    def _configuration(self, node: int, sync: str) -> str:
         ports, folder = self._ports[node], self._folder / f"n{node + 1}"
         lines = [
             f"server_name: n{node + 1}",
             f"listen: {_HOST}:{ports.client}",
             f"http: {_HOST}:{ports.monitor}",
-            f'jetstream {{ store_dir: "{folder}", sync_interval: {self._sync} }}',
+            f'jetstream {{ store_dir: "{folder}", sync_interval: {sync} }}',
         ]
         if len(self._ports) > 1:
             routes = ", ".join(f"nats://{_HOST}:{other.cluster}" for other in self._ports)
