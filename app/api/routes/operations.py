@@ -1,6 +1,7 @@
 """Probes and metrics."""
 
 from fastapi import APIRouter, Response
+from pydantic import Field
 
 from app.api.parts import PartsDep
 from app.api.wire import Wire
@@ -17,15 +18,17 @@ class Health(Wire):
 class BufferBacklog(Wire):
     """What the buffer has acknowledged, and the database does not have yet."""
 
-    batches: int
-    bytes: int
-    lag_seconds: float
+    batches: int = Field(description="Messages in the buffer, each with some callbacks.")
+    bytes: int = Field(description="Their size.")
+    lag_seconds: float = Field(description="The age of the oldest.")
 
 
 class Ready(Health):
     """The answer of a process that is ready."""
 
-    buffer: BufferBacklog | None = None
+    buffer: BufferBacklog | None = Field(
+        default=None, description="How much is not stored yet; absent without a buffer."
+    )
 
 
 @router.get("/livez", summary="Is the process alive?")

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 #: A batch whose worker was killed is delivered to another one after this time.
 ACK_WAIT_SECONDS: Final = 30.0
 #: After so long without a batch it is checked whether the consumer still exists.
-_POLL_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 2.0
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 #: How often a batch with a body that meets an unforeseen error is tried, after 5 s, 10 s and so on.
