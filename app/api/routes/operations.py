@@ -27,7 +27,7 @@ class Ready(Health):
     """The answer of a process that is ready."""
 
     buffer: BufferBacklog | None = Field(
-        default=None, description="How much is not stored yet; absent without a buffer."
+        description="How much is not stored yet; null without a buffer."
     )
 
 
@@ -37,7 +37,7 @@ async def get_livez() -> Health:
     return Health(result="alive")
 
 
-@router.get("/readyz", summary="Can it store and answer?", response_model_exclude_none=True)
+@router.get("/readyz", summary="Can it store and answer?")
 async def get_readyz(parts: PartsDep) -> Ready:
     """
     200 if the database answers, has the schema of this version and takes writes, and the last
@@ -49,7 +49,7 @@ async def get_readyz(parts: PartsDep) -> Ready:
     await parts.readiness.require()
     watch = parts.readiness.buffer
     if watch is None:
-        return Ready(result="ready")
+        return Ready(result="ready", buffer=None)
     backlog = BufferBacklog(
         batches=watch.backlog.messages,
         bytes=watch.backlog.octets,

@@ -71,8 +71,8 @@ async def _publish(buffer: Buffer, *messages: str) -> None:
 
 async def _are_stored(connection: asyncpg.Connection, buffer: Buffer, messages: int) -> None:
     async def _are() -> bool:
-        stored = await connection.fetchval("SELECT count(*) FROM messages")
-        return bool(stored == messages) and (await buffer.check()).messages == 0
+        stored: int = await connection.fetchval("SELECT count(*) FROM messages")
+        return stored == messages and (await buffer.check()).messages == 0
 
     await eventually(_are)
 
