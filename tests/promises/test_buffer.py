@@ -193,7 +193,7 @@ async def test_a_worker_that_is_killed_before_it_acknowledges_changes_nothing(
 async def test_two_workers_store_everything_once_and_end_well(
     start_service: StartService, start_worker: StartWorker, look: Look
 ) -> None:
-    service = await start_service(workers=2, settings=start_worker.settings)
+    service = await start_service(settings=start_worker.settings)
     sender = service.sender()
     workers = [start_worker(), start_worker()]
     callbacks = stories("m", 500, campaigns=5, recipients=50)

@@ -71,8 +71,8 @@ async def _publish(buffer: Buffer, *messages: str) -> None:
 
 async def _are_stored(connection: asyncpg.Connection, buffer: Buffer, messages: int) -> None:
     async def _are() -> bool:
-        stored: int = await connection.fetchval("SELECT count(*) FROM messages")
-        return stored == messages and (await buffer.check()).messages == 0
+        stored = await connection.fetchval("SELECT count(*) FROM messages")
+        return bool(stored == messages) and (await buffer.check()).messages == 0
 
     await eventually(_are)
 
@@ -104,7 +104,8 @@ async def test_a_batch_waits_while_the_database_is_away(
     async with _working(buffer, "postgresql://nobody@127.0.0.1:9/nowhere") as metrics:
 
         async def _is_postponed() -> bool:
-            return metrics.buffer_batches.labels("postponed")._value.get() >= 2
+            postponed: float = metrics.buffer_batches.labels("postponed")._value.get()
+            return postponed >= 2
 
         await eventually(_is_postponed)
     assert (await buffer.check()).messages == 1
