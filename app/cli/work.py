@@ -10,7 +10,7 @@ from prometheus_client import start_http_server
 
 from app.cli.running import database_url, loaded_settings, require_schema, run, say
 from app.domain.masking import SecretMask
-from app.kit.shutdown import end_on_hangup
+from app.kit.shutdown import MOST_SECONDS, end_on_hangup, end_within
 from app.main import running_worker
 from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
@@ -56,11 +56,14 @@ async def _work(settings: Settings, *, host: str, metrics_port: int | None) -> N
 
 
 async def _run(worker: Worker) -> None:
-    """Run *worker* until a signal ends it."""
+    """Run *worker* until a signal ends it; a second one ends it without the batch in hand."""
     loop = asyncio.get_running_loop()
     working = loop.create_task(worker.run())
 
     def _end() -> None:
+        end_within(MOST_SECONDS)
+        if worker.is_stopping:
+            working.cancel()
         worker.stop()
         loop.call_later(_SHUTDOWN_SECONDS, working.cancel)
 

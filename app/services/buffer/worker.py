@@ -43,6 +43,11 @@ class Worker:
         self._pause_seconds = _FIRST_PAUSE_SECONDS
         self._stopping = asyncio.Event()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Have `run` return once the batch in hand is stored."""
         self._stopping.set()
