@@ -117,6 +117,7 @@ async def test_nothing_is_published_before_the_buffer_was_checked(buffer: Buffer
         await buffer.publish(b"one")
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_away_is_said_to_be(closing: Closing) -> None:
     buffer = closing(unsafe_buffer(_NOWHERE, "s"))
     with pytest.raises(BufferUnavailable, match="does not answer"):
