@@ -1,5 +1,6 @@
 import secrets
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -36,19 +37,25 @@ async def buffer(nats_url: str) -> AsyncIterator[Buffer]:
     await buffer.close()
 
 
+async def _freshness(connection: asyncpg.Connection) -> tuple[int, Any, Any]:
+    """How many batches wait, since when, and when that was measured."""
+    (row,) = await connection.fetch(_FRESHNESS)
+    return row[0], row[1], row[2]
+
+
 async def test_the_backlog_is_shown_to_analysts_and_as_metrics(
     buffer: Buffer, database: Database, connection: asyncpg.Connection
 ) -> None:
     metrics = Metrics()
     watch = BufferWatch(buffer, database, metrics)
-    assert tuple(await connection.fetchrow(_FRESHNESS)) == (0, None, None)
+    assert await _freshness(connection) == (0, None, None)
     await watch.poll()
-    batches, since, measured_at = await connection.fetchrow(_FRESHNESS)
+    batches, since, measured_at = await _freshness(connection)
     assert (batches, since) == (0, None)
     assert measured_at is not None
     await buffer.publish(b"one")
     await watch.poll()
-    batches, since, measured_again_at = await connection.fetchrow(_FRESHNESS)
+    batches, since, measured_again_at = await _freshness(connection)
     assert batches == metrics.buffer_messages._value.get() == watch.backlog.messages == 1
     assert measured_at <= since <= measured_again_at
     assert metrics.buffer_bytes._value.get() > 0
