@@ -275,7 +275,7 @@ async def test_when_the_stream_is_full_callbacks_are_refused_until_a_worker_has_
 ) -> None:
     settings = start_worker.settings | {"RECEIVER_BUFFER_MAX_BYTES": str(1024**2)}
     service = await start_service(settings=settings)
-    sender = service.sender()
+    sender = service.sender(connections=8)  # each repeats without a pause what is refused
     async with posting(sender, endless("m")):
         await answers(sender, 503, within_seconds=60)
         start_worker()
