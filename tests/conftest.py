@@ -180,7 +180,7 @@ async def connection(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture(scope="session")
 def _nats() -> Iterator[NatsCluster]:
-    with tempfile.TemporaryDirectory(prefix="rr-nats-", dir=_roomy_memory()) as folder:
+    with tempfile.TemporaryDirectory(prefix="rr-nats-", dir=roomy_memory()) as folder:
         cluster = NatsCluster(Path(folder), nodes=1, sync_always=False)
         try:
             asyncio.run(cluster.start())
