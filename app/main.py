@@ -222,7 +222,7 @@ async def running_worker(settings: Settings, metrics: Metrics) -> AsyncIterator[
         ),
     ]
     try:
-        await buffer.check()
+        await buffer.start()
         async with performed(
             *duties,
             stored=lambda: metrics.storing.total,

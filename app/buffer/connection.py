@@ -32,6 +32,11 @@ _RECONNECT_SECONDS: Final = 0.1
 #: A server that answers no ping for two of these is taken for dead.
 _PING_SECONDS: Final = 1
 _API_SECONDS: Final = 3.0
+#: Until a server that was killed counts as offline, and need not be verified.
+_LOST_SERVER_SECONDS: Final = 4.0
+#: Until another server leads the stream.
+_NEW_LEADER_SECONDS: Final = 15.0
+_START_PAUSE_SECONDS: Final = 0.5
 #: While a stream has no leader.
 _REPEAT_SECONDS: Final = 0.05
 _STREAM_NOT_FOUND: Final = 404
@@ -96,6 +101,29 @@ class Buffer:
             raise
         self.obstacle = None
         return backlog_of(info)
+
+    async def start(self) -> None:
+        """
+        Check the buffer, for some seconds: a server may have been lost a moment ago.
+
+        Raises:
+            BufferUnavailable: NATS does not answer, or the stream has no leader.
+            BufferUnsafe: the buffer is not durable, or that cannot be verified.
+        """
+        loop = asyncio.get_running_loop()
+        since, was_unsafe = loop.time(), False
+        while True:
+            try:
+                await self.check()
+            except (BufferUnavailable, BufferUnsafe) as error:
+                if isinstance(error, BufferUnsafe) is not was_unsafe:
+                    since, was_unsafe = loop.time(), not was_unsafe
+                patience = _LOST_SERVER_SECONDS if was_unsafe else _NEW_LEADER_SECONDS
+                if loop.time() - since > patience:
+                    raise
+            else:
+                return
+            await asyncio.sleep(_START_PAUSE_SECONDS)
 
     async def publish(self, message: bytes) -> None:
         """

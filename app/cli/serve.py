@@ -121,7 +121,7 @@ async def _require_buffer(settings: Settings, surface: Surface) -> None:
     if buffer is None:
         return
     try:
-        await buffer.check()
+        await buffer.start()
     finally:
         await buffer.close()
 

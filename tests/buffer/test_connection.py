@@ -195,7 +195,7 @@ async def test_a_server_that_is_down_is_tolerated_until_it_comes_back_with_a_wro
         other = (leader + 1) % 3
         cluster.kill_node(other)
         buffer = closing(_watched(cluster))
-        await _eventually_accepted(buffer)
+        await buffer.start()
         await buffer.publish(b"one")
         cluster.start_node(other, sync_always=False)
         await cluster.wait_until_ready()
@@ -214,10 +214,12 @@ async def test_what_is_published_while_a_stream_has_no_leader_is_acknowledged_by
             leader = await cluster.leader_of("s")
             assert leader is not None
             cluster.kill_node(leader)
+            late = closing(_watched(cluster))
             async with asyncio.timeout(60):
-                await buffer.publish(b"one")
+                await asyncio.gather(buffer.publish(b"one"), late.start())
+            await late.publish(b"two")
             await cluster.start()
-        assert (await buffer.check()).messages >= 3
+        assert (await buffer.check()).messages >= 6
 
 
 async def _eventually_accepted(buffer: Buffer) -> None:
