@@ -29,6 +29,10 @@ log = structlog.get_logger()
 _CONNECT_SECONDS: Final = 2
 _OPEN_SECONDS: Final = 3.0
 _RECONNECT_SECONDS: Final = 0.1
+#: Of each server, so that the first connection is not tried for ever; then it is made again always.
+_FIRST_ATTEMPTS: Final = 20
+_UNLIMITED: Final = -1
+_ATTEMPTS: Final = "max_reconnect_attempts"
 #: A server that answers no ping for two of these is taken for dead.
 _PING_SECONDS: Final = 1
 _API_SECONDS: Final = 3.0
@@ -159,6 +163,8 @@ class Buffer:
         """Send what is not sent yet, and end the connection."""
         client, self._client = self._client, None
         if client is not None:
+            # Closing does not always end the task that connects again: so it gives up by itself.
+            client.options[_ATTEMPTS] = 1
             with suppress(Exception):
                 async with asyncio.timeout(_API_SECONDS):
                     if client.is_connected:
@@ -206,12 +212,12 @@ class Buffer:
     async def _connected(self) -> Client:
         self._lost = asyncio.get_running_loop().create_future()
         async with asyncio.timeout(_OPEN_SECONDS):
-            return await nats.connect(
+            client = await nats.connect(
                 self._urls,
                 name=self._name,
                 connect_timeout=_CONNECT_SECONDS,
                 reconnect_time_wait=_RECONNECT_SECONDS,
-                max_reconnect_attempts=-1,
+                max_reconnect_attempts=_FIRST_ATTEMPTS,
                 ping_interval=_PING_SECONDS,
                 max_outstanding_pings=2,
                 pending_size=0,  # nothing waits in this process for a connection
@@ -219,6 +225,8 @@ class Buffer:
                 disconnected_cb=self._on_disconnected,
                 reconnected_cb=self._on_reconnected,
             )
+        client.options[_ATTEMPTS] = _UNLIMITED
+        return client
 
     async def _on_error(self, error: Exception) -> None:
         if times := self._errors.due():

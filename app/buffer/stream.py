@@ -108,12 +108,16 @@ def servers_of(info: Mapping[str, Any]) -> dict[str, bool]:
     """
     The names of the servers that hold the stream of *info*, and whether each is online.
 
-    The leader hears from the others each second, and calls one offline after a minute only.
+    The leader hears from the others each second, and calls one offline after a minute only. One
+    that it has not heard from since it leads has no time, and is not current.
     """
     cluster = info.get("cluster") or {}
-    peers = {
-        peer["name"]: not peer.get("offline") and peer.get("active", 0) < _SILENT_NANOSECONDS
-        for peer in cluster.get("replicas") or ()
-    }
+    peers = {peer["name"]: _is_online(peer) for peer in cluster.get("replicas") or ()}
     leader = cluster.get("leader")
     return {leader: True, **peers} if leader else peers
+
+
+def _is_online(peer: Mapping[str, Any]) -> bool:
+    silent_nanoseconds = peer.get("active", 0)
+    was_heard = bool(silent_nanoseconds or peer.get("current"))
+    return was_heard and silent_nanoseconds < _SILENT_NANOSECONDS and not peer.get("offline")

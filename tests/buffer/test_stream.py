@@ -23,9 +23,12 @@ _INFO: dict[str, Any] = {
     "cluster": {
         "leader": "n1",
         "replicas": [
-            {"name": "n2", "active": 900_000_000},
-            {"name": "n3", "active": 3_100_000_000},
-            {"name": "n4", "offline": True},
+            {"name": "n2", "active": 900_000_000, "current": True},
+            {"name": "n3", "active": 3_100_000_000, "current": True},
+            {"name": "n4", "current": True, "offline": True},
+            {"name": "n5", "current": False},
+            {"name": "n6", "active": 900_000_000, "current": False},
+            {"name": "n7", "current": True},
         ],
     },
 }
@@ -67,7 +70,15 @@ def test_each_setting_that_could_lose_a_callback_is_objected_to(
 
 
 def test_the_servers_of_a_stream_are_its_leader_and_its_replicas() -> None:
-    assert servers_of(_INFO) == {"n1": True, "n2": True, "n3": False, "n4": False}
+    assert servers_of(_INFO) == {
+        "n1": True,
+        "n2": True,
+        "n3": False,
+        "n4": False,
+        "n5": False,
+        "n6": True,
+        "n7": True,
+    }
     assert servers_of({**_INFO, "cluster": {"leader": "n1"}}) == {"n1": True}
     assert servers_of({**_INFO, "cluster": None}) == {}
 

@@ -300,6 +300,26 @@ async def test_sigterm_under_load_ends_serve_and_work_and_loses_nothing(
     assert "Traceback" not in service.log.read_text() + worker.log.read_text()
 
 
+async def test_sigterm_while_all_nodes_are_away_ends_serve_and_work_all_the_same(
+    cluster: NatsCluster, start_service: StartService, start_worker: StartWorker
+) -> None:
+    service, worker = await start_service(settings=start_worker.settings), start_worker()
+    await service.sender().send_all(stories("m", 5))
+
+    async def _works() -> bool:
+        return "Storing what is buffered" in worker.log.read_text()
+
+    await eventually(_works)
+    for node in range(3):
+        cluster.kill_node(node)
+    await asyncio.sleep(2)
+    assert await worker.end() == 0
+    code, seconds = await service.end()
+    assert code == 0, service.log.read_text()
+    assert seconds < 12
+    assert "Traceback" not in service.log.read_text() + worker.log.read_text()
+
+
 async def test_serve_and_work_refuse_a_buffer_that_is_not_durable_or_away(
     postgres: Postgres, nats_url: str, nats_monitor_url: str
 ) -> None:
