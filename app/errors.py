@@ -3,9 +3,12 @@ The only file that knows every way in which a request can fail.
 
     ReceiverError
     ├── ConfigurationError            a setting is missing or unusable; the process does not start
+    │   └── BufferUnsafe              the buffer could lose what it has acknowledged
     ├── DatabaseUnavailable           the database cannot answer now; trying again later helps
     ├── SchemaOutdated                the database has another schema version than this code
     ├── PayloadUnreadable             a stored payload cannot be decoded
+    ├── BufferUnavailable             the buffer cannot take a batch now; trying again later helps
+    │   └── BufferFull                it has no room until batches are stored
     ├── ErasureInProgress             another erasure is under way; a command has to wait for it
     ├── RebuildInProgress             another process rebuilds the projections
     └── ApiError                      has an HTTP status and is answered as problem+json
@@ -35,7 +38,7 @@ The only file that knows every way in which a request can fail.
                 └── RouteeTokenUnavailable  502: it gave no access token, so nothing was asked
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar
@@ -47,6 +50,25 @@ class ReceiverError(Exception):
 
 class ConfigurationError(ReceiverError):
     """A setting is missing or unusable; the message says how to correct it."""
+
+
+class BufferUnsafe(ConfigurationError):
+    """The buffer could lose what it has acknowledged; the message has all objections."""
+
+    def __init__(self, objections: Sequence[str]) -> None:
+        super().__init__(
+            f"The buffer is not durable: {'; '.join(objections)}. For a test, "
+            "RECEIVER_BUFFER_UNSAFE=true accepts it."
+        )
+        self.objections = tuple(objections)
+
+
+class BufferUnavailable(ReceiverError):
+    """The buffer cannot take or give batches at the moment."""
+
+
+class BufferFull(BufferUnavailable):
+    """The buffer has no room until batches are stored."""
 
 
 class DatabaseUnavailable(ReceiverError):

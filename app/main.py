@@ -22,6 +22,7 @@ from app.api.middleware import HangUps, HeadRequests, NoStore, Ports, RawPath
 from app.api.parts import Parts
 from app.api.receiver import CallbackReceiver
 from app.api.request_bodies import RequestBodies
+from app.buffer.connection import Buffer
 from app.db.bi.roll_up import roll_up_events
 from app.db.bi.view_settings import ViewSettings, write_view_settings
 from app.db.count_folding import CountFolding
@@ -39,6 +40,11 @@ from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
 from app.services.bi import AnalystWatch, ReceivedCounts
+from app.services.buffer.storing import STORE_SECONDS, BatchStorage
+from app.services.buffer.watch import CHECKED_EVERY as BUFFER_CHECKED_EVERY
+from app.services.buffer.watch import BufferWatch
+from app.services.buffer.worker import Worker
+from app.services.callbacks.buffered_intake import BufferedIntake
 from app.services.callbacks.intake import Intake
 from app.services.callbacks.reading import Reader
 from app.services.callbacks.screening import Screen
@@ -110,18 +116,7 @@ def build_app(settings: Settings) -> ASGIApp:
     parts = _parts(settings)
     if settings.surface == "api":
         return _reads(settings, with_fast_reads(_api(settings, parts, intake=None)), parts)
-    store = Store(
-        _ingest_session(settings, settings.database_url),
-        parts.metrics,
-        screen=Screen(parts.erased, retention_of(settings)),
-        flushes=parts.readiness.flushes,
-    )
-    intake = Intake(
-        _reader(settings, parts.metrics),
-        store,
-        parts.metrics,
-        ack_budget_seconds=settings.ack_budget_seconds,
-    )
+    intake = _intake(settings, parts)
     api = _api(settings, parts, intake=intake)
     return CallbackReceiver(
         _reads(settings, api if settings.surface == "callbacks" else with_fast_reads(api), parts),
@@ -160,6 +155,84 @@ def _reader(settings: Settings, metrics: Metrics) -> Reader:
         mask=SecretMask(settings.secrets_known_to_routee()),
         max_body_bytes=settings.max_body_bytes,
     )
+
+
+def _intake(settings: Settings, parts: Parts) -> Intake | BufferedIntake:
+    store = Store(
+        _ingest_session(settings, settings.database_url),
+        parts.metrics,
+        screen=Screen(parts.erased, retention_of(settings)),
+        flushes=None if parts.buffer else parts.readiness.flushes,
+    )
+    budget_seconds = settings.ack_budget_seconds
+    reader = _reader(settings, parts.metrics)
+    direct = Intake(reader, store, parts.metrics, ack_budget_seconds=budget_seconds)
+    if parts.buffer is None:
+        return direct
+    return BufferedIntake(
+        parts.buffer,
+        direct,
+        parts.metrics,
+        flushes=parts.readiness.flushes,
+        ack_budget_seconds=budget_seconds,
+    )
+
+
+def buffer_of(settings: Settings, *, name: str) -> Buffer | None:
+    """The buffer of *settings*, for a process *name*, not connected; None in direct mode."""
+    if not settings.buffer_url:
+        return None
+    return Buffer(
+        settings.buffer_url,
+        stream=settings.buffer_stream,
+        max_bytes=settings.buffer_max_bytes,
+        monitor_urls=settings.monitor_urls_of_buffer(),
+        is_unsafe_allowed=settings.buffer_unsafe,
+        name=f"routee-receiver {name}",
+    )
+
+
+@asynccontextmanager
+async def running_worker(settings: Settings, metrics: Metrics) -> AsyncIterator[Worker]:
+    """
+    A worker with what it needs while it runs, in this block; its buffer is found to be durable.
+
+    Raises:
+        ConfigurationError: RECEIVER_BUFFER_URL is not set, or the buffer is not durable.
+        BufferUnavailable: it does not answer.
+    """
+    buffer = buffer_of(settings, name="work")
+    if buffer is None:
+        raise ConfigurationError(
+            "RECEIVER_BUFFER_URL is not set, so there is nothing to do: `serve` stores directly."
+        )
+    database = Database(settings.database_url, name="work", pool_items=2)
+    erased = ErasedRecipients(ErasureKeys(settings.keys_for_erasure()))
+    session = IngestSession(settings.database_url, statement_timeout_seconds=STORE_SECONDS)
+    store = Store(session, metrics, screen=Screen(erased, retention_of(settings)))
+    worker = Worker(buffer, BatchStorage(_reader(settings, metrics), store, metrics), metrics)
+    second = timedelta(seconds=1)
+    epoch = EpochWatch(database, [erased.forget, store.forget])
+    learn_erased = partial(erased.refresh, database)
+    duties = [
+        Duty("keep the feed's epoch", second, epoch.poll, _IDLE_EVERY),
+        Duty("learn erased recipients", REFRESH_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
+        Duty(
+            "count what was received by day", 60 * second, ReceivedCounts(database, metrics).write
+        ),
+    ]
+    try:
+        await buffer.start()
+        async with performed(
+            *duties,
+            stored=lambda: metrics.storing.total,
+            failed=lambda duty: metrics.duty_failures.labels(duty).inc(),
+        ):
+            yield worker
+    finally:
+        await buffer.close()
+        await store.close()
+        await database.close()
 
 
 def _reads(settings: Settings, api: ASGIApp, parts: Parts) -> ASGIApp:
@@ -211,6 +284,7 @@ def _parts(settings: Settings) -> Parts:
     erased = ErasedRecipients(erasure_keys)
     read_url = settings.database_read_url or settings.database_url
     metrics, slices = Metrics(), Slices()
+    buffer = None if settings.surface == "api" else buffer_of(settings, name="serve")
     mask = SecretMask(settings.all_secrets())
     tokens = CallbackTokens(
         secrets=[secret.get_secret_value() for secret in settings.callback_secrets],
@@ -254,7 +328,12 @@ def _parts(settings: Settings) -> Parts:
         erased=erased,
         erasing=Eraser(settings.database_url, erasure_keys),
         replays=make_replays(settings, database, erased, metrics, url=settings.database_url),
-        readiness=Readiness(database, Ending(drain_seconds=settings.drain_seconds)),
+        readiness=Readiness(
+            database,
+            Ending(drain_seconds=settings.drain_seconds),
+            buffer=None if buffer is None else BufferWatch(buffer, database, metrics),
+        ),
+        buffer=buffer,
         slices=slices,
     )
 
@@ -265,14 +344,16 @@ def _analyst_watch(settings: Settings, parts: Parts) -> AnalystWatch:
     return AnalystWatch(*databases, metrics=parts.metrics, longest=longest)
 
 
-def _epoch_watch(parts: Parts, intake: Intake | None, folding: CountFolding) -> EpochWatch:
+def _epoch_watch(
+    parts: Parts, intake: Intake | BufferedIntake | None, folding: CountFolding
+) -> EpochWatch:
     """Knows all that remembers something of the database."""
     remembering = (parts.keyring, parts.feed, parts.erased, folding, parts.replays)
     forget = [one.forget for one in remembering]
     return EpochWatch(parts.database, forget if intake is None else [*forget, intake.forget])
 
 
-def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Duty]:
+def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | None) -> list[Duty]:
     database, second = parts.database, timedelta(seconds=1)
     retaining = PurgeJob(settings.database_url, retention_of(settings))
     roll_up = partial(roll_up_events, database)
@@ -298,18 +379,22 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | None) -> list[Dut
         Duty("forget idempotency keys", timedelta(hours=1), parts.launching.forget_old_keys),
         Duty("add partitions", timedelta(hours=6), retaining.add_months),
     ]
+    if parts.readiness.buffer is not None:
+        duties.append(Duty("watch the buffer", BUFFER_CHECKED_EVERY, parts.readiness.buffer.poll))
     if not retention_of(settings).is_unlimited:
         # How often it is checked whether the last run was a day ago.
         duties.append(Duty("purge", timedelta(minutes=10), retaining.run_daily))
     return duties
 
 
-def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
+def _api(settings: Settings, parts: Parts, *, intake: Intake | BufferedIntake | None) -> FastAPI:
     duties = _duties(settings, parts, intake)
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         at_work, ending = AsyncExitStack(), parts.readiness.ending
+        if parts.readiness.buffer is not None:
+            await parts.readiness.buffer.begin()
         with ending_gracefully(ending, parts.feed.release):
             await at_work.enter_async_context(
                 performed(
@@ -326,7 +411,9 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | None) -> FastAPI:
     return app
 
 
-async def _close_in_time(parts: Parts, intake: Intake | None, at_work: AsyncExitStack) -> None:
+async def _close_in_time(
+    parts: Parts, intake: Intake | BufferedIntake | None, at_work: AsyncExitStack
+) -> None:
     """Close everything; a server that does not answer is not waited for."""
     closing = asyncio.create_task(_close(parts, intake, at_work))
     await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
@@ -340,7 +427,9 @@ async def _close_in_time(parts: Parts, intake: Intake | None, at_work: AsyncExit
         closing.result()
 
 
-async def _close(parts: Parts, intake: Intake | None, at_work: AsyncExitStack) -> None:
+async def _close(
+    parts: Parts, intake: Intake | BufferedIntake | None, at_work: AsyncExitStack
+) -> None:
     await at_work.aclose()
     if intake is not None:
         await intake.close()

@@ -22,6 +22,7 @@ MIN_RETENTION_DAYS = 30
 
 _TARGET = "target_session_attrs"
 _SECRETS = ("callback_secrets", "signing_keys", "erasure_keys")
+_LISTS = ("bi_opt_out_words", "buffer_url", "buffer_monitor_urls")
 _OPT_OUT_WORDS = ("STOP", "ΣΤΟΠ")
 _RETENTION = tuple(f"retention_{kind}_days" for kind in ("raw", "events", "messages", "inbound"))
 
@@ -114,6 +115,33 @@ class Settings(BaseSettings):
         default=None,
         description="For how many days replies and the quarantine are kept. Empty: for ever.",
     )
+    buffer_url: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated nats://… of a NATS JetStream cluster: callbacks are "
+        "acknowledged by it, and stored by `routee-receiver work`. Empty: they are stored "
+        "directly.",
+    )
+    buffer_monitor_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated http://… of the monitoring of all NATS servers, by which it "
+        "is verified that they are durable. Empty: port 8222 of the hosts of BUFFER_URL.",
+    )
+    buffer_stream: str = Field(
+        default="receiver-callbacks",
+        pattern="^[A-Za-z0-9_-]{1,100}$",
+        description="Name of the stream, which is made if it is missing. The same in all "
+        "processes, and another one for each database that shares the NATS cluster.",
+    )
+    buffer_max_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=1024**2,
+        description="Size of the stream when it is made, on each server. When it is full, "
+        "callbacks get 503.",
+    )
+    buffer_unsafe: bool = Field(
+        default=False,
+        description="Use a buffer that may lose what it has acknowledged. For tests only.",
+    )
     ack_budget_seconds: float = Field(
         default=1.5,
         gt=0,
@@ -179,7 +207,7 @@ class Settings(BaseSettings):
         default="console", description="`json` for log collectors."
     )
 
-    @field_validator(*_SECRETS, "bi_opt_out_words", mode="before")
+    @field_validator(*_SECRETS, *_LISTS, mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -275,6 +303,19 @@ class Settings(BaseSettings):
             return _with_target(url, "prefer-standby")
         return url
 
+    @field_validator("buffer_url")
+    @classmethod
+    def _of_nats(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not url.startswith(("nats://", "tls://")) or not _host_of(url):
+                raise ValueError("each must be nats://host:port, or tls://host:port")
+        return urls
+
+    @field_validator("buffer_monitor_urls")
+    @classmethod
+    def _of_monitoring(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cls._bare(url) for url in urls)
+
     @field_validator("public_url", "routee_api_url", "routee_auth_url")
     @classmethod
     def _bare(cls, url: str) -> str:
@@ -310,6 +351,11 @@ class Settings(BaseSettings):
         keys = self.erasure_keys or self.signing_keys
         return [key.get_secret_value() for key in keys]
 
+    def monitor_urls_of_buffer(self) -> tuple[str, ...]:
+        """Where each NATS server is asked whether it is durable."""
+        hosts = (_host_of(url) for url in self.buffer_url)
+        return self.buffer_monitor_urls or tuple(f"http://{host}:8222" for host in hosts)
+
     def missing_for_launching(self) -> tuple[str, ...]:
         """The names of the settings without which no campaign can be launched."""
         needed = {
@@ -338,6 +384,12 @@ def _with_target(url: str, target: str) -> str:
     parts = urlsplit(url)
     query = f"{parts.query}&" if parts.query else ""
     return urlunsplit(parts._replace(query=f"{query}{_TARGET}={target}"))
+
+
+def _host_of(url: str) -> str:
+    """The host of *url*, an IPv6 address in brackets; empty if there is none."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
 
 
 def load_settings() -> Settings:

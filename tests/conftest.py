@@ -20,6 +20,7 @@ from hypothesis import settings
 from app.db.engine import make_engine
 from app.db.schema import migrate
 from app.embedded import EmbeddedPostgres
+from app.sandbox.nats_servers import NatsCluster
 from tests.database import connect
 
 _TEMPLATE = "receiver_template"
@@ -175,3 +176,26 @@ async def connection(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+def _nats() -> Iterator[NatsCluster]:
+    with tempfile.TemporaryDirectory(prefix="rr-nats-", dir=roomy_memory()) as folder:
+        cluster = NatsCluster(Path(folder), nodes=1, sync_always=False)
+        try:
+            asyncio.run(cluster.start())
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+@pytest.fixture
+def nats_url(_nats: NatsCluster) -> str:
+    """The URL of a single NATS server that ends with the tests, and is not durable."""
+    return _nats.url
+
+
+@pytest.fixture
+def nats_monitor_url(_nats: NatsCluster) -> str:
+    """The URL of the monitoring of the same server."""
+    return _nats.monitor_urls

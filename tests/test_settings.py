@@ -118,3 +118,28 @@ def test_words_of_replies_that_opt_out_may_have_blanks_and_are_separated_by_comm
 def test_a_currency_has_three_letters(monkeypatch: pytest.MonkeyPatch, currency: str) -> None:
     with pytest.raises(SettingsInvalid, match="RECEIVER_CURRENCY"):
         _load(monkeypatch, CURRENCY=currency)
+
+
+def test_the_servers_of_the_buffer_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load_settings().buffer_url == ()
+    monkeypatch.setenv("RECEIVER_BUFFER_URL", "nats://u:p@n1:4222, tls://n2:4222,nats://[::1]:4222")
+    settings = load_settings()
+    assert settings.buffer_url[1] == "tls://n2:4222"
+    assert settings.monitor_urls_of_buffer() == (
+        "http://n1:8222",
+        "http://n2:8222",
+        "http://[::1]:8222",
+    )
+    monkeypatch.setenv("RECEIVER_BUFFER_MONITOR_URLS", "http://m1:1/, http://m2:2")
+    assert load_settings().monitor_urls_of_buffer() == ("http://m1:1", "http://m2:2")
+
+
+@pytest.mark.parametrize("url", ["n1:4222", "http://n1:4222", "nats://", "nats://n1,n2"])
+def test_a_server_of_the_buffer_needs_a_scheme_and_a_host(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("RECEIVER_BUFFER_URL", url)
+    with pytest.raises(SettingsInvalid, match="RECEIVER_BUFFER_URL: each must be nats://"):
+        load_settings()

@@ -19,6 +19,7 @@ from starlette.types import Receive
 
 from app.api.parameters import refuse_unknown_parameters, unknown
 from app.api.wire import joined
+from app.buffer.connection import Buffer
 from app.db.database import Database
 from app.domain.api_key import ApiKey, Scope
 from app.domain.callback_token import CallbackTokens
@@ -80,6 +81,8 @@ class Parts:
     #: Of the quarantine.
     replays: Replays
     readiness: Readiness
+    #: What callbacks are acknowledged by; None if they are stored directly, or not received.
+    buffer: Buffer | None
     #: For the work of all reads together.
     slices: Slices
 

@@ -21,6 +21,7 @@ from app.kit.log_limiter import LogLimiter
 from app.kit.lru_cache import LruCache
 from app.observability.metrics import Metrics
 from app.routee.content import content_of
+from app.services.callbacks.buffered_intake import BufferedIntake
 from app.services.callbacks.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
 
 log = structlog.get_logger()
@@ -111,7 +112,7 @@ class CallbackReceiver:
         self,
         app: ASGIApp,
         *,
-        intake: Intake,
+        intake: Intake | BufferedIntake,
         tokens: CallbackTokens,
         metrics: Metrics,
         max_body_bytes: int,

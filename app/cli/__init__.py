@@ -14,6 +14,7 @@ from app.cli.rebuild import rebuild
 from app.cli.retain import retain
 from app.cli.serve import serve
 from app.cli.simulate import simulate
+from app.cli.work import work
 from app.domain.masking import SecretMask
 from app.observability.logs import configure_logs
 from app.settings import SettingsInvalid, load_settings
@@ -26,6 +27,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.command()(demo)
 app.command()(drill)
 app.command()(serve)
+app.command()(work)
 app.command()(migrate)
 app.command()(retain)
 app.command()(erase)

@@ -87,11 +87,13 @@ def _is_secret(field: FieldInfo) -> bool:
 
 def _is_masked(name: str, field: FieldInfo) -> bool:
     """Whether its value is secret, or an address that may contain a password."""
-    return _is_secret(field) or name.startswith("database_")
+    return _is_secret(field) or name.startswith("database_") or name == "buffer_url"
 
 
 def _shown(value: object) -> str:
     """*value* as it is written in the environment; empty if it is not set."""
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None or value == () else str(value)
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

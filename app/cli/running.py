@@ -15,7 +15,7 @@ from app.db.database import Database
 from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres
 from app.embedded.binaries import find_binaries
-from app.errors import ConfigurationError, ReceiverError
+from app.errors import ConfigurationError, DatabaseUnavailable, ReceiverError
 from app.kit.shutdown import end_on_hangup
 from app.settings import Settings, SettingsInvalid, load_settings
 
@@ -112,6 +112,22 @@ async def require_current_schema(url: str) -> None:
         await database.require_current_schema()
     finally:
         await database.close()
+
+
+async def require_schema(settings: Settings) -> None:
+    """
+    Check the database of *settings*; with a buffer, it may be away at the moment.
+
+    Raises:
+        DatabaseUnavailable: it does not answer, and there is no buffer.
+        SchemaOutdated: its schema is not the one that this program needs.
+    """
+    try:
+        await require_current_schema(settings.database_url)
+    except DatabaseUnavailable as error:
+        if not settings.buffer_url:
+            raise
+        say(f"Warning: {error} Callbacks are buffered until it answers.")
 
 
 @asynccontextmanager

@@ -20,13 +20,14 @@ from app.cli.running import (
     end_on_sigterm,
     errors_in_one_line,
     loaded_settings,
-    require_current_schema,
+    require_schema,
     say,
 )
 from app.db.database import Database, migrate_database
 from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres, Keeper
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, DatabaseUnavailable
+from app.main import buffer_of
 from app.settings import Settings
 
 #: For open requests, after the drain: longer than a read that finds its connection dead (6 s for
@@ -61,7 +62,8 @@ def serve(
 
     Needs RECEIVER_CALLBACK_SECRETS. Without RECEIVER_DATABASE_URL a PostgreSQL 18 runs in
     RECEIVER_DATA_DIR (./var), and its schema is kept up to date. The schema of another database is
-    brought up to date by `routee-receiver migrate`.
+    brought up to date by `routee-receiver migrate`. With RECEIVER_BUFFER_URL callbacks are
+    acknowledged by a NATS JetStream cluster, and `routee-receiver work` stores them.
     """
     settings = accepting_outdated(loaded_settings(), accept_outdated_postgres)
     end_on_sigterm()
@@ -87,6 +89,7 @@ def serve(
         settings.require_callback_secrets()
         if settings.operations_port == port:
             raise ConfigurationError("RECEIVER_OPERATIONS_PORT must not be the port of `serve`.")
+        asyncio.run(_require_buffer(settings, surface))
         with _ready_database(settings) as url:
             # The application reads its settings from the environment, in workers too.
             os.environ["RECEIVER_DATABASE_URL"] = url
@@ -110,10 +113,29 @@ def _operations_sockets(host: str, port: int | None) -> list[socket]:
     return [Config("app.main:create_app", host=host, port=port, log_config=None).bind_socket()]
 
 
+async def _require_buffer(settings: Settings, surface: Surface) -> None:
+    """
+    Check the buffer, if callbacks are to be acknowledged by one.
+
+    Raises:
+        BufferUnavailable: it does not answer.
+        BufferUnsafe: it is not durable, or that cannot be verified.
+    """
+    buffer = buffer_of(settings, name="serve") if surface is not Surface.API else None
+    if buffer is None:
+        return
+    try:
+        await buffer.start()
+    finally:
+        await buffer.close()
+
+
 async def _warn_of_outdated(url: str) -> None:
     database = Database(url, name="cli", pool_items=1)
     try:
         version = await database.server_version()
+    except DatabaseUnavailable:
+        return  # with a buffer, callbacks are received all the same
     finally:
         await database.close()
     if not is_safe(version):
@@ -124,7 +146,7 @@ async def _warn_of_outdated(url: str) -> None:
 def _ready_database(settings: Settings) -> Iterator[str]:
     """The URL of a database with the current schema; an embedded server is kept running."""
     if settings.database_url:
-        asyncio.run(require_current_schema(settings.database_url))
+        asyncio.run(require_schema(settings))
         yield settings.database_url
         return
     embedded = embedded_for(settings)

@@ -41,6 +41,10 @@ class Reason(StrEnum):
     REFUSED_BY_DATABASE = "refused-by-database"
     #: It is so old that retention may have removed earlier copies of it.
     EXPIRED = "expired"
+    #: Storing it from the buffer met an unforeseen error, again and again.
+    UNFORESEEN_ERROR = "unforeseen-error"
+    #: A message of the buffer, which may hold many callbacks, and cannot be opened.
+    DAMAGED_BUFFER_MESSAGE = "damaged-buffer-message"
 
 
 class CallbackPath(StrEnum):

@@ -67,6 +67,18 @@ class Metrics:
         self.duty_failures = counter(
             "receiver_duty_failures", "Repeated work that failed, by duty; it goes on.", ["duty"]
         )
+        self.buffer_batches = counter(
+            "receiver_buffer_batches",
+            "Batches that this process took from the buffer, by outcome (stored, postponed).",
+            ["outcome"],
+        )
+        self.buffer_messages = gauge(
+            "receiver_buffer_messages", "Batches in the buffer that are not yet stored."
+        )
+        self.buffer_bytes = gauge("receiver_buffer_bytes", "Size of the batches in the buffer.")
+        self.buffer_lag_seconds = gauge(
+            "receiver_buffer_lag_seconds", "Age of the oldest batch in the buffer."
+        )
         self.pending_items = gauge("receiver_pending_items", "Bodies waiting for their commit.")
         self.feed_waiting = gauge(
             "receiver_feed_waiting", "Clients that wait for the next item of the feed."

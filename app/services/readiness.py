@@ -8,6 +8,7 @@ from app.db.database import Database
 from app.errors import CannotStore, DatabaseUnavailable, ReceiverError, SchemaOutdated
 from app.kit.shutdown import Ending
 from app.kit.single_flight import SingleFlight
+from app.services.buffer.watch import BufferWatch
 
 #: How long an answer is kept: probes of many load balancers cost one query a second.
 KEPT_SECONDS: Final = 1.0
@@ -42,10 +43,18 @@ class FlushRecord:
 
 
 class Readiness:
-    """Finds out, at most once a second, whether the database stores what it is given."""
+    """Finds out, at most once a second, whether callbacks can be made durable."""
 
-    def __init__(self, database: Database, ending: Ending | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ending: Ending | None = None,
+        *,
+        buffer: BufferWatch | None = None,
+    ) -> None:
         self._database = database
+        #: What callbacks are acknowledged by instead of the database; None in direct mode.
+        self.buffer = buffer
         self.flushes = FlushRecord()
         self.ending = ending or Ending()
         self._checks: SingleFlight[None, ReceiverError | None] = SingleFlight(
@@ -54,17 +63,19 @@ class Readiness:
 
     async def require(self) -> None:
         """
-        Return if callbacks can be stored.
+        Return if callbacks can be made durable: with a buffer, whether or not a database answers.
 
         Raises:
             DatabaseUnavailable: the database does not answer.
             SchemaOutdated: it has another schema version.
-            CannotStore: it is read-only, the last flushes failed, or this process was asked to end.
+            CannotStore: it is read-only, the last flushes failed, the buffer is unusable, or this
+                process was asked to end.
         """
         if self.ending.has_begun:
             raise CannotStore("This process was asked to end.")
-        obstacle = await self._checks.recent(None)
-        if obstacle is not None:
+        if self.buffer is not None:
+            self.buffer.require()
+        elif (obstacle := await self._checks.recent(None)) is not None:
             raise obstacle
         if self.flushes.is_failing:
             raise CannotStore("The last callbacks could not be stored. The log says why.")

@@ -562,6 +562,15 @@ CREATE TABLE bi_received (
     CONSTRAINT bi_received_pkey PRIMARY KEY (day, kind, outcome)
 ) WITH (fillfactor = 70);
 
+-- At most one row: what waits in the buffer. None if callbacks are stored directly.
+CREATE TABLE bi_buffered (
+    only_one boolean NOT NULL CHECK (only_one),
+    batches bigint NOT NULL,
+    oldest_at timestamptz, -- when the oldest of them was received
+    measured_at timestamptz NOT NULL,
+    CONSTRAINT bi_buffered_pkey PRIMARY KEY (only_one)
+) WITH (fillfactor = 50);
+
 -- Replies are counted from their rows while these exist, and here once they are removed.
 CREATE TABLE bi_removed_replies (
     campaign_key text COLLATE "C" NOT NULL,

@@ -37,7 +37,7 @@ def _cannot_store(answer: httpx.Response) -> bool:
 
 
 def test_a_full_disk_shows_after_the_first_callbacks(fresh: Service) -> None:
-    assert fresh.client.get("/readyz").json() == {"result": "ready"}
+    assert fresh.client.get("/readyz").json() == {"result": "ready", "buffer": None}
     for statement in _FULL:
         fresh.sql(statement)
     for _ in range(2):

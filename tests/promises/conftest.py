@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,6 +72,7 @@ async def start_service(postgres: Postgres, folder: Path) -> AsyncIterator[Start
         surface: str = "all",
         has_operations_port: bool = False,
         drain_seconds: float = 0,
+        settings: Mapping[str, str] | None = None,
     ) -> Service:
         service = Service(
             postgres.url,
@@ -80,6 +81,7 @@ async def start_service(postgres: Postgres, folder: Path) -> AsyncIterator[Start
             surface=surface,
             has_operations_port=has_operations_port,
             drain_seconds=drain_seconds,
+            settings=settings,
         )
         services.append(service)
         await service.start()

@@ -1,7 +1,7 @@
 """The service as an operator runs it, and what tests post to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Service(ServiceProcess):
         surface: str = "all",
         has_operations_port: bool = False,
         drain_seconds: float = 0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         port = free_port()
         super().__init__(
@@ -61,6 +62,7 @@ class Service(ServiceProcess):
                 "RECEIVER_LOG_FORMAT": "json",
                 "RECEIVER_DRAIN_SECONDS": str(drain_seconds),
                 "RECEIVER_OPERATIONS_PORT": str(free_port()) if has_operations_port else "",
+                **(settings or {}),
             },
             folder / f"service-{port}.log",
             port=port,

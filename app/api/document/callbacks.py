@@ -37,17 +37,19 @@ def _answer(description: str, schema: str, *results: str) -> dict[str, Any]:
 
 _RECEIPT: Final = _answer(
     "It is durable. `quarantined`: it, or a part of it, could not be read or believed, and is kept "
-    "byte for byte.",
+    "byte for byte. `buffered`, only with `RECEIVER_BUFFER_URL`: it is safe in a replicated "
+    "buffer, and not yet visible in this API.",
     "Receipt",
     "stored",
     "quarantined",
+    "buffered",
 )
 _HEALTH: Final = _answer("The token is valid.", "Health", "ready")
 _ANSWERED: Final = (
-    "Answered 200 only when it is committed. Any JSON is accepted, of any content type: an object, "
-    "an array or an envelope with `messages`; a status, a reply or a campaign's progress; an "
-    "unreadable body is kept as well. Methods other than GET, HEAD and POST are answered 405 with "
-    "`Allow`."
+    "Answered 200 only when it is committed, or acknowledged by a replicated buffer. Any JSON is "
+    "accepted, of any content type: an object, an array or an envelope with `messages`; a status, "
+    "a reply or a campaign's progress; an unreadable body is kept as well. Methods other than GET, "
+    "HEAD and POST are answered 405 with `Allow`."
 )
 
 

@@ -202,6 +202,7 @@ _SPECIAL: Final = {
     ("InboundMessage", "to"): "The Viber sender it was sent to.",
     ("InboundCallback", "to"): "The Viber sender it was sent to.",
     ("Health", "result"): "`alive` or `ready`. An open set.",
+    ("Ready", "result"): "`ready`. An open set.",
     ("Receipt", "result"): "What became of it. A closed set.",
     ("StatusCallback", "body"): "What was sent.",
     ("StatusCallback", "groups"): "Names of the groups of the recipient.",

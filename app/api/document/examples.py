@@ -285,6 +285,8 @@ def _page(*items: object) -> dict[str, Any]:
     return {"items": list(items), "nextCursor": None}
 
 
+_BACKLOG: Final = {"batches": 3, "bytes": 48213, "lagSeconds": 0.412}
+
 #: By the name of the schema.
 EXAMPLES: Final[dict[str, Any]] = {
     "Campaign": _CAMPAIGN,
@@ -335,6 +337,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "FeedItem": _STATUS_ITEM,
     "FeedPage": {"items": [_LAUNCHED_ITEM, _STATUS_ITEM, _INBOUND_ITEM], "nextCursor": _CURSOR},
     "Health": {"result": "ready"},
+    "Ready": {"result": "ready", "buffer": _BACKLOG},
+    "BufferBacklog": _BACKLOG,
     "HistoryItem": _HISTORY_ITEM,
     "HistoryItemPage": _page(_HISTORY_ITEM),
     "InboundCallback": _INBOUND_CALLBACK,

@@ -239,7 +239,7 @@ _CALLBACKS: Final[dict[str, Schema]] = {
         "so. It has `campaignStatus` or `messageStatuses`, and no `status`.",
     ),
     "Receipt": _object(
-        {"result": {"type": "string", "enum": ["stored", "quarantined"]}},
+        {"result": {"type": "string", "enum": ["stored", "quarantined", "buffered"]}},
         required=("result",),
         description="What became of a callback.",
     ),

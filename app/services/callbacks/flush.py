@@ -33,6 +33,8 @@ class Receipt(StrEnum):
 
     STORED = "stored"
     QUARANTINED = "quarantined"
+    #: It is in the buffer, and not yet in the database.
+    BUFFERED = "buffered"
 
 
 class PendingRecord(NamedTuple):

@@ -69,9 +69,7 @@ class Intake:
         #: Large bodies that are not read to their ends. One piece is read in a tick.
         self._large: deque[tuple[Body, LargeBody]] = deque()
         self._ack_budget_seconds = ack_budget_seconds
-        self._refused: TickQueue[Done] = TickQueue(
-            _refuse, max_items=MAX_REFUSED_PER_TICK, parts=_REFUSED_PARTS
-        )
+        self._refused = refusals()
         self._batcher: Batcher[Sequence[PendingRecord], Outcome] = Batcher(
             self._flush,
             max_batch_items=MAX_BATCH_ITEMS,
@@ -80,7 +78,12 @@ class Intake:
             max_pending_weight=MAX_PENDING_BYTES,
             budget_seconds=ack_budget_seconds,
         )
-        metrics.pending_items.set_function(lambda: self._batcher.pending_items)
+        metrics.pending_items.set_function(lambda: self.pending_items)
+
+    @property
+    def pending_items(self) -> int:
+        """How many bodies wait for their commit."""
+        return self._batcher.pending_items
 
     async def receive(
         self,
@@ -106,10 +109,7 @@ class Intake:
                 records = self._reader.read(body)
                 outcome = await self._batcher.submit(records, weight=len(octets))
         except (BatcherError, DatabaseUnavailable) as error:
-            raise Overloaded(
-                "The callback could not be stored; please repeat it.",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            ) from error
+            raise not_stored() from error
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -198,6 +198,19 @@ class Intake:
     async def _flush(self, bodies: Sequence[Sequence[PendingRecord]]) -> Sequence[Outcome]:
         outcomes = await self._store.store(list(chain.from_iterable(bodies)))
         return outcomes if len(outcomes) == len(bodies) else list(_of_bodies(outcomes, bodies))
+
+
+def not_stored() -> Overloaded:
+    """The error for a body that could not be made durable."""
+    return Overloaded(
+        "The callback could not be stored; please repeat it.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+def refusals() -> TickQueue[Done]:
+    """A queue that calls each function that is put with `Full`, few of them in a tick."""
+    return TickQueue(_refuse, max_items=MAX_REFUSED_PER_TICK, parts=_REFUSED_PARTS)
 
 
 def _refuse(refused: Sequence[Done]) -> None:

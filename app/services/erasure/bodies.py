@@ -19,9 +19,14 @@ _MAX_LAYERS: Final = 3
 _COMPRESSED: Final = (
     b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x28\xb5\x2f\xfd"
 )  # fmt: skip
-#: Reasons of bodies whose headers said that they are compressed.
+#: Reasons of bodies whose headers said that they are compressed, and of what this service has.
 _SAID_TO_BE_COMPRESSED: Final = frozenset(
-    {Reason.UNKNOWN_ENCODING, Reason.NOT_DECOMPRESSIBLE, Reason.DECOMPRESSED_TOO_LARGE}
+    {
+        Reason.UNKNOWN_ENCODING,
+        Reason.NOT_DECOMPRESSIBLE,
+        Reason.DECOMPRESSED_TOO_LARGE,
+        Reason.DAMAGED_BUFFER_MESSAGE,
+    }
 )
 #: Charsets whose digits are not those of ASCII.
 _WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")

@@ -8,7 +8,9 @@ SELECT
     (SELECT count(*) FROM campaign_count_deltas) AS pending_counts,
     pg_snapshot_xmax(pg_current_snapshot())::text::bigint
         - pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS feed_held_back_transactions,
-    0::bigint AS buffered_events
+    coalesce((SELECT batches FROM bi_buffered), 0) AS buffered_batches,
+    (SELECT oldest_at FROM bi_buffered) AS buffered_since,
+    (SELECT measured_at FROM bi_buffered) AS buffer_measured_at
 FROM bi_rollup_state AS s, (
     SELECT
         count(*) AS events,
@@ -25,4 +27,6 @@ COMMENT ON COLUMN bi_v1.freshness.pending_events IS 'Number of events that the v
 COMMENT ON COLUMN bi_v1.freshness.pending_corrections IS 'Number of changes to rolled-up events that are not in the roll-ups yet.';
 COMMENT ON COLUMN bi_v1.freshness.pending_counts IS 'Number of changes to the counts of campaigns that are not added to the counts yet.';
 COMMENT ON COLUMN bi_v1.freshness.feed_held_back_transactions IS 'How many transactions the oldest writing one holds back, from the feed and from the roll-ups. The views have what is held back.';
-COMMENT ON COLUMN bi_v1.freshness.buffered_events IS 'Number of events that are accepted and not yet in PostgreSQL: 0 when callbacks are stored directly.';
+COMMENT ON COLUMN bi_v1.freshness.buffered_batches IS 'Number of batches of callbacks that are acknowledged and not yet in PostgreSQL: 0 when callbacks are stored directly.';
+COMMENT ON COLUMN bi_v1.freshness.buffered_since IS 'When the oldest batch was received that is not yet in PostgreSQL; NULL if there is none.';
+COMMENT ON COLUMN bi_v1.freshness.buffer_measured_at IS 'When both were measured; NULL when callbacks are stored directly.';

@@ -637,7 +637,7 @@ async def test_freshness_shows_how_far_the_data_reaches_and_what_is_pending(
     assert before["newest_received_at"] == after["newest_received_at"] == after["rolled_up_to"]
     assert after["newest_occurred_at"] == before["newest_occurred_at"]
     assert (after["pending_events"], after["pending_corrections"]) == (0, 0)
-    assert (after["buffered_events"], after["feed_held_back_transactions"]) == (0, 0)
+    assert (after["buffered_batches"], after["feed_held_back_transactions"]) == (0, 0)
 
 
 async def test_only_one_process_rolls_up_at_a_time(

@@ -1,0 +1,1 @@
+"""The buffer in front of PostgreSQL: a replicated stream of NATS JetStream."""

@@ -1,0 +1,74 @@
+"""`routee-receiver work`: stores what the buffer has acknowledged."""
+
+import asyncio
+import signal
+from contextlib import suppress
+from typing import Annotated, Final
+
+import typer
+from prometheus_client import start_http_server
+
+from app.cli.running import database_url, loaded_settings, require_schema, run, say
+from app.domain.masking import SecretMask
+from app.kit.shutdown import MOST_SECONDS, end_on_hangup, end_within
+from app.main import running_worker
+from app.observability.logs import configure_logs
+from app.observability.metrics import Metrics
+from app.services.buffer.worker import Worker
+from app.settings import Settings
+
+#: For the batch in hand; without an answer of the database it is delivered to another worker.
+_SHUTDOWN_SECONDS: Final = 8.0
+
+
+def work(
+    *,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port for /metrics at --host. Default: none."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address for --metrics-port.")] = "127.0.0.1",
+) -> None:
+    """
+    Store the callbacks that `serve` has put into the buffer. Run as many as the load needs.
+
+    Needs RECEIVER_BUFFER_URL, and otherwise the settings of `serve`. It goes on whatever happens to
+    NATS and PostgreSQL; SIGTERM ends it after the batch in hand.
+
+    Example: RECEIVER_BUFFER_URL=nats://n1:4222,nats://n2:4222,nats://n3:4222 routee-receiver work
+    """
+    settings = loaded_settings()
+    mask = SecretMask(settings.all_secrets())
+    configure_logs(log_format=settings.log_format, mask=mask)
+    run(_work(settings, host=host, metrics_port=metrics_port))
+
+
+async def _work(settings: Settings, *, host: str, metrics_port: int | None) -> None:
+    async with database_url(settings) as url:
+        located = settings.model_copy(update={"database_url": url})
+        await require_schema(located)
+        metrics = Metrics()
+        async with running_worker(located, metrics) as worker:
+            if metrics_port is not None:
+                start_http_server(metrics_port, host, registry=metrics.registry)
+            say("Storing what is buffered")
+            await _run(worker)
+
+
+async def _run(worker: Worker) -> None:
+    """Run *worker* until a signal ends it; a second one ends it without the batch in hand."""
+    loop = asyncio.get_running_loop()
+    working = loop.create_task(worker.run())
+
+    def _end() -> None:
+        end_within(MOST_SECONDS)
+        if worker.is_stopping:
+            working.cancel()
+        worker.stop()
+        loop.call_later(_SHUTDOWN_SECONDS, working.cancel)
+
+    end_on_hangup()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _end)
+    with suppress(asyncio.CancelledError):
+        await working

@@ -1,0 +1,1 @@
+"""Storing what the buffer holds, and measuring how far behind that is."""
