@@ -13,7 +13,7 @@ from rich.console import Console
 from app.cli.running import end_on_sigterm, errors_in_one_line, loaded_settings, say
 from app.domain.masking import SecretMask
 from app.observability.logs import configure_logs
-from app.sandbox.drill.modes import DirectMode, StandbyMode
+from app.sandbox.drill.modes import BufferedMode, DirectMode, StandbyMode
 from app.sandbox.drill.report import progress_line, show_report, write_report
 from app.sandbox.drill.run import Drill, DrillOptions, scratch_folder
 
@@ -27,6 +27,7 @@ class Mode(StrEnum):
 
     DIRECT = DirectMode.name
     STANDBY = StandbyMode.name
+    BUFFERED = BufferedMode.name
 
 
 def drill(

@@ -125,6 +125,8 @@ class ServiceProcess:
         self._command = [*command, "serve", f"--port={port}", f"--workers={workers}", *options]
         self._worker_items = workers
         self._process: subprocess.Popen[bytes] | None = None
+        self._started = _STARTED
+        self._earlier_startups = 0
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -159,6 +161,7 @@ class ServiceProcess:
 
     def launch(self) -> None:
         """Start it, and return at once."""
+        self._earlier_startups = self.startups
         own = {name: value for name, value in os.environ.items() if "RECEIVER_" not in name}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (ours; it only forks)
@@ -183,7 +186,7 @@ class ServiceProcess:
     @property
     def startups(self) -> int:
         """How many workers have come up so far."""
-        return self.log.read_text().count(_STARTED) if self.log.exists() else 0
+        return self.log.read_text().count(self._started) if self.log.exists() else 0
 
     async def is_well(self, *, within_seconds: float = PATIENCE_SECONDS) -> None:
         """
@@ -230,6 +233,33 @@ class ServiceProcess:
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
+
+
+class WorkerProcess(ServiceProcess):
+    """`routee-receiver work` as a process, which listens to nothing; otherwise as `serve`."""
+
+    def __init__(
+        self, settings: Mapping[str, str], log: Path, *, command: Sequence[str] = RECEIVER
+    ) -> None:
+        super().__init__(settings, log, port=0, command=command)
+        self._command = [*command, "work"]
+        self._started = "Storing what is buffered"
+
+    async def is_well(self, *, within_seconds: float = PATIENCE_SECONDS) -> None:
+        """
+        Return when it stores what is buffered.
+
+        Raises:
+            ProcessLookupError: the process has ended.
+            TimeoutError: it does not say so in time.
+        """
+
+        async def _works() -> bool:
+            if not self.is_running:
+                raise ProcessLookupError(f"the worker has ended; see {self.log}")
+            return self.startups > self._earlier_startups
+
+        await eventually(_works, within_seconds=within_seconds)
 
 
 async def eventually(

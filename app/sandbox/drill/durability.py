@@ -55,7 +55,7 @@ class DurabilityProbe:
             for name, value in needed.items()
             if settings.get(name) != value
         ]
-        for port in ports:
+        for port in ports:  # none, where a 200 is no commit in the database
             flushed = [await self._is_flushed(database_url, port) for _ in range(_PROBES)]
             if not all(flushed):
                 faults.append(

@@ -47,6 +47,8 @@ class Mode(ABC):
     """
 
     name: ClassVar[str]
+    #: Whether a 200 is a commit in the database.
+    acknowledges_in_database: ClassVar[bool] = True
 
     def __init__(
         self, folder: Path, build: Build, settings: Mapping[str, str], *, seconds: float
@@ -125,6 +127,18 @@ class Mode(ABC):
             await self._heal_database(within_seconds=within_seconds)
             for replica in self._replicas:
                 await replica.is_well(within_seconds=within_seconds)
+
+    async def drain(self, *, within_seconds: float) -> None:  # noqa: B027 (in one mode only)
+        """
+        Return when all that was acknowledged is in the database.
+
+        Raises:
+            TimeoutError: it is not in time.
+        """
+
+    async def durability_faults(self) -> list[str]:
+        """What is wrong with the settings of other stores than the database."""
+        return []
 
     async def restart(self) -> list[str]:
         """Stop everything as an operator does and start it again; return what went wrong."""

@@ -179,9 +179,13 @@ class Drill:
                 async with asyncio.timeout(LIVENESS_SECONDS):
                     await self._mode.heal(within_seconds=LIVENESS_SECONDS)
                     await sender.settled(within_seconds=LIVENESS_SECONDS)
+                    await self._mode.drain(within_seconds=LIVENESS_SECONDS)
             except TimeoutError:
                 pending = sender.tally.pending
-                faults.append(f"{pending} callbacks are not acknowledged {LIVENESS_SECONDS:g} s on")
+                faults.append(
+                    f"{LIVENESS_SECONDS:g} s on, {pending} callbacks are not acknowledged, or some "
+                    "are not stored"
+                )
             self._add("converges", faults, f"within {LIVENESS_SECONDS:g} s")
             self._add("no-process-crashed", self._mode.crashes)
 
@@ -247,7 +251,9 @@ class Drill:
 
     async def _durability_faults(self, probe: DurabilityProbe, when: str) -> list[str]:
         try:
-            faults = await probe.faults(self._mode.database_url, self._mode.ports)
+            ports = self._mode.ports if self._mode.acknowledges_in_database else []
+            faults = await probe.faults(self._mode.database_url, ports)
+            faults += await self._mode.durability_faults()
         except (ReceiverError, OSError, EOFError) as error:
             faults = [f"the settings could not be read: {error}"]
         return [f"{when}: {fault}" for fault in faults]

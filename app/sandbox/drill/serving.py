@@ -10,7 +10,6 @@ from app.sandbox.drill.supervised import Supervised
 #: Lets a failure happen, and undoes it.
 Injection = Callable[[PlannedFault], Awaitable[None]]
 
-_LANE: Final = "service"
 #: Other settings, with which a restarted replica has to do the same.
 _OTHER_SETTINGS: Final = (
     {"RECEIVER_FAST_PROTOCOL": "false"},
@@ -20,8 +19,14 @@ _OTHER_SETTINGS: Final = (
 )
 
 
-def serving_kinds(replicas: Sequence[Supervised]) -> list[tuple[FaultKind, Injection]]:
-    """The failures of *replicas*, of one after another or of all, each with what injects it."""
+def serving_kinds(
+    replicas: Sequence[Supervised], *, noun: str = "service"
+) -> list[tuple[FaultKind, Injection]]:
+    """
+    The failures of *replicas*, of one after another or of all, each with what injects it.
+
+    *noun* says what they are.
+    """
 
     def _chosen(fault: PlannedFault) -> Supervised:
         return replicas[int(fault.draw * len(replicas))]
@@ -40,8 +45,8 @@ def serving_kinds(replicas: Sequence[Supervised]) -> list[tuple[FaultKind, Injec
         await _chosen(fault).restart(settings, down_seconds=fault.seconds)
 
     return [
-        (FaultKind("service killed", _LANE, (0.0, 2.0), weight=4), _kill),
-        (FaultKind("all services killed", _LANE, (0.0, 1.0)), _kill_all),
-        (FaultKind("service frozen", _LANE, (0.5, 3.0), weight=3), _freeze),
-        (FaultKind("service restarted", _LANE, (0.0, 1.0), weight=3), _restart),
+        (FaultKind(f"{noun} killed", noun, (0.0, 2.0), weight=4), _kill),
+        (FaultKind(f"all {noun}s killed", noun, (0.0, 1.0)), _kill_all),
+        (FaultKind(f"{noun} frozen", noun, (0.5, 3.0), weight=3), _freeze),
+        (FaultKind(f"{noun} restarted", noun, (0.0, 1.0), weight=3), _restart),
     ]
