@@ -6,9 +6,11 @@ Builds that are broken in the database need no other program: see `STATEMENTS`.
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from app.buffer.connection import Buffer
 from app.db import ingest
 from app.sandbox.drill.mode import Build
 from app.services.callbacks.intake import Body, Done, Intake, Receipt
@@ -36,6 +38,15 @@ def _acknowledge_before_the_commit() -> None:
     Intake.put = _put  # type: ignore[method-assign]
 
 
+def _publish_without_waiting() -> None:
+    async def _publish(self: Buffer, message: bytes) -> None:
+        with suppress(Exception):
+            client = await self._connected()
+            await client.publish(self._stream, message)
+
+    Buffer.publish = _publish  # type: ignore[method-assign]
+
+
 def _commit_asynchronously() -> None:
     ingest._SESSION_SETTINGS["synchronous_commit"] = "off"
 
@@ -49,6 +60,7 @@ def _drop_the_quarantine() -> None:
 
 _CHANGES: Final[dict[str, Callable[[], None]]] = {
     "acknowledge before the commit": _acknowledge_before_the_commit,
+    "acknowledge a publish without its acknowledgement": _publish_without_waiting,
     "synchronous_commit = off": _commit_asynchronously,
     "quarantine dropped": _drop_the_quarantine,
 }

@@ -52,4 +52,22 @@ async def test_a_broken_build_is_seen(
         calm_seconds=(1.0, 3.0),
     )
     report = await _report(options, tmp_path)
+    _assert_seen(report, oracle)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_publish_that_is_acknowledged_without_waiting_is_seen(tmp_path: Path) -> None:
+    options = DrillOptions(
+        mode="buffered",
+        minutes=0.4,
+        callbacks_per_second=300,
+        build=build("acknowledge a publish without its acknowledgement"),
+        faults=frozenset({"nats server killed", "nats server frozen"}),
+        calm_seconds=(1.0, 3.0),
+    )
+    _assert_seen(await _report(options, tmp_path), _LOST)
+
+
+def _assert_seen(report: Report, oracle: str) -> None:
     assert oracle in {one.oracle for one in report.findings if not one.holds}
