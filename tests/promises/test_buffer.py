@@ -72,13 +72,18 @@ class Worker:
         self.process.kill()
         self.process.wait()
 
-    async def end(self) -> int:
-        """SIGTERM it once it works; its exit code."""
+    async def works(self) -> None:
+        """Return once it stores: at the start it waits for a buffer for some seconds only."""
 
-        async def _works() -> bool:
+        async def _says_so() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
             return "Storing what is buffered" in self.log.read_text()
 
-        await eventually(_works)
+        await eventually(_says_so)
+
+    async def end(self) -> int:
+        """SIGTERM it once it works; its exit code."""
+        await self.works()
         self.process.terminate()
         return await asyncio.to_thread(self.process.wait, 20)
 
@@ -209,7 +214,7 @@ async def test_what_was_acknowledged_outlives_every_node_that_is_killed_under_lo
 ) -> None:
     service = await start_service(settings=start_worker.settings)
     sender = service.sender()
-    start_worker()
+    await start_worker().works()
     async with posting(sender, endless("m")):
         for _ in range(3):
             leader = await cluster.leader_of(_STREAM)
@@ -226,7 +231,7 @@ async def test_a_node_that_does_not_lead_is_killed_without_a_loss(
 ) -> None:
     service = await start_service(settings=start_worker.settings)
     sender = service.sender()
-    start_worker()
+    await start_worker().works()
     async with posting(sender, endless("m")):
         leader = await cluster.leader_of(_STREAM)
         assert leader is not None
@@ -260,7 +265,7 @@ async def test_a_change_of_the_leader_loses_nothing(
 ) -> None:
     service = await start_service(settings=start_worker.settings)
     sender = service.sender()
-    start_worker()
+    await start_worker().works()
     async with jetstream(cluster.url) as context, posting(sender, endless("m")):
         for _ in range(5):
             await context._nc.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{_STREAM}", timeout=5)
@@ -305,11 +310,7 @@ async def test_sigterm_while_all_nodes_are_away_ends_serve_and_work_all_the_same
 ) -> None:
     service, worker = await start_service(settings=start_worker.settings), start_worker()
     await service.sender().send_all(stories("m", 5))
-
-    async def _works() -> bool:
-        return "Storing what is buffered" in worker.log.read_text()
-
-    await eventually(_works)
+    await worker.works()
     for node in range(3):
         cluster.kill_node(node)
     await asyncio.sleep(2)
