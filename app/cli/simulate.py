@@ -35,6 +35,23 @@ _FAULT_HELP: Final = (
 _console = Console(highlight=False, soft_wrap=True)
 
 
+def _share(written: str | float) -> float:
+    """
+    A share such as `5%` or `0.05`.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    text = str(written)
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise typer.BadParameter(f"{text!r} is no share: write 5% or 0.05")
+    return share
+
+
 def simulate(  # noqa: PLR0913 (one parameter per option)
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -58,8 +75,27 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
     delay_seconds: Annotated[
         float, typer.Option(min=0, help="Seconds from a campaign to its first callback.")
     ] = 0.0,
-    lost_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of status callbacks that are never sent.")
+    forget: Annotated[
+        float,
+        typer.Option(
+            parser=_share,
+            metavar="SHARE",
+            help="Share of status callbacks that are never sent, though tracking has them: 5% or "
+            "0.05.",
+        ),
+    ] = 0.0,
+    lose_answers: Annotated[
+        float,
+        typer.Option(
+            parser=_share,
+            metavar="SHARE",
+            help="Share of launches that Routee accepts without answering, as with "
+            "campaign:cut-after.",
+        ),
+    ] = 0.0,
+    tracking_per_second: Annotated[
+        float,
+        typer.Option(min=0, help="Tracking reads above this rate get 429; 0 is no limit."),
     ] = 0.0,
     before_answer: Annotated[
         bool,
@@ -100,13 +136,16 @@ def simulate(  # noqa: PLR0913 (one parameter per option)
     """
     faults = named_faults(slow_seconds=slow_seconds, retry_after=retry_after)
     shares = _read_faults(fault or [], faults)
+    if lose_answers:
+        shares.setdefault(Endpoint.CAMPAIGN, {})[faults["cut-after"]] = lose_answers
     routee = SimulatedRoutee(
         behaviour=Behaviour(
             callbacks_per_second=callbacks_per_second or math.inf,
             duplicate_share=duplicate_share,
             shuffled=shuffled,
             delay_seconds=delay_seconds,
-            lost_share=lost_share,
+            lost_share=forget,
+            tracking_per_second=tracking_per_second or math.inf,
             before_answer=before_answer,
             connections=connections,
             time_scale=time_scale,

@@ -34,6 +34,8 @@ class Behaviour:
     connections: int = 16
     #: Factor on the waits between attempts: 1.0 is Routee's schedule, 0.001 a thousandth of it.
     time_scale: float = 1.0
+    #: Tracking reads per second, greater than 0: those above it are answered 429.
+    tracking_per_second: float = math.inf
     #: Campaigns with the same seed, number and recipients have the same scenarios.
     seed: int = 1
 
@@ -43,6 +45,7 @@ class Behaviour:
             "duplicate_share": 0 <= self.duplicate_share <= 1,
             "delay_seconds": 0 <= self.delay_seconds < math.inf,
             "lost_share": 0 <= self.lost_share <= 1,
+            "tracking_per_second": self.tracking_per_second > 0,
             "connections": self.connections >= 1,
             "time_scale": 0 <= self.time_scale < math.inf,
         }

@@ -19,7 +19,7 @@ from app.sandbox.account import QUEUED, SCHEDULED, SimulatedAccount
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.callback_poster import CallbackPoster, PostingProgress
 from app.sandbox.fault_plan import FaultPlan
-from app.sandbox.faults import Endpoint
+from app.sandbox.faults import Endpoint, too_many_requests
 from app.sandbox.ledger import Launches, SimulatedCampaign
 from app.sandbox.payloads import campaign_answer, tracking_item
 from app.sandbox.postings import Posting, postings_of
@@ -29,7 +29,7 @@ from app.sandbox.requests import campaign_name_in, read_campaign_request
 from app.sandbox.rules import find_refusal
 from app.sandbox.scenarios import simulate_messages
 from app.sandbox.tokens import TokenIssuer
-from app.sandbox.tracking import tracking_page
+from app.sandbox.tracking import RateLimit, tracking_page
 
 #: The number of callbacks that are posted before the answer with `Behaviour.before_answer`.
 EARLY_CALLBACKS = 10
@@ -66,6 +66,7 @@ class SimulatedRoutee:
         self._guard = RequestGuard(tokens=self.tokens, faults=self.faults, account=self.account)
         self._progress = PostingProgress()
         self._poster = CallbackPoster(behaviour=behaviour, progress=self._progress)
+        self._tracking_rate = RateLimit(behaviour.tracking_per_second)
         self._scheduled_starts: dict[str, asyncio.TimerHandle] = {}
         #: The API. Faults that cut a connection need uvicorn; all else works in any ASGI server.
         self.app = Starlette(routes=self._routes(), lifespan=self._lifespan)
@@ -168,6 +169,8 @@ class SimulatedRoutee:
         return Response(status_code=204)
 
     async def _track_message(self, request: Request) -> Response:
+        if not self._tracking_rate.allows():
+            return too_many_requests().answer()
         tracking_id = request.path_params["tracking_id"]
         campaign = self.account.find_campaign_of(tracking_id)
         if campaign is None:
@@ -175,6 +178,8 @@ class SimulatedRoutee:
         return JSONResponse(tracking_item(campaign, campaign.messages[tracking_id]))
 
     async def _track_campaign(self, request: Request) -> Response:
+        if not self._tracking_rate.allows():
+            return too_many_requests().answer()
         campaign = self.campaigns.get(request.path_params["tracking_id"])
         if campaign is None:
             return NO_CAMPAIGN.answer()

@@ -60,6 +60,7 @@ class Changes(TypedDict, total=False):
     shuffled: bool
     delay_seconds: float
     lost_share: float
+    tracking_per_second: float
     before_answer: bool
     held: bool
     connections: int

@@ -6,6 +6,7 @@ import pytest
 
 from app.sandbox.behaviour import Behaviour
 from app.sandbox.routee import SimulatedRoutee
+from app.sandbox.tracking import RateLimit
 
 from .stage import (
     APPLICATION_ID,
@@ -260,6 +261,30 @@ async def test_an_invalid_page_is_refused() -> None:
             answer = await stage.get(f"/viber/tracking/campaign/{campaign.tracking_id}?{query}")
 
             assert answer.status_code == 400
+
+
+async def test_a_size_beyond_the_limit_counts_as_the_limit() -> None:
+    async with staged() as stage:
+        campaign = await stage.launched()
+        path = f"/viber/tracking/campaign/{campaign.tracking_id}?size=5000"
+
+        assert (await stage.get(path)).json()["size"] == 1000
+
+
+async def test_tracking_reads_above_the_rate_are_answered_429() -> None:
+    async with staged(tracking_per_second=2) as stage:
+        answers = [await stage.get("/viber/tracking/unknown") for _ in range(3)]
+
+        # The third one is late if this takes a second.
+        assert [answer.status_code for answer in answers[:2]] == [404, 404]
+        assert answers[2].status_code in {404, 429}
+
+
+def test_the_rate_counts_the_last_second() -> None:
+    times = iter([0.0, 0.1, 0.2, 1.05, 1.06])
+    limit = RateLimit(2, clock=lambda: next(times))
+
+    assert [limit.allows() for _ in range(5)] == [True, True, False, True, False]
 
 
 async def test_unknown_ids_cannot_be_tracked() -> None:

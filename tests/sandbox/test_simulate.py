@@ -107,3 +107,24 @@ def test_it_says_how_to_connect_a_receiver_and_an_interrupt_ends_it_cleanly() ->
     assert f"RECEIVER_ROUTEE_AUTH_URL={origin}\n" in output
     assert "RECEIVER_ROUTEE_APPLICATION_ID=demo-application\n" in output
     assert "RECEIVER_ROUTEE_APPLICATION_SECRET='a secret'\n" in output
+
+
+@pytest.mark.parametrize("option", ["--forget", "--lose-answers"])
+@pytest.mark.parametrize("share", ["5 percent", "101%", "-1%", "nan"])
+def test_a_share_that_is_none_is_refused(option: str, share: str) -> None:
+    app = typer.Typer()
+    app.command()(simulate)
+    result = CliRunner().invoke(app, [f"{option}={share}"])
+
+    assert result.exit_code == 2
+    assert "is no share" in result.output
+
+
+def test_lost_answers_are_launches_that_are_accepted_without_an_answer() -> None:
+    with simulator("--forget", "5%", "--lose-answers", "100%") as (process, origin):
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.post(f"{origin}/viber/campaign", json={"campaignName": "a"}, trust_env=False)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=10)
+
+    assert "campaign cut-after: 1 times\n" in output
