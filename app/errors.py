@@ -24,11 +24,13 @@ The only file that knows every way in which a request can fail.
         ├── CampaignNameInUse         409
         ├── CampaignNotUnconfirmed    409
         ├── CampaignNotCancellable    409
+        ├── CampaignNotLaunched       409
         ├── LaunchInProgress          409, with Location or Retry-After
         ├── LaunchRejected            422
         ├── IdempotencyKeyReused      422
         ├── LaunchingNotConfigured    503
         ├── ErasureNotConfigured      503
+        ├── ReconcilingNotConfigured  503
         ├── CannotStore               503
         ├── Overloaded                503, with Retry-After
         ├── TooManyExports            503, with Retry-After
@@ -223,6 +225,14 @@ class CampaignNotCancellable(ApiError):
     title = "The campaign cannot be cancelled"
 
 
+class CampaignNotLaunched(ApiError):
+    """Routee has not accepted the campaign, so it has no messages of it."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "campaign-not-launched"
+    title = "The campaign is not launched"
+
+
 class LaunchInProgress(ApiError):
     """The same launch is under way at this moment."""
 
@@ -272,6 +282,14 @@ class ErasureNotConfigured(ApiError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "erasure-not-configured"
     title = "Erasing recipients is not configured"
+
+
+class ReconcilingNotConfigured(ApiError):
+    """Settings that asking Routee's tracking needs are not set; the detail names them."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "reconciling-not-configured"
+    title = "Comparing with Routee's tracking is not configured"
 
 
 class CannotStore(ApiError):

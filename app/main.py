@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -39,6 +39,7 @@ from app.observability.logs import configure_logs
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
+from app.routee.repeats import Repeats
 from app.services.bi import AnalystWatch, ReceivedCounts
 from app.services.buffer.storing import STORE_SECONDS, BatchStorage
 from app.services.buffer.watch import CHECKED_EVERY as BUFFER_CHECKED_EVERY
@@ -56,12 +57,13 @@ from app.services.erasure.erased_recipients import REFRESH_EVERY_SECONDS, Erased
 from app.services.erasure.erasures import Eraser
 from app.services.exports.exports import Exports
 from app.services.feed.pages import make_feed
-from app.services.finishing import finish_due
+from app.services.finishing import finish_due, measure_overdue
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launches
 from app.services.quarantine import Replays
 from app.services.readiness import Readiness
+from app.services.reconcile.reconciler import Reconciler, Say
 from app.services.retention import PurgeJob
 from app.settings import Settings, load_settings
 
@@ -78,6 +80,8 @@ _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 #: Lists that are read at once. In one tick of the event loop each may have rows to handle, which
 #: takes 1 to 2 ms, so more of them would make callbacks wait longer.
 _READS_AT_ONCE: Final = 4
+#: Routee's tracking is not asked while callbacks lie in the buffer for longer.
+_MAX_LAG_SECONDS: Final = 30.0
 #: After which time a thread that works, as for an export, lets the event loop go on; Python's
 #: default is 5 ms.
 _THREAD_SECONDS: Final = 0.001
@@ -277,6 +281,42 @@ def view_settings_of(settings: Settings) -> ViewSettings:
     )
 
 
+def tracking_client_of(settings: Settings) -> RouteeClient:
+    """A client for tracking reads, which repeats nothing itself."""
+    return RouteeClient(
+        api_url=settings.routee_api_url,
+        auth_url=settings.routee_auth_url,
+        application_id=settings.routee_application_id,
+        application_secret=settings.routee_application_secret.get_secret_value(),
+        repeats=Repeats(attempts=1),
+        mask=SecretMask(settings.all_secrets()),
+    )
+
+
+def reconciler_of(  # noqa: PLR0913 (what a process has already)
+    settings: Settings,
+    database_url: str,
+    client: RouteeClient,
+    metrics: Metrics,
+    erased: ErasedRecipients,
+    *,
+    slices: Slices | None = None,
+    say: Say = lambda _: None,
+) -> Reconciler:
+    """What compares the database of *database_url* with Routee's tracking."""
+    return Reconciler(
+        database_url,
+        client,
+        metrics,
+        Screen(erased, retention_of(settings)),
+        per_second=settings.reconcile_requests_per_second,
+        missing_settings=settings.missing_for_reconciling(),
+        slow_seconds=settings.ack_budget_seconds / 2,
+        slices=slices,
+        say=say,
+    )
+
+
 def _parts(settings: Settings) -> Parts:
     database = Database(settings.database_url)
     erasure_keys = ErasureKeys(settings.keys_for_erasure())
@@ -297,6 +337,7 @@ def _parts(settings: Settings) -> Parts:
         application_secret=settings.routee_application_secret.get_secret_value(),
         mask=mask,
     )
+    tracking = tracking_client_of(settings)
     launching = Launches(
         database,
         Attempts(database, client, tokens, public_url=settings.public_url, erased=erased),
@@ -328,6 +369,10 @@ def _parts(settings: Settings) -> Parts:
         erased=erased,
         erasing=Eraser(settings.database_url, erasure_keys),
         replays=make_replays(settings, database, erased, metrics, url=settings.database_url),
+        reconciling=reconciler_of(
+            settings, settings.database_url, tracking, metrics, erased, slices=slices
+        ),
+        tracking=tracking,
         readiness=Readiness(
             database,
             Ending(drain_seconds=settings.drain_seconds),
@@ -353,6 +398,16 @@ def _epoch_watch(
     return EpochWatch(parts.database, forget if intake is None else [*forget, intake.forget])
 
 
+def _is_behind(parts: Parts, intake: Intake | BufferedIntake | None) -> Callable[[], bool]:
+    """Whether callbacks of this process wait or cannot be stored, or lie in the buffer for long."""
+    buffer = parts.readiness.buffer
+    return lambda: (
+        parts.readiness.flushes.is_failing
+        or (intake is not None and intake.is_behind)
+        or (buffer is not None and buffer.lag_seconds() > _MAX_LAG_SECONDS)
+    )
+
+
 def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | None) -> list[Duty]:
     database, second = parts.database, timedelta(seconds=1)
     retaining = PurgeJob(settings.database_url, retention_of(settings))
@@ -374,6 +429,9 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
         Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
         Duty("end long queries of analysts", 10 * second, watch.poll),
         Duty("write the settings of the views", 10 * second, show),
+        Duty(
+            "count overdue messages", 60 * second, partial(measure_overdue, database, parts.metrics)
+        ),
         Duty("count what was received by day", 60 * second, received.write),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
         Duty("forget idempotency keys", timedelta(hours=1), parts.launching.forget_old_keys),
@@ -381,6 +439,10 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
     ]
     if parts.readiness.buffer is not None:
         duties.append(Duty("watch the buffer", BUFFER_CHECKED_EVERY, parts.readiness.buffer.poll))
+    if not parts.reconciling.missing_settings:
+        is_behind = _is_behind(parts, intake)
+        reconciling = partial(parts.reconciling.perform, database, is_behind=is_behind)
+        duties.append(Duty("reconcile with Routee's tracking", 5 * second, reconciling))
     if not retention_of(settings).is_unlimited:
         # How often it is checked whether the last run was a day ago.
         duties.append(Duty("purge", timedelta(minutes=10), retaining.run_daily))
@@ -435,6 +497,7 @@ async def _close(
         await intake.close()
     await parts.replays.close()
     await parts.routee.aclose()
+    await parts.tracking.aclose()
     await parts.feed.close()
     await parts.current.close()
     await parts.reads.close()

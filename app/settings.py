@@ -169,6 +169,13 @@ class Settings(BaseSettings):
         description="How many pages per second all clients that wait for the feed get together "
         "from one process while it stores more than 500 callbacks per second. 0: no limit.",
     )
+    reconcile_requests_per_second: float = Field(
+        default=2,
+        gt=0,
+        le=100,
+        description="How many requests per second Routee's tracking gets at most, for callbacks "
+        "that did not come.",
+    )
     bi_max_seconds: int = Field(
         default=300,
         ge=1,
@@ -355,6 +362,11 @@ class Settings(BaseSettings):
         """Where each NATS server is asked whether it is durable."""
         hosts = (_host_of(url) for url in self.buffer_url)
         return self.buffer_monitor_urls or tuple(f"http://{host}:8222" for host in hosts)
+
+    def missing_for_reconciling(self) -> tuple[str, ...]:
+        """The names of the settings without which Routee's tracking cannot be asked."""
+        names = ("RECEIVER_ROUTEE_APPLICATION_ID", "RECEIVER_ROUTEE_APPLICATION_SECRET")
+        return tuple(name for name in self.missing_for_launching() if name in names)
 
     def missing_for_launching(self) -> tuple[str, ...]:
         """The names of the settings without which no campaign can be launched."""

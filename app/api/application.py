@@ -21,6 +21,7 @@ from app.api.routes import (
     operations,
     quarantine,
     recipients,
+    reconciliations,
     status,
 )
 
@@ -29,6 +30,7 @@ _ROUTERS: Final = (
     messages.router,
     messages.one,
     campaigns.router,
+    reconciliations.router,
     inbound_messages.router,
     events.router,
     exports.router,

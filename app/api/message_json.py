@@ -12,7 +12,6 @@ import msgspec
 
 from app.api.wire import known_time, plain_or_none
 from app.db.messages import CurrentMessage
-from app.db.tables import MessageRow
 from app.domain.status import AWAITING, is_final
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -31,6 +30,7 @@ class _Message(msgspec.Struct, rename="camel", gc=False):
     description: str | None
     status_at: datetime | None
     final: bool
+    overdue: bool
     queued_at: datetime | None
     sent_at: datetime | None
     delivered_at: datetime | None
@@ -60,6 +60,7 @@ class _Awaited(msgspec.Struct, rename="camel", gc=False):
     description: None = None
     status_at: None = None
     final: bool = False
+    overdue: bool = False
     queued_at: None = None
     sent_at: None = None
     delivered_at: None = None
@@ -74,7 +75,7 @@ class _Awaited(msgspec.Struct, rename="camel", gc=False):
 MESSAGE_MEMBERS: Final = _Message.__struct_encode_fields__
 
 
-def message_json(row: CurrentMessage | MessageRow) -> bytes:
+def message_json(row: CurrentMessage) -> bytes:
     """One message."""
     return _ENCODER.encode(_message(_Message, row))
 
@@ -84,12 +85,14 @@ def message_status_json(row: CurrentMessage) -> bytes:
     return _ENCODER.encode(_message(_MessageStatus, row))
 
 
-def awaited_message_json(number: str, *, campaign_tracking_id: str | None) -> bytes:
-    """A recipient without a callback so far."""
-    return _ENCODER.encode(_Awaited(None, campaign_tracking_id, number))
+def awaited_message_json(
+    number: str, *, campaign_tracking_id: str | None, is_overdue: bool
+) -> bytes:
+    """A recipient without a callback so far, who is overdue if the campaign is finished."""
+    return _ENCODER.encode(_Awaited(None, campaign_tracking_id, number, overdue=is_overdue))
 
 
-def _message(as_type: type[_Message], row: CurrentMessage | MessageRow) -> _Message:
+def _message(as_type: type[_Message], row: CurrentMessage) -> _Message:
     # By position: keyword arguments would cost more than all the rest.
     return as_type(
         row.message_tracking_id,
@@ -104,6 +107,7 @@ def _message(as_type: type[_Message], row: CurrentMessage | MessageRow) -> _Mess
         row.description,
         known_time(row.status_at),
         is_final(row.status_rank),
+        row.is_overdue,
         row.queued_at,
         row.sent_at,
         row.delivered_at,

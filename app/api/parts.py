@@ -42,6 +42,7 @@ from app.services.keyring import Keyring
 from app.services.launching.launches import Launches
 from app.services.quarantine import Replays
 from app.services.readiness import Readiness
+from app.services.reconcile.reconciler import Reconciler
 
 K = TypeVar("K")
 M = TypeVar("M", bound=BaseModel)
@@ -80,6 +81,9 @@ class Parts:
     erasing: Eraser
     #: Of the quarantine.
     replays: Replays
+    reconciling: Reconciler
+    #: Of the reconciler alone: it repeats nothing itself.
+    tracking: RouteeClient
     readiness: Readiness
     #: What callbacks are acknowledged by; None if they are stored directly, or not received.
     buffer: Buffer | None

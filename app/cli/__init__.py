@@ -11,6 +11,7 @@ from app.cli.export import export
 from app.cli.migrate import migrate
 from app.cli.openapi import openapi
 from app.cli.rebuild import rebuild
+from app.cli.reconcile import reconcile
 from app.cli.retain import retain
 from app.cli.serve import serve
 from app.cli.simulate import simulate
@@ -30,6 +31,7 @@ app.command()(serve)
 app.command()(work)
 app.command()(migrate)
 app.command()(retain)
+app.command()(reconcile)
 app.command()(erase)
 app.command()(rebuild)
 app.command()(simulate)

@@ -145,15 +145,15 @@ def _filtered(query: Select[CampaignRow], wanted: CampaignFilter) -> Select[Camp
     if wanted.submissions:
         query = query.where(row.submission.in_(wanted.submissions))
     if wanted.created_since is not None:
-        since = _first_id_at(wanted.created_since, -_CLOCKS_DIFFER)
+        since = first_id_at(wanted.created_since, -_CLOCKS_DIFFER)
         query = query.where(row.created_at >= wanted.created_since, row.id >= since)
     if wanted.created_before is not None:
-        before = _first_id_at(wanted.created_before, _CLOCKS_DIFFER)
+        before = first_id_at(wanted.created_before, _CLOCKS_DIFFER)
         query = query.where(row.created_at < wanted.created_before, row.id < before)
     return query
 
 
-def _first_id_at(instant: datetime, shift: timedelta) -> UUID:
+def first_id_at(instant: datetime, shift: timedelta) -> UUID:
     """The least id that was made at *instant*, so that a scan of the ids begins or ends there."""
     at = min(max(instant, _EARLIEST), _LATEST) + shift
     milliseconds = int(at.timestamp() * 1000)

@@ -4,6 +4,7 @@ Finishing campaigns: noticing once that nothing more is to come, and telling it 
 A campaign is finished when each expected message has a final status, or when its time is over.
 """
 
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -31,18 +32,20 @@ _REPETITIONS_SECONDS: Final = int(REPETITIONS.total_seconds())
 _UNFINISHED: Final = "finished_at IS NULL AND submission IN ('launched', 'observed')"
 #: Of each campaign in `part`: how many messages it has, how many of them are final, and whether its
 #: time is over.
-_EXAMINED: Final = f"""
+EXAMINED: Final = f"""
 SELECT p.id, p.tracking_id, p.overdue_upto, n.total, n.final_count,
     greatest(n.total, coalesce(p.expected_messages, 0)) AS expected,
     p.expected_messages IS NOT NULL AND n.final_count >= greatest(n.total, p.expected_messages)
         AS is_complete,
-    greatest(p.created_at, p.scheduled_at, (
+    o.over_at < now() AS is_over, o.over_at
+FROM part AS p CROSS JOIN LATERAL (
+    SELECT greatest(p.created_at, p.scheduled_at, (
         SELECT max(t.last_created_at) FROM bi_campaign_facts AS t
         WHERE t.campaign_key IN (p.tracking_id, 'ours:' || p.id)
     )) + make_interval(
         secs => coalesce(p.ttl_seconds, {_DEFAULT_TTL_SECONDS}) + {_REPETITIONS_SECONDS}
-    ) < now() AS is_over
-FROM part AS p CROSS JOIN LATERAL (
+    ) AS over_at
+) AS o CROSS JOIN LATERAL (
     SELECT coalesce(sum(c.messages), 0)::bigint AS total,
         coalesce(sum(c.messages) FILTER (WHERE s.rank >= 3), 0)::bigint AS final_count
     FROM (
@@ -57,13 +60,13 @@ _DUE: Final = text(f"""
 WITH part AS MATERIALIZED (
     SELECT * FROM campaigns WHERE {_UNFINISHED} AND id > :after ORDER BY id LIMIT {PART_ITEMS}
 )
-SELECT id, is_complete OR is_over FROM ({_EXAMINED}) AS examined ORDER BY id
+SELECT id, is_complete OR is_over FROM ({EXAMINED}) AS examined ORDER BY id
 """)
 _LOCK: Final = text(f"""
 SELECT id FROM campaigns WHERE id = :id AND {_UNFINISHED} FOR NO KEY UPDATE SKIP LOCKED
 """)
 #: A statement of its own after the lock, so that it sees what was committed before.
-_EXAMINE: Final = text(f"WITH part AS (SELECT * FROM campaigns WHERE id = :id) {_EXAMINED}")
+_EXAMINE: Final = text(f"WITH part AS (SELECT * FROM campaigns WHERE id = :id) {EXAMINED}")
 #: `FOR KEY SHARE` keeps erasure out until the number is committed where it will search for it, and
 #: no callback waits for it.
 _ADD_OVERDUE: Final = """
@@ -118,6 +121,8 @@ class _Examined(NamedTuple):
     expected: int
     is_complete: bool
     is_over: bool
+    #: When its time is over.
+    over_at: datetime
 
 
 async def due_campaigns(database: Database, *, after: UUID = _BEGINNING) -> tuple[list[UUID], UUID]:

@@ -14,7 +14,9 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     exists,
+    false,
     func,
     or_,
     select,
@@ -25,9 +27,10 @@ from sqlalchemy import (
 from app.db.database import Database
 from app.db.parts import rows_in_parts
 from app.db.payloads import opened
-from app.db.tables import EventRow, MessageRow
+from app.db.tables import CampaignRow, EventRow, MessageRow
 from app.domain.event import UNKNOWN_TIME
-from app.domain.status import Status
+from app.domain.finishing import SENT
+from app.domain.status import FINAL_RANK, Status
 
 #: More events of one message are an attack or a fault.
 MAX_HISTORY_ITEMS: Final = 10_000
@@ -88,6 +91,8 @@ class CurrentMessage(NamedTuple):
     price: Decimal | None
     created_at: datetime | None
     updated_at: datetime
+    #: Whether it has no final status although its campaign is finished.
+    is_overdue: bool
 
 
 class MessagePage(NamedTuple):
@@ -128,8 +133,31 @@ async def find_message(database: Database, tracking_id: str) -> MessageRow | Non
         return (await session.scalars(query)).one_or_none()
 
 
+def _is_overdue() -> ColumnElement[bool]:
+    """
+    Whether a message has no final status although its campaign is finished.
+
+    Scalar subqueries, of which only those of such messages are run, each a lookup by a key.
+    """
+    is_over = and_(CampaignRow.finished_at.is_not(None), CampaignRow.submission.in_(SENT))
+    by_tracking_id = CampaignRow.tracking_id == MessageRow.campaign_tracking_id
+    by_id = CampaignRow.id == MessageRow.campaign_id
+    found = case(
+        (MessageRow.status_rank >= FINAL_RANK, false()),
+        (
+            MessageRow.campaign_tracking_id.is_not(None),
+            select(is_over).where(by_tracking_id).correlate(MessageRow).scalar_subquery(),
+        ),
+        else_=select(is_over).where(by_id).correlate(MessageRow).scalar_subquery(),
+    )
+    return func.coalesce(found, false()).label("is_overdue")
+
+
 #: Columns instead of ORM objects: 1.4 ms of CPU time for 100 messages instead of 2.0.
-_CURRENT: Final = select(*(MessageRow.__table__.columns[name] for name in CurrentMessage._fields))
+_CURRENT: Final = select(
+    *(MessageRow.__table__.columns[name] for name in CurrentMessage._fields[:-1]),
+    _is_overdue(),
+)
 _OF_IDS: Final = _CURRENT.where(
     MessageRow.message_tracking_id == any_(bindparam("wanted", type_=ARRAY(Text)))
 )

@@ -80,6 +80,16 @@ class Metrics:
             "receiver_buffer_lag_seconds", "Age of the oldest batch in the buffer."
         )
         self.pending_items = gauge("receiver_pending_items", "Bodies waiting for their commit.")
+        self.overdue_messages = gauge(
+            "receiver_overdue_messages",
+            "Expected messages without a final status, of campaigns of the last 60 days that are "
+            "finished.",
+        )
+        self.reconciled = counter(
+            "receiver_reconciled",
+            "Campaigns that were compared with Routee's tracking, by outcome.",
+            ["outcome"],
+        )
         self.feed_waiting = gauge(
             "receiver_feed_waiting", "Clients that wait for the next item of the feed."
         )

@@ -11,18 +11,18 @@ import structlog
 
 from app.domain.masking import SecretMask
 from app.errors import RouteeRefused, RouteeTokenUnavailable, RouteeUnavailable
-from app.routee import reading, wire
+from app.routee import wire
 from app.routee.access_token import AccessToken, AccessTokens, Credentials, TokenService
 from app.routee.error_answer import failure_of
 from app.routee.exchange import Exchange, Patience, RouteeAnswer, base_url
 from app.routee.launch_answer import LaunchAnswer, read_launch_answer
 from app.routee.refusals import ABOUT_ACCESS, Meaning
 from app.routee.repeats import Repeats
+from app.routee.tracking import content_of, is_last
 
 log = structlog.get_logger(__name__)
 
 _MAX_PAGES: Final = 10_000
-_MAX_PAGES_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,24 +154,33 @@ class RouteeClient:
         Raises:
             RouteeRefused: it is unknown.
         """
-        path = f"/viber/tracking/campaign/{_segment(tracking_id)}"
         previous: list[Any] = []
         for number in range(_MAX_PAGES):
-            page = await self._page(path, number=number, size=page_size)
-            content = _content(page)
+            page = await self.track_page(tracking_id, number=number, page_size=page_size)
+            content = content_of(page) or []
             # The same page again: Routee ignores `page`, and the loop would not end.
             if content == previous:
                 return
             for item in content:
                 if isinstance(item, dict):
                     yield item
-            if _is_last(page, number):
+            if is_last(page, number):
                 return
             previous = content
         log.warning("Routee's pages have no end", pages=_MAX_PAGES)
 
-    async def _page(self, path: str, *, number: int, size: int) -> Mapping[str, Any]:
-        call = _Call("GET", path, "track a campaign", query={"page": number, "size": size})
+    async def track_page(
+        self, tracking_id: str, *, number: int, page_size: int = 100
+    ) -> Mapping[str, Any]:
+        """
+        One page, counted from 0, of the status of a campaign's messages, as Routee spells it.
+
+        Raises:
+            RouteeRefused: it is unknown.
+        """
+        path = f"/viber/tracking/campaign/{_segment(tracking_id)}"
+        query = {"page": number, "size": page_size}
+        call = _Call("GET", path, "track a campaign", query=query)
         return await self._repeats.call(lambda: self._read(call))
 
     async def _read(self, call: _Call) -> Mapping[str, Any]:
@@ -257,17 +266,3 @@ def _segment(tracking_id: str) -> str:
     # A segment of only dots would mean a parent path, and so another endpoint.
     only_dots = not tracking_id.strip(".")
     return "%2E" * len(tracking_id) if only_dots else quote(tracking_id, safe="")
-
-
-def _content(page: Mapping[str, Any]) -> list[Any]:
-    content = page.get("content")
-    return content if isinstance(content, list) else []
-
-
-def _is_last(page: Mapping[str, Any], number: int) -> bool:
-    pages = reading.as_text(page.get("totalPages"), limit=_MAX_PAGES_DIGITS) or ""
-    return (
-        not _content(page)
-        or reading.as_text(page.get("last")) == "true"
-        or (pages.isdecimal() and number + 1 >= int(pages) > 0)
-    )

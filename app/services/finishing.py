@@ -1,11 +1,15 @@
-"""The duty that finishes campaigns."""
+"""The duties that finish campaigns, and count what is overdue then."""
 
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from app.db.database import Database
 from app.db.finishing import due_campaigns, finish_some
+from app.db.reconcile import count_overdue
 from app.db.retention.runs import exclusive
+from app.domain.reconcile import SEARCH_BACK
+from app.observability.metrics import Metrics
 
 #: Any number, as long as no other program in the same database uses it.
 _FINISH_LOCK: Final = 7_021_005
@@ -21,6 +25,17 @@ async def finish_due(database: Database) -> None:
     async with exclusive(database, _FINISH_LOCK) as is_ours:
         if is_ours:
             await _finish_all(database)
+
+
+async def measure_overdue(database: Database, metrics: Metrics) -> None:
+    """
+    Measure how many messages of the finished campaigns of late are overdue.
+
+    Raises:
+        DatabaseUnavailable: they cannot be counted.
+    """
+    since = datetime.now(UTC) - SEARCH_BACK
+    metrics.overdue_messages.set(await count_overdue(database, since=since))
 
 
 async def _finish_all(database: Database) -> None:

@@ -422,6 +422,37 @@ ALTER TABLE erasures ALTER COLUMN digits SET STATISTICS 0;
 -- One erasure of a recipient at a time; and the queue of what is to be done.
 CREATE UNIQUE INDEX erasures_digits_key ON erasures (digits) WHERE digits IS NOT NULL;
 
+-- The comparison of a campaign with Routee's tracking: due, or asked for by a caller. A new one replaces the last.
+CREATE TABLE reconciliations (
+    campaign_id uuid NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT now(), -- or when it was found to be due
+    asked_by text, -- null: it was due
+    began_at timestamptz, -- null while it waits
+    ended_at timestamptz, -- null while it waits or runs
+    next_at timestamptz, -- when it may become due again
+    page bigint NOT NULL DEFAULT 0, -- of Routee's list: the next one to read
+    failures smallint NOT NULL DEFAULT 0, -- runs in a row that Routee did not answer
+    fruitless smallint NOT NULL DEFAULT 0, -- comparisons in a row that found nothing new
+    outcome text, -- null while it waits or runs
+    counts jsonb NOT NULL DEFAULT '{}',
+    CONSTRAINT reconciliations_pkey PRIMARY KEY (campaign_id)
+);
+CREATE INDEX reconciliations_open_idx ON reconciliations (asked_at) WHERE ended_at IS NULL;
+-- Messages without a campaign's trackingId that Routee was asked for, and when it may be asked again.
+CREATE TABLE message_reconciliations (
+    message_tracking_id text COLLATE "C" NOT NULL,
+    next_at timestamptz NOT NULL,
+    CONSTRAINT message_reconciliations_pkey PRIMARY KEY (message_tracking_id)
+);
+-- Until when Routee is not asked, as it wants it. One row.
+CREATE TABLE reconcile_state (
+    singleton boolean NOT NULL DEFAULT true,
+    paused_until timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT reconcile_state_pkey PRIMARY KEY (singleton),
+    CONSTRAINT reconcile_state_singleton_check CHECK (singleton)
+);
+INSERT INTO reconcile_state DEFAULT VALUES;
+
 -- The roll-ups of events and messages. `app/db/bi` rolls up, the views add what is pending. None of
 -- this is the contract: only the schema bi_v1 is.
 

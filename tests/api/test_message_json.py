@@ -47,6 +47,7 @@ _OF_A_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,
     str | None: st.none() | TEXTS,
     int: st.integers(0, 2**63 - 1),
+    bool: st.booleans(),
     datetime: TIMES,
     datetime | None: st.none() | TIMES,
     Decimal | None: st.none() | MONEY,
@@ -128,6 +129,7 @@ def _model(row: CurrentMessage) -> MessageOut:
         description=row.description,
         status_at=known_time(row.status_at),
         final=is_final(row.status_rank),
+        overdue=row.is_overdue,
         queued_at=row.queued_at,
         sent_at=row.sent_at,
         delivered_at=row.delivered_at,
@@ -147,16 +149,22 @@ def test_a_message(row: CurrentMessage) -> None:
     assert message_status_json(row).decode() == status.model_dump_json(by_alias=True)
 
 
-@given(MESSAGES, TEXTS, st.none() | TEXTS)
-def test_a_message_of_a_campaign(row: CurrentMessage, number: str, campaign: str | None) -> None:
+@given(MESSAGES, TEXTS, st.none() | TEXTS, st.booleans())
+def test_a_message_of_a_campaign(
+    row: CurrentMessage,
+    number: str,
+    campaign: str | None,
+    is_overdue: bool,  # noqa: FBT001 (hypothesis gives it by position)
+) -> None:
     """The model makes the same of it again, with a callback and without."""
-    awaited = awaited_message_json(number, campaign_tracking_id=campaign)
+    awaited = awaited_message_json(number, campaign_tracking_id=campaign, is_overdue=is_overdue)
     for told in (message_json(row).decode(), awaited.decode()):
         assert CampaignMessage.model_validate_json(told).model_dump_json(by_alias=True) == told
     shown = json.loads(awaited)
     assert (shown["status"], shown["to"], shown["final"]) == ("AWAITING", number, False)
     assert shown["campaignTrackingId"] == campaign
-    assert set(shown.values()) == {"AWAITING", number, False, campaign, None}
+    assert shown["overdue"] is is_overdue
+    assert set(shown.values()) == {"AWAITING", number, False, is_overdue, campaign, None}
 
 
 @given(st.lists(MESSAGES, max_size=3), st.lists(TEXTS, max_size=3))

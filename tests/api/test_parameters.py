@@ -17,6 +17,7 @@ READS = [
     "/v1/campaigns/x",
     "/v1/campaigns/x/messages",
     "/v1/campaigns/x/progress",
+    "/v1/campaigns/x/reconciliation",
     "/v1/events",
     "/v1/inbound-messages",
     "/v1/inbound-messages/1",

@@ -76,6 +76,7 @@ def test_the_documented_progress_callback_is_readable_with_all_its_fields(
         "description": "The message was delivered to its recipient.",
         "statusAt": "2019-07-05T10:28:44.996000Z",
         "final": True,
+        "overdue": False,
         "queuedAt": None,
         "sentAt": None,
         "deliveredAt": "2019-07-05T10:28:44.996000Z",

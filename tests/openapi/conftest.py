@@ -63,6 +63,9 @@ def stored(service: Service) -> Stored:
     bodies = [b"{", b"["]
     for body in bodies:
         service.quarantined(body)
+    service.client.post(
+        f"/v1/campaigns/{campaign['id']}/reconcile", headers=service.bearer(Scope.ADMIN)
+    ).raise_for_status()
     return Stored(
         document["trackingId"],
         campaign["trackingId"],

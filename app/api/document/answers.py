@@ -129,6 +129,16 @@ KEYS_LACKING: Final = _failure(
     "Recipients were erased with keys that are missing from RECEIVER_ERASURE_KEYS (or "
     "RECEIVER_SIGNING_KEYS), so a replay would not recognise them. Put the keys back.",
 )
+NEVER_COMPARED: Final = _failure(
+    errors.NotFound, "The campaign 'dcfa62e1' was never compared with Routee's tracking."
+)
+NOT_ACCEPTED: Final = _failure(
+    errors.CampaignNotLaunched, "It is rejected: Routee has no messages of it."
+)
+RECONCILING_NOT_CONFIGURED: Final = _failure(
+    errors.ReconcilingNotConfigured,
+    "Not set: RECEIVER_ROUTEE_APPLICATION_ID, RECEIVER_ROUTEE_APPLICATION_SECRET.",
+)
 NOT_CONFIGURED: Final = _failure(
     errors.LaunchingNotConfigured, "Not set: RECEIVER_PUBLIC_URL, RECEIVER_SIGNING_KEYS."
 )
@@ -247,6 +257,8 @@ CALLS: Final[dict[str, Call]] = {
     "resolveCampaign": Call(
         Scope.ADMIN, (*_BODY, NOT_FOUND, NOT_UNCONFIRMED, ASKED_AGAIN, INVALID)
     ),
+    "reconcileCampaign": Call(Scope.ADMIN, (NO_CAMPAIGN, NOT_ACCEPTED, RECONCILING_NOT_CONFIGURED)),
+    "getReconciliation": Call(Scope.READ, (NEVER_COMPARED,)),
     "listCampaignMessages": Call(Scope.READ, (NOT_FOUND, *_LIST)),
     "listCampaignProgress": Call(Scope.READ, (NOT_FOUND, *_LIST)),
     "listInboundMessages": Call(Scope.READ, _LIST),
@@ -310,6 +322,12 @@ _ERASURE_LOCATION: Final = {
     "required": True,
     "schema": {"type": "string", "format": "uri-reference"},
     "example": "/v1/erasures/019a31f0-6c1e-7d3a-8f11-2b7c9d0e4a55",
+}
+_RECONCILIATION_LOCATION: Final = {
+    "description": "Where the outcome of the comparison is.",
+    "required": True,
+    "schema": {"type": "string", "format": "uri-reference"},
+    "example": f"/v1/campaigns/{_CAMPAIGN}/reconciliation",
 }
 _IF_NONE_MATCH: Final = {
     "name": "If-None-Match",
@@ -397,5 +415,7 @@ def _add_success_headers(node: dict[str, Any]) -> None:
             answers[status]["headers"] = _LAUNCHED_HEADERS
     if node["operationId"] == "listEvents":
         node["parameters"].append(_LAST_EVENT_ID)
+    if node["operationId"] == "reconcileCampaign":
+        answers["202"]["headers"] = {"Location": _RECONCILIATION_LOCATION}
     if node["operationId"] == "eraseRecipient":
         answers["202"]["headers"] = {"Location": _ERASURE_LOCATION}

@@ -144,6 +144,12 @@ _MEMBERS: Final = {
     "afterwards. Null while it is not finished.",
     "overdue": "Of a finished campaign: how many expected messages have no final status. It falls "
     "when a late callback comes. 0 while it is not finished.",
+    "nextAt": "When it may be done again without being asked for; null before it has ended.",
+    "pages": "How many pages of Routee's list were read.",
+    "messages": "How many messages Routee listed.",
+    "stored": "How many of their statuses were missing here, and are stored.",
+    "quarantined": "How many of their statuses are in the quarantine, as a callback would be.",
+    "unusable": "How many of them are no statuses of messages of this campaign.",
     "firstEventAt": "When the first event of its messages happened, of those with a known time and "
     "stored until a few seconds ago.",
     "lastEventAt": "When the last event of its messages happened, as `firstEventAt`.",
@@ -214,6 +220,14 @@ _SPECIAL: Final = {
     ("FeedData", "total"): "How many messages the campaign had then.",
     ("FeedData", "status"): "The status of the message, reached now or, if it is overdue, so far.",
     ("OverdueData", "status"): "The status then; `messageStatus` of later items may be final.",
+    **{
+        (schema, "overdue"): "Whether it has no final status although its campaign is finished: "
+        "neither a callback nor Routee's tracking gave one so far."
+        for schema in ("Message", "MessageStatus", "CampaignMessage")
+    },
+    ("Reconciliation", "endedAt"): "When Routee had been read; null before.",
+    ("Reconciliation", "state"): "How far it is.",
+    ("Reconciliation", "outcome"): "What became of it; null before it has ended.",
     ("Erasure", "progress"): "How far it is, for people to read; null while it does not run.",
     ("Erasure", "state"): "What has become of it.",
     ("CampaignSummary", "id"): "Our id, given at once.",

@@ -32,6 +32,7 @@ _MESSAGE: Final = {
     "description": "The message was delivered to its recipient.",
     "statusAt": _DELIVERED,
     "final": True,
+    "overdue": False,
     "queuedAt": _CREATED,
     "sentAt": None,
     "deliveredAt": _DELIVERED,
@@ -49,6 +50,7 @@ _AWAITED: Final = dict.fromkeys(_MESSAGE) | {
     "to": "+306900000001",
     "status": "AWAITING",
     "final": False,
+    "overdue": False,
 }
 _REQUEST_BODY: Final = {
     "text": "Our spring sale has begun.",
@@ -364,6 +366,21 @@ EXAMPLES: Final[dict[str, Any]] = {
     "RecipientKey": _KEY,
     "RecipientKeys": {"items": [_KEY]},
     "RecipientNumbers": {"numbers": [_NUMBER]},
+    "Reconciliation": {
+        "campaignId": _CAMPAIGN["id"],
+        "campaignTrackingId": _CAMPAIGN_ID,
+        "state": "done",
+        "outcome": "compared",
+        "askedAt": _RECEIVED,
+        "beganAt": _RECEIVED,
+        "endedAt": _RECEIVED,
+        "nextAt": _RECEIVED,
+        "pages": 1,
+        "messages": 2,
+        "stored": 1,
+        "quarantined": 0,
+        "unusable": 0,
+    },
     "Resolution": {"submission": "launched", "trackingId": _CAMPAIGN_ID},
     "StatusCallback": _STATUS_CALLBACK,
 }

@@ -15,6 +15,7 @@ _NAMES: Final = {
     "Format": "ExportFormat",
     "Kind": "FeedItemType",
     "Reason": "QuarantineReason",
+    "Outcome": "ReconciliationOutcome",
 }
 
 

@@ -199,6 +199,7 @@ class CampaignMessage(Wire):
     description: str | None
     status_at: Instant | None
     final: bool
+    overdue: bool
     queued_at: Instant | None
     sent_at: Instant | None
     delivered_at: Instant | None
@@ -541,7 +542,11 @@ async def _listed_messages(  # noqa: PLR0913, PLR0917 (the parameters of the cal
     room = limit - len(items)
     awaited = await awaited_of(parts.reads, key, numbers, after=after, limit=room + 1)
     items += [
-        awaited_message_json(one.number, campaign_tracking_id=campaign.tracking_id)
+        awaited_message_json(
+            one.number,
+            campaign_tracking_id=campaign.tracking_id,
+            is_overdue=campaign.finished_at is not None,
+        )
         for one in awaited[:room]
     ]
     if len(awaited) <= room:

@@ -100,6 +100,7 @@ class MessageOut(Wire):
     description: str | None
     status_at: Instant | None
     final: bool
+    overdue: bool
     queued_at: Instant | None
     sent_at: Instant | None
     delivered_at: Instant | None

@@ -39,12 +39,25 @@ class Statement(NamedTuple):
     chunk_items: int = 1000
 
 
+#: As in `db.messages`: scalar subqueries, run for messages alone that are not final.
 _MESSAGES: Final = Statement(
     """
     SELECT m.message_tracking_id, m.campaign_tracking_id, m.recipient, m.sender, m.country, m.label,
         m.status, nullif(m.provider_status, ''), m.detailed_status, m.description,
-        nullif(m.status_at, 'epoch'), m.status_rank, m.queued_at, m.sent_at, m.delivered_at,
-        m.seen_at, m.failed_at, m.price, m.created_at, m.updated_at
+        nullif(m.status_at, 'epoch'), m.status_rank,
+        coalesce(CASE
+            WHEN m.status_rank >= 3 THEN false
+            WHEN m.campaign_tracking_id IS NOT NULL THEN (
+                SELECT c.finished_at IS NOT NULL AND c.submission IN ('launched', 'observed')
+                FROM campaigns AS c WHERE c.tracking_id = m.campaign_tracking_id
+            )
+            ELSE (
+                SELECT c.finished_at IS NOT NULL AND c.submission IN ('launched', 'observed')
+                FROM campaigns AS c WHERE c.id = m.campaign_id
+            )
+        END, false),
+        m.queued_at, m.sent_at, m.delivered_at, m.seen_at, m.failed_at, m.price, m.created_at,
+        m.updated_at
     FROM messages AS m
     WHERE ($1::timestamptz IS NULL OR m.updated_at >= $1)
         AND ($2::timestamptz IS NULL OR m.updated_at < $2)

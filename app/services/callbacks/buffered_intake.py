@@ -106,6 +106,11 @@ class BufferedIntake:
         else:
             self._refused.put(done)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more bodies wait than one flush takes."""
+        return self._batcher.pending_items > MAX_BATCH_ITEMS or self._direct.is_behind
+
     def forget(self) -> None:
         """Forget what the database said before: it may be another one."""
         self._direct.forget()

@@ -126,6 +126,11 @@ class Intake:
         self._unread_bytes += size
         self._unread.put((body, done))
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more bodies wait than one flush takes."""
+        return self._batcher.pending_items > MAX_BATCH_ITEMS
+
     def forget(self) -> None:
         """Forget what the database said before: it may be another one."""
         self._store.forget()

@@ -179,8 +179,8 @@ COLUMNS: Final[dict[ExportTable, Columns]] = {
         _columns("""
             trackingId campaignTrackingId:word to:number from:word country:word label:word
             status:word providerStatus:word detailedStatus:word description:word statusAt:instant
-            final:flag queuedAt:instant sentAt:instant deliveredAt:instant seenAt:instant
-            failedAt:instant price:money createdAt:instant updatedAt:instant
+            final:flag overdue:flag queuedAt:instant sentAt:instant deliveredAt:instant
+            seenAt:instant failedAt:instant price:money createdAt:instant updatedAt:instant
         """),
         _message,
         "updatedAt",

@@ -55,7 +55,18 @@ SELECT
     extract(epoch FROM m.delivered_at - m.sent_at)::double precision AS sent_to_delivered_seconds,
     extract(epoch FROM m.seen_at - m.delivered_at)::double precision AS delivered_to_seen_seconds,
     extract(epoch FROM m.delivered_at - coalesce(m.queued_at, m.sent_at, m.created_at))::double precision
-        AS seconds_to_deliver
+        AS seconds_to_deliver,
+    coalesce(CASE
+        WHEN m.status_rank >= 3 THEN false
+        WHEN m.campaign_tracking_id IS NOT NULL THEN (
+            SELECT f.finished_at IS NOT NULL AND f.submission IN ('launched', 'observed')
+            FROM campaigns AS f WHERE f.tracking_id = m.campaign_tracking_id
+        )
+        ELSE (
+            SELECT f.finished_at IS NOT NULL AND f.submission IN ('launched', 'observed')
+            FROM campaigns AS f WHERE f.id = m.campaign_id
+        )
+    END, false) AS overdue
 FROM messages AS m
 LEFT JOIN bi_campaigns AS c ON c.tracking_id = m.campaign_tracking_id
 LEFT JOIN bi_campaigns AS o ON o.id = m.campaign_id AND m.campaign_tracking_id IS NULL;
@@ -89,3 +100,4 @@ COMMENT ON COLUMN bi_v1.messages.queued_to_sent_seconds IS 'Seconds between queu
 COMMENT ON COLUMN bi_v1.messages.sent_to_delivered_seconds IS 'Seconds between sent_at and delivered_at; NULL when either is. May be negative.';
 COMMENT ON COLUMN bi_v1.messages.delivered_to_seen_seconds IS 'Seconds between delivered_at and seen_at; NULL when either is. May be negative; the percentiles of campaigns leave such out.';
 COMMENT ON COLUMN bi_v1.messages.seconds_to_deliver IS 'Seconds between queued_at (sent_at or created_at, where that is NULL) and delivered_at: what the percentiles of campaigns are made of, negative ones left out.';
+COMMENT ON COLUMN bi_v1.messages.overdue IS 'Whether it has no final status although its campaign is finished: neither a callback nor Routee''s tracking gave one so far.';

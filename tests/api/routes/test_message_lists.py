@@ -290,6 +290,7 @@ class TestAwaited:
             "to": NUMBERS[7],
             "status": "AWAITING",
             "final": False,
+            "overdue": False,
         }
 
     def test_they_are_filtered(self, service: Service, campaign: dict[str, Any]) -> None:

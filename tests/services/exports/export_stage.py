@@ -168,6 +168,8 @@ STORED: dict[ExportTable, tuple[str, dict[str, str]]] = {
             "description": "t.description",
             "statusAt": "CASE WHEN t.status_at <> '1970-01-01Z' THEN t.status_at END",
             "final": "t.status_rank >= 3",
+            "overdue": "t.status_rank < 3 AND EXISTS (SELECT FROM campaigns AS c"
+            " WHERE c.tracking_id = t.campaign_tracking_id AND c.finished_at IS NOT NULL)",
             "queuedAt": "t.queued_at",
             "sentAt": "t.sent_at",
             "deliveredAt": "t.delivered_at",

@@ -1,0 +1,1 @@
+"""Comparing what is stored with Routee's tracking, and storing what is missing."""
