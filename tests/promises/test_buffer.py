@@ -156,11 +156,11 @@ async def test_while_postgres_is_away_no_callback_is_refused_and_all_are_stored_
     start_service: StartService, postgres: Postgres, start_worker: StartWorker, look: Look
 ) -> None:
     service = await start_service(settings=start_worker.settings)
-    sender = service.sender()
+    sender = service.sender(connections=4)
     start_worker()
     async with posting(sender, endless("m")):
         await postgres.stop()
-        await asyncio.sleep(20)
+        await asyncio.sleep(60)
         await postgres.start()
     await _assert_all_is_stored_in_the_end(service, sender, look, refused=False)
     assert await look.number("SELECT buffered_batches FROM bi_v1.freshness") == 0

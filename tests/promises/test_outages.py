@@ -13,6 +13,7 @@ from tests.promises.conftest import Look, StartService
 from tests.promises.load import (
     Sender,
     assert_each_is_stored_or_to_be_repeated_in_time,
+    callback,
     endless,
 )
 from tests.promises.stage import Postgres, Service, answers, posting
@@ -21,6 +22,7 @@ from tests.promises.stage import Postgres, Service, answers, posting
 SICK_SECONDS = 2.2
 #: From the end of an outage to the last 503: one abandoned flush and one new connection.
 RECOVERY_SECONDS = 5.0
+_MINUTE_ITEMS = 600
 
 
 async def _is_well_again(sender: Sender) -> None:
@@ -66,6 +68,27 @@ async def test_without_postgres_all_is_503_in_time_and_recovers_by_itself(
         await _is_well_again(sender)
     await service.is_well()
     await _assert_nothing_was_lost(sender, look)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_minute_without_postgres_is_over_with_the_repetitions(
+    service: Service, postgres: Postgres, look: Look
+) -> None:
+    """All is refused meanwhile, in time, and stored when the provider repeats it."""
+    callbacks = [callback(f"m{number}") for number in range(_MINUTE_ITEMS)]
+    sender, repeating = service.sender(connections=1), service.sender()
+    postgres.kill()
+    for item in callbacks:
+        await sender.send_all([item])
+        await asyncio.sleep(60 / _MINUTE_ITEMS)
+    assert_each_is_stored_or_to_be_repeated_in_time(sender.answers)
+    assert sender.statuses == {503}
+    await postgres.start()
+    await service.is_well()
+    await repeating.send_all(callbacks)
+    assert repeating.statuses == {200}
+    assert await look.stored() == set(callbacks)
 
 
 @pytest.mark.slow
