@@ -8,7 +8,7 @@ itself.
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from app.db.connecting import connect, require_replicated
 from app.db.engine import SEARCH_PATH
 from app.db.failures import Contended, ValuesRefused, translated, translating
 from app.db.feed.epoch import keep_epoch
+from app.db.feed.positions import COMMIT_DELAY
 from app.db.payloads import compressed
 from app.domain.campaign_progress import CampaignProgress
 from app.domain.event import DeliveryEvent, EventIdentity, merged_event
@@ -197,14 +198,19 @@ async def _appended(
     received_at: datetime | None,
 ) -> asyncpg.Record | None:
     """Run *statement*; records that name no campaign get the trackingId of their token's."""
-    unnamed = _unnamed(records)
-    if not unnamed and received_at is None:
+    unnamed, is_replay = _unnamed(records), _was_long_ago(received_at)
+    if not unnamed and not is_replay:
         return await connection.fetchrow(statement, _rows(records), received_at)
     async with connection.transaction():
-        if received_at is not None:
+        if is_replay:
             await connection.execute(_NOTE_REPLAY)
         bound = await _bound(connection, records, unnamed)
         return await connection.fetchrow(statement, _rows(bound), received_at)
+
+
+def _was_long_ago(received_at: datetime | None) -> bool:
+    """Whether the feed, which is nearly in the order of `received_at`, has later items by now."""
+    return received_at is not None and datetime.now(UTC) - received_at > COMMIT_DELAY / 2
 
 
 async def _foreign_in(connection: asyncpg.Connection, events: Sequence[DeliveryEvent]) -> set[str]:

@@ -277,7 +277,7 @@ CREATE TABLE feed_floor (
 );
 INSERT INTO feed_floor (feed_epoch, xid, id) VALUES (0, '0', 0);
 
--- The transactions of replays: the items of the feed that were received before the items in front of them.
+-- The transactions of replays and of a late buffer: their items were received before the items in front of them.
 CREATE TABLE feed_replays (
     feed_epoch smallint NOT NULL DEFAULT pg_sequence_last_value('feed_epoch'::regclass),
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
@@ -29,4 +29,20 @@ async def test_what_is_stored_for_an_earlier_time_was_received_then(
     for table in _TABLES:
         assert await connection.fetchval(f"SELECT received_at FROM {table}") == _EARLIER  # noqa: S608
     assert await connection.fetchval("SELECT last_received_at > $1 FROM quarantine", _EARLIER)
+    await store.close()
+
+
+async def test_only_what_was_received_long_ago_is_left_out_of_searches_for_instants(
+    url: str, connection: asyncpg.Connection
+) -> None:
+    metrics = Metrics()
+    store = Store(IngestSession(url, statement_timeout_seconds=30), metrics)
+    reader = Reader(metrics)
+    for message, age in (("now", timedelta(seconds=1)), ("then", timedelta(minutes=5))):
+        batch = reader.read(Body(callback(message).body, "/callbacks/-/status", None))
+        await store.store(batch, received_at=datetime.now(UTC) - age)
+    noted = await connection.fetch(
+        "SELECT message_tracking_id FROM events JOIN feed_replays USING (feed_epoch, xid)"
+    )
+    assert [row[0] for row in noted] == ["then"]
     await store.close()
