@@ -158,7 +158,7 @@ QUERIES: dict[str, tuple[Query, int]] = {
         25_000,
     ),
     "campaign, label": (_messages(campaign=CampaignKey("c-7"), label="label 3"), 2_500),
-    "campaign without trackingId": (_messages(campaign=_UNBOUND), 300),
+    "campaign without trackingId": (_messages(campaign=_UNBOUND), 400),
     "awaited of a large campaign": (
         lambda database: awaited_of(database, CampaignKey(_LARGE), _NUMBERS, after=0, limit=100),
         15_000,

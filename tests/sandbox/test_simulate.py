@@ -123,8 +123,13 @@ def test_a_share_that_is_none_is_refused(option: str, share: str) -> None:
 def test_lost_answers_are_launches_that_are_accepted_without_an_answer() -> None:
     with simulator("--forget", "5%", "--lose-answers", "100%") as (process, origin):
         with pytest.raises(httpx.RemoteProtocolError):
-            httpx.post(f"{origin}/viber/campaign", json={"campaignName": "a"}, trust_env=False)
+            httpx.post(
+                f"{origin}/viber/campaign",
+                json={"campaignName": "Spring sale"},
+                trust_env=False,
+                timeout=60,
+            )
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
 
     assert "campaign cut-after: 1 times\n" in output
