@@ -36,7 +36,7 @@ def _events(first: int, number: int) -> list[DeliveryEvent]:
 async def _explained_function(connection: asyncpg.Connection, name: str) -> str:
     """The plan of the function's one statement, under the settings that the function has."""
     source, of_type, settings = await connection.fetchrow(_FUNCTION, name) or ("", "", [])
-    statement = re.sub(r"\bunnest\(batch\)", f"unnest($1::{of_type})", source)
+    statement = re.sub(r"\bbatch\b", f"$1::{of_type}", source)
     statement = re.sub(r"\breceived\b", "$2::timestamptz", statement)
     async with connection.transaction():
         for setting in settings:
