@@ -88,6 +88,7 @@ def test_serve_warns_once_of_any_server_that_is_outdated(
     assert ended.stderr.count("has holes that any SQL login can use") == warnings
 
 
+@pytest.mark.slow
 def test_serve_opens_a_port_only_if_an_option_accepts_it(unused_tcp_port: int) -> None:
     port = {"RECEIVER_EMBEDDED_PORT": str(unused_tcp_port)}
     refused = _served(settings=port)

@@ -45,6 +45,7 @@ async def test_a_200_is_a_committed_row_though_the_service_is_killed(
     await _assert_killing_loses_nothing(service, look, ROUNDS)
 
 
+@pytest.mark.slow
 async def test_a_200_is_a_committed_row_though_all_workers_are_killed(
     start_service: StartService, look: Look
 ) -> None:

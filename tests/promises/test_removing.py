@@ -196,6 +196,7 @@ async def test_retention_of_many_rows_refuses_no_callback_and_loses_nothing_else
     await _assert_retention_loses_nothing_else(service, postgres, look, MANY_OLD_MESSAGES)
 
 
+@pytest.mark.slow
 async def test_an_erasure_under_load_is_complete_and_takes_nothing_of_others(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:

@@ -53,6 +53,7 @@ async def _seen_by(code: Path, url: str, *options: str) -> Seen:
     )
 
 
+@pytest.mark.slow
 async def test_an_added_status_is_the_same_in_events_history_feed_views_and_counts(
     url: str, connection: asyncpg.Connection, code_with_read: Path
 ) -> None:

@@ -74,6 +74,7 @@ async def _writers(look: Look) -> list[asyncpg.Record]:
     )
 
 
+@pytest.mark.slow
 async def test_two_workers_under_shuffled_and_doubled_callbacks_end_exact(
     start_service: StartService, postgres: Postgres, look: Look
 ) -> None:
