@@ -99,7 +99,7 @@ class Stage:
             tokens=CallbackTokens(secrets=[SECRET], signing_keys=["k" * 40]),
             metrics=self.metrics,
             max_body_bytes=MAX_BODY_BYTES,
-            ack_budget_seconds=1.0,
+            ack_budget_seconds=1.9,
         )
         config = uvicorn.Config(
             receiver,
