@@ -17,6 +17,8 @@ from app.kit.uuid7 import uuid7
 from tests.api.conftest import Service, new_id, progress
 from tests.api.test_fuzz import fuzz
 
+pytestmark = pytest.mark.slow
+
 _MESSAGE, _CAMPAIGN = new_id("m"), new_id("c")
 _SINCE = datetime.now(UTC).replace(microsecond=0)
 _NOW = _SINCE.isoformat()

@@ -9,6 +9,8 @@ import pytest
 from tests.bench import wrk
 from tests.bench.__main__ import GROUPS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 #: Without those of PostgREST, which may not be had everywhere.
 FIGURES = {
@@ -47,7 +49,6 @@ async def _benched(*arguments: str, **environment: str) -> tuple[int | None, str
     return process.returncode, said.decode()
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not wrk.is_installed(), reason="wrk is not installed")
 async def test_one_short_round_loses_nothing_and_writes_its_figures(tmp_path: Path) -> None:
