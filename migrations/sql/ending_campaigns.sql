@@ -16,7 +16,7 @@ WHEN (OLD.submission <> NEW.submission)
 EXECUTE FUNCTION end_campaign();
 
 -- The feed announces it.
-CREATE FUNCTION tell_of_campaign() RETURNS trigger
+CREATE FUNCTION announce_campaign() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, receiver, pg_temp AS $$
 BEGIN
     INSERT INTO notices (type, campaign_id, campaign_tracking_id, data)
@@ -31,4 +31,4 @@ END $$;
 
 CREATE TRIGGER campaign_told AFTER UPDATE OF submission ON campaigns FOR EACH ROW
 WHEN (OLD.submission <> NEW.submission AND NEW.submission IN ('launched', 'rejected', 'cancelled'))
-EXECUTE FUNCTION tell_of_campaign();
+EXECUTE FUNCTION announce_campaign();

@@ -41,7 +41,7 @@ http {{
     }}
 }}
 """
-_HAPROXY: Final = """
+_HAPROXY_DEFAULTS: Final = """
 global
     maxconn 4096
 defaults
@@ -51,23 +51,19 @@ defaults
     timeout server 30s
     option http-keep-alive
     http-reuse always
-frontend all
+"""
+_HAPROXY: Final = (
+    _HAPROXY_DEFAULTS
+    + """frontend all
     bind {host}:{port}
     default_backend receiver
 backend receiver
     server one {host}:{upstream}
 """
-_BALANCER: Final = """
-global
-    maxconn 4096
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-    option http-keep-alive
-    http-reuse always
-    timeout check 10s
+)
+_BALANCER: Final = (
+    _HAPROXY_DEFAULTS
+    + """    timeout check 10s
     option redispatch
     retries 3
 frontend all
@@ -80,6 +76,7 @@ backend receivers
     server one {host}:{one}
     server two {host}:{two}
 """
+)
 _CADDY: Final = """
 {{
     admin off

@@ -34,7 +34,7 @@ class Sums(NamedTuple):
     """A table of sums, and what its rows must be."""
 
     projection: Projection
-    #: The columns that tell sums apart.
+    #: The columns that distinguish sums.
     key: Sequence[str]
     #: The columns that are sums.
     sums: Sequence[str]

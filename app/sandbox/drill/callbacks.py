@@ -182,7 +182,7 @@ class _Maker:
         )
 
     def _perhaps_odd(self, document: Document) -> Document:
-        """*document*, or now and then one that is not as documented and tells something."""
+        """*document*, or now and then one that is not as documented and reports something."""
         if self._rng.random() >= _ODD_SHARE:
             return document
         status = document["status"]

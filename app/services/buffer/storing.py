@@ -35,7 +35,7 @@ class BatchStorage:
 
     async def stored(self, message: bytes, *, gives_up: bool) -> bool:
         """
-        Make all that *message* holds durable; False if bodies met errors that nobody foresaw.
+        Make all that *message* holds durable; False if bodies met unforeseen errors.
 
         With *gives_up* these go to the quarantine, where they can be replayed. So does a message
         that is damaged.

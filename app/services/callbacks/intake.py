@@ -150,7 +150,7 @@ class Intake:
             try:
                 self._batcher.put(self._reader.read(body), done, weight=size)
             except Exception as error:  # noqa: BLE001 (what one body meets harms no other)
-                _tell(done, error)
+                _report(done, error)
 
     async def _received_in_pieces(self, body: Body) -> Receipt:
         ended: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
@@ -220,15 +220,15 @@ def refusals() -> TickQueue[Done]:
 
 def _refuse(refused: Sequence[Done]) -> None:
     for done in refused:
-        _tell(done, Full())
+        _report(done, Full())
 
 
-def _tell(done: Done, error: Exception) -> None:
+def _report(done: Done, error: Exception) -> None:
     """Call *done* with *error*; that it fails itself is no matter of the other bodies."""
     try:
         done(error)
     except Exception:
-        log.exception("telling what became of a body failed")
+        log.exception("reporting what became of a body failed")
 
 
 def _is_large(body: Body) -> bool:

@@ -47,7 +47,7 @@ class Tracking:
     """
     Routee's tracking reads, *per_second* at most.
 
-    *is_behind* tells whether callbacks are behind: nothing is asked then. *client* repeats nothing
+    *is_behind* says whether callbacks are behind: nothing is asked then. *client* repeats nothing
     itself, so that the rate holds.
     """
 
