@@ -1,21 +1,18 @@
 """From the body of a request to the replicated buffer: an intake that does not need PostgreSQL."""
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import structlog
-
 from app.buffer.connection import Buffer
 from app.buffer.message import MAX_CONTENT_BYTES, BufferedBatch, BufferedBody, encoded, size_of
-from app.errors import BufferUnavailable, ReceiverError
+from app.errors import BufferUnavailable
 from app.kit.batcher import Batcher, BatcherError
-from app.kit.log_limiter import LogLimiter
 from app.observability.metrics import Metrics
 from app.routee.content import Content
 from app.services.callbacks.flush import Receipt
+from app.services.callbacks.flush_notes import FlushNotes
 from app.services.callbacks.intake import (
     MAX_BATCH_ITEMS,
     MAX_PENDING_BYTES,
@@ -28,12 +25,12 @@ from app.services.callbacks.intake import (
 from app.services.callbacks.reading import Body
 from app.services.readiness import FlushRecord
 
-log = structlog.get_logger()
-
 #: A batch of this size takes no more bodies.
 MAX_BATCH_BYTES: Final = 512 * 1024
 #: So that one more body fits into a message whose batch has almost that size.
 MAX_BUFFERED_BYTES: Final = MAX_CONTENT_BYTES - MAX_BATCH_BYTES
+#: While the buffer is away each batch fails, many in a second.
+_LOGGED_SECONDS: Final = 5.0
 
 
 class BufferedIntake:
@@ -54,9 +51,7 @@ class BufferedIntake:
     ) -> None:
         self._buffer = buffer
         self._direct = direct
-        self._metrics = metrics
-        self._flushes = flushes
-        self._failures = LogLimiter(every_seconds=5.0)
+        self._notes = FlushNotes(metrics, flushes, log_every_seconds=_LOGGED_SECONDS)
         self._refused = refusals()
         self._batcher: Batcher[BufferedBody, Receipt] = Batcher(
             self._flush,
@@ -123,26 +118,6 @@ class BufferedIntake:
 
     async def _flush(self, bodies: Sequence[BufferedBody]) -> Sequence[Receipt]:
         """Publish *bodies* as one message; all are acknowledged with it, or none is."""
-        started, items = time.perf_counter(), len(bodies)
-        try:
+        with self._notes.noted(len(bodies)):
             await self._buffer.publish(encoded(BufferedBatch(bodies, datetime.now(UTC))))
-        except BaseException as error:
-            self._note_failure(error, items=items)
-            raise
-        self._flushes.note_success()
-        self._metrics.batch_items.observe(items)
-        self._metrics.storing.add(items)
-        self._metrics.flush_seconds.observe(time.perf_counter() - started)
-        return [Receipt.BUFFERED] * items
-
-    def _note_failure(self, error: BaseException, *, items: int) -> None:
-        self._flushes.note_failure()
-        if isinstance(error, ReceiverError):
-            name, level = type(error).__name__, log.warning
-        elif not isinstance(error, Exception):  # cancelled at its deadline
-            name, level = "TooLate", log.warning
-        else:
-            name, level = "unexpected", log.exception
-        self._metrics.flush_failures.labels(name).inc()
-        if name == "unexpected" or self._failures.due():
-            level("publishing to the buffer failed", items=items, error=str(error) or name)
+        return [Receipt.BUFFERED] * len(bodies)

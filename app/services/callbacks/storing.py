@@ -1,21 +1,16 @@
 """Makes records durable: what the callback path, and everything that stores beside it, shares."""
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-import structlog
-
 from app.db.ingest import IngestConnection, IngestSession
 from app.domain.quarantine import Reason
-from app.errors import ReceiverError
 from app.observability.metrics import Metrics
 from app.services.callbacks.flush import CampaignCache, Flush, PendingRecord, Receipt
+from app.services.callbacks.flush_notes import FlushNotes
 from app.services.callbacks.screening import Screen
 from app.services.readiness import FlushRecord
-
-log = structlog.get_logger()
 
 #: What a flush says of a record: an exception if it is not durable although others are.
 Outcome = Receipt | Exception
@@ -44,7 +39,7 @@ class Store:
         self._session = session
         self._metrics = metrics
         self._screen = screen
-        self._flushes = flushes or FlushRecord()
+        self._notes = FlushNotes(metrics, flushes)
         self._campaigns = CampaignCache()
         #: The connection through which that is known.
         self._known_through: IngestConnection | None = None
@@ -76,8 +71,7 @@ class Store:
     async def _stored(
         self, batch: Sequence[PendingRecord], *, received_at: datetime | None, is_replay: bool
     ) -> Stored:
-        started, items = time.perf_counter(), len(batch)
-        try:
+        with self._notes.noted(len(batch)):
             async with self._session.connected() as connection:
                 campaigns = self._known_by(connection)
                 if self._screen is not None:
@@ -91,13 +85,6 @@ class Store:
                     is_replay=is_replay,
                 )
                 outcomes = await flush.run()
-        except BaseException as error:
-            self._note_failure(error, items=items)
-            raise
-        self._flushes.note_success()
-        self._metrics.batch_items.observe(items)
-        self._metrics.storing.add(items)
-        self._metrics.flush_seconds.observe(time.perf_counter() - started)
         return Stored(outcomes, flush.reasons)
 
     def forget(self) -> None:
@@ -121,15 +108,3 @@ class Store:
             if self._screen is not None:
                 self._screen.forget()
         return self._campaigns
-
-    def _note_failure(self, error: BaseException, *, items: int) -> None:
-        self._flushes.note_failure()
-        if isinstance(error, ReceiverError):
-            self._metrics.flush_failures.labels(type(error).__name__).inc()
-            log.warning("flush failed", items=items, error=str(error))
-        elif not isinstance(error, Exception):  # cancelled at its deadline
-            self._metrics.flush_failures.labels("TooLate").inc()
-            log.warning("flush abandoned", items=items)
-        else:
-            self._metrics.flush_failures.labels("unexpected").inc()
-            log.error("flush failed unexpectedly", items=items, exc_info=error)
