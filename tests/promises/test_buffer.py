@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app.sandbox.nats_servers import NatsCluster
+from app.sandbox.processes import WorkerProcess
 from tests.nats import jetstream
 from tests.promises.conftest import Look, StartService
 from tests.promises.load import (
@@ -22,18 +23,17 @@ from tests.promises.load import (
 )
 from tests.promises.stage import SECRET, Postgres, Service, answers, eventually, posting
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 _STREAM = "receiver-callbacks"
 _BUFFERED = b'{"result":"buffered"}'
 _PROGRAM = str(Path(sys.executable).parent / "routee-receiver")
 #: A batch whose worker was killed is delivered again after a third of this.
-_DRAINED_SECONDS = 90.0
+_DRAINED_SECONDS = 300.0
 
 
-def _environment(database_url: str, settings: Mapping[str, str]) -> dict[str, str]:
+def _receiver_settings(database_url: str, settings: Mapping[str, str]) -> dict[str, str]:
     return {
-        **{name: value for name, value in os.environ.items() if "RECEIVER_" not in name},
         "RECEIVER_DATABASE_URL": database_url,
         "RECEIVER_CALLBACK_SECRETS": SECRET,
         "RECEIVER_LOG_FORMAT": "json",
@@ -47,45 +47,13 @@ def run_command(
     """`routee-receiver` with *command*, to its end."""
     return subprocess.run(  # noqa: S603 (our own program)
         [_PROGRAM, *command],
-        env=_environment(database_url, settings),
+        env={name: value for name, value in os.environ.items() if "RECEIVER_" not in name}
+        | _receiver_settings(database_url, settings),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-
-
-class Worker:
-    """`routee-receiver work` as a process."""
-
-    def __init__(self, database_url: str, log: Path, settings: Mapping[str, str]) -> None:
-        self.log = log
-        with log.open("ab") as opened:
-            self.process = subprocess.Popen(  # noqa: S603 (our own program)
-                [_PROGRAM, "work"],
-                env=_environment(database_url, settings),
-                stdout=opened,
-                stderr=opened,
-            )
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    async def works(self) -> None:
-        """Return once it stores: at the start it waits for a buffer for some seconds only."""
-
-        async def _says_so() -> bool:
-            assert self.process.poll() is None, self.log.read_text()
-            return "Storing what is buffered" in self.log.read_text()
-
-        await eventually(_says_so)
-
-    async def end(self) -> int:
-        """SIGTERM it once it works; its exit code."""
-        await self.works()
-        self.process.terminate()
-        return await asyncio.to_thread(self.process.wait, 20)
 
 
 class StartWorker:
@@ -95,17 +63,27 @@ class StartWorker:
         self.settings = settings
         self._postgres = postgres
         self._folder = folder
-        self._workers: list[Worker] = []
+        self._workers: list[WorkerProcess] = []
 
-    def __call__(self) -> Worker:
-        log = self._folder / f"work-{len(self._workers)}.log"
-        self._workers.append(Worker(self._postgres.url, log, self.settings))
-        return self._workers[-1]
+    def __call__(self) -> WorkerProcess:
+        worker = WorkerProcess(
+            _receiver_settings(self._postgres.url, self.settings),
+            self._folder / f"work-{len(self._workers)}.log",
+        )
+        self._workers.append(worker)
+        worker.launch()
+        return worker
 
     def clear(self) -> None:
         for worker in self._workers:
-            if worker.process.poll() is None:
-                worker.kill()
+            worker.kill()
+
+
+async def _ended(worker: WorkerProcess) -> int:
+    """SIGTERM *worker* once it works; its exit code."""
+    await worker.is_well()
+    code, _ = await worker.end()
+    return code
 
 
 @pytest.fixture
@@ -178,7 +156,7 @@ async def test_a_service_that_is_started_while_postgres_is_away_buffers_callback
     await asyncio.sleep(2)
     await postgres.start()
     await _assert_all_is_stored_in_the_end(service, sender, look, refused=False)
-    assert await worker.end() == 0
+    assert await _ended(worker) == 0
 
 
 async def test_a_worker_that_is_killed_before_it_acknowledges_changes_nothing(
@@ -206,7 +184,7 @@ async def test_two_workers_store_everything_once_and_end_well(
     await sender.send_all([*callbacks, *callbacks[::3]])
     await _assert_all_is_stored_in_the_end(service, sender, look, refused=False)
     assert await look.number("SELECT count(*) FROM events") == len(callbacks)
-    assert [await worker.end() for worker in workers] == [0, 0]
+    assert [await _ended(worker) for worker in workers] == [0, 0]
 
 
 async def test_what_was_acknowledged_outlives_every_node_that_is_killed_under_load(
@@ -214,7 +192,7 @@ async def test_what_was_acknowledged_outlives_every_node_that_is_killed_under_lo
 ) -> None:
     service = await start_service(settings=start_worker.settings)
     sender = service.sender()
-    await start_worker().works()
+    await start_worker().is_well()
     async with posting(sender, endless("m")):
         for _ in range(3):
             leader = await cluster.leader_of(_STREAM)
@@ -231,7 +209,7 @@ async def test_a_node_that_does_not_lead_is_killed_without_a_loss(
 ) -> None:
     service = await start_service(settings=start_worker.settings)
     sender = service.sender()
-    await start_worker().works()
+    await start_worker().is_well()
     async with posting(sender, endless("m")):
         leader = await cluster.leader_of(_STREAM)
         assert leader is not None
@@ -265,7 +243,7 @@ async def test_a_change_of_the_leader_loses_nothing(
 ) -> None:
     service = await start_service(settings=start_worker.settings)
     sender = service.sender()
-    await start_worker().works()
+    await start_worker().is_well()
     async with jetstream(cluster.url) as context, posting(sender, endless("m")):
         for _ in range(5):
             await context._nc.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{_STREAM}", timeout=5)
@@ -294,7 +272,7 @@ async def test_sigterm_under_load_ends_serve_and_work_and_loses_nothing(
     service = await start_service(settings=start_worker.settings)
     sender, worker = service.sender(), start_worker()
     async with posting(sender, endless("m")):
-        assert await worker.end() == 0
+        assert await _ended(worker) == 0
         code, seconds = await service.end()
     assert code == 0, service.log.read_text()
     assert seconds < 12
@@ -310,11 +288,11 @@ async def test_sigterm_while_all_nodes_are_away_ends_serve_and_work_all_the_same
 ) -> None:
     service, worker = await start_service(settings=start_worker.settings), start_worker()
     await service.sender().send_all(stories("m", 5))
-    await worker.works()
+    await worker.is_well()
     for node in range(3):
         cluster.kill_node(node)
     await asyncio.sleep(2)
-    assert await worker.end() == 0
+    assert await _ended(worker) == 0
     code, seconds = await service.end()
     assert code == 0, service.log.read_text()
     assert seconds < 12
