@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import structlog
@@ -18,11 +18,9 @@ from app.routee.exchange import Exchange, Patience, RouteeAnswer, base_url
 from app.routee.launch_answer import LaunchAnswer, read_launch_answer
 from app.routee.refusals import ABOUT_ACCESS, Meaning
 from app.routee.repeats import Repeats
-from app.routee.tracking import content_of, is_last
+from app.routee.tracking import TRACKING_PATH
 
 log = structlog.get_logger(__name__)
-
-_MAX_PAGES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,34 +138,8 @@ class RouteeClient:
         Raises:
             RouteeRefused: it is unknown.
         """
-        call = _Call("GET", f"/viber/tracking/{_segment(tracking_id)}", "track a message")
+        call = _Call("GET", f"{TRACKING_PATH}/{_segment(tracking_id)}", "track a message")
         return await self._repeats.call(lambda: self._read(call))
-
-    async def track_campaign(
-        self, tracking_id: str, *, page_size: int = 100
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """
-        The status of all messages of a campaign, page after page, as Routee spells it.
-
-        A message can appear twice or be missed if the campaign grows during the read.
-
-        Raises:
-            RouteeRefused: it is unknown.
-        """
-        previous: list[Any] = []
-        for number in range(_MAX_PAGES):
-            page = await self.track_page(tracking_id, number=number, page_size=page_size)
-            content = content_of(page) or []
-            # The same page again: Routee ignores `page`, and the loop would not end.
-            if content == previous:
-                return
-            for item in content:
-                if isinstance(item, dict):
-                    yield item
-            if is_last(page, number):
-                return
-            previous = content
-        log.warning("Routee's pages have no end", pages=_MAX_PAGES)
 
     async def track_page(
         self, tracking_id: str, *, number: int, page_size: int = 100
@@ -175,10 +147,12 @@ class RouteeClient:
         """
         One page, counted from 0, of the status of a campaign's messages, as Routee spells it.
 
+        A message can be on two pages or on none if the campaign grows between the reads.
+
         Raises:
             RouteeRefused: it is unknown.
         """
-        path = f"/viber/tracking/campaign/{_segment(tracking_id)}"
+        path = f"{TRACKING_PATH}/campaign/{_segment(tracking_id)}"
         query = {"page": number, "size": page_size}
         call = _Call("GET", path, "track a campaign", query=query)
         return await self._repeats.call(lambda: self._read(call))

@@ -9,6 +9,8 @@ from app.domain.event import DeliveryEvent, Source
 from app.routee import reading, wire
 from app.routee.lenient import Origin, translate_leniently
 
+#: Where tracking is read; the quarantine shows it as the path of what came from there.
+TRACKING_PATH: Final = "/viber/tracking"
 #: How many items a page is asked to have.
 PAGE_ITEMS: Final = 100
 _MAX_PAGES_DIGITS: Final = 9

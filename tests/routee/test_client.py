@@ -364,84 +364,16 @@ async def test_an_empty_id_is_refused_before_it_means_another_endpoint(
         await client.delete_campaign("")
 
 
-async def test_all_pages_of_a_campaign_are_read(
+async def test_a_page_of_a_campaign_is_read_again_after_a_failure(
     routee: ScriptedRoutee, client: RouteeClient
 ) -> None:
-    routee.will(
-        says(200, {"content": [{"trackingId": "1"}, {"trackingId": "2"}], "last": False}),
-        says(200, {"content": [{"trackingId": "3"}, "odd"], "last": True}),
-    )
+    page = {"content": [{"trackingId": "1"}, "odd"], "last": False}
+    routee.will(says(500, b""), says(200, page))
 
-    ids = [item["trackingId"] async for item in client.track_campaign("c/1", page_size=2)]
-
-    assert ids == ["1", "2", "3"]
-    assert [call.target for call in routee.calls] == [
-        "/viber/tracking/campaign/c%2F1?page=0&size=2",
-        "/viber/tracking/campaign/c%2F1?page=1&size=2",
-    ]
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        {"content": [{"trackingId": "2"}], "last": "true"},
-        {"content": [{"trackingId": "2"}], "totalPages": 2},
-        {"content": [{"trackingId": "2"}], "totalPages": "2", "last": False},
-    ],
-)
-async def test_the_last_page_is_known_by_its_number_or_its_word(
-    routee: ScriptedRoutee, client: RouteeClient, end: object
-) -> None:
-    routee.will(says(200, {"content": [{"trackingId": "1"}]}), says(200, end))
-
-    assert len([item async for item in client.track_campaign("c")]) == 2
-    assert len(routee.calls) == 2
-
-
-@pytest.mark.parametrize(
-    "page", [{"content": []}, {"content": None}, {}, {"content": [], "last": False}]
-)
-async def test_an_empty_page_is_the_last_one(
-    routee: ScriptedRoutee, client: RouteeClient, page: object
-) -> None:
-    routee.will(says(200, page))
-
-    assert [item async for item in client.track_campaign("c")] == []
-    assert len(routee.calls) == 1
-
-
-async def test_pages_that_repeat_themselves_end_the_reading(
-    routee: ScriptedRoutee, client: RouteeClient
-) -> None:
-    routee.will(says(200, {"content": [{"trackingId": "1"}], "last": False}))
-
-    assert [item async for item in client.track_campaign("c")] == [{"trackingId": "1"}]
-    assert len(routee.calls) == 2
-
-
-@pytest.mark.parametrize("odd", [None, 0, -1, "many", "9" * 5000, [2]])
-async def test_an_odd_number_of_pages_does_not_end_the_reading(
-    routee: ScriptedRoutee, client: RouteeClient, odd: object
-) -> None:
-    routee.will(
-        says(200, {"content": [{"trackingId": "1"}], "totalPages": odd, "last": None}),
-        says(200, {"content": [], "totalPages": odd}),
-    )
-
-    assert [item async for item in client.track_campaign("c")] == [{"trackingId": "1"}]
-    assert len(routee.calls) == 2
-
-
-async def test_one_page_that_fails_is_read_again_and_none_is_doubled(
-    routee: ScriptedRoutee, client: RouteeClient
-) -> None:
-    routee.will(
-        says(200, {"content": [{"trackingId": "1"}]}),
-        says(500, b""),
-        says(200, {"content": [{"trackingId": "2"}], "last": True}),
-    )
-
-    assert len([item async for item in client.track_campaign("c")]) == 2
+    assert await client.track_page("c/1", number=1, page_size=2) == page
+    assert {call.target for call in routee.calls} == {
+        "/viber/tracking/campaign/c%2F1?page=1&size=2"
+    }
 
 
 @pytest.mark.parametrize("status", [200, 204])

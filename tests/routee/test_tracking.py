@@ -131,7 +131,13 @@ def test_no_item_raises(changes: dict[str, Any], status: object) -> None:
         ({"content": [1], "last": "true"}, 0, True),
         ({"content": [1], "totalPages": "9"}, 0, False),
         ({"content": [1], "totalPages": 0}, 0, False),
+        *(
+            ({"content": [1], "totalPages": odd, "last": None}, 0, False)
+            for odd in (None, -1, "many", "9" * 5000, [2])
+        ),
         ({"content": []}, 0, True),
+        ({"content": [], "last": False}, 0, True),
+        ({"content": None}, 0, True),
         ({}, 0, True),
     ],
 )

@@ -12,12 +12,10 @@ from app.db.reconcile import stored_identities
 from app.domain.event import DeliveryEvent
 from app.domain.reconcile import aligned
 from app.kit.slices import Slices
-from app.routee.tracking import Unusable, read_item
+from app.routee.tracking import TRACKING_PATH, Unusable, read_item
 from app.services.callbacks.flush import PendingRecord, Receipt
 from app.services.callbacks.storing import Store
 
-#: Where its events were read, as the quarantine shows it.
-_PATH: Final = "/viber/tracking"
 _BATCH_ITEMS: Final = 256
 
 
@@ -79,7 +77,9 @@ class Comparison:
         counts = Counter(missing=len(fresh))
         if self._store is not None:
             began = time.perf_counter()
-            outcomes = await self._store.store([PendingRecord(event, _PATH) for event in same])
+            outcomes = await self._store.store(
+                [PendingRecord(event, TRACKING_PATH) for event in same]
+            )
             self.store_seconds = time.perf_counter() - began
             counts["quarantined"] = list(outcomes).count(Receipt.QUARANTINED)
             counts["failed"] = sum(isinstance(outcome, Exception) for outcome in outcomes)
