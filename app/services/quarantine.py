@@ -18,10 +18,12 @@ from app.db.quarantine import (
     page_of_quarantine,
 )
 from app.domain.erasure import ErasureKeys
+from app.domain.event import DeliveryEvent, Source
 from app.domain.quarantine import Quarantined, Reason, ReplayOutcome, is_emptied
 from app.errors import DatabaseUnavailable, ErasureNotConfigured, ReceiverError
 from app.observability.metrics import Metrics
 from app.routee.content import Content
+from app.routee.tracking import TRACKING_PATH
 from app.services.callbacks.flush import PendingRecord, Receipt
 from app.services.callbacks.reading import Body, Reader
 from app.services.callbacks.storing import Outcome, Store, Stored
@@ -198,14 +200,19 @@ class Replays:
         content = Content(stored.content_type, stored.content_encoding)
         body = Body(stored.octets, stored.path, stored.campaign_id, content)
         for piece in self._reader.read_in_pieces(body):
-            yield [_as_element(one) for one in piece] if stored.payload_reserialised else piece
+            yield [_as_received(one, stored) for one in piece]
 
 
-def _as_element(pending: PendingRecord) -> PendingRecord:
-    """*pending*, whose payload was an element of an array when it was received."""
-    if isinstance(pending.record, Quarantined):
+def _as_received(pending: PendingRecord, stored: StoredOctets) -> PendingRecord:
+    """*pending* with what its payload does not say: where it came from, and as part of what."""
+    record = pending.record
+    if isinstance(record, Quarantined):
         return pending
-    return pending._replace(record=pending.record._replace(payload_reserialised=True))
+    if stored.payload_reserialised:
+        record = record._replace(payload_reserialised=True)
+    if isinstance(record, DeliveryEvent) and stored.path == TRACKING_PATH:
+        record = record._replace(source=Source.TRACKING)
+    return pending._replace(record=record)
 
 
 def _verdict(outcomes: Sequence[Outcome], reasons: Sequence[Reason]) -> Verdict:

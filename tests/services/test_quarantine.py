@@ -1,6 +1,7 @@
 """Replaying the quarantine: what becomes of bodies of each kind, and what does not change."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,13 @@ from app.db.feed.positions import position_before
 from app.db.ingest import IngestSession, append_quarantined
 from app.db.quarantine import BodyPage, QuarantineFilter
 from app.domain.erasure import ErasureKeys, digits_of
+from app.domain.event import Source
 from app.domain.quarantine import Quarantined, Reason, ReplayOutcome, quarantined
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ErasureNotConfigured
 from app.observability.metrics import Metrics
 from app.routee.content import Content
+from app.routee.tracking import TRACKING_PATH
 from app.services.callbacks.flush import PendingRecord
 from app.services.callbacks.reading import Body, Reader
 from app.services.callbacks.screening import Screen
@@ -382,3 +385,18 @@ async def _add_campaign(connection: asyncpg.Connection) -> UUID:
         campaign_id,
     )
     return campaign_id
+
+
+async def test_a_status_of_routees_tracking_is_stored_as_one(
+    stage_with: Stages, connection: asyncpg.Connection
+) -> None:
+    body = callback("m1", "SEEN").body
+    await connection.execute(
+        "INSERT INTO quarantine (sha256, reason, path, body) VALUES ($1, $2, $3, $4)",
+        hashlib.sha256(body).digest(),
+        Reason.CAMPAIGN_MISMATCH,
+        TRACKING_PATH,
+        body,
+    )
+    assert await stage_with().replay_all() == [("stored", None)]
+    assert await connection.fetchval("SELECT source FROM events") == Source.TRACKING
