@@ -68,8 +68,8 @@ _STATEMENTS: Final = {
     "identity by message and status alone": _PATCH.format(
         old="WHERE (SELECT count(*) FROM upserted) >= 0",
         new="WHERE (SELECT count(*) FROM upserted) >= 0 AND NOT EXISTS (SELECT FROM events AS x"
-        " WHERE x.message_tracking_id = given.message_tracking_id"
-        " AND x.status_key = given.status_key)",
+        " WHERE x.message_tracking_id = unnest.message_tracking_id"
+        " AND x.status_key = unnest.status_key)",
     ),
     "count twice": _PATCH.format(
         old="SELECT campaign, status, sum(messages) FROM",
