@@ -1,5 +1,6 @@
 """Logs: one line for each event, without secrets and whole telephone numbers."""
 
+import asyncio
 import logging
 import re
 import sys
@@ -54,6 +55,7 @@ def configure_logs(
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_is_no_cancellation)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -68,6 +70,15 @@ def configure_logs(
     # httpx logs each request with its URL, alembic each check of the schema's version.
     for chatty in ("httpx", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """
+    Whether *record* is worth a line: what was cancelled ended as it was asked to.
+
+    SQLAlchemy's pool reports such an end of a connection as an error, with a traceback.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _drop_coloured_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

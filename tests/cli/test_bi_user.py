@@ -20,6 +20,7 @@ from app.db.bi.watchdog import Verdict, end_long_sessions
 from app.db.database import Database, migrate_database
 from app.domain import postgres_version
 from app.embedded import EmbeddedPostgres
+from app.sandbox.processes import eventually
 from tests.conftest import database_url
 
 
@@ -183,6 +184,14 @@ async def _end_sleep(service: _Service, uri: str) -> list[Verdict]:
     """What the service, by its own role, does to an analyst's endless query."""
     database = Database(service.url, name="tests", pool_items=1)
     query = asyncio.create_task(_ask(uri, "SELECT pg_sleep(60)"))
+    sleeping = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND usename = $1"
+    administrator = await asyncpg.connect(service.as_superuser)
+
+    async def _sleeps() -> bool:  # an earlier statement could be ended in its place
+        return bool(await administrator.fetch(sleeping, urlsplit(uri).username))
+
+    await eventually(_sleeps)
+    await administrator.close()
     ended: list[Verdict] = []
     while not ended:
         ended = [it.verdict for it in await end_long_sessions(database, timedelta(0))]

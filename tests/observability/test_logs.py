@@ -103,3 +103,21 @@ def test_a_line_shows_no_secret_whatever_it_is_made_of(log_format: str) -> None:
     assert ended.stderr.count("***") >= 8
     if log_format == "json":
         assert all(json.loads(line)["level"] == "warning" for line in lines)
+
+
+_CANCELLED = """
+import asyncio, logging
+from app.observability.logs import configure_logs
+
+configure_logs(log_format="json")
+for error in (asyncio.CancelledError(), OSError("gone")):
+    logging.getLogger("sqlalchemy.pool").error("closing failed", exc_info=error)
+"""
+
+
+def test_what_was_cancelled_is_no_error() -> None:
+    ended = subprocess.run(  # noqa: S603 (our own interpreter and program)
+        [sys.executable, "-c", _CANCELLED], check=True, capture_output=True, text=True
+    )
+    [line] = ended.stderr.splitlines()
+    assert "gone" in json.loads(line)["exception"]
