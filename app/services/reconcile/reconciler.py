@@ -6,10 +6,9 @@ What Routee does not know either stays as it is. No status is ever concluded fro
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -21,25 +20,23 @@ from app.db.database import Database
 from app.db.ingest import IngestSession
 from app.db.reconcile import Reconciliation
 from app.db.retention.runs import exclusive, long_work
-from app.domain.campaign import Submission
 from app.domain.finishing import SENT
-from app.domain.reconcile import DAILY, RARELY, SEARCH_BACK, Outcome, pause_after
+from app.domain.reconcile import SEARCH_BACK, Outcome, pause_after
 from app.errors import (
     CampaignNotLaunched,
     DatabaseUnavailable,
     NotFound,
     ReconcilingNotConfigured,
-    RouteeRefused,
-    RouteeUnavailable,
 )
 from app.kit.slices import Slices
 from app.observability.metrics import Metrics
 from app.routee.client import RouteeClient
-from app.routee.tracking import Unusable, content_of, is_last, read_item
 from app.services.callbacks.screening import Screen
 from app.services.callbacks.storing import Store
 from app.services.reconcile.asking import Postponed, Tracking
 from app.services.reconcile.comparison import Comparison
+from app.services.reconcile.pages import CampaignPages
+from app.services.reconcile.unbound import compare_unbound, next_unbound, peeked_id
 
 log = structlog.get_logger()
 
@@ -48,8 +45,6 @@ RECONCILE_LOCK: Final = 7_021_012
 #: How many campaigns, and how many messages without one, a run compares; the next run goes on.
 _MAX_CAMPAIGNS: Final = 100
 _MAX_MESSAGES: Final = 100
-#: More pages of one campaign are no list of its messages.
-MAX_PAGES: Final = 2000
 #: After so many runs in a row that Routee did not answer, a campaign has to wait like others.
 _MAX_FAILURES: Final = 5
 _STATEMENT_SECONDS: Final = 5.0
@@ -217,11 +212,13 @@ class Reconciler:
                         continue
                     counts: Counter[str] = Counter()
                     outcome = Outcome.NO_ID
-                    tracking_id = campaign.tracking_id or await _peeked_id(
+                    tracking_id = campaign.tracking_id or await peeked_id(
                         database, campaign_id, tracking
                     )
                     if tracking_id is not None:
-                        run = _Pages(campaign_id, tracking_id, campaign.submission, 0, counts)
+                        run = CampaignPages(
+                            campaign_id, tracking_id, campaign.submission, 0, counts
+                        )
                         outcome = await run.compare(tracking, comparison, note=None)
                     found.append((campaign_id, outcome, counts))
         return found
@@ -306,7 +303,7 @@ class Reconciler:
         if tracking_id is None:
             await self._end(database, found, Outcome.NO_ID, counts)
             return
-        pages = _Pages(found.campaign_id, tracking_id, found.submission, found.page, counts)
+        pages = CampaignPages(found.campaign_id, tracking_id, found.submission, found.page, counts)
 
         async def _note(page: int) -> None:
             await work.note_page(database, found.campaign_id, page=page, counts=counts)
@@ -326,11 +323,11 @@ class Reconciler:
         """The trackingId of a campaign, learnt from one of its messages; None if there is none."""
         after = ""
         for _ in range(_MAX_MESSAGES):
-            message = await _next_unbound(database, after, found.campaign_id)
+            message = await next_unbound(database, after, found.campaign_id)
             if message is None:
                 return None
             after = message.message_tracking_id
-            counts.update(await _compare_message(database, message, tracking, comparison))
+            counts.update(await compare_unbound(database, message, tracking, comparison))
             campaign = await find_campaign(database, str(found.campaign_id))
             if campaign is not None and campaign.tracking_id is not None:
                 return campaign.tracking_id
@@ -341,12 +338,12 @@ class Reconciler:
     ) -> None:
         """Ask for messages of no campaign at all that have been without a final status for long."""
         for _ in range(_MAX_MESSAGES):
-            message = await _next_unbound(database, self._asked_upto, None)
+            message = await next_unbound(database, self._asked_upto, None)
             if message is None:
                 self._asked_upto = ""
                 await work.forget_messages(database, age=SEARCH_BACK)
                 return
-            await _compare_message(database, message, tracking, comparison)
+            await compare_unbound(database, message, tracking, comparison)
             self._asked_upto = message.message_tracking_id
 
     async def _end(
@@ -359,67 +356,6 @@ class Reconciler:
         )
         self._metrics.reconciled.labels(outcome.value).inc()
         self._say(f"{found.tracking_id or found.campaign_id}: {outcome.value}")
-
-
-class _Pages:
-    """Compares the pages of one campaign, from *number* on, and adds to *counts* what it finds."""
-
-    def __init__(
-        self,
-        campaign_id: UUID,
-        tracking_id: str,
-        submission: str,
-        number: int,
-        counts: Counter[str],
-    ) -> None:
-        # As callbacks through the campaign's own token: its messages are no other campaign's.
-        self._campaign_id = None if submission == Submission.OBSERVED else campaign_id
-        self._tracking_id = tracking_id
-        self._number = number
-        self._counts = counts
-
-    async def compare(
-        self,
-        tracking: Tracking,
-        comparison: Comparison,
-        *,
-        note: Callable[[int], Awaitable[None]] | None,
-    ) -> Outcome:
-        """Compare page after page; *note* gets the number of the next one once one is stored."""
-        previous: object = None
-        for number in range(self._number, MAX_PAGES):
-            try:
-                page = await tracking.page(self._tracking_id, number=number)
-            except (RouteeRefused, RouteeUnavailable) as error:
-                return self._outcome_of(error)
-            content = content_of(page)
-            if content is None:
-                log.warning("a page of tracking has no content", page=number)
-                return Outcome.FAILED
-            if content and content == previous:
-                log.warning("Routee repeats a page of tracking", page=number)
-                return Outcome.INCOMPLETE
-            previous = content
-            self._counts["pages"] += 1
-            self._counts.update(
-                await comparison.compare(
-                    content,
-                    campaign_tracking_id=self._tracking_id,
-                    campaign_id=self._campaign_id,
-                )
-            )
-            if is_last(page, number):
-                return Outcome.COMPARED
-            if note is not None:
-                await note(number + 1)
-        log.warning("Routee's pages of tracking have no end", pages=MAX_PAGES)
-        return Outcome.INCOMPLETE
-
-    def _outcome_of(self, error: RouteeRefused | RouteeUnavailable) -> Outcome:
-        if isinstance(error, RouteeRefused) and error.http_status == HTTPStatus.NOT_FOUND:
-            return Outcome.NOT_FOUND
-        log.warning("a page of tracking cannot be read", error=str(error))
-        return Outcome.FAILED
 
 
 async def _require_unpaused(database: Database) -> None:
@@ -443,60 +379,3 @@ async def _due(database: Database, since: datetime | None) -> list[UUID]:
         if end == after:
             return found
         after = end
-
-
-async def _next_unbound(
-    database: Database, after: str, campaign_id: UUID | None
-) -> work.UnboundMessage | None:
-    """The next message beyond *after* to ask for; None if there is none up to the end."""
-    while True:
-        part = await work.unbound_messages(database, after=after, campaign_id=campaign_id)
-        if not part:
-            return None
-        wanted = next((message for message in part if message.is_wanted), None)
-        if wanted is not None:
-            return wanted
-        after = part[-1].message_tracking_id
-
-
-async def _compare_message(
-    database: Database,
-    message: work.UnboundMessage,
-    tracking: Tracking,
-    comparison: Comparison,
-) -> Counter[str]:
-    """Compare *message*, and note that Routee was asked for it."""
-    tracking_id = message.message_tracking_id
-    counts: Counter[str] = Counter()
-    pause = DAILY
-    try:
-        item = await tracking.message(tracking_id)
-    except RouteeRefused as refusal:
-        if refusal.http_status == HTTPStatus.NOT_FOUND:
-            counts["notFound"] += 1
-            pause = RARELY
-        else:
-            counts["refused"] += 1
-    except RouteeUnavailable as error:
-        log.warning("a message of tracking cannot be read", error=str(error))
-        counts["unreadable"] += 1
-    else:
-        found = await comparison.compare(
-            [item], message_tracking_id=tracking_id, campaign_id=message.campaign_id
-        )
-        counts.update(found)
-    await work.note_message(database, tracking_id, pause=pause)
-    return counts
-
-
-async def _peeked_id(database: Database, campaign_id: UUID, tracking: Tracking) -> str | None:
-    """The trackingId of a campaign as one of its messages has it at Routee; None without one."""
-    message = await _next_unbound(database, "", campaign_id)
-    if message is None:
-        return None
-    try:
-        item = await tracking.message(message.message_tracking_id)
-    except (RouteeRefused, RouteeUnavailable):
-        return None
-    event = read_item(item, message_tracking_id=message.message_tracking_id)
-    return None if isinstance(event, Unusable) else event.campaign_tracking_id

@@ -18,9 +18,9 @@ from app.observability.metrics import Metrics
 from app.sandbox.faults import CUT_BEFORE, Endpoint, denied, server_error, too_many_requests
 from app.services.callbacks.flush import Receipt
 from app.services.finishing import finish_due, measure_overdue
-from app.services.reconcile import asking, reconciler
+from app.services.reconcile import asking, pages
 from app.services.reconcile.asking import Postponed
-from app.services.reconcile.reconciler import Reconciler
+from app.services.reconcile.reconciler import RECONCILE_LOCK, Reconciler
 from tests.routee.scripted_routee import says, scripted_routee, trickles
 from tests.services.reconcile.reconcile_stage import (
     client_of,
@@ -288,7 +288,7 @@ async def test_one_process_reconciles_at_a_time(url: str) -> None:
     async with simulated(url) as stage:
         campaign = await stage.known(await stage.launched())
         await work.ask_for(stage.database, [campaign], asked_by="a test")
-        async with exclusive(stage.database, reconciler.RECONCILE_LOCK) as is_ours:
+        async with exclusive(stage.database, RECONCILE_LOCK) as is_ours:
             assert is_ours
             assert await stage.reconciler.run() is False
         assert await stage.reconciler.run() is True
@@ -372,7 +372,7 @@ async def test_a_page_that_never_ends_is_given_up(
 async def test_a_list_that_never_ends_is_read_to_a_limit(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciler, "MAX_PAGES", 3)
+    monkeypatch.setattr(pages, "MAX_PAGES", 3)
     async with scripted_routee() as routee, scripted(url, routee.url) as stage:
         campaign = await stage.campaign("c")
         routee.will(*(says(200, page(item(f"m{at}"), last=False)) for at in range(9)))
