@@ -335,19 +335,23 @@ def shared_url(server_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def fast_service(loop: Loop, shared_url: str, routee: SimulatedRoutee) -> Iterator[Service]:
+def routee_urls(loop: Loop, routee: SimulatedRoutee) -> Iterator[dict[str, str]]:
+    """The settings that lead to it: whichever service of a database performs a duty asks it."""
+    with serving(loop, routee.app) as url:
+        yield {"routee_api_url": url, "routee_auth_url": url}
+
+
+@pytest.fixture(scope="session")
+def fast_service(loop: Loop, shared_url: str, routee_urls: dict[str, str]) -> Iterator[Service]:
     """A service as it is by default."""
-    with (
-        serving(loop, routee.app) as url,
-        running(loop, shared_url, routee_api_url=url, routee_auth_url=url) as service,
-    ):
+    with running(loop, shared_url, **routee_urls) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
-def plain_service(loop: Loop, shared_url: str) -> Iterator[Service]:
-    """A service on the same database with RECEIVER_FAST_PROTOCOL=false; it cannot launch."""
-    with running(loop, shared_url, fast_protocol=False) as service:
+def plain_service(loop: Loop, shared_url: str, routee_urls: dict[str, str]) -> Iterator[Service]:
+    """A service on the same database with RECEIVER_FAST_PROTOCOL=false."""
+    with running(loop, shared_url, fast_protocol=False, **routee_urls) as service:
         yield service
 
 

@@ -136,6 +136,7 @@ def test_no_secret_reaches_a_column(told: tuple[Service, str], secrets: list[str
     _assert_none(secrets, columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", list(Scope))
 def test_no_caller_reads_a_secret_of_a_callback(
     told: tuple[Service, str], secrets: list[str], scope: Scope

@@ -345,6 +345,7 @@ async def test_no_query_scans_a_table(
     await _assert_scans_no_table(explaining, database, what)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", QUERIES)
 async def test_no_query_scans_a_table_without_statistics(unanalyzed: str, what: str) -> None:
     """Of two indexes the planner may then take the worse one, but never the table."""

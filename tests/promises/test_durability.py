@@ -60,6 +60,7 @@ async def test_a_200_is_a_committed_row_however_often_they_are_killed(
     await _assert_killing_loses_nothing(await start_service(workers=2), look, MANY_ROUNDS)
 
 
+@pytest.mark.slow
 async def test_one_killed_worker_is_replaced_and_nothing_acknowledged_is_lost(
     start_service: StartService, look: Look
 ) -> None:
@@ -92,6 +93,7 @@ async def _assert_killing_everything_loses_nothing(
     await _assert_nothing_was_lost(sender, look)
 
 
+@pytest.mark.slow
 async def test_a_200_is_a_committed_row_though_postgres_and_the_service_are_killed(
     service: Service, postgres: Postgres, look: Look
 ) -> None:

@@ -412,7 +412,7 @@ def _refused_for_balance(routee: SimulatedRoutee) -> int:
 
 @pytest.mark.parametrize(
     ("launches", "kills"),
-    [(30, 1), pytest.param(200, 5, marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
+    [(10, 1), pytest.param(200, 5, marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
 )
 async def test_a_campaign_is_paid_for_once_and_never_forgotten(
     chaos: Chaos, launches: int, kills: int, seed: int

@@ -9,7 +9,10 @@ from tests.promises.load import stories
 OPERATIONS = ["/livez", "/readyz", "/metrics", "/docs", "/openapi.json"]
 
 
-@pytest.mark.parametrize(("surface", "workers"), [("callbacks", 2), ("all", 1), ("api", 1)])
+@pytest.mark.parametrize(
+    ("surface", "workers"),
+    [pytest.param("callbacks", 2, marks=pytest.mark.slow), ("callbacks", 1), ("all", 1)],
+)
 async def test_operations_have_a_port_of_their_own(
     start_service: StartService, surface: str, workers: int
 ) -> None:

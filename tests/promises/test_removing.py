@@ -181,6 +181,7 @@ async def _assert_nothing_of_others_is_lost(look: Look, sender: Sender) -> None:
             assert recipient == to
 
 
+@pytest.mark.slow
 async def test_retention_refuses_no_callback_and_loses_nothing_else(
     service: Service, postgres: Postgres, look: Look
 ) -> None:

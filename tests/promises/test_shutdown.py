@@ -32,7 +32,7 @@ async def _assert_it_ends_well(start_service: StartService, look: Look, *, worke
     return seconds
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 async def test_sigterm_under_load_ends_it_and_loses_nothing(
     start_service: StartService, look: Look, workers: int
 ) -> None:
@@ -85,7 +85,7 @@ async def _all(client: httpx.AsyncClient, paths: list[str]) -> list[httpx.Respon
     return await asyncio.gather(*(client.get(path) for path in paths))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 async def test_a_hangup_of_the_terminal_ends_it_as_sigterm_does(
     start_service: StartService, look: Look, workers: int
 ) -> None:

@@ -89,6 +89,7 @@ async def test_two_workers_under_very_many_callbacks_end_exact(
     await _assert_hammering_ends_exact(start_service, postgres, look, 4000)
 
 
+@pytest.mark.slow
 async def test_the_same_callback_at_two_workers_at_once_is_one_row(
     start_service: StartService, look: Look
 ) -> None:

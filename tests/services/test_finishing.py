@@ -241,6 +241,7 @@ async def test_what_is_overdue_is_told_in_parts_and_once_though_it_is_interrupte
     assert not await finish_some(database, campaign)
 
 
+@pytest.mark.slow
 async def test_all_campaigns_are_examined_however_many_there_are(
     connection: asyncpg.Connection, database: Database
 ) -> None:

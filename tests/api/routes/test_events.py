@@ -384,7 +384,7 @@ async def test_how_long_a_transaction_holds_the_feed_back_is_a_metric(
     assert _summary(await caller.all()) == ["m DELIVERED"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 async def test_waiting_clients_do_not_delay_the_shutdown(
     url: str, tmp_path: Path, workers: int
 ) -> None:

@@ -436,6 +436,7 @@ async def _migrated_by_a_process(url: str) -> int:
     return await migration.wait()
 
 
+@pytest.mark.slow
 async def test_databases_of_one_cluster_that_are_migrated_at_once_make_the_roles_once(
     tmp_path: Path,
 ) -> None:
