@@ -13,12 +13,13 @@ from app.cli.openapi import openapi
 from app.cli.rebuild import rebuild
 from app.cli.reconcile import reconcile
 from app.cli.retain import retain
+from app.cli.running import errors_in_one_line
 from app.cli.serve import serve
 from app.cli.simulate import simulate
 from app.cli.work import work
 from app.domain.masking import SecretMask
 from app.observability.logs import configure_logs
-from app.settings import SettingsInvalid, load_settings
+from app.settings import SettingsInvalid, load_settings, require_known_variables
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(api_key.app, name="api-key")
@@ -41,13 +42,16 @@ app.command()(config)
 
 
 @app.callback()
-def _root() -> None:
+def _root(context: typer.Context) -> None:
     """
     Store Routee's Viber callbacks durably, in any order, and answer questions about them.
 
     Settings are environment variables named RECEIVER_*; `routee-receiver config` lists them. To see
     the whole product work on one machine, run: routee-receiver demo
     """
+    if context.invoked_subcommand != "config":  # which shows what is wrong itself
+        with errors_in_one_line():
+            require_known_variables()
 
 
 def main() -> None:

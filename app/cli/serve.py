@@ -28,7 +28,7 @@ from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres, Keeper
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.main import buffer_of
-from app.settings import Settings
+from app.settings import Settings, hand_over
 
 #: For open requests, after the drain: longer than a read that finds its connection dead (6 s for
 #: the ping, 2 s to end it). With what follows, the end comes within 16 seconds if PostgreSQL hangs.
@@ -53,8 +53,11 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
     surface: Annotated[
-        Surface, typer.Option(help="Only the callback URLs, only the API, or all.")
-    ] = Surface.ALL,
+        Surface | None,
+        typer.Option(
+            help="Only the callback URLs, only the API, or all. Default: RECEIVER_SURFACE, all."
+        ),
+    ] = None,
     accept_outdated_postgres: AcceptOutdated = False,  # noqa: FBT002 (an option of the command line)
 ) -> None:
     """
@@ -66,6 +69,7 @@ def serve(
     acknowledged by a NATS JetStream cluster, and `routee-receiver work` stores them.
     """
     settings = accepting_outdated(loaded_settings(), accept_outdated_postgres)
+    surface = surface or Surface(settings.surface)
     end_on_sigterm()
     config = Config(
         "app.main:create_app",
@@ -92,8 +96,7 @@ def serve(
         asyncio.run(_require_buffer(settings, surface))
         with _ready_database(settings) as url:
             # The application reads its settings from the environment, in workers too.
-            os.environ["RECEIVER_DATABASE_URL"] = url
-            os.environ["RECEIVER_SURFACE"] = surface
+            hand_over(os.environ, database_url=url, surface=surface)
             asyncio.run(_warn_of_outdated(url))
             others = _operations_sockets(host, settings.operations_port)
             say(f"Listening on http://{host}:{port} with {workers} worker(s)")

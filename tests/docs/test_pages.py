@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from app.cli import app
 from app.cli.config import configuration_page
 from app.observability.metrics import Metrics
-from app.settings import Settings
+from app.settings import Settings, may_be_in_a_file, variable_of
 from tests.docs.pages import PAGES, README, ROOT, anchors_of, blocks_of, name_of, prose_of
 
 MAX_README_LINES: Final = 180
@@ -78,13 +78,14 @@ def test_the_configuration_page_is_what_the_settings_say() -> None:
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    grafana = (ROOT / "deploy" / "grafana").rglob("*.yaml")
-    of_grafana = {name for file in grafana for name in _VARIABLE.findall(file.read_text())}
-    known = {f"RECEIVER_{field.upper()}" for field in Settings.model_fields}
+    known = {variable_of(name) for name in Settings.model_fields}
+    known |= {
+        f"{variable_of(name)}_FILE" for name in Settings.model_fields if may_be_in_a_file(name)
+    }
     # Beginnings of names, as in `RECEIVER_ROUTEE_…`, end in an underscore and are not found.
     for page in PAGES:
         named = set(_VARIABLE.findall(page.read_text(encoding="utf-8")))
-        assert named <= known | of_grafana, name_of(page)
+        assert named <= known, name_of(page)
 
 
 def test_every_metric_that_is_named_exists() -> None:

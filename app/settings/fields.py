@@ -1,51 +1,61 @@
-"""The settings: the environment variables of the service, and their checks."""
+"""All settings: their names, defaults and descriptions, and what they need of each other."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from typing import Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-#: A shorter secret can be guessed; the command below makes one of 43 characters.
-MIN_SECRET_CHARACTERS = 32
+from app.settings.kinds import (
+    HOW_TO_MAKE_ONE,
+    NatsUrls,
+    PostgresUrl,
+    RetentionDays,
+    Secrets,
+    SettingsInvalid,
+    Texts,
+    WebUrl,
+    WebUrls,
+)
+from app.settings.urls import (
+    has_several_hosts,
+    host_of,
+    postgres_url,
+    target_of,
+    with_target,
+)
 
-_HOW_TO_MAKE_ONE = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
-
-_SECRET_PATTERN = re.compile(r"[A-Za-z0-9_~-]+")
-
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
-
-#: Routee repeats a callback for 40 hours (inferred for Viber), and a message may live for 14 days.
-MIN_RETENTION_DAYS = 30
-
-_TARGET = "target_session_attrs"
-_SECRETS = ("callback_secrets", "signing_keys", "erasure_keys")
-_LISTS = ("bi_opt_out_words", "buffer_url", "buffer_monitor_urls")
-_OPT_OUT_WORDS = ("STOP", "ΣΤΟΠ")
-_RETENTION = tuple(f"retention_{kind}_days" for kind in ("raw", "events", "messages", "inbound"))
-
-
-class SettingsInvalid(ValueError):
-    """A setting is missing or unusable; the message says how to correct it, and has no value."""
+_OPT_OUT_WORDS: Final = ("STOP", "ΣΤΟΠ")
+_DEFAULT_PORT: Final = 5432
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """
-    All settings of an operator, read from `RECEIVER_*` environment variables.
+    All settings of an operator. `load_settings` reads them from `RECEIVER_*` variables.
 
     Secrets are `SecretStr`, so that printing the settings shows none.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RECEIVER_", extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    database_url: str = Field(
+    database_host: str = Field(
+        default="",
+        description="Host of PostgreSQL 18 or later, several as in h1,h2, or the folder of its "
+        "socket: in place of DATABASE_URL, together with the four that follow.",
+    )
+    database_port: int = Field(
+        default=_DEFAULT_PORT, ge=1, le=65535, description="Port at DATABASE_HOST."
+    )
+    database_user: str = Field(default="", description="Role at DATABASE_HOST.")
+    database_password: SecretStr = Field(
+        default=SecretStr(""), description="Password of DATABASE_USER, without any escapes."
+    )
+    database_name: str = Field(default="", description="Database at DATABASE_HOST.")
+    database_url: PostgresUrl = Field(
         default="",
         description="postgresql://… of PostgreSQL 18 or later. Of several hosts, as in "
         "h1:5432,h2:5432, the one that takes writes is used. Empty: one is run in DATA_DIR.",
     )
-    database_read_url: str = Field(
+    database_read_url: PostgresUrl = Field(
         default="",
         description="postgresql://… of a replica for lists, messages, replies, the feed and "
         "exports; of several hosts a standby is preferred. Empty: DATABASE_URL, which always "
@@ -71,7 +81,7 @@ class Settings(BaseSettings):
         description="Let EMBEDDED_PORT and analysts' logins be used with an embedded PostgreSQL "
         "that has known holes. For trials only.",
     )
-    public_url: str = Field(
+    public_url: WebUrl = Field(
         default="",
         description="Our address as Routee sees it, https://…; launching needs it.",
     )
@@ -87,10 +97,10 @@ class Settings(BaseSettings):
     routee_application_secret: SecretStr = Field(
         default=SecretStr(""), description="Routee application secret."
     )
-    routee_api_url: str = Field(
+    routee_api_url: WebUrl = Field(
         default="https://connect.routee.net", description="Base of Routee's API."
     )
-    routee_auth_url: str = Field(
+    routee_auth_url: WebUrl = Field(
         default="https://auth.routee.net", description="Base of Routee's token service."
     )
     erasure_keys: Secrets = Field(
@@ -98,30 +108,30 @@ class Settings(BaseSettings):
         description="Comma-separated keys of the hashes that recognise erased recipients: the "
         "first makes them, all verify. Empty: SIGNING_KEYS.",
     )
-    retention_raw_days: int | None = Field(
+    retention_raw_days: RetentionDays = Field(
         default=None,
         description="For how many days payloads are kept. Empty: as long as their rows.",
     )
-    retention_events_days: int | None = Field(
+    retention_events_days: RetentionDays = Field(
         default=None,
         description="For how many days status events and reports of campaigns' progress are kept. "
         "Empty: for ever.",
     )
-    retention_messages_days: int | None = Field(
+    retention_messages_days: RetentionDays = Field(
         default=None,
         description="After how many days without a change messages are removed. Empty: never.",
     )
-    retention_inbound_days: int | None = Field(
+    retention_inbound_days: RetentionDays = Field(
         default=None,
         description="For how many days replies and the quarantine are kept. Empty: for ever.",
     )
-    buffer_url: Annotated[tuple[str, ...], NoDecode] = Field(
+    buffer_url: NatsUrls = Field(
         default=(),
         description="Comma-separated nats://… of a NATS JetStream cluster: callbacks are "
         "acknowledged by it, and stored by `routee-receiver work`. Empty: they are stored "
         "directly.",
     )
-    buffer_monitor_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+    buffer_monitor_urls: WebUrls = Field(
         default=(),
         description="Comma-separated http://… of the monitoring of all NATS servers, by which it "
         "is verified that they are durable. Empty: port 8222 of the hosts of BUFFER_URL.",
@@ -188,7 +198,7 @@ class Settings(BaseSettings):
         "senders in the SQL views, for companies that put recipients' numbers there. The same in "
         "all processes.",
     )
-    bi_opt_out_words: Annotated[tuple[str, ...], NoDecode] = Field(
+    bi_opt_out_words: Texts = Field(
         default=_OPT_OUT_WORDS,
         description="Comma-separated replies by which a recipient opts out, whole, in any case of "
         "letters, for the SQL views. The same in all processes.",
@@ -200,7 +210,7 @@ class Settings(BaseSettings):
         "views. The same in all processes.",
     )
     surface: Literal["all", "callbacks", "api"] = Field(
-        default="all", description="What this process serves; set by `serve --surface`."
+        default="all", description="What `serve` serves, as its option `--surface`."
     )
     operations_port: int | None = Field(
         default=None,
@@ -213,45 +223,6 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         default="console", description="`json` for log collectors."
     )
-
-    @field_validator(*_SECRETS, *_LISTS, mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator(*_SECRETS)
-    @classmethod
-    def _strong(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for secret in secrets:
-            value = secret.get_secret_value()
-            if len(value) < MIN_SECRET_CHARACTERS:
-                raise ValueError(
-                    f"each must have at least {MIN_SECRET_CHARACTERS} characters, one has "
-                    f"{len(value)}. Make one with: {_HOW_TO_MAKE_ONE}"
-                )
-            if not _SECRET_PATTERN.fullmatch(value):
-                raise ValueError(
-                    "each may have letters, digits, '_', '~' and '-' only, because it stands in "
-                    f"a URL. Make one with: {_HOW_TO_MAKE_ONE}"
-                )
-        return secrets
-
-    @field_validator(*_RETENTION, "operations_port", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return None if isinstance(value, str) and not value.strip() else value
-
-    @field_validator(*_RETENTION)
-    @classmethod
-    def _not_too_short(cls, days: int | None) -> int | None:
-        if days is not None and days < MIN_RETENTION_DAYS:
-            raise ValueError(
-                f"must be at least {MIN_RETENTION_DAYS}, or empty to keep everything: Routee "
-                "repeats callbacks for 40 hours, and messages live for up to 14 days"
-            )
-        return days
 
     @field_validator("retention_events_days")
     @classmethod
@@ -279,24 +250,38 @@ class Settings(BaseSettings):
             )
         return days
 
-    @field_validator("database_url", "database_read_url")
+    @field_validator("database_url", mode="before")
     @classmethod
-    def _of_postgres(cls, url: str) -> str:
-        scheme, separator, rest = url.partition("://")
-        if not url:
+    def _of_its_parts(cls, url: object, info: ValidationInfo) -> object:
+        parts = {name: info.data.get(f"database_{name}") for name in ("host", "user", "name")}
+        password: SecretStr = info.data.get("database_password") or SecretStr("")
+        port = info.data.get("database_port", _DEFAULT_PORT)
+        is_given = any(parts.values()) or password.get_secret_value() or port != _DEFAULT_PORT
+        if not is_given:
             return url
-        if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-            raise ValueError("must start with postgresql://; no other database is supported")
-        return f"postgresql://{rest}"
+        if url:
+            raise ValueError(
+                "must not be set together with RECEIVER_DATABASE_HOST, _PORT, _USER, _PASSWORD or "
+                "_NAME"
+            )
+        if missing := [f"RECEIVER_DATABASE_{name.upper()}" for name, it in parts.items() if not it]:
+            raise ValueError(f"{' and '.join(missing)} must be set as well")
+        return postgres_url(
+            host=str(parts["host"]),
+            port=port,
+            user=str(parts["user"]),
+            password=password.get_secret_value(),
+            name=str(parts["name"]),
+        )
 
     @field_validator("database_url")
     @classmethod
     def _that_takes_writes(cls, url: str) -> str:
-        target = _target_of(url)
-        if target is None and _has_several_hosts(url):
-            return _with_target(url, "read-write")
+        target = target_of(url)
+        if target is None and has_several_hosts(url):
+            return with_target(url, "read-write")
         if target not in {None, "any", "read-write", "primary"} or (
-            target == "any" and _has_several_hosts(url)
+            target == "any" and has_several_hosts(url)
         ):
             raise ValueError(
                 "must have target_session_attrs=read-write, or none: callbacks are written"
@@ -306,29 +291,9 @@ class Settings(BaseSettings):
     @field_validator("database_read_url")
     @classmethod
     def _that_may_be_a_standby(cls, url: str) -> str:
-        if _target_of(url) is None and _has_several_hosts(url):
-            return _with_target(url, "prefer-standby")
+        if target_of(url) is None and has_several_hosts(url):
+            return with_target(url, "prefer-standby")
         return url
-
-    @field_validator("buffer_url")
-    @classmethod
-    def _of_nats(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            if not url.startswith(("nats://", "tls://")) or not _host_of(url):
-                raise ValueError("each must be nats://host:port, or tls://host:port")
-        return urls
-
-    @field_validator("buffer_monitor_urls")
-    @classmethod
-    def _of_monitoring(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(cls._bare(url) for url in urls)
-
-    @field_validator("public_url", "routee_api_url", "routee_auth_url")
-    @classmethod
-    def _bare(cls, url: str) -> str:
-        if url and not url.startswith(("https://", "http://")):
-            raise ValueError("must start with https:// (or http:// on a test machine)")
-        return url.rstrip("/")
 
     def require_callback_secrets(self) -> None:
         """
@@ -340,7 +305,7 @@ class Settings(BaseSettings):
         if not self.callback_secrets:
             raise SettingsInvalid(
                 "RECEIVER_CALLBACK_SECRETS is not set, so every callback would be refused. "
-                f"Make a secret with: {_HOW_TO_MAKE_ONE}"
+                f"Make a secret with: {HOW_TO_MAKE_ONE}"
             )
 
     def secrets_known_to_routee(self) -> list[str]:
@@ -360,7 +325,7 @@ class Settings(BaseSettings):
 
     def monitor_urls_of_buffer(self) -> tuple[str, ...]:
         """Where each NATS server is asked whether it is durable."""
-        hosts = (_host_of(url) for url in self.buffer_url)
+        hosts = (host_of(url) for url in self.buffer_url)
         return self.buffer_monitor_urls or tuple(f"http://{host}:8222" for host in hosts)
 
     def missing_for_reconciling(self) -> tuple[str, ...]:
@@ -379,43 +344,3 @@ class Settings(BaseSettings):
             ),
         }
         return tuple(name for name, value in needed.items() if not value)
-
-
-def _target_of(url: str) -> str | None:
-    """Which of several servers *url* asks for, in libpq's words."""
-    return dict(parse_qsl(urlsplit(url).query)).get(_TARGET)
-
-
-def _has_several_hosts(url: str) -> bool:
-    parts = urlsplit(url)
-    named = dict(parse_qsl(parts.query)).get("host", "")
-    return "," in unquote(parts.netloc.rpartition("@")[2]) or "," in named
-
-
-def _with_target(url: str, target: str) -> str:
-    parts = urlsplit(url)
-    query = f"{parts.query}&" if parts.query else ""
-    return urlunsplit(parts._replace(query=f"{query}{_TARGET}={target}"))
-
-
-def _host_of(url: str) -> str:
-    """The host of *url*, an IPv6 address in brackets; empty if there is none."""
-    host = urlsplit(url).hostname or ""
-    return f"[{host}]" if ":" in host else host
-
-
-def load_settings() -> Settings:
-    """
-    The settings of this process's environment.
-
-    Raises:
-        SettingsInvalid: settings are unusable; the message names the variables, not the values.
-    """
-    try:
-        return Settings()
-    except ValidationError as error:
-        faults = [
-            f"RECEIVER_{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False, include_url=False)
-        ]
-        raise SettingsInvalid("; ".join(faults)) from None
