@@ -5,6 +5,7 @@ The only file that knows every way in which a request can fail.
     ├── ConfigurationError            a setting is missing or unusable; the process does not start
     │   └── BufferUnsafe              the buffer could lose what it has acknowledged
     ├── DatabaseUnavailable           the database cannot answer now; trying again later helps
+    │   └── DatabaseUnusable          it answers, and cannot be used as it is set up
     ├── SchemaOutdated                the database has another schema version than this code
     ├── PayloadUnreadable             a stored payload cannot be decoded
     ├── BufferUnavailable             the buffer cannot take a batch now; trying again later helps
@@ -75,6 +76,10 @@ class BufferFull(BufferUnavailable):
 
 class DatabaseUnavailable(ReceiverError):
     """The database cannot store or answer at the moment."""
+
+
+class DatabaseUnusable(DatabaseUnavailable):
+    """The database answers, and cannot be used until it, or the address, is changed."""
 
 
 class SchemaOutdated(ReceiverError):

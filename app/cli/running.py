@@ -15,7 +15,7 @@ from app.db.database import Database
 from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres
 from app.embedded.binaries import find_binaries
-from app.errors import ConfigurationError, DatabaseUnavailable, ReceiverError
+from app.errors import ConfigurationError, DatabaseUnavailable, DatabaseUnusable, ReceiverError
 from app.kit.shutdown import end_on_hangup
 from app.settings import Settings, SettingsInvalid, load_settings
 
@@ -125,7 +125,7 @@ async def require_schema(settings: Settings) -> None:
     try:
         await require_current_schema(settings.database_url)
     except DatabaseUnavailable as error:
-        if not settings.buffer_url:
+        if isinstance(error, DatabaseUnusable) or not settings.buffer_url:
             raise
         say(f"Warning: {error} Callbacks are buffered until it answers.")
 

@@ -8,18 +8,19 @@ drops packets costs all of it and the others are never tried. Here each has a he
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from app.errors import DatabaseUnavailable
+from app.db.explaining import Where, hosts_of, predicate_of, where_of
+from app.errors import DatabaseUnavailable, DatabaseUnusable
 
 #: How long a host may stay silent before the next one is tried as well. It has not lost then: the
 #: first that suits is taken.
 HEAD_START_SECONDS: Final = 0.25
-_DEFAULT_PORT: Final = 5432
-_MOST_HOSTS: Final = 16
+#: The one for which the statements are written.
+_NEEDED_MAJOR: Final = 18
 #: The function of PostgreSQL that warns when a commit does not wait for its standby any longer. The
 #: text of the warning is translated.
 _WAITS_FOR_STANDBY: Final = "SyncRepWaitForLSN"
@@ -33,30 +34,26 @@ _FAILURES: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    DatabaseUnusable,
 )
 
 
-class Host(NamedTuple):
-    """Where a server listens."""
-
-    #: A name, an address, or the folder of a socket.
-    name: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.port}"
-
-
 class Connection(asyncpg.Connection):
-    """A connection that knows whether one of its commits may be missing from the standbys."""
+    """
+    A connection that knows where it leads.
 
-    __slots__ = ("is_unreplicated",)
+    It also knows whether one of its commits may be missing from the standbys.
+    """
+
+    __slots__ = ("is_unreplicated", "where")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (asyncpg's own)
         super().__init__(*args, **kwargs)
         #: Whether a commit was ended before a synchronous standby had it: it is visible here, and
         #: would be lost with this server. PostgreSQL reports it as a warning of a success.
         self.is_unreplicated = False
+        #: For messages; None until it is made.
+        self.where: Where | None = None
         self.add_log_listener(_note_warning)
 
 
@@ -92,39 +89,23 @@ async def connect(url: str, *, timeout: float, **options: Any) -> Connection:  #
 
     Raises:
         DatabaseUnavailable: no server suits; the message names each with the reason.
+        DatabaseUnusable: each is too old, or behind a pooler that drops our settings.
     """
     options["server_settings"] = _SETTINGS | options.get("server_settings", {})
     hosts = hosts_of(url)
+    where = where_of(url)
     if len(hosts) <= 1:
-        where = str(hosts[0]) if hosts else "the default host"
         return await _Search([_Attempt(where, url, options)]).run(timeout)
     prefers_standby = _target_of(url, options) == SessionAttribute.prefer_standby.value
     if prefers_standby:
         options["target_session_attrs"] = SessionAttribute.any
     attempts = [
-        _Attempt(str(host), url, {**options, "host": host.name, "port": host.port})
+        _Attempt(
+            where._replace(hosts=str(host)), url, {**options, "host": host.name, "port": host.port}
+        )
         for host in hosts
     ]
     return await _Search(attempts, prefers_standby=prefers_standby).run(timeout)
-
-
-def hosts_of(url: str) -> list[Host]:
-    """The hosts of *url* in their order, at most 16; none if it leaves them to the driver."""
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    names = parts.netloc.rpartition("@")[2]
-    specifications = unquote(names) or query.get("host", [""])[0]
-    ports = query.get("port", [""])[0].split(",")
-    found = [given for given in specifications.split(",") if given][:_MOST_HOSTS]
-    return [_host(given, ports[min(at, len(ports) - 1)]) for at, given in enumerate(found)]
-
-
-def _host(given: str, port: str) -> Host:
-    """A host as it stands in a URL; *port* is for one that names none."""
-    name, separator, own = given.rpartition(":")
-    if separator and own.isdigit() and not given.startswith("/"):
-        return Host(name.strip("[]"), int(own))
-    return Host(given.strip("[]"), int(port) if port.isdigit() else _DEFAULT_PORT)
 
 
 def _target_of(url: str, options: Mapping[str, Any]) -> str:
@@ -136,7 +117,7 @@ def _target_of(url: str, options: Mapping[str, Any]) -> str:
 class _Attempt(NamedTuple):
     """How one server is connected to."""
 
-    where: str
+    where: Where
     url: str
     options: Mapping[str, Any]
 
@@ -144,7 +125,30 @@ class _Attempt(NamedTuple):
         connection: Connection = await asyncpg.connect(
             self.url, timeout=seconds, connection_class=Connection, **self.options
         )
+        try:
+            _require_suitable(connection, self.options["server_settings"])
+        except DatabaseUnusable:
+            connection.terminate()
+            raise
+        connection.where = self.where
         return connection
+
+
+def _require_suitable(connection: Connection, asked: Mapping[str, str]) -> None:
+    """Refuse a server that is too old, and a pooler that has dropped the settings *asked* for."""
+    version = connection.get_server_version()
+    if version.major < _NEEDED_MAJOR:
+        raise DatabaseUnusable(
+            f"is PostgreSQL {version.major}.{version.minor or version.micro}, and this program "
+            f"needs {_NEEDED_MAJOR} or later"
+        )
+    # From version 18 on, each server reports it.
+    path = getattr(connection.get_settings(), "search_path", None)
+    if "search_path" in asked and path != asked["search_path"]:
+        raise DatabaseUnusable(
+            "is reached through a pooler that drops the settings of sessions, as PgBouncer does; "
+            "name PostgreSQL itself in place of the pooler"
+        )
 
 
 class _Search:
@@ -154,6 +158,7 @@ class _Search:
         self._waiting = iter(attempts)
         self._running: dict[asyncio.Task[Connection], _Attempt] = {}
         self._failures: list[str] = []
+        self._is_unusable = True
         self._prefers_standby = prefers_standby
         #: A primary, for the case that no standby answers soon.
         self._spare: Connection | None = None
@@ -169,8 +174,9 @@ class _Search:
             async with asyncio.timeout(seconds):
                 found = await self._found(seconds)
         except TimeoutError as error:
-            silent = [f"{attempt.where} did not answer" for attempt in self._running.values()]
-            raise _unavailable([*self._failures, *silent]) from error
+            for attempt in self._running.values():
+                self._note_failure(attempt, error)
+            raise self._failure() from error
         finally:
             for task in self._running:
                 task.add_done_callback(_end)
@@ -208,7 +214,7 @@ class _Search:
         if error is not None:
             if not isinstance(error, _FAILURES):
                 raise error
-            self._failures.append(f"{attempt.where} {_reason(error)}")
+            self._note_failure(attempt, error)
             return None
         connection = task.result()
         if not self._prefers_standby or _is_standby(connection):
@@ -221,8 +227,18 @@ class _Search:
     def _take_spare(self) -> Connection:
         spare, self._spare = self._spare, None
         if spare is None:
-            raise _unavailable(self._failures)
+            raise self._failure()
         return spare
+
+    def _note_failure(self, attempt: _Attempt, error: BaseException) -> None:
+        is_unusable = isinstance(error, DatabaseUnusable)
+        reason = str(error) if is_unusable else predicate_of(error, attempt.where)
+        self._failures.append(f"{attempt.where.hosts} {reason}")
+        self._is_unusable = self._is_unusable and is_unusable
+
+    def _failure(self) -> DatabaseUnavailable:
+        kind = DatabaseUnusable if self._is_unusable else DatabaseUnavailable
+        return kind(f"PostgreSQL at {'; '.join(self._failures)}.")
 
 
 def _is_standby(connection: Connection) -> bool:
@@ -234,14 +250,3 @@ def _end(task: asyncio.Task[Connection]) -> None:
     """Close the connection of an attempt that came too late."""
     if not task.cancelled() and task.exception() is None:
         task.result().terminate()
-
-
-def _reason(error: BaseException) -> str:
-    """Why an attempt failed, without the text of the error, which may quote values."""
-    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return "has other session attributes"
-    return f"failed ({type(error).__name__})"
-
-
-def _unavailable(failures: Sequence[str]) -> DatabaseUnavailable:
-    return DatabaseUnavailable(f"The database does not answer: {', '.join(failures)}.")

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.db.bi.access import renew_grants
 from app.db.connecting import require_replicated
 from app.db.engine import make_engine
+from app.db.explaining import sentence_of, where_of
 from app.db.failures import translated
 from app.db.feed.epoch import keep_epoch
 from app.db.schema import migrate, require_current
@@ -48,6 +49,8 @@ class Database:
         session_settings: Mapping[str, str] | None = None,
         statement_timeout_seconds: float = _API_TIMEOUT_SECONDS,
     ) -> None:
+        #: For messages.
+        self.where = where_of(url)
         self._engine: AsyncEngine = make_engine(
             url,
             name=name,
@@ -79,7 +82,7 @@ class Database:
                 await _set_planner(session, planner)
                 yield session
         except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
 
     @asynccontextmanager
     async def writing(
@@ -105,7 +108,7 @@ class Database:
         except IntegrityError:
             raise
         except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
 
     @asynccontextmanager
     async def writing_feed(
@@ -133,10 +136,10 @@ class Database:
         try:
             async with self._reading.connect() as connection:
                 raw = (await connection.get_raw_connection()).driver_connection
-                with translated():
+                with translated(self.where):
                     yield cast("asyncpg.Connection", raw)
         except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
 
     async def require_current_schema(self) -> None:
         """
@@ -149,7 +152,7 @@ class Database:
         try:
             await require_current(self._engine)
         except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
 
     async def server_version(self) -> str:
         """
@@ -196,6 +199,9 @@ class Database:
         """Close all connections."""
         await self._engine.dispose()
 
+    def _unavailable(self, error: Exception) -> DatabaseUnavailable:
+        return DatabaseUnavailable(sentence_of(error, self.where))
+
     def _note_connection(self, connection: asyncpg.Connection) -> None:
         self.connections_made += 1
         self._connections.add(connection)
@@ -218,7 +224,7 @@ async def migrate_database(url: str) -> str:
         version = await migrate(engine)
         await _renew_what_dumps_lack(url)
     except (SQLAlchemyError, OSError) as error:
-        raise _unavailable(error) from error
+        raise DatabaseUnavailable(sentence_of(error, where_of(url))) from error
     else:
         return version
     finally:
@@ -248,9 +254,3 @@ def _end_unless_replicated(connection: asyncpg.Connection) -> None:
     except DatabaseUnavailable:
         connection.terminate()  # the pool replaces it
         raise
-
-
-def _unavailable(error: Exception) -> DatabaseUnavailable:
-    # Only the kind of error: the text of a statement error has its parameters in it.
-    cause = getattr(error, "orig", None) or error
-    return DatabaseUnavailable(f"The database does not answer ({type(cause).__name__}).")

@@ -7,6 +7,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import asyncpg
 
+from app.db.explaining import Where, sentence_of
 from app.errors import DatabaseUnavailable, ReceiverError
 
 P = ParamSpec("P")
@@ -27,9 +28,9 @@ class Contended(ReceiverError):
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(where: Where | None = None) -> Iterator[None]:
     """
-    Raise the driver's errors as what they mean for the batch.
+    Raise the driver's errors as what they mean for the batch. *where* is for their messages.
 
     Raises:
         ValuesRefused: SQLSTATE class 22, 23 or 54, or values that the driver cannot encode.
@@ -40,27 +41,28 @@ def translated() -> Iterator[None]:
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise _meaning(error) from error
+        raise _meaning(error, where) from error
     except (UnicodeEncodeError, OverflowError) as error:
         raise ValuesRefused(type(error).__name__) from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
-        raise DatabaseUnavailable(type(error).__name__) from error
+        raise DatabaseUnavailable(sentence_of(error, where)) from error
 
 
 def translating(
     call: Callable[P, Coroutine[Any, Any, R]],
 ) -> Callable[P, Coroutine[Any, Any, R]]:
-    """*call*, which raises what `translated` raises."""
+    """*call*, whose first argument is a connection, and which raises what `translated` raises."""
 
     @wraps(call)
     async def _translated(*args: P.args, **kwargs: P.kwargs) -> R:
-        with translated():
+        where = getattr(args[0], "where", None) if args else None
+        with translated(where):
             return await call(*args, **kwargs)
 
     return _translated
 
 
-def _meaning(error: asyncpg.PostgresError) -> ReceiverError:
+def _meaning(error: asyncpg.PostgresError, where: Where | None) -> ReceiverError:
     sqlstate = error.sqlstate or ""
     # The message of the error is left out: it may quote a value.
     text = f"{type(error).__name__} ({sqlstate})"
@@ -68,4 +70,4 @@ def _meaning(error: asyncpg.PostgresError) -> ReceiverError:
         return Contended(text)
     if sqlstate.startswith(_BLAMES_THE_VALUES):
         return ValuesRefused(text)
-    return DatabaseUnavailable(text)
+    return DatabaseUnavailable(sentence_of(error, where))

@@ -191,7 +191,11 @@ async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         finally:
             await connection.close(timeout=_CONNECT_SECONDS)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailable(f"A server does not answer ({type(error).__name__}).") from error
+        parts = urlsplit(url)
+        reason = str(error) or "it does not answer in time"
+        raise DatabaseUnavailable(
+            f"The server at {parts.hostname}:{parts.port} cannot be used: {reason}."
+        ) from error
 
 
 def _quoted(value: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 
 from app.db.engine import SEARCH_PATH
+from app.db.explaining import where_of
 from app.db.failures import translated
 
 #: Reading all rows of a long run takes a while.
@@ -30,7 +31,7 @@ async def session(
     Raises:
         DatabaseUnavailable: it cannot be made, or was lost.
     """
-    with translated():
+    with translated(where_of(url)):
         connection = await asyncpg.connect(
             url,
             timeout=_CONNECT_SECONDS,
