@@ -7,6 +7,7 @@ The only file that knows every way in which a request can fail.
     ├── DatabaseUnavailable           the database cannot answer now; trying again later helps
     │   └── DatabaseUnusable          it answers, and cannot be used as it is set up
     ├── SchemaOutdated                the database has another schema version than this code
+    │   └── SchemaNewer               a newer one, so that migrating cannot help
     ├── PayloadUnreadable             a stored payload cannot be decoded
     ├── BufferUnavailable             the buffer cannot take a batch now; trying again later helps
     │   └── BufferFull                it has no room until batches are stored
@@ -84,6 +85,10 @@ class DatabaseUnusable(DatabaseUnavailable):
 
 class SchemaOutdated(ReceiverError):
     """The database has another schema version than this code needs."""
+
+
+class SchemaNewer(SchemaOutdated):
+    """The database has a newer schema version than this code, and cannot be used by it."""
 
 
 class PayloadUnreadable(ReceiverError):

@@ -41,8 +41,8 @@ value. So does a `RECEIVER_…` variable that is no setting, as a misspelt one: 
   Kubernetes: `RECEIVER_CALLBACK_SECRETS_FILE=/run/secrets/callbacks` in place of
   `RECEIVER_CALLBACK_SECRETS`. Line ends at the end of the file do not count.
 - **The database** is named by `RECEIVER_DATABASE_URL`, where `/ @ # ? : %` of a password are
-  written as `%2F %40 %23 %3F %3A %25`; or by `RECEIVER_DATABASE_HOST`, `_PORT`, `_USER`, `_PASSWORD`
-  and `_NAME`, without any escapes.
+  written as `%2F %40 %23 %3F %3A %25`; or by `RECEIVER_DATABASE_HOST`, `_PORT`, `_USER`,
+  `_PASSWORD` and `_NAME`, without any escapes.
 - **Secrets** have at least 32 characters from letters, digits, `_`, `~` and `-`. Make one with
   `python3 -c "import secrets; print(secrets.token_urlsafe(32))"`.
 - **Retention** is at least 30 days wherever it is limited. Payloads may not outlive their events,

@@ -109,7 +109,7 @@ async def require_current_schema(url: str) -> None:
     """
     database = Database(url, name="cli", pool_items=1)
     try:
-        await database.require_current_schema()
+        await database.require_schema()
     finally:
         await database.close()
 
@@ -141,7 +141,7 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
     async with database_url(settings) as url:
         database = Database(url, name="cli", pool_items=2)
         try:
-            await database.require_current_schema()
+            await database.require_schema()
             yield database
         finally:
             await database.close()

@@ -17,7 +17,7 @@ from app.db.engine import make_engine
 from app.db.explaining import sentence_of, where_of
 from app.db.failures import translated
 from app.db.feed.epoch import keep_epoch
-from app.db.schema import migrate, require_current
+from app.db.schema import migrate, require_schema
 from app.errors import DatabaseUnavailable
 
 log = structlog.get_logger()
@@ -141,16 +141,18 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             raise self._unavailable(error) from error
 
-    async def require_current_schema(self) -> None:
+    async def require_schema(self, *, accepts_newer: bool = False) -> str:
         """
-        Refuse a schema of another version.
+        Refuse a schema that this program cannot use, and return its version.
+
+        With *accepts_newer* one that is newer suits, if this program may go on storing in it.
 
         Raises:
-            SchemaOutdated: it is of another version.
+            SchemaOutdated: it is older or empty, or (SchemaNewer) newer.
             DatabaseUnavailable: it cannot be read.
         """
         try:
-            await require_current(self._engine)
+            return await require_schema(self._engine, accepts_newer=accepts_newer)
         except (SQLAlchemyError, OSError) as error:
             raise self._unavailable(error) from error
 

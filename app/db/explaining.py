@@ -26,8 +26,7 @@ _MOST_HOSTS: Final = 16
 _BY_SQLSTATE: Final = {
     "08P01": "is reached through a pooler that does not pass on the settings of sessions, as "
     "PgBouncer; name PostgreSQL itself in place of the pooler",
-    "26000": "is reached through a pooler in transaction mode; name PostgreSQL itself, or a pool in "
-    "session mode",
+    "26000": _TRANSACTION_MODE,
     "28000": "does not let {role} log in: it may not (ALTER ROLE … LOGIN), or pg_hba.conf has no "
     "line for it from this host",
     "28P01": "refuses the password of {role}, or has no such role",
@@ -35,8 +34,7 @@ _BY_SQLSTATE: Final = {
     "3D000": "has no database {database}",
     "3F000": _OTHER_SCHEMA,
     "42P01": _OTHER_SCHEMA,
-    "42P05": "is reached through a pooler in transaction mode; name PostgreSQL itself, or a pool in "
-    "session mode",
+    "42P05": _TRANSACTION_MODE,
     "42501": "does not give {role} the rights that this needs in database {database}",
     "42703": _OTHER_SCHEMA,
     "42883": _OTHER_SCHEMA,
@@ -183,6 +181,8 @@ def _of_driver(error: BaseException) -> str:
         return f"has a certificate that is not accepted: {error.verify_message}"
     if isinstance(error, ConnectionError) and "SSL upgrade" in str(error):
         return "takes no TLS, and sslmode asks for it"
+    if isinstance(error, asyncpg.ClientConfigurationError) and "root certificate" in str(error):
+        return "cannot be verified: sslmode=verify-full needs sslrootcert, a file, in the URL"
     for kinds, meaning in _BY_TYPE:
         if isinstance(error, kinds):
             return meaning

@@ -8,19 +8,24 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
 from app.db.engine import SCHEMA
-from app.db.tables import StatusRow
+from app.db.tables import SchemaProgramRow, StatusRow
 from app.domain.status import RANK
-from app.errors import SchemaOutdated
+from app.errors import DatabaseUnusable, SchemaNewer, SchemaOutdated
 
 _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
 #: Any number, as long as no other program in the same database uses it.
 _MIGRATION_LOCK: Final = 7_021_001
+#: Without USAGE a schema looks as if it were empty.
+_IS_HIDDEN: Final = text(
+    f"SELECT NOT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = '{SCHEMA}'"  # noqa: S608 (ours)
+)
 
 
 async def migrate(engine: AsyncEngine) -> str:
@@ -43,27 +48,64 @@ async def migrate(engine: AsyncEngine) -> str:
     return needed_version()
 
 
-async def require_current(engine: AsyncEngine) -> None:
+async def require_schema(engine: AsyncEngine, *, accepts_newer: bool = False) -> str:
     """
-    Refuse a database that is not of the version this code needs.
+    Refuse a schema that this code cannot use, and return its version.
+
+    With *accepts_newer* one that is newer suits, if it says that this code may go on storing.
 
     Raises:
-        SchemaOutdated: it is not; the message says what to run.
+        SchemaOutdated: it is older or empty; the message says what to run.
+        SchemaNewer: it is newer; the message says so.
+        DatabaseUnusable: the role may not read it.
     """
     async with engine.connect() as connection:
-        found = await connection.run_sync(current_version)
-    if found != needed_version():
+        return await connection.run_sync(_require_usable, accepts_newer=accepts_newer)
+
+
+def _require_usable(connection: Connection, *, accepts_newer: bool) -> str:
+    found, needed = current_version(connection), needed_version()
+    if found == needed:
+        return needed
+    if found is None and connection.scalar(_IS_HIDDEN):
+        role = connection.scalar(select(func.current_user()))
+        raise DatabaseUnusable(
+            f"Role {role} has no rights on the schema {SCHEMA}. Grant USAGE on it, and the rights "
+            "on its tables, or use the role that ran `routee-receiver migrate`."
+        )
+    if found is None or is_known(found):
         raise SchemaOutdated(
-            f"The database schema is {found or 'empty'}, this program needs {needed_version()}. "
+            f"The database schema is {found or 'empty'}, this program needs {needed}. "
             "Run: routee-receiver migrate"
         )
+    is_usable = needed in _programs(connection)
+    if is_usable and accepts_newer:
+        return found
+    raise SchemaNewer(
+        f"The schema, {found}, is newer than this program, {needed}"
+        + (", which may only `serve` and `work` with it" if is_usable else "")
+        + ". Use the program that migrated it, or a newer one."
+    )
+
+
+def _programs(connection: Connection) -> set[str]:
+    """The versions of the schema of which the programs may store in this one."""
+    try:
+        return set(connection.scalars(select(SchemaProgramRow.version)))
+    except ProgrammingError:  # of a program from before or after there was this table
+        connection.rollback()
+        return set()
+
+
+def is_known(version: str) -> bool:
+    """Whether *version* is one of the migrations that ship with this code."""
+    return version in {found.revision for found in _migrations().walk_revisions()}
 
 
 @cache
 def needed_version() -> str:
     """The newest migration that ships with this code, found by importing all of them once."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    return head or ""
+    return _migrations().get_current_head() or ""
 
 
 def current_version(connection: Connection) -> str | None:
@@ -84,12 +126,24 @@ def _config() -> Config:
     return config
 
 
+@cache
+def _migrations() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
 def _upgrade(connection: Connection) -> None:
+    found = current_version(connection)
+    if found is not None and not is_known(found):
+        raise SchemaNewer(
+            f"The schema, {found}, is newer than this program, {needed_version()}, and stays as it "
+            "is. Use the program that migrated it, or a newer one."
+        )
     # IF NOT EXISTS would need the right to create schemas even if the schema exists.
     if connection.scalar(select(func.to_regnamespace(SCHEMA))) is None:
         connection.execute(CreateSchema(SCHEMA))
     command.upgrade(configured(connection), "head")
     _write_statuses(connection)
+    _write_programs(connection)
 
 
 def _write_statuses(connection: Connection) -> None:
@@ -99,4 +153,19 @@ def _write_statuses(connection: Connection) -> None:
     )
     ranks = {"rank": given.excluded.rank}
     connection.execute(given.on_conflict_do_update(index_elements=["status"], set_=ranks))
+    connection.commit()
+
+
+def _write_programs(connection: Connection) -> None:
+    """
+    Write which programs may store: the one of this version, and the one of the version before.
+
+    A migration only adds, and the one after it takes away, so an older one could fail.
+    """
+    head = _migrations().get_revision("head")
+    before = [] if head.down_revision is None else [str(head.down_revision)]
+    connection.execute(delete(SchemaProgramRow))
+    connection.execute(
+        insert(SchemaProgramRow).values([{"version": it} for it in [head.revision, *before]])
+    )
     connection.commit()

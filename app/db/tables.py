@@ -139,6 +139,14 @@ class StatusRow(Row):
     rank: Mapped[int] = mapped_column(SmallInteger)
 
 
+class SchemaProgramRow(Row):
+    """A version of the schema of which the programs may store in this one."""
+
+    __tablename__ = "schema_programs"
+
+    version: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+
+
 class EventRow(Row):
     """One fact about one message. Partitioned by month of `occurred_at`."""
 

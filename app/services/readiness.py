@@ -82,7 +82,7 @@ class Readiness:
 
     async def _check(self, _: None) -> ReceiverError | None:
         try:
-            await self._database.require_current_schema()
+            await self._database.require_schema(accepts_newer=True)
             if not await self._database.is_writable():
                 return CannotStore("The database is read-only.")
         except (DatabaseUnavailable, SchemaOutdated) as error:

@@ -15,6 +15,13 @@ CREATE TABLE statuses (
     CONSTRAINT statuses_pkey PRIMARY KEY (status)
 );
 
+-- The versions of this schema of which the programs may store in it, written by `migrate`: its own
+-- and the one before, as a migration only adds. An older program finds out here that it may not.
+CREATE TABLE schema_programs (
+    version text COLLATE "C" NOT NULL,
+    CONSTRAINT schema_programs_pkey PRIMARY KEY (version)
+);
+
 CREATE TABLE campaigns (
     id uuid NOT NULL DEFAULT uuidv7(),
     tracking_id text COLLATE "C",
