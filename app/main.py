@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -32,7 +32,7 @@ from app.domain.callback_token import CallbackTokens
 from app.domain.erasure import ErasureKeys
 from app.domain.masking import SecretMask
 from app.domain.retention import Retention, retention_of_days
-from app.errors import ConfigurationError, DatabaseUnavailable
+from app.errors import ConfigurationError, DatabaseUnavailable, SchemaNewer
 from app.kit.shutdown import Ending, end_with_parent, ending_gracefully
 from app.kit.slices import Slices
 from app.observability.logs import configure_logs
@@ -408,6 +408,19 @@ def _is_behind(parts: Parts, intake: Intake | BufferedIntake | None) -> Callable
     )
 
 
+def _unless_newer(
+    database: Database, do: Callable[[], Awaitable[object]]
+) -> Callable[[], Awaitable[None]]:
+    """*do*, left out while the schema is newer: it may have tables that *do* does not reach."""
+
+    async def _done() -> None:
+        with suppress(SchemaNewer):
+            await database.require_schema()
+            await do()
+
+    return _done
+
+
 def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | None) -> list[Duty]:
     database, second = parts.database, timedelta(seconds=1)
     retaining = PurgeJob(settings.database_url, retention_of(settings))
@@ -425,7 +438,11 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
         Duty("measure the feed", second, parts.feed.measure, _IDLE_EVERY),
         Duty("learn erased recipients", REFRESH_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
         Duty("finish campaigns", 5 * second, partial(finish_due, database), _IDLE_EVERY),
-        Duty("erase recipients", 2 * second, partial(parts.erasing.perform_asked, database)),
+        Duty(
+            "erase recipients",
+            2 * second,
+            _unless_newer(database, partial(parts.erasing.perform_asked, database)),
+        ),
         Duty("repeat launches", 5 * second, parts.launching.relaunch_due),
         Duty("end long queries of analysts", 10 * second, watch.poll),
         Duty("write the settings of the views", 10 * second, show),
@@ -445,7 +462,8 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
         duties.append(Duty("reconcile with Routee's tracking", 5 * second, reconciling))
     if not retention_of(settings).is_unlimited:
         # How often it is checked whether the last run was a day ago.
-        duties.append(Duty("purge", timedelta(minutes=10), retaining.run_daily))
+        purge = _unless_newer(database, retaining.run_daily)
+        duties.append(Duty("purge", timedelta(minutes=10), purge))
     return duties
 
 

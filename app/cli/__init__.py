@@ -1,5 +1,7 @@
 """The command line."""
 
+from typing import Annotated
+
 import typer
 
 from app.cli import api_key, bi_user, campaign, quarantine
@@ -16,7 +18,9 @@ from app.cli.retain import retain
 from app.cli.running import errors_in_one_line
 from app.cli.serve import serve
 from app.cli.simulate import simulate
+from app.cli.starting import version_line
 from app.cli.work import work
+from app.db.database import schema_version
 from app.domain.masking import SecretMask
 from app.observability.logs import configure_logs
 from app.settings import SettingsInvalid, load_settings, require_known_variables
@@ -41,8 +45,23 @@ app.command()(openapi)
 app.command()(config)
 
 
+def _show_version(is_asked: bool) -> None:  # noqa: FBT001 (Typer calls it so)
+    if is_asked:
+        typer.echo(f"{version_line()}, schema {schema_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root(context: typer.Context) -> None:
+def _root(
+    context: typer.Context,
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version and end."
+        ),
+    ] = False,
+) -> None:
     """
     Store Routee's Viber callbacks durably, in any order, and answer questions about them.
 

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from app.db.database import Database
+from app.db.database import Database, schema_version
 from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres
 from app.embedded.binaries import find_binaries
@@ -114,16 +114,35 @@ async def require_current_schema(url: str) -> None:
         await database.close()
 
 
+async def require_storable(url: str) -> None:
+    """
+    Check that callbacks can be stored in the database at *url*; its schema may be newer.
+
+    Raises:
+        SchemaOutdated: its schema does not suit.
+    """
+    database = Database(url, name="cli", pool_items=1)
+    try:
+        found = await database.require_schema(accepts_newer=True)
+    finally:
+        await database.close()
+    if found != schema_version():
+        say(
+            f"Warning: the schema, {found}, is newer than this program, {schema_version()}. "
+            "Callbacks are stored; erasing and purging are left to the newer program."
+        )
+
+
 async def require_schema(settings: Settings) -> None:
     """
     Check the database of *settings*; with a buffer, it may be away at the moment.
 
     Raises:
         DatabaseUnavailable: it does not answer, and there is no buffer.
-        SchemaOutdated: its schema is not the one that this program needs.
+        SchemaOutdated: callbacks cannot be stored in its schema.
     """
     try:
-        await require_current_schema(settings.database_url)
+        await require_storable(settings.database_url)
     except DatabaseUnavailable as error:
         if isinstance(error, DatabaseUnusable) or not settings.buffer_url:
             raise

@@ -21,12 +21,14 @@ from app.cli.running import (
     errors_in_one_line,
     loaded_settings,
     require_schema,
+    require_storable,
     say,
 )
-from app.db.database import Database, migrate_database
+from app.cli.starting import abilities_line, database_line, version_line
+from app.db.database import migrate_database
 from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres, Keeper
-from app.errors import ConfigurationError, DatabaseUnavailable
+from app.errors import ConfigurationError, SchemaNewer
 from app.main import buffer_of
 from app.settings import Settings, hand_over
 
@@ -97,9 +99,9 @@ def serve(
         with _ready_database(settings) as url:
             # The application reads its settings from the environment, in workers too.
             hand_over(os.environ, database_url=url, surface=surface)
-            asyncio.run(_warn_of_outdated(url))
             others = _operations_sockets(host, settings.operations_port)
-            say(f"Listening on http://{host}:{port} with {workers} worker(s)")
+            what = f"surface {surface}, {workers} worker{'s' if workers > 1 else ''}"
+            asyncio.run(_say_start(settings, url, f"http://{host}:{port}", what))
             listen(config, *others)
 
 
@@ -133,16 +135,11 @@ async def _require_buffer(settings: Settings, surface: Surface) -> None:
         await buffer.close()
 
 
-async def _warn_of_outdated(url: str) -> None:
-    database = Database(url, name="cli", pool_items=1)
-    try:
-        version = await database.server_version()
-    except DatabaseUnavailable:
-        return  # with a buffer, callbacks are received all the same
-    finally:
-        await database.close()
-    if not is_safe(version):
-        say(f"Warning: {advice_for(version)} Update it before analysts get logins.")
+async def _say_start(settings: Settings, url: str, address: str, what: str) -> None:
+    database, server = await database_line(settings, url)
+    say(f"Listening on {address}: {version_line()}, {database}, {what}, {abilities_line(settings)}")
+    if server is not None and not is_safe(server):
+        say(f"Warning: {advice_for(server)} Update it before analysts get logins.")
 
 
 @contextmanager
@@ -155,11 +152,19 @@ def _ready_database(settings: Settings) -> Iterator[str]:
     embedded = embedded_for(settings)
     url = asyncio.run(embedded.acquire())
     try:
-        asyncio.run(migrate_database(url))
+        asyncio.run(_migrate(url))
         with _kept_running(embedded):
             yield url
     finally:
         asyncio.run(embedded.release())
+
+
+async def _migrate(url: str) -> None:
+    """Bring the schema up to date, unless it is newer and suits."""
+    try:
+        await migrate_database(url)
+    except SchemaNewer:
+        await require_storable(url)
 
 
 @contextmanager

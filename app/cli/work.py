@@ -9,6 +9,7 @@ import typer
 from prometheus_client import start_http_server
 
 from app.cli.running import database_url, loaded_settings, require_schema, run, say
+from app.cli.starting import abilities_line, database_line, version_line
 from app.domain.masking import SecretMask
 from app.kit.shutdown import MOST_SECONDS, end_on_hangup, end_within
 from app.main import running_worker
@@ -51,7 +52,9 @@ async def _work(settings: Settings, *, host: str, metrics_port: int | None) -> N
         async with running_worker(located, metrics) as worker:
             if metrics_port is not None:
                 start_http_server(metrics_port, host, registry=metrics.registry)
-            say("Storing what is buffered")
+            database, _ = await database_line(settings, url)
+            able = abilities_line(settings)
+            say(f"Storing what is buffered: {version_line()}, {database}, {able}")
             await _run(worker)
 
 

@@ -17,7 +17,7 @@ from app.db.engine import make_engine
 from app.db.explaining import sentence_of, where_of
 from app.db.failures import translated
 from app.db.feed.epoch import keep_epoch
-from app.db.schema import migrate, require_schema
+from app.db.schema import migrate, needed_version, require_schema
 from app.errors import DatabaseUnavailable
 
 log = structlog.get_logger()
@@ -209,6 +209,11 @@ class Database:
         self._connections.add(connection)
 
 
+def schema_version() -> str:
+    """The version of the schema that this program needs."""
+    return needed_version()
+
+
 async def migrate_database(url: str) -> str:
     """
     Bring the schema, the feed's epoch and the analysts' rights up to date.
@@ -217,7 +222,8 @@ async def migrate_database(url: str) -> str:
         The version of the schema.
 
     Raises:
-        DatabaseUnavailable: it cannot be reached.
+        DatabaseUnavailable: it cannot be reached, or refuses.
+        SchemaNewer: its schema is newer than this program; nothing was changed.
     """
     engine = make_engine(
         url, name="migrate", pool_items=1, statement_timeout_seconds=_MIGRATION_TIMEOUT_SECONDS
