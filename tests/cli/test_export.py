@@ -128,7 +128,7 @@ def test_an_unreachable_database_is_1_and_leaves_no_file(
     monkeypatch.setenv("RECEIVER_DATABASE_URL", "postgresql://receiver@127.0.0.1:9/nothing")
     result = run("messages", "-o", tmp_path / "messages.csv")
     assert result.exit_code == 1
-    assert "routee-receiver: The database does not answer" in result.stderr
+    assert "routee-receiver: PostgreSQL at " in result.stderr
     assert names(tmp_path) == []
 
 

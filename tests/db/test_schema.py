@@ -67,7 +67,9 @@ async def test_a_schema_one_version_newer_goes_on_storing_and_does_nothing_else(
     await _migrate_as_a_program_of(connection, "9998", needed_version())
     engine = _engine(url)
     assert await require_schema(engine, accepts_newer=True) == "9998"
-    with pytest.raises(SchemaNewer, match=r"newer than this program.*only `serve` and `work`") as it:
+    with pytest.raises(
+        SchemaNewer, match=r"newer than this program.*only `serve` and `work`"
+    ) as it:
         await require_schema(engine)
     assert "routee-receiver migrate" not in str(it.value)
     await engine.dispose()

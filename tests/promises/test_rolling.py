@@ -1,5 +1,6 @@
 """A process that is asked to end leaves in order, so that a rolling restart refuses nothing."""
 
+import asyncio
 import signal
 from pathlib import Path
 
@@ -82,3 +83,42 @@ async def _uses_both(port: int) -> None:
             return [line[17] for line in servers] == ["UP", "UP", "UP"]
 
         await eventually(_is_complete)
+
+
+async def test_callbacks_are_stored_while_the_schema_is_one_version_newer(
+    start_service: StartService, look: Look
+) -> None:
+    service = await start_service(settings={"RECEIVER_SIGNING_KEYS": SECRET})
+    database = await look.connection()
+    await database.execute("UPDATE alembic_version SET version_num = '9998'")
+    await database.execute("INSERT INTO schema_programs VALUES ('9998')")
+    second = await start_service(settings={"RECEIVER_SIGNING_KEYS": SECRET})
+    for port, name in ((service.port, "m1"), (second.port, "m2")):
+        async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=20) as client:
+            answer = await client.post(f"/callbacks/{SECRET}/status", content=callback(name).body)
+            assert answer.status_code == 200
+            assert await _is_ready(client)
+    assert await look.stored() == {callback("m1"), callback("m2")}
+    assert "the schema, 9998, is newer than this program" in second.log.read_text()
+
+
+@pytest.mark.slow
+async def test_a_schema_two_versions_newer_is_not_served(
+    start_service: StartService, look: Look
+) -> None:
+    service = await start_service()
+    database = await look.connection()
+    await database.execute("UPDATE alembic_version SET version_num = '9999'")
+    await database.execute("UPDATE schema_programs SET version = '9999'")
+
+    async def _refuses() -> bool:
+        async with httpx.AsyncClient(base_url=service.url, timeout=20) as client:
+            answer = await client.get("/readyz")
+        return answer.status_code == 503 and "newer than this program" in answer.json()["detail"]
+
+    await eventually(_refuses)
+    with pytest.raises(ProcessLookupError) as ended:
+        await start_service()
+    log = await asyncio.to_thread(Path(str(ended.value).rpartition(" ")[2]).read_text)
+    assert "The schema, 9999, is newer than this program" in log
+    assert "routee-receiver migrate" not in log
