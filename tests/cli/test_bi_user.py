@@ -148,7 +148,7 @@ def test_the_uri_leads_to_the_replica_if_there_is_one(
 ) -> None:
     monkeypatch.setenv(
         "RECEIVER_DATABASE_READ_URL",
-        "postgresql://service:kept@replica.example:6432/receiver?sslmode=verify-full&sslkey=x",
+        f"postgresql://service:kept@replica.example:6432/receiver?sslmode=verify-full&sslkey={__file__}",
     )
     uri = urlsplit(_run("create", "--name", name).stdout.splitlines()[-1])
     assert (uri.hostname, uri.port, uri.username) == ("replica.example", 6432, name)

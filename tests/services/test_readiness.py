@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from app.db.database import Database
-from app.errors import CannotStore, DatabaseUnavailable, SchemaOutdated
+from app.errors import CannotStore, DatabaseUnavailable, SchemaNewer
 from app.services.readiness import KEPT_SECONDS, FlushRecord, Readiness
 
 
@@ -59,11 +59,13 @@ async def test_a_read_only_database_is_not_ready(
             await Readiness(database).require()
 
 
-async def test_a_database_of_another_version_is_not_ready(
+async def test_a_database_of_a_version_that_does_not_suit_is_not_ready(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     await connection.execute("UPDATE receiver.alembic_version SET version_num = 'other'")
-    with pytest.raises(SchemaOutdated):
+    await Readiness(database).require()  # newer by one version: what it stores suits
+    await connection.execute("UPDATE receiver.schema_programs SET version = 'other'")
+    with pytest.raises(SchemaNewer):
         await Readiness(database).require()
 
 
