@@ -19,6 +19,7 @@ context.configure(
     target_metadata=METADATA,
     include_name=_is_ours,
     transaction_per_migration=True,
+    on_version_apply=context.config.attributes.get("on_version_apply"),
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,6 +1,6 @@
 """Pools of connections for everything but the callback path, and what their failures mean."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, cast
 from weakref import WeakSet
@@ -17,7 +17,7 @@ from app.db.engine import make_engine
 from app.db.explaining import sentence_of, where_of
 from app.db.failures import translated
 from app.db.feed.epoch import keep_epoch
-from app.db.schema import migrate, needed_version, require_schema
+from app.db.schema import BASE, HEAD, migrate, needed_version, require_schema
 from app.errors import DatabaseUnavailable
 
 log = structlog.get_logger()
@@ -214,23 +214,33 @@ def schema_version() -> str:
     return needed_version()
 
 
-async def migrate_database(url: str) -> str:
+async def migrate_database(
+    url: str,
+    *,
+    to: str = HEAD,
+    is_down: bool = False,
+    say: Callable[[str], object] = lambda _: None,
+) -> str:
     """
     Bring the schema, the feed's epoch and the analysts' rights up to date.
+
+    The arguments are those of `db.schema.migrate`.
 
     Returns:
         The version of the schema.
 
     Raises:
-        DatabaseUnavailable: it cannot be reached, or refuses.
+        ConfigurationError: *to* does not lie in that direction.
+        DatabaseUnavailable: it cannot be reached, refuses, or others hold its tables.
         SchemaNewer: its schema is newer than this program; nothing was changed.
     """
     engine = make_engine(
         url, name="migrate", pool_items=1, statement_timeout_seconds=_MIGRATION_TIMEOUT_SECONDS
     )
     try:
-        version = await migrate(engine)
-        await _renew_what_dumps_lack(url)
+        version = await migrate(engine, to=to, is_down=is_down, say=say)
+        if version != BASE:
+            await _renew_what_dumps_lack(url)
     except (SQLAlchemyError, OSError) as error:
         raise DatabaseUnavailable(sentence_of(error, where_of(url))) from error
     else:

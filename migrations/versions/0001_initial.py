@@ -13,6 +13,12 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+#: What the way down loses, in a sentence for an operator.
+LOSES = (
+    "Everything: campaigns, messages and their events, replies, the quarantine, API keys, the record "
+    "of erasures, and the views with the rights of analysts."
+)
+
 MIGRATIONS = Path(__file__).parents[1]
 DICTIONARY = MIGRATIONS.parent / "app" / "db" / "payloads" / "dictionary_1.zdict"
 #: In the order in which they build on each other.

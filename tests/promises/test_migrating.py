@@ -1,0 +1,71 @@
+"""A migration only adds, so that the version before goes on storing callbacks meanwhile."""
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+
+from app.db.schema import needed_version
+from tests.promises.conftest import Look, Postgres, StartService
+from tests.promises.load import endless
+from tests.promises.next_version import (
+    Program,
+    next_program,
+    program_of_today,
+    released_program,
+)
+from tests.promises.stage import answers, posting
+
+#: A revision that no migration has.
+_NEXT = "9999"
+_ROUNDS = 3
+_BETWEEN_ITEMS = 30
+
+
+@pytest.fixture
+def before(folder: Path) -> Program:
+    """The program of the last release; as long as there is none, today's."""
+    found = released_program(folder / "before")
+    if found is None:
+        warnings.warn("No version is released yet: today's stands in for it.", NoRelease, 2)
+        return program_of_today(folder / "before")
+    return found
+
+
+class NoRelease(UserWarning):
+    """There is no released version to test with."""
+
+
+@pytest.fixture
+def after(folder: Path) -> Program:
+    """The program of the next version."""
+    return next_program(folder / "after", revision=_NEXT, below=needed_version())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default::tests.promises.test_migrating.NoRelease")
+async def test_the_version_before_stores_every_callback_while_the_schema_goes_up_and_down(
+    postgres: Postgres, start_service: StartService, look: Look, before: Program, after: Program
+) -> None:
+    await before.run(postgres.url, "migrate")
+    status = await before.run(postgres.url, "migrate", "--status", "--json")
+    old = json.loads(status)["schema"]
+    service = await start_service(workers=2, settings=before.settings)
+    sender = service.sender(connections=4)
+    async with posting(sender, endless("m")):
+        for _ in range(_ROUNDS):
+            said = await after.run(postgres.url, "migrate")
+            assert f"{_NEXT} has been applied" in said
+            assert await look.number("SELECT count(*) FROM messages WHERE note <> 'none'") == 0
+            await answers(sender, 200, items=_BETWEEN_ITEMS)
+            said = await after.run(postgres.url, "migrate", "--to", old, "--yes")
+            assert f"{_NEXT} has been taken back" in said
+            await answers(sender, 200, items=_BETWEEN_ITEMS)
+    refused = [answer for answer in sender.answers if answer.status != 200]
+    assert not refused, refused[:3]
+    assert sender.acknowledged == await look.stored()
+    assert await look.number("SELECT count(*) FROM quarantine") == 0
+    assert await look.counts() == await look.recount_of_events()
+    assert "Traceback" not in service.log.read_text()
+    await before.run(postgres.url, "rebuild", "--verify")
