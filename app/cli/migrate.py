@@ -52,8 +52,9 @@ def migrate(
     if status:
         _show(plan, as_json=as_json)
         raise typer.Exit(plan.state != "current")
-    if plan.state == "ahead" and not yes:
+    if plan.state == "ahead":
         _describe(plan)
+    if plan.state == "ahead" and not yes:
         typer.confirm("This cannot be undone. Go down?", abort=True, err=True)
     version = run(_migrated(settings, plan))
     say(f"The schema is at version {version}.")

@@ -1,26 +1,31 @@
 """A migration only adds, so that the version before goes on storing callbacks meanwhile."""
 
+import asyncio
 import json
 import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from app.db.schema import needed_version
 from tests.promises.conftest import Look, Postgres, StartService
-from tests.promises.load import endless
+from tests.promises.load import Sender, endless
 from tests.promises.next_version import (
     Program,
     next_program,
     program_of_today,
     released_program,
 )
-from tests.promises.stage import answers, posting
+from tests.promises.stage import answers
 
 #: A revision that no migration has.
 _NEXT = "9999"
-_ROUNDS = 3
+_ROUNDS = 2
 _BETWEEN_ITEMS = 30
+_PAUSE_SECONDS = 0.1
 
 
 @pytest.fixture
@@ -43,7 +48,28 @@ def after(folder: Path) -> Program:
     return next_program(folder / "after", revision=_NEXT, below=needed_version())
 
 
+@asynccontextmanager
+async def _some_per_second(sender: Sender) -> AsyncIterator[None]:
+    """Post a few callbacks at once, again and again, until the block ends."""
+    is_over = asyncio.Event()
+    source = endless("m")
+
+    async def _post() -> None:
+        while not is_over.is_set():
+            await sender.send_all(islice(source, sender.connections))
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    task = asyncio.create_task(_post())
+    try:
+        await answers(sender, 200, items=_BETWEEN_ITEMS)
+        yield
+    finally:
+        is_over.set()
+        await task
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default::tests.promises.test_migrating.NoRelease")
 async def test_the_version_before_stores_every_callback_while_the_schema_goes_up_and_down(
     postgres: Postgres, start_service: StartService, look: Look, before: Program, after: Program
@@ -53,7 +79,7 @@ async def test_the_version_before_stores_every_callback_while_the_schema_goes_up
     old = json.loads(status)["schema"]
     service = await start_service(workers=2, settings=before.settings)
     sender = service.sender(connections=4)
-    async with posting(sender, endless("m")):
+    async with _some_per_second(sender):
         for _ in range(_ROUNDS):
             said = await after.run(postgres.url, "migrate")
             assert f"{_NEXT} has been applied" in said
