@@ -79,7 +79,7 @@ _IDLE_EVERY: Final = timedelta(seconds=15)
 _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 #: Lists that are read at once. In one tick of the event loop each may have rows to handle, which
 #: takes 1 to 2 ms, so more of them would make callbacks wait longer.
-_READS_AT_ONCE: Final = 4
+READS_AT_ONCE: Final = 4
 #: Routee's tracking is not asked while callbacks lie in the buffer for longer.
 _MAX_LAG_SECONDS: Final = 30.0
 #: After which time a thread that works, as for an export, lets the event loop go on; Python's
@@ -347,7 +347,7 @@ def _parts(settings: Settings) -> Parts:
         mask=mask,
     )
     reads = Database(
-        read_url, name="reads", pool_items=_READS_AT_ONCE, session_settings=READ_SETTINGS
+        read_url, name="reads", pool_items=READS_AT_ONCE, session_settings=READ_SETTINGS
     )
     return Parts(
         database=database,

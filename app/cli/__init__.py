@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from app.cli import api_key, bi_user, campaign, quarantine
+from app.cli.capacity import capacity
 from app.cli.config import config
 from app.cli.demo import demo
 from app.cli.drill import drill
@@ -42,6 +43,7 @@ app.command()(rebuild)
 app.command()(simulate)
 app.command()(export)
 app.command()(openapi)
+app.command()(capacity)
 app.command()(config)
 
 

@@ -22,7 +22,8 @@ from app.errors import DatabaseUnavailable
 
 log = structlog.get_logger()
 
-_API_POOL_ITEMS: Final = 8
+#: Connections of a process for all but callbacks, lists and the feed.
+API_POOL_ITEMS: Final = 8
 _API_TIMEOUT_SECONDS: Final = 5.0
 _MIGRATION_TIMEOUT_SECONDS: Final = 3600.0
 #: Plans each read for the tables as they are. A cached plan stays with its connection, and one that
@@ -45,7 +46,7 @@ class Database:
         url: str,
         *,
         name: str = "api",
-        pool_items: int = _API_POOL_ITEMS,
+        pool_items: int = API_POOL_ITEMS,
         session_settings: Mapping[str, str] | None = None,
         statement_timeout_seconds: float = _API_TIMEOUT_SECONDS,
     ) -> None:

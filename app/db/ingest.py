@@ -51,7 +51,7 @@ SELECT identity, after_known(0) FROM (
 #: An abandoned flush whose commit waits for a standby keeps its session on the server until one
 #: comes back, and nothing ends it: PostgreSQL's timeouts do not apply to that wait, and cancelling
 #: it would commit on the primary alone. So there are not more of them than a few.
-_MOST_STUCK_COMMITS: Final = 8
+MOST_STUCK_COMMITS: Final = 8
 _STUCK_COMMITS: Final = """
 SELECT count(*) FROM pg_stat_activity
 WHERE usename = current_user AND datname = current_database() AND wait_event = 'SyncRep'
@@ -356,5 +356,5 @@ class IngestSession:
 
 
 async def _refuse_if_stuck(connection: asyncpg.Connection) -> None:
-    if await connection.fetchval(_STUCK_COMMITS) >= _MOST_STUCK_COMMITS:
+    if await connection.fetchval(_STUCK_COMMITS) >= MOST_STUCK_COMMITS:
         raise DatabaseUnavailable("Commits wait for a synchronous standby, and none answers.")

@@ -13,6 +13,7 @@ from app.embedded.site import Paths, Site, make_socket_folder
 from app.errors import ConfigurationError, DatabaseUnavailable
 
 SUPERUSER = "receiver"
+MAX_CONNECTIONS = 200
 
 _UNFINISHED = "postgres.new-"
 
@@ -43,7 +44,7 @@ def shared_buffers(*, memory_limit: Path = _MEMORY_LIMIT) -> str:
 #: Written to `postgresql.conf`, where an operator may change them. Everything else has PostgreSQL's
 #: durable defaults: fsync, full pages, synchronous commits and checksums are on.
 _SETTINGS = {
-    "max_connections": "200",
+    "max_connections": str(MAX_CONNECTIONS),
     "shared_buffers": shared_buffers(),
     # The first change of a page after a checkpoint logs the whole page. With many messages, each
     # event changes several such pages.

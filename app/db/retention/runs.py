@@ -28,6 +28,8 @@ _SETTINGS: Final = {
 #: sorted for its first thousand rows. Without statistics the planner would do so.
 CHUNK_PLANNER: Final = {"enable_seqscan": "off", "enable_sort": "off"}
 _STATEMENT_SECONDS: Final = 3600.0
+#: One keeps the lock, one works, one stores the progress.
+LONG_WORK_POOL_ITEMS: Final = 3
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock($1)"
 
@@ -57,7 +59,7 @@ async def long_work(url: str, *, name: str) -> AsyncIterator[Database]:
     database = Database(
         url,
         name=name,
-        pool_items=3,  # one keeps the lock, one works, one stores the progress
+        pool_items=LONG_WORK_POOL_ITEMS,
         session_settings=_SETTINGS,
         statement_timeout_seconds=_STATEMENT_SECONDS,
     )
