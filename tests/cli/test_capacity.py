@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
+from tests.docs.pages import ROOT
 
 
 def _run(*arguments: str) -> Result:
@@ -41,6 +42,16 @@ def test_retention_shortens_what_it_removes_and_nothing_else() -> None:
     events = _figures("--months", "12", "--retention-events-days", "36")
     assert events["disk: payloads"] == short["disk: payloads"]
     assert events["disk: counts and roll-ups"] == whole["disk: counts and roll-ups"]
+
+
+def test_the_page_shows_what_the_command_says() -> None:
+    page = (ROOT / "docs" / "capacity.md").read_text()
+    for found in (_figures(), _figures("--retention-raw-days", "90")):
+        base, archive = found["backup: base backups"], found["backup: WAL archive"]
+        assert f" {found['disk: total']:.0f} GB" in page
+        assert f" {archive:.0f} GB, {base:,.0f} GB" in page
+        assert f" {found['connections: total']:.0f} |" in page
+        assert f" {found['memory: database']:.0f} GB, {found['memory: service']} GB" in page
 
 
 def test_too_few_connections_are_named() -> None:

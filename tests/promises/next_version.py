@@ -67,18 +67,18 @@ class Program:
         return printed.decode()
 
 
-def last_release() -> str | None:
-    """The tag of the last release below this commit; None if there is none."""
-    found = _git("describe", "--tags", "--abbrev=0", "--match=v[0-9]*")
+def last_release(repository: Path = ROOT) -> str | None:
+    """The tag of the last release below the commit of *repository*; None if there is none."""
+    found = _git(repository, "describe", "--tags", "--abbrev=0", "--match=v[0-9]*")
     return found.decode().strip() if found else None
 
 
-def released_program(folder: Path) -> Program | None:
+def released_program(folder: Path, repository: Path = ROOT) -> Program | None:
     """The program of the last release, unpacked into *folder*; None if there is none."""
-    tag = last_release()
+    tag = last_release(repository)
     if tag is None:
         return None
-    archive = _git("archive", tag, *_PARTS)
+    archive = _git(repository, "archive", tag, *_PARTS)
     assert archive, f"{tag} cannot be read"
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
@@ -100,10 +100,10 @@ def next_program(folder: Path, *, revision: str, below: str) -> Program:
     return program
 
 
-def _git(*arguments: str) -> bytes:
+def _git(repository: Path, *arguments: str) -> bytes:
     """What git prints; nothing if it fails, as in an unpacked archive, or is missing."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, check=False, capture_output=True)  # noqa: S603, S607
+        done = subprocess.run(["git", *arguments], cwd=repository, check=False, capture_output=True)  # noqa: S603, S607
     except OSError:
         return b""
     return done.stdout if done.returncode == 0 else b""

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shutil
+import subprocess
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.db.schema import needed_version
-from tests.promises.conftest import Look, Postgres, StartService
+from tests.promises.conftest import Look, StartService
 from tests.promises.load import Sender, endless
 from tests.promises.next_version import (
     Program,
@@ -19,7 +21,7 @@ from tests.promises.next_version import (
     program_of_today,
     released_program,
 )
-from tests.promises.stage import answers
+from tests.promises.stage import Postgres, answers
 
 #: A revision that no migration has.
 _NEXT = "9999"
@@ -66,6 +68,28 @@ async def _some_per_second(sender: Sender) -> AsyncIterator[None]:
     finally:
         is_over.set()
         await task
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_last_release_is_taken_from_its_tag(folder: Path) -> None:
+    repository = folder / "repository"
+    for part in ("app", "migrations"):
+        (repository / part).mkdir(parents=True)
+        (repository / part / "version.txt").write_text("released")
+
+    def _git(*arguments: str) -> None:
+        who = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
+        subprocess.run(["git", *who, *arguments], cwd=repository, check=True)  # noqa: S603, S607
+
+    _git("init", "--quiet")
+    _git("add", ".")
+    _git("commit", "--quiet", "--message=released")
+    assert released_program(folder / "none", repository) is None
+    _git("tag", "v0.1.0")
+    (repository / "app" / "version.txt").write_text("newer")
+    _git("commit", "--quiet", "--all", "--message=newer")
+    assert released_program(folder / "released", repository) is not None
+    assert (folder / "released" / "app" / "version.txt").read_text() == "released"
 
 
 @pytest.mark.slow
