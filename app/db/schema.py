@@ -220,6 +220,7 @@ def _run(connection: Connection, move: _Move) -> None:
             f"The schema, {found}, is newer than this program, {needed_version()}, and stays as it "
             "is. Use the program that migrated it, or a newer one."
         )
+    connection.commit()  # each migration begins, and commits, a transaction of its own
     config = configured(connection)
     config.attributes["on_version_apply"] = partial(_applied, move.say)
     if move.is_down:
