@@ -8,6 +8,7 @@ from app.cli import api_key, bi_user, campaign, quarantine
 from app.cli.capacity import capacity
 from app.cli.config import config
 from app.cli.demo import demo
+from app.cli.doctor import doctor
 from app.cli.drill import drill
 from app.cli.erase import erase
 from app.cli.export import export
@@ -36,6 +37,7 @@ app.command()(drill)
 app.command()(serve)
 app.command()(work)
 app.command()(migrate)
+app.command()(doctor)
 app.command()(retain)
 app.command()(reconcile)
 app.command()(erase)
@@ -70,7 +72,7 @@ def _root(
     Settings are environment variables named RECEIVER_*; `routee-receiver config` lists them. To see
     the whole product work on one machine, run: routee-receiver demo
     """
-    if context.invoked_subcommand != "config":  # which shows what is wrong itself
+    if context.invoked_subcommand not in {"config", "doctor"}:  # which show what is wrong
         with errors_in_one_line():
             require_known_variables()
 

@@ -15,7 +15,8 @@ from app.services.exports.exports import MAX_EXPORTS
 from app.services.feed.pages import POOL_ITEMS
 
 _TITLES: Final = ("part", "name", "value", "unit", "because")
-_EACH: Final = {
+#: Connections of each process of `serve` at most, and of one of them besides.
+CONNECTIONS_OF_EACH: Final = {
     "callbacks": 1,
     "replays of the quarantine": 1,
     "API and duties": API_POOL_ITEMS,
@@ -23,7 +24,7 @@ _EACH: Final = {
     "feed": POOL_ITEMS,
     "exports": MAX_EXPORTS,
 }
-_ONCE: Final = {
+CONNECTIONS_OF_ONE: Final = {
     "purging": LONG_WORK_POOL_ITEMS,
     "erasing": LONG_WORK_POOL_ITEMS,
     "reconciling": LONG_WORK_POOL_ITEMS,
@@ -83,7 +84,7 @@ def capacity(  # noqa: PLR0913 (each is an option)
         analysts=analysts,
     )
     rows = []
-    for figure in estimate(load, Pools(_EACH, _ONCE, max_connections)):
+    for figure in estimate(load, Pools(CONNECTIONS_OF_EACH, CONNECTIONS_OF_ONE, max_connections)):
         value = round(figure.value, 1)
         shown: object = value if as_json else f"{value:,.1f}".removesuffix(".0")
         rows.append({**figure._asdict(), "value": shown})

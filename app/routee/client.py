@@ -105,6 +105,15 @@ class RouteeClient:
         await self._tokens.aclose()
         await self._exchange.aclose()
 
+    async def authenticate(self) -> None:
+        """
+        Obtain an access token, and ask for nothing.
+
+        Raises:
+            RouteeTokenUnavailable: there is none; the message says why.
+        """
+        await self._token(None)
+
     async def launch_campaign(self, request: Mapping[str, Any]) -> LaunchAnswer:
         """
         Ask Routee to send the campaign *request*, in Routee's own field names. It costs money.
