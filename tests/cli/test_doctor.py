@@ -116,7 +116,7 @@ def test_a_setting_that_is_none_is_a_fault_and_nothing_is_examined_with_it(
         ({"CALLBACK_SECRETS": "abc" * 14}, "secrets", "warning", "looks made by hand"),
         ({"SIGNING_KEYS": SECRET}, "secrets", "warning", "have a secret in common"),
         ({"DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "database", "fault", "127.0.0.1:9"),
-        ({"DATABASE_READ_URL": "postgresql://a:b@127.0.0.1:9/x"}, "replica", "fault", "answer"),
+        ({"DATABASE_READ_URL": "postgresql://a:b@127.0.0.1:9/x"}, "replica", "fault", "refuses"),
     ],
 )
 def test_what_is_set_wrong_is_named(

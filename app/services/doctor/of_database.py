@@ -58,7 +58,7 @@ class ServerExamination:
 
     async def schema(self, notes: Notes) -> None:
         """Note a schema of another version."""
-        await self._database.require_current_schema()
+        await self._database.require_schema()
         notes.ok("the schema is the one that this program needs")
 
     async def rights(self, notes: Notes) -> None:
