@@ -26,6 +26,10 @@ check: .venv/dev.stamp ## Check format, lint, types and imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v promtool >/dev/null; then \
+	    $(BIN)/python -c 'import sys; from app.observability.metrics import Metrics; sys.stdout.buffer.write(Metrics().exposition())' \
+	    | promtool check metrics; \
+	else echo "promtool is not found (Debian: prometheus), so the metrics' names are not checked"; fi
 
 format: .venv/dev.stamp ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .

@@ -18,8 +18,8 @@ from app.api.application import make_api, with_fast_reads
 from app.api.compression import Compressed
 from app.api.feed_json import feed_json
 from app.api.http_protocol import ENDING
-from app.api.middleware import HangUps, HeadRequests, NoStore, Ports, RawPath
-from app.api.parts import Parts
+from app.api.middleware import Counted, HangUps, HeadRequests, NoStore, Ports, RawPath
+from app.api.parts import OperationsParts, Parts
 from app.api.receiver import CallbackReceiver
 from app.api.request_bodies import RequestBodies
 from app.buffer.connection import Buffer
@@ -36,7 +36,8 @@ from app.errors import ConfigurationError, DatabaseUnavailable, SchemaNewer
 from app.kit.shutdown import Ending, end_with_parent, ending_gracefully
 from app.kit.slices import Slices
 from app.observability.logs import configure_logs
-from app.observability.metrics import Metrics
+from app.observability.metrics import POOLS, Metrics
+from app.observability.processes import find_place
 from app.routee.client import RouteeClient
 from app.routee.preflight import Prober
 from app.routee.repeats import Repeats
@@ -61,6 +62,7 @@ from app.services.finishing import finish_due, measure_overdue
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launches
+from app.services.measuring import Measuring
 from app.services.quarantine import Replays
 from app.services.readiness import Readiness
 from app.services.reconcile.reconciler import Reconciler, Say
@@ -98,13 +100,13 @@ def create_app() -> ASGIApp:
     end_with_parent()
     settings = load_settings()
     configure_logs(log_format=settings.log_format, mask=SecretMask(settings.all_secrets()))
-    app = build_app(settings)
+    app = build_app(settings, Metrics(find_place()))
     _collect_garbage_rarely()
     sys.setswitchinterval(_THREAD_SECONDS)
     return app
 
 
-def build_app(settings: Settings) -> ASGIApp:
+def build_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
     """
     The service as an ASGI application. Connections are opened when it is started or first used.
 
@@ -117,7 +119,7 @@ def build_app(settings: Settings) -> ASGIApp:
             "PostgreSQL of its own."
         )
     settings.require_callback_secrets()
-    parts = _parts(settings)
+    parts = _parts(settings, metrics or Metrics())
     if settings.surface == "api":
         return _reads(settings, with_fast_reads(_api(settings, parts, intake=None)), parts)
     intake = _intake(settings, parts)
@@ -197,9 +199,11 @@ def buffer_of(settings: Settings, *, name: str) -> Buffer | None:
 
 
 @asynccontextmanager
-async def running_worker(settings: Settings, metrics: Metrics) -> AsyncIterator[Worker]:
+async def running_worker(settings: Settings) -> AsyncIterator[tuple[Worker, ASGIApp]]:
     """
     A worker with what it needs while it runs, in this block; its buffer is found to be durable.
+
+    With it comes an application with the probes and metrics of this process.
 
     Raises:
         ConfigurationError: RECEIVER_BUFFER_URL is not set, or the buffer is not durable.
@@ -210,10 +214,16 @@ async def running_worker(settings: Settings, metrics: Metrics) -> AsyncIterator[
         raise ConfigurationError(
             "RECEIVER_BUFFER_URL is not set, so there is nothing to do: `serve` stores directly."
         )
-    database = Database(settings.database_url, name="work", pool_items=2)
+    database, metrics = Database(settings.database_url, name="work", pool_items=2), Metrics()
+    readiness = Readiness(database)
     erased = ErasedRecipients(ErasureKeys(settings.keys_for_erasure()))
     session = IngestSession(settings.database_url, statement_timeout_seconds=STORE_SECONDS)
-    store = Store(session, metrics, screen=Screen(erased, retention_of(settings)))
+    store = Store(
+        session,
+        metrics,
+        screen=Screen(erased, retention_of(settings)),
+        flushes=readiness.flushes,
+    )
     worker = Worker(buffer, BatchStorage(_reader(settings, metrics), store, metrics), metrics)
     second = timedelta(seconds=1)
     epoch = EpochWatch(database, [erased.forget, store.forget])
@@ -225,14 +235,18 @@ async def running_worker(settings: Settings, metrics: Metrics) -> AsyncIterator[
             "count what was received by day", 60 * second, ReceivedCounts(database, metrics).write
         ),
     ]
+    metrics.expect_duties(duty.name for duty in duties)
     try:
         await buffer.start()
         async with performed(
             *duties,
             stored=lambda: metrics.storing.total,
-            failed=lambda duty: metrics.duty_failures.labels(duty).inc(),
+            noted=metrics.note_duty,
         ):
-            yield worker
+            operations = make_api(operations_only=True)
+            mask = SecretMask(settings.all_secrets())
+            operations.state.parts = OperationsParts(metrics, readiness, mask)
+            yield worker, HeadRequests(operations)
     finally:
         await buffer.close()
         await store.close()
@@ -242,7 +256,7 @@ async def running_worker(settings: Settings, metrics: Metrics) -> AsyncIterator[
 def _reads(settings: Settings, api: ASGIApp, parts: Parts) -> ASGIApp:
     """*api* with what all its routes share; its operations are at the port that *settings* name."""
     ported = Ports(
-        api,
+        Counted(api, parts.metrics),
         operations_port=settings.operations_port,
         has_operations=settings.surface != "callbacks",
     )
@@ -281,7 +295,7 @@ def view_settings_of(settings: Settings) -> ViewSettings:
     )
 
 
-def tracking_client_of(settings: Settings) -> RouteeClient:
+def tracking_client_of(settings: Settings, metrics: Metrics) -> RouteeClient:
     """A client for tracking reads, which repeats nothing itself."""
     return RouteeClient(
         api_url=settings.routee_api_url,
@@ -290,6 +304,7 @@ def tracking_client_of(settings: Settings) -> RouteeClient:
         application_secret=settings.routee_application_secret.get_secret_value(),
         repeats=Repeats(attempts=1),
         mask=SecretMask(settings.all_secrets()),
+        metrics=metrics,
     )
 
 
@@ -317,13 +332,13 @@ def reconciler_of(  # noqa: PLR0913 (what a process has already)
     )
 
 
-def _parts(settings: Settings) -> Parts:
+def _parts(settings: Settings, metrics: Metrics) -> Parts:
     database = Database(settings.database_url)
     erasure_keys = ErasureKeys(settings.keys_for_erasure())
     # Without keys no erased recipient is recognised, but a warning says that there are some.
     erased = ErasedRecipients(erasure_keys)
     read_url = settings.database_read_url or settings.database_url
-    metrics, slices = Metrics(), Slices()
+    slices = Slices()
     buffer = None if settings.surface == "api" else buffer_of(settings, name="serve")
     mask = SecretMask(settings.all_secrets())
     tokens = CallbackTokens(
@@ -336,11 +351,19 @@ def _parts(settings: Settings) -> Parts:
         application_id=settings.routee_application_id,
         application_secret=settings.routee_application_secret.get_secret_value(),
         mask=mask,
+        metrics=metrics,
     )
-    tracking = tracking_client_of(settings)
+    tracking = tracking_client_of(settings, metrics)
     launching = Launches(
         database,
-        Attempts(database, client, tokens, public_url=settings.public_url, erased=erased),
+        Attempts(
+            database,
+            client,
+            tokens,
+            public_url=settings.public_url,
+            erased=erased,
+            metrics=metrics,
+        ),
         Prober(ssl_context=httpx.create_ssl_context(trust_env=False)),
         missing_settings=settings.missing_for_launching(),
         erased=erased,
@@ -349,6 +372,9 @@ def _parts(settings: Settings) -> Parts:
     reads = Database(
         read_url, name="reads", pool_items=READS_AT_ONCE, session_settings=READ_SETTINGS
     )
+    for label, pool in zip(POOLS, (database, reads), strict=True):
+        metrics.pool_size.labels(label).set(pool.pool_items)
+        metrics.sample_by(metrics.pool_in_use.labels(label), partial(_in_use, pool))
     return Parts(
         database=database,
         reads=reads,
@@ -381,6 +407,10 @@ def _parts(settings: Settings) -> Parts:
         buffer=buffer,
         slices=slices,
     )
+
+
+def _in_use(database: Database) -> int:
+    return database.connections_in_use
 
 
 def _analyst_watch(settings: Settings, parts: Parts) -> AnalystWatch:
@@ -431,6 +461,8 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
     received = ReceivedCounts(database, parts.metrics)
     folding = CountFolding(database)
     epoch = _epoch_watch(parts, intake, folding)
+    replica = parts.reads if settings.database_read_url else None
+    measuring = Measuring(database, replica, parts.metrics)
     duties = [
         Duty("fold counts", second, folding.fold, _IDLE_EVERY),
         Duty("roll up events for BI", 2 * second, roll_up, _IDLE_EVERY),
@@ -450,6 +482,8 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
             "count overdue messages", 60 * second, partial(measure_overdue, database, parts.metrics)
         ),
         Duty("count what was received by day", 60 * second, received.write),
+        Duty("measure this process", second, measuring.sample),
+        Duty("measure the database", 15 * second, measuring.perform),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),
         Duty("forget idempotency keys", timedelta(hours=1), parts.launching.forget_old_keys),
         Duty("add partitions", timedelta(hours=6), retaining.add_months),
@@ -469,6 +503,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
 
 def _api(settings: Settings, parts: Parts, *, intake: Intake | BufferedIntake | None) -> FastAPI:
     duties = _duties(settings, parts, intake)
+    parts.metrics.expect_duties(duty.name for duty in duties)
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -480,7 +515,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | BufferedIntake | 
                 performed(
                     *duties,
                     stored=lambda: parts.metrics.storing.total,
-                    failed=lambda duty: parts.metrics.duty_failures.labels(duty).inc(),
+                    noted=parts.metrics.note_duty,
                 )
             )
             yield {ENDING: ending}

@@ -75,14 +75,10 @@ class FastReads:
             for path_regex, route, handle in self._routes:
                 match = path_regex.match(scope["path"])
                 if match is not None:
-                    found = {
-                        **scope,
-                        "app": self._api,
-                        "path_params": match.groupdict(),
-                        "route": route,
-                    }
-                    answer = await _answer_of(handle, Request(found, receive, send))
-                    await answer(found, receive, send)
+                    # What stands in front of this sees the route.
+                    scope.update(app=self._api, path_params=match.groupdict(), route=route)
+                    answer = await _answer_of(handle, Request(scope, receive, send))
+                    await answer(scope, receive, send)
                     return
         await self._api(scope, receive, send)
 

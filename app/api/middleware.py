@@ -1,5 +1,6 @@
 """Middleware: which port serves what, the undecoded path, HEAD, and no storing in caches."""
 
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -8,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem_of
 from app.errors import NotFound
+from app.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -96,6 +98,33 @@ class NoStore:
                 headers = message["headers"]
                 if not any(name == _CACHE_CONTROL for name, _ in headers):
                     message["headers"] = [*headers, (_CACHE_CONTROL, _NOT_STORED)]
+            await send(message)
+
+        await self._app(scope, receive, _send)
+
+
+class Counted:
+    """Counts the requests to the API by their routes, and measures until their answers begin."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] != "http" or not scope["path"].startswith(_API):
+            await self._app(scope, receive, send)
+            return
+        started = monotonic()
+
+        async def _send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Only a path of a route is a label: there are endlessly many others.
+                route = getattr(scope.get("route"), "path", "none")
+                method = scope["method"] if route != "none" else "any"
+                metrics, status = self._metrics, str(message["status"])
+                metrics.api_requests.labels(method, route, status).inc()
+                metrics.api_seconds.labels(method, route).observe(monotonic() - started)
             await send(message)
 
         await self._app(scope, receive, _send)

@@ -91,6 +91,15 @@ class Parts:
     slices: Slices
 
 
+@dataclass(frozen=True, slots=True)
+class OperationsParts:
+    """The members of `Parts` that probes and metrics need, for a process that has no others."""
+
+    metrics: Metrics
+    readiness: Readiness
+    mask: SecretMask
+
+
 async def parts_of(request: Request) -> Parts:
     """The parts of the application that serves *request*."""
     parts: Parts = request.app.state.parts

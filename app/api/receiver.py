@@ -9,17 +9,21 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from itertools import product
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.fixed_answer import CLOSE, FixedAnswer, problem
 from app.domain.callback_token import CallbackTokens, Origin
 from app.kit.log_limiter import LogLimiter
 from app.kit.lru_cache import LruCache
-from app.observability.metrics import Metrics
+from app.kit.tick_queue import TickQueue
+from app.observability.metrics import CALLBACK_KINDS, NO_KIND, Metrics
 from app.routee.content import content_of
 from app.services.callbacks.buffered_intake import BufferedIntake
 from app.services.callbacks.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
@@ -71,20 +75,24 @@ _NOT_STORED: Final = problem(
     (b"retry-after", str(RETRY_AFTER_SECONDS).encode()),
 )
 
-_REFUSALS: Final = (
-    _NOT_FOUND,
-    _METHOD_NOT_ALLOWED,
-    _INCOMPLETE,
-    _TOO_SLOW,
-    _TOO_LARGE,
-    _NOT_STORED,
-)
+#: How they are counted. That of a URL which is none is not among them.
+_RESULTS: Final = {
+    **{answer: receipt.value for receipt, answer in _RECEIPTS.items()},
+    _READY: "ready",
+    _METHOD_NOT_ALLOWED: "method-not-allowed",
+    _INCOMPLETE: "incomplete",
+    _TOO_SLOW: "too-slow",
+    _TOO_LARGE: "too-large",
+    _NOT_STORED: "not-stored",
+}
+_MAX_COUNTED_PER_TICK: Final = 1024
 
 #: The path of a callback URL with its token masked, and the campaign of this token.
 _Endpoint = tuple[str, UUID | None]
 #: URLs with a valid token. Verifying a token takes up to 8 µs.
 _MAX_CACHED_ENDPOINTS: Final = 10_000
-_MASKED_PATHS: Final = {kind: f"{PREFIX}***/{kind}" for kind in ("status", "inbound")}
+_MASKED_PATHS: Final = {kind: f"{PREFIX}***/{kind}" for kind in CALLBACK_KINDS}
+_KINDS: Final = {path: kind for kind, path in _MASKED_PATHS.items()}
 #: A body that arrives within this time leaves storing the whole budget, without a timer of its own.
 _PROMPT_SECONDS: Final = 0.1
 #: Callback URLs that were asked with a query.
@@ -127,10 +135,15 @@ class CallbackReceiver:
         self._endpoints: LruCache[bytes, _Endpoint] = LruCache(_MAX_CACHED_ENDPOINTS)
         self._max_body_bytes = max_body_bytes
         self._ack_budget_seconds = ack_budget_seconds
-        self._counts = {
-            answer.status: metrics.callbacks.labels(str(int(answer.status)))
-            for answer in (_READY, *_REFUSALS)
+        self._counters = {
+            (kind, answer): metrics.callbacks.labels(kind, result)
+            for kind, (answer, result) in product(CALLBACK_KINDS, _RESULTS.items())
         }
+        self._not_found = metrics.callbacks.labels(*NO_KIND)
+        #: Counted together once in a tick: one by one they would cost more than their answers.
+        self._answered = TickQueue[tuple[Counter, float | None]](
+            metrics.note_answers, max_items=_MAX_COUNTED_PER_TICK
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
@@ -141,7 +154,6 @@ class CallbackReceiver:
             answer = await self._answer(scope, receive)
         except _Disconnected:
             return
-        self._counts[answer.status].inc()
         await send(answer.start)
         await send(answer.body)
 
@@ -156,12 +168,15 @@ class CallbackReceiver:
         if endpoint is None or not 0 < len(body) <= self._max_body_bytes:
             return False
 
+        came_at = monotonic()
+        path, campaign_id = endpoint
+
         def _report(outcome: Receipt | BaseException) -> None:
             answer = _answer_of(outcome)
-            self._counts[answer.status].inc()
+            self._answered.put((self._counters[_KINDS[path], answer], monotonic() - came_at))
             done(answer)
 
-        self._intake.put(Body(body, *endpoint), _report)
+        self._intake.put(Body(body, path, campaign_id), _report)
         return True
 
     def _find_endpoint(self, target: bytes) -> _Endpoint | None:
@@ -177,13 +192,17 @@ class CallbackReceiver:
         match = _PATH.fullmatch(scope["path"])
         origin = self._tokens.find_origin(match[1]) if match else None
         if match is None or origin is None:
+            self._answered.put((self._not_found, None))
             return _NOT_FOUND
-        method = scope["method"]
+        method, kind, taken = scope["method"], match[2], None
         if method in ("GET", "HEAD"):
-            return self._asked(scope)
-        if method != "POST":
-            return _METHOD_NOT_ALLOWED
-        return await self._posted(scope, receive, match[2], origin)
+            answer = self._asked(scope)
+        elif method != "POST":
+            answer = _METHOD_NOT_ALLOWED
+        else:
+            answer, taken = await self._posted(scope, receive, kind, origin)
+        self._answered.put((self._counters[kind, answer], taken))
+        return answer
 
     def _asked(self, scope: Scope) -> FixedAnswer:
         """The answer to GET: a query may be a callback in another form, which is not stored."""
@@ -198,18 +217,20 @@ class CallbackReceiver:
 
     async def _posted(
         self, scope: Scope, receive: Receive, kind: str, origin: Origin
-    ) -> FixedAnswer:
+    ) -> tuple[FixedAnswer, float | None]:
+        """The answer, with the seconds that it took after the body was whole, if it became so."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
             async with asyncio.timeout(self._ack_budget_seconds):
                 body = await self._body(scope, receive)
         except _TooLarge:
-            return _TOO_LARGE
+            return _TOO_LARGE, None
         except _Incomplete:
-            return _INCOMPLETE
+            return _INCOMPLETE, None
         except TimeoutError:
-            return _TOO_SLOW
+            return _TOO_SLOW, None
+        came_at = loop.time()
         content = content_of(scope["headers"])
         storing = self._intake.receive(
             body,
@@ -217,10 +238,12 @@ class CallbackReceiver:
             campaign_id=origin.campaign_id,
             content=None if content.is_usual else content,
         )
-        spent = loop.time() - started
+        spent = came_at - started
         if spent < _PROMPT_SECONDS:
-            return await _answer_to(storing)
-        return await _within(storing, self._ack_budget_seconds - spent)
+            answer = await _answer_to(storing)
+        else:
+            answer = await _within(storing, self._ack_budget_seconds - spent)
+        return answer, loop.time() - came_at
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """

@@ -14,6 +14,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app.api.callback_protocol import CallbackProtocol
 from app.api.http_protocol import HttpProtocol
+from app.cli.running import say
 from app.kit.connections import ConnectionLimit, most_connections, raise_descriptor_limit
 from app.kit.shutdown import MOST_SECONDS, end_within
 from app.settings import Settings
@@ -70,6 +71,17 @@ def http_protocol(settings: Settings) -> type[asyncio.Protocol]:
     limit = ConnectionLimit(most_connections(raise_descriptor_limit()))
     # uvicorn only calls it.
     return cast("type[asyncio.Protocol]", partial(protocol, limit=limit))
+
+
+def operations_socket(host: str, port: int) -> socket.socket:
+    """
+    The socket for the operations, listening.
+
+    Raises:
+        SystemExit: the port is not available.
+    """
+    say(f"Operations on http://{host}:{port}")
+    return Config("app.main:create_app", host=host, port=port, log_config=None).bind_socket()
 
 
 def listen(config: Config, *others: socket.socket) -> None:

@@ -155,7 +155,7 @@ async def _compared(database: Database, campaign_id: UUID) -> Compared:
 
 @asynccontextmanager
 async def _reconciler(settings: Settings) -> AsyncIterator[Reconciler]:
-    client = tracking_client_of(settings)
+    client = tracking_client_of(settings, Metrics())
     erased = ErasedRecipients(ErasureKeys(settings.keys_for_erasure()))
     try:
         async with database_url(settings) as url:

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 from uvicorn import Config
 
-from app.cli.listening import BACKLOG, http_protocol, listen
+from app.cli.listening import BACKLOG, http_protocol, listen, operations_socket
 from app.cli.running import (
     AcceptOutdated,
     accepting_outdated,
@@ -30,6 +30,7 @@ from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres, Keeper
 from app.errors import ConfigurationError, SchemaNewer
 from app.main import buffer_of
+from app.observability.processes import counted_together
 from app.settings import Settings, hand_over
 
 #: For open requests, after the drain: longer than a read that finds its connection dead (6 s for
@@ -96,7 +97,7 @@ def serve(
         if settings.operations_port == port:
             raise ConfigurationError("RECEIVER_OPERATIONS_PORT must not be the port of `serve`.")
         asyncio.run(_require_buffer(settings, surface))
-        with _ready_database(settings) as url:
+        with _ready_database(settings) as url, counted_together(workers):
             # The application reads its settings from the environment, in workers too.
             hand_over(os.environ, database_url=url, surface=surface)
             others = _operations_sockets(host, settings.operations_port)
@@ -114,8 +115,7 @@ def _operations_sockets(host: str, port: int | None) -> list[socket]:
     """
     if port is None:
         return []
-    say(f"Operations on http://{host}:{port}")
-    return [Config("app.main:create_app", host=host, port=port, log_config=None).bind_socket()]
+    return [operations_socket(host, port)]
 
 
 async def _require_buffer(settings: Settings, surface: Surface) -> None:

@@ -2,19 +2,19 @@
 
 import asyncio
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Annotated, Final
 
 import typer
-from prometheus_client import start_http_server
 
+from app.cli.listening import operations_socket
 from app.cli.running import database_url, loaded_settings, require_schema, run, say
 from app.cli.starting import abilities_line, database_line, version_line
 from app.domain.masking import SecretMask
 from app.kit.shutdown import MOST_SECONDS, end_on_hangup, end_within
 from app.main import running_worker
 from app.observability.logs import configure_logs
-from app.observability.metrics import Metrics
+from app.sandbox.serving import served
 from app.services.buffer.worker import Worker
 from app.settings import Settings
 
@@ -24,34 +24,32 @@ _SHUTDOWN_SECONDS: Final = 8.0
 
 def work(
     *,
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="Port for /metrics at --host. Default: none."),
-    ] = None,
-    host: Annotated[str, typer.Option(help="Address for --metrics-port.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address for RECEIVER_OPERATIONS_PORT.")] = "127.0.0.1",
 ) -> None:
     """
     Store the callbacks that `serve` has put into the buffer. Run as many as the load needs.
 
     Needs RECEIVER_BUFFER_URL, and otherwise the settings of `serve`. It goes on whatever happens to
-    NATS and PostgreSQL; SIGTERM ends it after the batch in hand.
+    NATS and PostgreSQL; SIGTERM ends it after the batch in hand. With RECEIVER_OPERATIONS_PORT it
+    serves /livez, /readyz and /metrics there, at --host; each worker of a machine needs another.
 
     Example: RECEIVER_BUFFER_URL=nats://n1:4222,nats://n2:4222,nats://n3:4222 routee-receiver work
     """
     settings = loaded_settings()
     mask = SecretMask(settings.all_secrets())
     configure_logs(log_format=settings.log_format, mask=mask)
-    run(_work(settings, host=host, metrics_port=metrics_port))
+    run(_work(settings, host=host))
 
 
-async def _work(settings: Settings, *, host: str, metrics_port: int | None) -> None:
+async def _work(settings: Settings, *, host: str) -> None:
     async with database_url(settings) as url:
         located = settings.model_copy(update={"database_url": url})
         await require_schema(located)
-        metrics = Metrics()
-        async with running_worker(located, metrics) as worker:
-            if metrics_port is not None:
-                start_http_server(metrics_port, host, registry=metrics.registry)
+        async with AsyncExitStack() as stack:
+            worker, operations = await stack.enter_async_context(running_worker(located))
+            if located.operations_port is not None:
+                listening = operations_socket(host, located.operations_port)
+                await stack.enter_async_context(served(operations, listening))
             database, _ = await database_line(settings, url)
             able = abilities_line(settings)
             say(f"Storing what is buffered: {version_line()}, {database}, {able}")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from weakref import WeakSet
 
 import asyncpg
@@ -19,6 +19,9 @@ from app.db.failures import translated
 from app.db.feed.epoch import keep_epoch
 from app.db.schema import BASE, HEAD, migrate, needed_version, require_schema
 from app.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import QueuePool
 
 log = structlog.get_logger()
 
@@ -61,6 +64,8 @@ class Database:
             on_connect=self._note_connection,
         )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        #: How many connections may be in use at a time.
+        self.pool_items = pool_items
         #: How many connections were made so far. A new one may lead to another database.
         self.connections_made = 0
         self._connections: WeakSet[asyncpg.Connection] = WeakSet()
@@ -141,6 +146,11 @@ class Database:
                     yield cast("asyncpg.Connection", raw)
         except (SQLAlchemyError, OSError) as error:
             raise self._unavailable(error) from error
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many connections of the pool are in use."""
+        return cast("QueuePool", self._engine.pool).checkedout()
 
     async def require_schema(self, *, accepts_newer: bool = False) -> str:
         """

@@ -13,6 +13,7 @@ import structlog
 
 from app.domain.masking import SecretMask
 from app.errors import RouteeTokenUnavailable, RouteeUnavailable
+from app.observability.metrics import Metrics
 from app.routee import reading, wire
 from app.routee.exchange import Exchange, RouteeAnswer, base_url, retry_after_seconds
 
@@ -130,8 +131,11 @@ class Credentials:
 class TokenService:
     """Routee's token service, called with the credentials of one application."""
 
-    def __init__(self, exchange: Exchange, *, auth_url: str, credentials: Credentials) -> None:
+    def __init__(
+        self, exchange: Exchange, *, auth_url: str, credentials: Credentials, metrics: Metrics
+    ) -> None:
         self._exchange = exchange
+        self._refreshes = metrics.routee_token_refreshes
         self._url = f"{base_url(auth_url, setting='RECEIVER_ROUTEE_AUTH_URL')}/oauth/token"
         self._auth = httpx.BasicAuth(credentials.application_id, credentials.application_secret)
         self._mask = SecretMask(credentials.spellings)
@@ -143,9 +147,22 @@ class TokenService:
         Raises:
             RouteeTokenUnavailable: there is none; `temporary` says whether a repeat may help.
         """
+        try:
+            token = await self._fetched()
+        except RouteeTokenUnavailable as error:
+            self._refreshes.labels("failed" if error.temporary else "refused").inc()
+            if not error.temporary:
+                log.warning("Routee gives no access token", error=str(error))
+            raise
+        self._refreshes.labels("renewed").inc()
+        return token
+
+    async def _fetched(self) -> tuple[str, float]:
         request = self._exchange.build("POST", self._url, form={"grant_type": "client_credentials"})
         try:
-            answer = await self._exchange.send(request, self._auth, purpose=_PURPOSE)
+            answer = await self._exchange.send(
+                request, self._auth, purpose=_PURPOSE, operation="token"
+            )
         except RouteeUnavailable as error:
             raise RouteeTokenUnavailable(
                 error.detail,

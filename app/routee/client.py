@@ -11,6 +11,7 @@ import structlog
 
 from app.domain.masking import SecretMask
 from app.errors import RouteeRefused, RouteeTokenUnavailable, RouteeUnavailable
+from app.observability.metrics import Metrics
 from app.routee import wire
 from app.routee.access_token import AccessToken, AccessTokens, Credentials, TokenService
 from app.routee.error_answer import failure_of
@@ -31,6 +32,8 @@ class _Call:
     path: str
     #: A verb phrase for messages.
     purpose: str
+    #: For the metrics.
+    operation: str
     query: Mapping[str, int] | None = None
     json: bytes | None = field(default=None, repr=False)
 
@@ -64,6 +67,7 @@ class RouteeClient:
         patience: Patience | None = None,
         repeats: Repeats | None = None,
         mask: SecretMask | None = None,
+        metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -75,6 +79,7 @@ class RouteeClient:
             patience: how long to wait for connections and answers.
             repeats: how often to repeat calls that may be repeated.
             mask: of our secrets. Routee's answers lose them, and the credentials as well.
+            metrics: where requests and token refreshes are counted.
             clock: in seconds; decides when a token is renewed.
 
         Raises:
@@ -83,10 +88,13 @@ class RouteeClient:
         self._api_url = base_url(api_url, setting="RECEIVER_ROUTEE_API_URL")
         self._repeats = repeats or Repeats()
         self._patience = patience or Patience()
-        self._exchange = Exchange(self._patience)
+        metrics = metrics or Metrics()
+        self._exchange = Exchange(self._patience, metrics)
         credentials = Credentials(application_id, application_secret)
         self._mask = (mask or SecretMask()).with_more(*credentials.spellings)
-        service = TokenService(self._exchange, auth_url=auth_url, credentials=credentials)
+        service = TokenService(
+            self._exchange, auth_url=auth_url, credentials=credentials, metrics=metrics
+        )
         self._tokens = AccessTokens(
             lambda: self._repeats.call_for_token(service.fetch), clock=clock
         )
@@ -125,7 +133,9 @@ class RouteeClient:
             RouteeRefused: nothing will be sent.
             RouteeUnavailable: unless `may_have_been_accepted` is False, it may have been launched.
         """
-        call = _Call("POST", "/viber/campaign", "launch the campaign", json=wire.serialise(request))
+        call = _Call(
+            "POST", "/viber/campaign", "launch the campaign", "launch", json=wire.serialise(request)
+        )
         deadline = asyncio.get_running_loop().time() + self._patience.launch_seconds
         return read_launch_answer(await self._ask(call, deadline=deadline))
 
@@ -137,7 +147,9 @@ class RouteeClient:
             RouteeRefused: it is unknown, or no longer scheduled.
             RouteeUnavailable: unless `may_have_been_accepted` is False, it may have been deleted.
         """
-        call = _Call("DELETE", f"/viber/campaign/{_segment(tracking_id)}", "delete the campaign")
+        call = _Call(
+            "DELETE", f"/viber/campaign/{_segment(tracking_id)}", "delete the campaign", "delete"
+        )
         await self._repeats.call(_Deletion(lambda: self._ask(call)).attempt)
 
     async def track_message(self, tracking_id: str) -> Mapping[str, Any]:
@@ -147,7 +159,9 @@ class RouteeClient:
         Raises:
             RouteeRefused: it is unknown.
         """
-        call = _Call("GET", f"{TRACKING_PATH}/{_segment(tracking_id)}", "track a message")
+        call = _Call(
+            "GET", f"{TRACKING_PATH}/{_segment(tracking_id)}", "track a message", "track-message"
+        )
         return await self._repeats.call(lambda: self._read(call))
 
     async def track_page(
@@ -163,7 +177,7 @@ class RouteeClient:
         """
         path = f"{TRACKING_PATH}/campaign/{_segment(tracking_id)}"
         query = {"page": number, "size": page_size}
-        call = _Call("GET", path, "track a campaign", query=query)
+        call = _Call("GET", path, "track a campaign", "track-campaign", query=query)
         return await self._repeats.call(lambda: self._read(call))
 
     async def _read(self, call: _Call) -> Mapping[str, Any]:
@@ -202,7 +216,9 @@ class RouteeClient:
         request = self._exchange.build(
             call.method, f"{self._api_url}{call.path}", query=call.query, json=call.json
         )
-        answer = await self._exchange.send(request, token, purpose=call.purpose, deadline=deadline)
+        answer = await self._exchange.send(
+            request, token, purpose=call.purpose, operation=call.operation, deadline=deadline
+        )
         # Before anything reads it: an answer can quote all that we send.
         body = self._mask.with_more(token.value).octets(answer.body)
         return replace(answer, body=body)

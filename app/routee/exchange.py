@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Final
 
 import httpx
 
 from app.errors import ConfigurationError, RouteeUnavailable
+from app.observability.metrics import Metrics
+from app.routee.refusals import ABOUT_ACCESS
 
 #: httpx raises these before it has sent a byte of the request.
 _NOTHING_SENT: Final = (
@@ -78,7 +81,8 @@ def base_url(url: str, *, setting: str) -> str:
 class Exchange:
     """Sends requests, each exactly once, over a pool of connections."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, metrics: Metrics) -> None:
+        self._metrics = metrics
         # The waits for a free connection of the pool, for connecting, and for the answer.
         self._total_seconds = 2 * patience.connect_seconds + patience.answer_seconds
         self._http = httpx.AsyncClient(
@@ -106,13 +110,14 @@ class Exchange:
         auth: httpx.Auth,
         *,
         purpose: str,
+        operation: str,
         deadline: float | None = None,
     ) -> RouteeAnswer:
         """
         The answer to *request*, with any status.
 
-        *purpose* is a verb phrase for messages. *deadline*, on the event loop's clock, can only
-        shorten the wait.
+        *purpose* is a verb phrase for messages, *operation* one of `ROUTEE_OPERATIONS`. *deadline*,
+        on the event loop's clock, can only shorten the wait.
 
         Raises:
             RouteeUnavailable: there is no complete answer, or it is too large, also if it only
@@ -123,10 +128,19 @@ class Exchange:
         try:
             # httpx limits the wait for each piece of an answer, not for the whole.
             async with asyncio.timeout_at(until):
-                return await self._answer(request, auth, purpose)
+                answer = await self._answer(request, auth, purpose)
         except (httpx.RequestError, TimeoutError) as error:
+            self._count(operation, "unanswered")
             # No cause: its traceback can hold the headers of the request.
             raise _unanswered(error, purpose) from None
+        except RouteeUnavailable:
+            self._count(operation, "failed")
+            raise
+        self._count(operation, _outcome_of(answer))
+        return answer
+
+    def _count(self, operation: str, outcome: str) -> None:
+        self._metrics.routee_requests.labels(operation, outcome).inc()
 
     async def _answer(self, request: httpx.Request, auth: httpx.Auth, purpose: str) -> RouteeAnswer:
         response = await self._http.send(request, auth=auth, stream=True)
@@ -160,6 +174,16 @@ class Exchange:
 
 class _Unusable(Exception):
     """The body of an answer cannot be used; the message is the predicate of a sentence."""
+
+
+def _outcome_of(answer: RouteeAnswer) -> str:
+    if answer.ok:
+        return "ok"
+    if answer.status in ABOUT_ACCESS:
+        return "access-refused"
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "throttled"
+    return "failed" if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"
 
 
 async def _body_of(response: httpx.Response) -> bytes:

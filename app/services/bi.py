@@ -62,7 +62,8 @@ class ReceivedCounts:
         self._database = database
         self._metrics = metrics
         #: By kind and outcome.
-        self._written: dict[tuple[str, str], int] = {}
+        #: What was counted before is that of a process whose place among others this one took.
+        self._written: dict[tuple[str, str], int] = metrics.received()
 
     async def write(self) -> None:
         """

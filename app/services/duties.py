@@ -28,15 +28,15 @@ class Duty(NamedTuple):
 async def performed(
     *duties: Duty,
     stored: Callable[[], int] = lambda: 0,
-    failed: Callable[[str], object] = lambda _: None,
+    noted: Callable[[str, bool], object] = lambda _name, _is_done: None,
 ) -> AsyncIterator[None]:
     """
     Perform *duties* while the block runs, whatever a single performance comes to.
 
-    *stored* gives how many records this process has stored so far. *failed* gets the name of a duty
-    each time that it fails.
+    *stored* gives how many records this process has stored so far. *noted* gets the name of a duty
+    and whether it was done, each time.
     """
-    tasks = [asyncio.create_task(_perform(duty, stored, failed), name=duty.name) for duty in duties]
+    tasks = [asyncio.create_task(_perform(duty, stored, noted), name=duty.name) for duty in duties]
     try:
         yield
     finally:
@@ -45,13 +45,14 @@ async def performed(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _perform(duty: Duty, stored: Callable[[], int], failed: Callable[[str], object]) -> None:
+async def _perform(
+    duty: Duty, stored: Callable[[], int], noted: Callable[[str, bool], object]
+) -> None:
     seen = stored()
     while True:
         await _until_due(duty, stored, seen)
         seen = stored()  # before the duty, which may not see what is stored meanwhile
-        if not await _is_done(duty):
-            failed(duty.name)
+        noted(duty.name, await _is_done(duty))
 
 
 async def _is_done(duty: Duty) -> bool:

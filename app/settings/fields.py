@@ -216,7 +216,7 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=65535,
-        description="TCP port at the host of `serve` for /livez, /readyz, /metrics, /docs and "
+        description="TCP port at the host of `serve` or `work` for /livez, /readyz, /metrics, /docs and "
         "/openapi.json, which are then not served at the other port. Empty: they are served there, "
         "but not with `--surface callbacks`.",
     )

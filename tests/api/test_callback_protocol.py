@@ -193,7 +193,7 @@ async def test_what_is_not_durable_is_answered_with_503(stage: Stage) -> None:
     stage.intake.is_full = True
     await connection.send(post(b"2"))
     assert (await connection.answer())[0] == 503
-    count = 'receiver_callbacks_total{status="503"} 2.0'
+    count = 'receiver_callbacks_total{kind="status",result="not-stored"} 2.0'
     assert count in stage.metrics.exposition().decode()
 
 

@@ -364,5 +364,5 @@ async def test_a_query_at_a_callback_url_is_no_check_of_it(stage: Stage, method:
             answer = await connection.reader.read()
         assert answer.startswith(b"HTTP/1.1 405 ")
         assert SECRET.encode() not in answer
-    count = 'receiver_callbacks_total{status="405"} 2.0'
+    count = 'receiver_callbacks_total{kind="status",result="method-not-allowed"} 2.0'
     assert count in stage.metrics.exposition().decode()

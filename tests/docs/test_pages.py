@@ -90,9 +90,7 @@ def test_every_setting_that_is_named_exists() -> None:
 
 def test_every_metric_that_is_named_exists() -> None:
     known = {
-        name
-        for metric in Metrics().registry.collect()
-        for name in (metric.name, f"{metric.name}_total")
+        name for metric in Metrics().collect() for name in (metric.name, f"{metric.name}_total")
     }
     for page in PAGES:
         assert set(_METRIC.findall(page.read_text(encoding="utf-8"))) <= known, name_of(page)

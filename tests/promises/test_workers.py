@@ -1,10 +1,14 @@
 """Several processes on one database: exact counts, no deadlock, whatever comes how often."""
 
 import asyncio
+import os
 import random
+import signal
 from collections import Counter
+from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 
 from app.db.campaigns import counts_of
@@ -16,7 +20,7 @@ from tests.promises.load import (
     reply,
     stories,
 )
-from tests.promises.stage import Postgres
+from tests.promises.stage import Postgres, children_of, eventually
 
 CAMPAIGNS = 3
 
@@ -103,3 +107,53 @@ async def test_the_same_callback_at_two_workers_at_once_is_one_row(
     assert await look.number("SELECT count(*) FROM inbound_messages") == 20
     assert await look.number("SELECT count(*) FROM quarantine WHERE times = 20") == 20
     assert await look.number("SELECT count(*) FROM quarantine") == 20
+
+
+def _workers_of(pid: int) -> list[int]:
+    """The children of *pid* but for multiprocessing's own."""
+    return [
+        child
+        for child in children_of(pid)
+        if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.slow
+async def test_whichever_worker_is_asked_shows_the_metrics_of_all(
+    start_service: StartService,
+) -> None:
+    service = await start_service(workers=2, has_operations_port=True)
+    stored = 'receiver_callbacks_total{kind="status",result="stored"}'
+
+    async def _shown(name: str) -> set[float]:
+        """What several scrapes show, each on a connection of its own."""
+        values = set()
+        for _ in range(20):
+            async with httpx.AsyncClient() as client:
+                text = (await client.get(f"{service.operations_url}/metrics")).text
+            values |= {
+                float(line.rsplit(maxsplit=1)[1])
+                for line in text.splitlines()
+                if line.startswith(name)
+            }
+        return values
+
+    sender = service.sender(connections=16)
+    await sender.send_all(stories("a", 50))
+    answered = sum(answer.status == 200 for answer in sender.answers)
+    assert await _shown(stored) == {float(answered)}
+    assert await _shown("receiver_answer_seconds_count") == {float(answered)}
+
+    workers = _workers_of(service.process.pid)
+    os.kill(workers[0], signal.SIGKILL)
+
+    async def _are_two() -> bool:
+        scraped = await _shown("process_start_time_seconds")
+        return len(scraped) == 2
+
+    await eventually(_are_two)
+    assert await _shown(stored) == {float(answered)}
+    more = service.sender(connections=16)
+    await more.send_all(stories("b", 50))
+    answered += sum(answer.status == 200 for answer in more.answers)
+    assert await _shown(stored) == {float(answered)}

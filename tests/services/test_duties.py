@@ -53,7 +53,10 @@ async def test_a_duty_is_done_again_and_again() -> None:
 )
 async def test_a_duty_that_fails_once_is_not_given_up(failure: BaseException) -> None:
     work, failed = Work(failure), list[str]()
-    async with performed(Duty("work", OFTEN, work), failed=failed.append):
+    async with performed(
+        Duty("work", OFTEN, work),
+        noted=lambda name, is_done: None if is_done else failed.append(name),
+    ):
         await work.is_done_again()
     assert failed == ["work"]
 

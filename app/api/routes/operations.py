@@ -60,5 +60,5 @@ async def get_readyz(parts: PartsDep) -> Ready:
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def get_metrics(parts: PartsDep) -> Response:
-    """The metrics of this process, in the text format of Prometheus."""
+    """The metrics of this process and its fellow workers, in the text format of Prometheus."""
     return Response(parts.metrics.exposition(), media_type="text/plain; version=0.0.4")

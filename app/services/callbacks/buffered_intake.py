@@ -61,8 +61,8 @@ class BufferedIntake:
             max_pending_weight=MAX_PENDING_BYTES,
             budget_seconds=ack_budget_seconds,
         )
-        metrics.pending_items.set_function(
-            lambda: self._batcher.pending_items + direct.pending_items
+        metrics.sample_by(
+            metrics.pending_items, lambda: self._batcher.pending_items + direct.pending_items
         )
 
     async def receive(

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from app.db.ingest import Appended, IngestConnection
 from app.db.launching.binding import Claim, observe
 from app.db.launching.binding import claim as claim_campaign
 from app.domain.campaign_progress import CampaignProgress
-from app.domain.event import DeliveryEvent
+from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
 from app.errors import DatabaseUnavailable, ReceiverError
@@ -245,9 +245,19 @@ class Flush:
             )
 
     async def _append_events(self, events: Indexed[DeliveryEvent]) -> None:
+        reported = events
         while events:
             first, events = _split_by_origin(events)
             await self._append("event", ingest.append_events, first)
+        if not self._is_replay:
+            self._note_times(reported)
+
+    def _note_times(self, reported: Indexed[DeliveryEvent]) -> None:
+        now = datetime.now(UTC)
+        happened = (event.occurred_at for _, event in reported)
+        self._metrics.note_lags(
+            [(now - at).total_seconds() for at in happened if at > UNKNOWN_TIME]
+        )
 
     async def _append(
         self,

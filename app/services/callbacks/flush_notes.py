@@ -34,9 +34,7 @@ class FlushNotes:
             self._note_failure(error, items=items)
             raise
         self._flushes.note_success()
-        self._metrics.batch_items.observe(items)
-        self._metrics.storing.add(items)
-        self._metrics.flush_seconds.observe(time.perf_counter() - started)
+        self._metrics.note_flushed(items, time.perf_counter() - started)
 
     def _note_failure(self, error: BaseException, *, items: int) -> None:
         self._flushes.note_failure()

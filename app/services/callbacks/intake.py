@@ -78,7 +78,7 @@ class Intake:
             max_pending_weight=MAX_PENDING_BYTES,
             budget_seconds=ack_budget_seconds,
         )
-        metrics.pending_items.set_function(lambda: self.pending_items)
+        metrics.sample_by(metrics.pending_items, lambda: self.pending_items)
 
     @property
     def pending_items(self) -> int:

@@ -104,7 +104,7 @@ class Feed:
         self._limiter = RateLimiter(self._pages_per_second)
         self._watcher = FeedWatcher(lambda: newest_position(database))
         self._xmin, self._xmin_since = 0, clock()
-        metrics.feed_waiting.set_function(lambda: self._watcher.waiting)
+        metrics.sample_by(metrics.feed_waiting, lambda: self._watcher.waiting)
 
     @property
     def is_closed(self) -> bool:

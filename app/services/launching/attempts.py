@@ -14,6 +14,7 @@ from app.domain.callback_token import CallbackTokens
 from app.domain.campaign import Submission
 from app.domain.settlement import AttemptOutcome, Settlement, pause_before, settlement_of
 from app.errors import RouteeError, RouteeRefused, RouteeUnavailable
+from app.observability.metrics import Metrics, launch_outcome
 from app.routee.client import RouteeClient
 from app.routee.launch_answer import LaunchAnswer
 from app.routee.refusals import Meaning
@@ -44,7 +45,7 @@ class Attempt(NamedTuple):
 class Attempts:
     """Launches campaigns through *client*; their callbacks come to *public_url*."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the composition root hands over each part)
         self,
         database: Database,
         client: RouteeClient,
@@ -52,7 +53,9 @@ class Attempts:
         *,
         public_url: str,
         erased: ErasedRecipients,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._launches = (metrics or Metrics()).launches
         self._erased = erased
         self._database = database
         self._client = client
@@ -67,6 +70,7 @@ class Attempts:
             Routee's refusal, if it has made the campaign rejected.
         """
         reply, error, answer = await self._ask(self._body(attempt, request))
+        self._launches.labels(launch_outcome(reply)).inc()
         settlement = settlement_of(
             reply, repeated=attempt.number > 1, name_generated=attempt.name_generated
         )
@@ -109,7 +113,8 @@ class Attempts:
     ) -> bool:
         """Store the outcome; False if it is settled already, or a later attempt will settle it."""
         submission, ask_again = settlement
-        log.info(
+        say = log.warning if submission is Submission.UNCONFIRMED else log.info
+        say(
             "attempt to launch a campaign",
             campaign_id=str(attempt.campaign_id),
             attempt=attempt.number,

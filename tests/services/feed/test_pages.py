@@ -35,6 +35,7 @@ async def feed(url: str, metrics: Metrics) -> AsyncIterator[Feed]:
 
 
 def _shown(metrics: Metrics, name: str) -> float:
+    metrics.sample()
     value = metrics.registry.get_sample_value(name)
     assert value is not None
     return value
