@@ -18,7 +18,7 @@ from app.api.application import make_api, with_fast_reads
 from app.api.compression import Compressed
 from app.api.feed_json import feed_json
 from app.api.http_protocol import ENDING
-from app.api.middleware import Counted, HangUps, HeadRequests, NoStore, Ports, RawPath
+from app.api.middleware import Counted, HangUps, HeadRequests, NoStore, Ports, RawPath, RequestIds
 from app.api.parts import OperationsParts, Parts
 from app.api.receiver import CallbackReceiver
 from app.api.request_bodies import RequestBodies
@@ -99,7 +99,11 @@ def create_app() -> ASGIApp:
     """
     end_with_parent()
     settings = load_settings()
-    configure_logs(log_format=settings.log_format, mask=SecretMask(settings.all_secrets()))
+    configure_logs(
+        log_format=settings.log_format,
+        level=settings.log_level,
+        mask=SecretMask(settings.all_secrets()),
+    )
     app = build_app(settings, Metrics(find_place()))
     _collect_garbage_rarely()
     sys.setswitchinterval(_THREAD_SECONDS)
@@ -261,7 +265,7 @@ def _reads(settings: Settings, api: ASGIApp, parts: Parts) -> ASGIApp:
         has_operations=settings.surface != "callbacks",
     )
     answering = Compressed(RequestBodies(ported, parts.keyring))
-    return HangUps(RawPath(HeadRequests(NoStore(answering))))
+    return RequestIds(HangUps(RawPath(HeadRequests(NoStore(answering)))))
 
 
 def _collect_garbage_rarely() -> None:

@@ -1,7 +1,9 @@
 """Middleware: which port serves what, the undecoded path, HEAD, and no storing in caches."""
 
+import re
 from time import monotonic
 from typing import Final
+from uuid import uuid4
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -14,6 +16,9 @@ from app.observability.metrics import Metrics
 log = structlog.get_logger()
 
 _API: Final = "/v1/"
+_REQUEST_ID: Final = b"x-request-id"
+#: No longer than ids are, and without what means something in URLs, logs or HTML.
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 _OPERATIONS: Final = frozenset({"/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
 _CACHE_CONTROL: Final = b"cache-control"
 _NOT_STORED: Final = b"no-store"
@@ -36,6 +41,34 @@ class RawPath:
             raw: bytes = scope.get("raw_path") or scope["path"].encode()
             scope = {**scope, "path": raw.partition(b"?")[0].decode("latin-1")}
         await self._app(scope, receive, send)
+
+
+class RequestIds:
+    """
+    Gives each request of *app* an id, for its log lines, its problems and the answer.
+
+    That of the client is taken if it is short and harmless. Callbacks do not come here: theirs are
+    answered before.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == _REQUEST_ID), b"")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex.encode()
+
+        async def _send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (_REQUEST_ID, request_id)]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
+            await self._app(scope, receive, _send)
 
 
 class HangUps:

@@ -20,12 +20,14 @@ from app.errors import (
     RouteeRefused,
     SchemaOutdated,
 )
+from app.kit.log_limiter import LogLimiter
 
 log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:routee-receiver:problem:"
 _RETRY_AFTER_SECONDS: Final = 2
+_unavailable: Final = LogLimiter(1.0)
 #: What an answer of a status must say in its headers (RFC 9110, sections 11.6.1 and 12.5.3).
 _HEADERS: Final = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -76,6 +78,7 @@ def problem(  # noqa: PLR0913 (the members of RFC 9457 and ours)
 ) -> JSONResponse:
     """An answer with one problem; members that are None are left out."""
     content = {"type": _TYPE + slug, "title": title, "status": status, "detail": detail, **members}
+    content["requestId"] = structlog.contextvars.get_contextvars().get("request_id")
     if faults:
         content["errors"] = [_error(fault) for fault in faults]
     present = {name: value for name, value in content.items() if value is not None}
@@ -114,7 +117,8 @@ def _on_api_error(error: Exception) -> JSONResponse:
 
 
 def _on_database_unavailable(error: Exception) -> JSONResponse:
-    log.warning("the database is unavailable", error=str(error))
+    if times := _unavailable.due():
+        log.warning("the database is unavailable", error=str(error), times=times)
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         slug="database-unavailable",

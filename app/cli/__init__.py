@@ -17,7 +17,7 @@ from app.cli.openapi import openapi
 from app.cli.rebuild import rebuild
 from app.cli.reconcile import reconcile
 from app.cli.retain import retain
-from app.cli.running import errors_in_one_line
+from app.cli.running import errors_in_one_line, is_logging_json
 from app.cli.serve import serve
 from app.cli.simulate import simulate
 from app.cli.starting import version_line
@@ -79,7 +79,13 @@ def _root(
 
 def main() -> None:
     """Run the command line. `serve` and `demo` configure the logs again, by their settings."""
-    configure_logs(log_format="console", level="WARNING", mask=_mask())
+    is_json = is_logging_json()
+    configure_logs(
+        log_format="json" if is_json else "console",
+        # What is said to a person otherwise is logged for the collector.
+        level="INFO" if is_json else "WARNING",
+        mask=_mask(),
+    )
     app()
 
 

@@ -1,6 +1,7 @@
 """What the commands share: settings, the database, and messages for a person."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Annotated, NoReturn, TypeVar
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -21,13 +23,31 @@ from app.settings import Settings, SettingsInvalid, load_settings
 
 T = TypeVar("T")
 
+log = structlog.get_logger()
+
 #: For messages to a person; standard output is for results that a program may read.
 console = Console(stderr=True, highlight=False)
 
 
 def say(message: str) -> None:
-    """Print *message* for a person."""
-    console.print(message, markup=False, soft_wrap=True)
+    """Print *message* for a person; with logs for a collector, log it."""
+    if is_logging_json():
+        log.info(message)
+    else:
+        console.print(message, markup=False, soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """As `say`, for what should not stay so."""
+    if is_logging_json():
+        log.warning(message)
+    else:
+        say(f"Warning: {message}")
+
+
+def is_logging_json() -> bool:
+    """Whether all of stderr is JSON; the other settings may be wrong."""
+    return os.environ.get("RECEIVER_LOG_FORMAT", "").strip() == "json"
 
 
 @contextmanager
@@ -36,7 +56,10 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except (ReceiverError, SettingsInvalid) as error:
-        say(f"routee-receiver: {error}")
+        if is_logging_json():
+            log.error(str(error))  # noqa: TRY400 (its message says all)
+        else:
+            say(f"routee-receiver: {error}")
         raise typer.Exit(1) from error
 
 
@@ -146,7 +169,7 @@ async def require_schema(settings: Settings) -> None:
     except DatabaseUnavailable as error:
         if isinstance(error, DatabaseUnusable) or not settings.buffer_url:
             raise
-        say(f"Warning: {error} Callbacks are buffered until it answers.")
+        warn(f"{error} Callbacks are buffered until it answers.")
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from app.cli.running import (
     require_schema,
     require_storable,
     say,
+    warn,
 )
 from app.cli.starting import abilities_line, database_line, version_line
 from app.db.database import migrate_database
@@ -139,7 +140,7 @@ async def _say_start(settings: Settings, url: str, address: str, what: str) -> N
     database, server = await database_line(settings, url)
     say(f"Listening on {address}: {version_line()}, {database}, {what}, {abilities_line(settings)}")
     if server is not None and not is_safe(server):
-        say(f"Warning: {advice_for(server)} Update it before analysts get logins.")
+        warn(f"{advice_for(server)} Update it before analysts get logins.")
 
 
 @contextmanager

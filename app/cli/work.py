@@ -37,7 +37,7 @@ def work(
     """
     settings = loaded_settings()
     mask = SecretMask(settings.all_secrets())
-    configure_logs(log_format=settings.log_format, mask=mask)
+    configure_logs(log_format=settings.log_format, level=settings.log_level, mask=mask)
     run(_work(settings, host=host))
 
 

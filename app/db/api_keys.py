@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, or_, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from app.db.database import Database
 from app.db.tables import ApiKeyRow
@@ -34,14 +34,10 @@ UPDATE api_keys SET last_used_at = used.at FROM used WHERE api_keys.id = used.id
 """
 
 
-async def good_api_keys(database: Database) -> dict[bytes, ApiKey]:
-    """The keys that are neither revoked nor expired, by their digests."""
-    is_good = and_(
-        ApiKeyRow.revoked_at.is_(None),
-        or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()),
-    )
+async def api_keys_by_digest(database: Database) -> dict[bytes, ApiKey]:
+    """Every key, revoked and expired ones included, by its digest."""
     async with database.reading() as session:
-        rows = await session.execute(select(ApiKeyRow.sha256, *_COLUMNS).where(is_good))
+        rows = await session.execute(select(ApiKeyRow.sha256, *_COLUMNS))
         return {row[0]: _api_key(*row[1:]) for row in rows}
 
 

@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 from functools import partial
+from types import TracebackType
 from typing import Final, Literal
 
 import structlog
@@ -67,9 +68,22 @@ def configure_logs(
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.captureWarnings(capture=True)
+    if log_format == "json":
+        sys.excepthook = _log_failure
     # httpx logs each request with its URL, alembic each check of the schema's version.
     for chatty in ("httpx", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _log_failure(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Log what would end the program with a traceback."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    structlog.get_logger().critical("the program failed", exc_info=(kind, error, traceback))
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:

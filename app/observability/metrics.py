@@ -319,6 +319,15 @@ class Metrics:
             self.note_newest(time.time())
         self.answer_seconds.observe_many([taken for _, taken in answers if taken is not None])
 
+    def refused(self) -> int:
+        """How many callbacks this process has answered that they are not stored."""
+        return sum(
+            int(sample.value)
+            for metric in self.callbacks.collect()
+            for sample in metric.samples
+            if sample.labels["result"] == "not-stored"
+        )
+
     def note_flushed(self, items: int, seconds: float) -> None:
         """Note a flush that made so many *items* durable."""
         self.batch_items.observe(items)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from app.errors import ReceiverError
+from app.kit.log_limiter import LogLimiter
 from app.kit.tasks import is_cancelled
 
 log = structlog.get_logger()
@@ -22,6 +23,30 @@ class Duty(NamedTuple):
     do: Callable[[], Awaitable[object]]
     #: The period while this process stores nothing; None: the same.
     idle_every: timedelta | None = None
+
+
+class _Failures:
+    """Logs the first failure of a duty, then one in a minute with their number, and the end."""
+
+    def __init__(self, duty: str) -> None:
+        self._duty = duty
+        self._times = 0
+        self._lines = LogLimiter()
+
+    def note(self, reason: str) -> None:
+        self._times += 1
+        if times := self._lines.due():
+            log.warning("duty postponed", duty=self._duty, error=reason, times=times)
+
+    def note_unforeseen(self, error: Exception) -> None:
+        self._times += 1
+        if times := self._lines.due():
+            log.error("duty failed", duty=self._duty, times=times, exc_info=error)
+
+    def end(self) -> None:
+        if self._times:
+            log.info("duty succeeds again", duty=self._duty, failures=self._times)
+            self._times, self._lines = 0, LogLimiter()
 
 
 @asynccontextmanager
@@ -48,26 +73,27 @@ async def performed(
 async def _perform(
     duty: Duty, stored: Callable[[], int], noted: Callable[[str, bool], object]
 ) -> None:
-    seen = stored()
+    seen, failures = stored(), _Failures(duty.name)
     while True:
         await _until_due(duty, stored, seen)
         seen = stored()  # before the duty, which may not see what is stored meanwhile
-        noted(duty.name, await _is_done(duty))
+        noted(duty.name, await _is_done(duty, failures))
 
 
-async def _is_done(duty: Duty) -> bool:
+async def _is_done(duty: Duty, failures: _Failures) -> bool:
     """Do *duty* once; False if it failed, as it is repeated all the same."""
     try:
         await duty.do()
     except asyncio.CancelledError:
         if is_cancelled():
             raise
-        log.warning("duty postponed", duty=duty.name, error="cancelled from within")
+        failures.note("cancelled from within")
     except ReceiverError as error:
-        log.warning("duty postponed", duty=duty.name, error=str(error))
-    except Exception:
-        log.exception("duty failed", duty=duty.name)
+        failures.note(str(error))
+    except Exception as error:  # noqa: BLE001 (it is logged, and the duty repeated)
+        failures.note_unforeseen(error)
     else:
+        failures.end()
         return True
     return False
 

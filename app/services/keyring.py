@@ -4,18 +4,28 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from app.db.api_keys import good_api_keys, record_uses
+import structlog
+
+from app.db.api_keys import api_keys_by_digest, record_uses
 from app.db.database import Database
 from app.domain.api_key import ApiKey, digest
 from app.errors import Overloaded, Unauthorized
+from app.kit.log_limiter import LogLimiter
 from app.kit.lru_cache import LruCache
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+log = structlog.get_logger()
 
 #: How long what was read is used, and so how long a revoked key still works.
 CACHED_SECONDS: Final = 5.0
 #: The precision of the time of a key's last use.
 USES_RECORDED_EVERY: Final = timedelta(minutes=1)
+#: A revoked or expired key that is used again is named so often.
+_WARNED_SECONDS: Final = 60.0
 #: Unknown keys that are remembered, so that one that is tried again costs nothing.
 _MAX_MISSES: Final = 1000
 #: Of more than so many unknown keys, callers are asked to slow down.
@@ -28,7 +38,7 @@ class Keyring:
     """
     Verifies API keys.
 
-    All good keys are in memory. A key that is not there may have been made since: then they are all
+    All keys are in memory. A key that is not there may have been made since: then they are all
     read again, in one read for all callers that wait. So guessing costs a few reads in a second,
     however many guess, and a key that is good is never counted as a guess.
     """
@@ -36,7 +46,7 @@ class Keyring:
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
-        self._good: Mapping[bytes, ApiKey] = {}
+        self._keys: Mapping[bytes, ApiKey] = {}
         #: When the last read began; None before the first one.
         self._read_at: float | None = None
         #: Until when a key is taken for unknown without another read.
@@ -44,6 +54,8 @@ class Keyring:
         self._reading: asyncio.Task[None] | None = None
         #: The read that begins when the running one has ended.
         self._next: asyncio.Task[None] | None = None
+        #: Revoked and expired keys that a warning named.
+        self._warned: LruCache[UUID, LogLimiter] = LruCache(_MAX_MISSES)
         self._used_at: dict[bytes, datetime] = {}
         self._second = 0
         self._guesses = 0
@@ -60,9 +72,22 @@ class Keyring:
         found = self._known(sha256) or await self._found(sha256)
         now = datetime.now(UTC)
         if not found.is_good(now):
+            self._warn_of(found)
             raise Unauthorized
         self._used_at[sha256] = now
         return found
+
+    def _warn_of(self, bad: ApiKey) -> None:
+        """Name a key that somebody still uses and should not."""
+        limiter = self._warned.find(bad.id)
+        if limiter is None:
+            limiter = LogLimiter(_WARNED_SECONDS)
+            self._warned.put(bad.id, limiter)
+        if times := limiter.due():
+            how = "revoked" if bad.revoked_at else "expired"
+            log.warning(
+                "an API key was used that is no longer good", why=how, name=bad.name, times=times
+            )
 
     def forget(self) -> None:
         """Read all keys again before the next one is verified: it may be another database."""
@@ -88,7 +113,7 @@ class Keyring:
         """The key in memory, if that was read a moment ago."""
         if self._read_at is None or self._clock() - self._read_at > CACHED_SECONDS:
             return None
-        return self._good.get(sha256)
+        return self._keys.get(sha256)
 
     async def _found(self, sha256: bytes) -> ApiKey:
         """The key among those that are stored now."""
@@ -96,7 +121,7 @@ class Keyring:
         if missed_until is not None and self._clock() < missed_until:
             raise Unauthorized
         await self._read_now()
-        found = self._good.get(sha256)
+        found = self._keys.get(sha256)
         if found is None:
             self._misses.put(sha256, self._clock() + CACHED_SECONDS)
             self._count_guess()
@@ -118,7 +143,7 @@ class Keyring:
         # Callers that come from now on may know of a key that this read is too early for.
         self._reading, self._next = self._next, None
         began = self._clock()
-        self._good = await good_api_keys(self._database)
+        self._keys = await api_keys_by_digest(self._database)
         self._read_at = began
 
     def _count_guess(self) -> None:

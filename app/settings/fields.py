@@ -216,12 +216,15 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=65535,
-        description="TCP port at the host of `serve` or `work` for /livez, /readyz, /metrics, /docs and "
-        "/openapi.json, which are then not served at the other port. Empty: they are served there, "
-        "but not with `--surface callbacks`.",
+        description="TCP port at the host of `serve` or `work` for /livez, /readyz, /metrics, "
+        "/docs and /openapi.json, which are then not served at the other port. Empty: they are "
+        "served there, but not with `--surface callbacks`.",
     )
     log_format: Literal["console", "json"] = Field(
         default="console", description="`json` for log collectors."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least level that `serve`, `work` and `migrate` log."
     )
 
     @field_validator("retention_events_days")

@@ -121,3 +121,46 @@ def test_what_was_cancelled_is_no_error() -> None:
     )
     [line] = ended.stderr.splitlines()
     assert "gone" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "told"),
+    [
+        (["migrate"], {"RECEIVER_DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "database"),
+        (["serve"], {"RECEIVER_CALLBACK_SECRETS": ""}, "RECEIVER_CALLBACK_SECRETS"),
+        (["serve"], {"RECEIVER_RETENTION_RAW_DAYS": "x"}, "RECEIVER_RETENTION_RAW_DAYS"),
+    ],
+)
+def test_a_start_that_fails_says_so_in_json_to_a_collector(
+    arguments: list[str], settings: dict[str, str], told: str
+) -> None:
+    ended = subprocess.run(  # noqa: S603 (our own interpreter and program)
+        [sys.executable, "-c", "from app.cli import main; main()", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path), "RECEIVER_LOG_FORMAT": "json", **settings},
+    )
+    assert ended.returncode == 1
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert lines[-1]["level"] == "error"
+    assert told in lines[-1]["event"]
+
+
+def test_a_program_that_fails_unexpectedly_says_so_in_json_and_without_secrets() -> None:
+    program = f"""
+import warnings
+from app.observability.logs import configure_logs
+configure_logs(log_format="json")
+warnings.warn("something is old", stacklevel=1)
+raise RuntimeError("refused {API_KEY}")
+"""
+    ended = subprocess.run(  # noqa: S603 (our own interpreter and program)
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    warned, failed = (json.loads(line) for line in ended.stderr.splitlines())
+    assert "something is old" in warned["event"]
+    assert failed["level"] == "critical"
+    assert "RuntimeError" in failed["exception"]
+    assert API_KEY not in ended.stderr

@@ -1,6 +1,8 @@
 """A sick database: every callback is answered in time, nothing is lost, and all heals by itself."""
 
 import asyncio
+import json
+import time
 from collections.abc import Awaitable, Callable
 from statistics import median
 
@@ -23,6 +25,9 @@ SICK_SECONDS = 2.2
 #: From the end of an outage to the last 503: one abandoned flush and one new connection.
 RECOVERY_SECONDS = 5.0
 _MINUTE_ITEMS = 600
+#: Failures that are logged once in a minute are seen at their first, dearest time.
+OBSERVED_SECONDS = 12.0
+HOUR_BYTES = 5_000_000
 
 
 async def _is_well_again(sender: Sender) -> None:
@@ -164,3 +169,26 @@ async def test_a_terminated_session_costs_at_most_one_batch(service: Service, lo
     # A session that is gone is noticed, and not waited for as long as one flush may take.
     assert median(answer.seconds for answer in refused) < 0.5
     assert sender.acknowledged <= await look.stored()
+
+
+@pytest.mark.slow
+async def test_an_outage_of_an_hour_leaves_a_log_that_one_can_read(
+    service: Service, postgres: Postgres
+) -> None:
+    sender = service.sender(connections=64)
+    async with posting(sender, endless("m")):
+        postgres.kill()
+        await answers(sender, 503)
+        began, before = time.monotonic(), service.log.stat().st_size
+        refused = len(sender.answers)
+        await asyncio.sleep(OBSERVED_SECONDS)
+        scale = 3600 / (time.monotonic() - began)
+        written = service.log.stat().st_size - before
+        refused = len(sender.answers) - refused
+        await postgres.start()
+        await _is_well_again(sender)
+    # Lines follow the seconds, not the callbacks, of which an hour at 200 a second has 720,000.
+    assert refused > 0
+    assert written * scale < HOUR_BYTES
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    assert any("the database answers again after" in line["event"] for line in lines)

@@ -3,6 +3,7 @@ import errno
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.errors import DatabaseUnavailable
 from app.services.duties import Duty, performed
@@ -124,3 +125,15 @@ async def test_an_idle_duty_is_done_all_the_same() -> None:
     work = Work()
     async with performed(Duty("work", OFTEN, work, 3 * OFTEN)):
         await work.is_done_again()
+
+
+async def test_a_duty_that_keeps_failing_is_logged_once_in_a_while_and_when_it_succeeds() -> None:
+    work = Work(*(DatabaseUnavailable("away") for _ in range(20)))
+    with capture_logs() as logs:
+        async with performed(Duty("work", OFTEN, work)):
+            await work.is_done_again()
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("duty postponed", "warning"),
+        ("duty succeeds again", "info"),
+    ]
+    assert logs[-1]["failures"] == 20

@@ -256,6 +256,8 @@ _PROBLEMS: Final[dict[str, Schema]] = {
             "title": _TEXT | {"description": "The slug in words."},
             "status": {"type": "integer", "description": "The HTTP status."},
             "detail": _TEXT | {"description": "What happened this time, and what to do."},
+            "requestId": _TEXT
+            | {"description": "The answer's `X-Request-Id`, which its log lines have."},
             "errors": {
                 "type": "array",
                 "items": _ref("ProblemError"),

@@ -29,8 +29,6 @@ from app.services.readiness import FlushRecord
 MAX_BATCH_BYTES: Final = 512 * 1024
 #: So that one more body fits into a message whose batch has almost that size.
 MAX_BUFFERED_BYTES: Final = MAX_CONTENT_BYTES - MAX_BATCH_BYTES
-#: While the buffer is away each batch fails, many in a second.
-_LOGGED_SECONDS: Final = 5.0
 
 
 class BufferedIntake:
@@ -51,7 +49,7 @@ class BufferedIntake:
     ) -> None:
         self._buffer = buffer
         self._direct = direct
-        self._notes = FlushNotes(metrics, flushes, log_every_seconds=_LOGGED_SECONDS)
+        self._notes = FlushNotes(metrics, flushes, what="the buffer")
         self._refused = refusals()
         self._batcher: Batcher[BufferedBody, Receipt] = Batcher(
             self._flush,

@@ -19,12 +19,16 @@ from app.domain.event import UNKNOWN_TIME, DeliveryEvent
 from app.domain.inbound_message import InboundMessage
 from app.domain.quarantine import Quarantined, Reason, quarantined
 from app.errors import DatabaseUnavailable, ReceiverError
+from app.kit.log_limiter import LogLimiter
 from app.kit.lru_cache import LruCache
 from app.observability.metrics import Metrics
 from app.routee.translate import Record
 
 log = structlog.get_logger()
 
+#: Each callback may meet the same.
+_failures: Final = LogLimiter(1.0)
+_refusals: Final = LogLimiter(1.0)
 MAX_CACHED_CAMPAIGNS: Final = 100_000
 
 
@@ -285,7 +289,12 @@ class Flush:
                 await self._append(kind, append, indexed[:middle])
                 await self._append(kind, append, indexed[middle:])
             elif isinstance(error, ValuesRefused):
-                log.warning("the database refused the values of a callback", error=str(error))
+                if times := _refusals.due():
+                    log.warning(
+                        "the database refused the values of a callback",
+                        error=str(error),
+                        times=times,
+                    )
                 self._quarantine_record(indexed[0][0], Reason.REFUSED_BY_DATABASE)
             else:
                 self._fail(indexed[0][0], error, step="store")
@@ -299,7 +308,8 @@ class Flush:
     def _fail(self, index: int, error: Exception, *, step: str) -> None:
         self._receipts[index] = error
         self._metrics.records_failed.labels(step).inc()
-        log.error("a record could not be stored", step=step, exc_info=error)
+        if times := _failures.due():
+            log.error("a record could not be stored", step=step, times=times, exc_info=error)
 
     def _quarantine_record(self, index: int, reason: Reason) -> None:
         self._quarantine(index, quarantined_record(self._batch[index], reason))

@@ -1,8 +1,9 @@
 """Counts and logs how flushes end, whether they commit to the database or publish to the buffer."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -14,39 +15,70 @@ from app.services.readiness import FlushRecord
 log = structlog.get_logger()
 
 
+#: While something is away each flush fails, many in a second.
+_LOGGED_SECONDS: Final = 1.0
+
+
+class _Outage(NamedTuple):
+    since: float
+    #: How many callbacks were refused before it.
+    refused: int
+
+
 class FlushNotes:
-    """For the flushes of one process. Expected failures are logged every *log_every_seconds*."""
+    """For the flushes of one process to *what*. Failures are logged once a second at most."""
 
     def __init__(
-        self, metrics: Metrics, flushes: FlushRecord | None, *, log_every_seconds: float = 0
+        self,
+        metrics: Metrics,
+        flushes: FlushRecord | None,
+        *,
+        what: str = "the database",
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._clock = clock
         self._metrics = metrics
         self._flushes = flushes or FlushRecord()
-        self._lines = LogLimiter(log_every_seconds)
+        self._what = what
+        self._lines = LogLimiter(_LOGGED_SECONDS, clock=clock)
+        self._outage: _Outage | None = None
 
     @contextmanager
     def noted(self, items: int) -> Iterator[None]:
         """Note how the block ends, which flushes so many *items*."""
-        started = time.perf_counter()
+        started = self._clock()
         try:
             yield
         except BaseException as error:
-            self._note_failure(error, items=items)
+            self._note_failure(error, items=items, started=started)
             raise
         self._flushes.note_success()
-        self._metrics.note_flushed(items, time.perf_counter() - started)
+        self._metrics.note_flushed(items, self._clock() - started)
+        if self._outage is not None:
+            self._note_recovery(self._outage)
 
-    def _note_failure(self, error: BaseException, *, items: int) -> None:
+    def _note_failure(self, error: BaseException, *, items: int, started: float) -> None:
         self._flushes.note_failure()
-        if isinstance(error, Exception) and not isinstance(error, ReceiverError):
-            self._metrics.flush_failures.labels("unexpected").inc()
-            log.error("flush failed unexpectedly", items=items, exc_info=error)
+        if self._outage is None:
+            self._outage = _Outage(started, self._metrics.refused())
+        is_unexpected = isinstance(error, Exception) and not isinstance(error, ReceiverError)
+        is_late = not isinstance(error, Exception)  # cancelled at its deadline
+        kind = "unexpected" if is_unexpected else "TooLate" if is_late else type(error).__name__
+        self._metrics.flush_failures.labels(kind).inc()
+        if not (times := self._lines.due()):
             return
-        is_late = not isinstance(error, ReceiverError)  # cancelled at its deadline
-        self._metrics.flush_failures.labels("TooLate" if is_late else type(error).__name__).inc()
-        if not self._lines.due():
-            return
-        if is_late:
-            log.warning("flush abandoned", items=items)
+        if is_unexpected:
+            log.error("flush failed unexpectedly", items=items, times=times, exc_info=error)
+        elif is_late:
+            log.warning("flush abandoned", items=items, times=times)
         else:
-            log.warning("flush failed", items=items, error=str(error))
+            log.warning("flush failed", items=items, times=times, error=str(error))
+
+    def _note_recovery(self, outage: _Outage) -> None:
+        self._outage = None
+        seconds = self._clock() - outage.since
+        refused = self._metrics.refused() - outage.refused
+        said = (
+            f"{self._what} answers again after {seconds:.0f} s; {refused:,} callbacks were refused"
+        )
+        log.warning(said)

@@ -8,6 +8,7 @@ import structlog
 
 from app.domain.masking import SecretMask
 from app.domain.quarantine import Quarantined, quarantined
+from app.kit.log_limiter import LogLimiter
 from app.observability.metrics import Metrics
 from app.routee.content import Content, opened
 from app.routee.translate import NO_ODDITIES, Translation, translate, translate_in_pieces
@@ -39,6 +40,7 @@ class Reader:
         self._metrics = metrics
         self._mask = mask or SecretMask()
         self._max_body_bytes = max_body_bytes
+        self._lines = LogLimiter(1.0)
 
     def read(self, body: Body) -> Sequence[PendingRecord]:
         """
@@ -62,7 +64,10 @@ class Reader:
     def note_failure(self, error: Exception) -> None:
         """Count and log *error*, which was not foreseen."""
         self._metrics.records_failed.labels("read").inc()
-        log.error("a body met an unforeseen error and was not stored", exc_info=error)
+        if times := self._lines.due():
+            log.error(
+                "a body met an unforeseen error and was not stored", times=times, exc_info=error
+            )
 
     def _pieces_of(self, body: Body) -> Iterator[Translation]:
         octets, path, campaign_id, content = body
