@@ -48,7 +48,7 @@ def test_without_a_valid_key_every_call_is_refused(
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == "urn:routee-receiver:problem:unauthorized"
-    assert set(answer.json()) <= {"type", "title", "status", "detail"}
+    assert set(answer.json()) <= {"type", "title", "status", "detail", "requestId"}
 
 
 def test_the_key_is_verified_before_the_request(service: Service) -> None:
