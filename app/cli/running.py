@@ -150,8 +150,8 @@ async def require_storable(url: str) -> None:
     finally:
         await database.close()
     if found != schema_version():
-        say(
-            f"Warning: the schema, {found}, is newer than this program, {schema_version()}. "
+        warn(
+            f"The schema, {found}, is newer than this program, {schema_version()}. "
             "Callbacks are stored; erasing and purging are left to the newer program."
         )
 

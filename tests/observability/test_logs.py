@@ -126,7 +126,7 @@ def test_what_was_cancelled_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings", "told"),
     [
-        (["migrate"], {"RECEIVER_DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "database"),
+        (["migrate"], {"RECEIVER_DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "PostgreSQL"),
         (["serve"], {"RECEIVER_CALLBACK_SECRETS": ""}, "RECEIVER_CALLBACK_SECRETS"),
         (["serve"], {"RECEIVER_RETENTION_RAW_DAYS": "x"}, "RECEIVER_RETENTION_RAW_DAYS"),
     ],
