@@ -17,6 +17,7 @@ from app.db.database import Database
 from app.domain.masking import SecretMask
 from app.errors import ReceiverError
 from app.main import buffer_of, tracking_client_of
+from app.observability.metrics import Metrics
 from app.services.doctor.examination import Check, Finding, Notes, Verdict, examined
 from app.services.doctor.of_database import ServerExamination, examine_replica
 from app.services.doctor.of_outside import (
@@ -137,7 +138,7 @@ def _outside(settings: Settings, database: Database, mask: SecretMask) -> list[C
         advice = "See docs/durability.md: what the buffer has to be like."
         checks.append(Check("buffer", partial(examine_buffer, buffer), (_SETTINGS,), advice))
     if not settings.missing_for_reconciling():
-        client = tracking_client_of(settings)
+        client = tracking_client_of(settings, Metrics())
         examine = partial(examine_credentials, client)
         advice = (
             "Compare RECEIVER_ROUTEE_APPLICATION_ID and _SECRET with Routee's console, and see "

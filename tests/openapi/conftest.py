@@ -14,6 +14,7 @@ from tests.api.conftest import (
     progress,
     reply,
     routee,
+    routee_urls,
     service,
     shared_url,
     status,
@@ -22,7 +23,7 @@ from tests.api.conftest import (
 #: Nobody else's.
 ERASED = "+306999999999"
 
-__all__ = ["fast_service", "loop", "routee", "service", "shared_url"]
+__all__ = ["fast_service", "loop", "routee", "routee_urls", "service", "shared_url"]
 
 
 @dataclass(frozen=True)
