@@ -33,6 +33,7 @@ from app.domain.erasure import ErasureKeys
 from app.domain.masking import SecretMask
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable, SchemaNewer
+from app.kit.service_manager import telling_alive
 from app.kit.shutdown import Ending, end_with_parent, ending_gracefully
 from app.kit.slices import Slices
 from app.observability.logs import configure_logs
@@ -514,6 +515,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | BufferedIntake | 
         at_work, ending = AsyncExitStack(), parts.readiness.ending
         if parts.readiness.buffer is not None:
             await parts.readiness.buffer.begin()
+        await at_work.enter_async_context(telling_alive())
         with ending_gracefully(ending, parts.feed.release):
             await at_work.enter_async_context(
                 performed(

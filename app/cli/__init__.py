@@ -24,6 +24,7 @@ from app.cli.starting import version_line
 from app.cli.work import work
 from app.db.database import schema_version
 from app.domain.masking import SecretMask
+from app.observability.healthcheck import healthcheck
 from app.observability.logs import configure_logs
 from app.settings import SettingsInvalid, load_settings, require_known_variables
 
@@ -38,6 +39,7 @@ app.command()(serve)
 app.command()(work)
 app.command()(migrate)
 app.command()(doctor)
+app.command()(healthcheck)
 app.command()(retain)
 app.command()(reconcile)
 app.command()(erase)

@@ -15,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 from app.api.callback_protocol import CallbackProtocol
 from app.api.http_protocol import HttpProtocol
 from app.cli.running import say
+from app.kit import service_manager
 from app.kit.connections import ConnectionLimit, most_connections, raise_descriptor_limit
 from app.kit.shutdown import MOST_SECONDS, end_within
 from app.settings import Settings
@@ -30,10 +31,23 @@ _STARTUP_FAILURE: Final = 3
 #: By so much the supervisor waits longer than its workers may take.
 _LATER_SECONDS: Final = 2.0
 _JOIN_SECONDS: Final = 0.1
+#: One that has not started yet may be importing, and is asked again.
+_WORKER_ANSWERS_SECONDS: Final = 1.0
+
+
+class _Server(Server):
+    """Tells the service manager when it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            service_manager.tell(service_manager.READY)
 
 
 class _Supervisor(Multiprocess):
     """
+    Tells the service manager of its workers: ready when all are, alive while all are.
+
     Ends on SIGHUP as on SIGTERM, as a single process does.
 
     Uvicorn's own starts all workers anew, which changes nothing here: their settings are those of
@@ -43,8 +57,26 @@ class _Supervisor(Multiprocess):
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         hangup = signal.getsignal(signal.SIGHUP)
         super().__init__(config, sockets)
+        self._relay = service_manager.Relay()
+        self._is_ready = False
         if hangup is signal.SIG_IGN:  # below nohup
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that have ended, and tell the service manager of all of them."""
+        super().keep_subprocess_alive()
+        if not self._is_ready:
+            self._is_ready = all(
+                process.is_ready(_WORKER_ANSWERS_SECONDS) for process in self.processes
+            )
+            if self._is_ready:
+                self._relay.tell(service_manager.READY)
+        self._relay.pass_on(process.pid for process in self.processes)
+
+    def terminate_all(self) -> None:
+        """Ask all workers to end."""
+        self._relay.tell(service_manager.STOPPING)
+        super().terminate_all()
 
     def handle_term(self) -> None:
         """End all workers; one that is stuck is killed by its own watchdog, and this by its own."""
@@ -59,6 +91,7 @@ class _Supervisor(Multiprocess):
                 self.terminate_all()
             time.sleep(_JOIN_SECONDS)
         super().join_all()
+        self._relay.close()
 
     def handle_hup(self) -> None:
         """End all workers, each when it has answered what it has."""
@@ -96,7 +129,7 @@ def listen(config: Config, *others: socket.socket) -> None:
     if config.workers > 1:
         _Supervisor(config, sockets).run()
         return
-    server = Server(config)
+    server = _Server(config)
     with suppress(KeyboardInterrupt):
         server.run(sockets)
     if not server.started:

@@ -1,7 +1,9 @@
 """`routee-receiver migrate`: brings the schema to a version, and says what that would do."""
 
+import asyncio
 import json
-from typing import Annotated
+import time
+from typing import Annotated, Final
 
 import typer
 
@@ -9,8 +11,10 @@ from app.cli.listing import AsJson
 from app.cli.running import database_url, loaded_settings, run, say
 from app.db.database import Database, migrate_database
 from app.db.migrating import Plan, planned
-from app.errors import SchemaOutdated
+from app.errors import DatabaseUnavailable, SchemaOutdated
 from app.settings import Settings
+
+_ASK_AGAIN_SECONDS: Final = 1.0
 
 
 def migrate(
@@ -29,6 +33,14 @@ def migrate(
         bool, typer.Option("--yes", help="Do not ask before going down, which loses data.")
     ] = False,
     as_json: AsJson = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Wait for so long until the database answers, as one that has just been started.",
+        ),
+    ] = 0,
 ) -> None:
     """
     Bring the database schema to the version that this program needs.
@@ -48,7 +60,7 @@ def migrate(
     if as_json and not status:
         raise typer.BadParameter("goes with --status", param_hint="--json")
     settings = loaded_settings()
-    plan = run(_planned(settings, to))
+    plan = run(_planned(settings, to, wait_seconds=wait))
     if status:
         _show(plan, as_json=as_json)
         raise typer.Exit(plan.state != "current")
@@ -97,8 +109,10 @@ def _unknown(plan: Plan) -> str:
     )
 
 
-async def _planned(settings: Settings, to: str) -> Plan:
+async def _planned(settings: Settings, to: str, *, wait_seconds: float) -> Plan:
     async with database_url(settings) as url:
+        if wait_seconds:
+            await _answers(url, time.monotonic() + wait_seconds)
         database = Database(url, name="migrate", pool_items=1)
         try:
             return await planned(database, to)
@@ -111,3 +125,29 @@ async def _migrated(settings: Settings, plan: Plan) -> str:
         raise SchemaOutdated(_unknown(plan))
     async with database_url(settings) as url:
         return await migrate_database(url, to=plan.target, is_down=plan.state == "ahead", say=say)
+
+
+async def _answers(url: str, until: float) -> None:
+    """
+    Return once the database at *url* answers.
+
+    Raises:
+        DatabaseUnavailable: it does not answer *until* then.
+    """
+    database, said = Database(url, name="migrate", pool_items=1), ""
+    try:
+        while True:
+            try:
+                await database.server_version()
+            except DatabaseUnavailable as error:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                if str(error) != said:
+                    said = str(error)
+                    say(f"{said} Waiting for {left:.0f} s at most.")
+                await asyncio.sleep(min(left, _ASK_AGAIN_SECONDS))
+            else:
+                return
+    finally:
+        await database.close()

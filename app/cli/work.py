@@ -11,6 +11,7 @@ from app.cli.listening import operations_socket
 from app.cli.running import database_url, loaded_settings, require_schema, run, say
 from app.cli.starting import abilities_line, database_line, version_line
 from app.domain.masking import SecretMask
+from app.kit import service_manager
 from app.kit.shutdown import MOST_SECONDS, end_on_hangup, end_within
 from app.main import running_worker
 from app.observability.logs import configure_logs
@@ -53,7 +54,9 @@ async def _work(settings: Settings, *, host: str) -> None:
             database, _ = await database_line(settings, url)
             able = abilities_line(settings)
             say(f"Storing what is buffered: {version_line()}, {database}, {able}")
-            await _run(worker)
+            service_manager.tell(service_manager.READY)
+            async with service_manager.telling_alive():
+                await _run(worker)
 
 
 async def _run(worker: Worker) -> None:
@@ -62,6 +65,7 @@ async def _run(worker: Worker) -> None:
     working = loop.create_task(worker.run())
 
     def _end() -> None:
+        service_manager.tell(service_manager.STOPPING)
         end_within(MOST_SECONDS)
         if worker.is_stopping:
             working.cancel()
