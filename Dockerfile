@@ -5,7 +5,7 @@
 #   REVISION, VERSION  the commit and the version, for labels and RECEIVER_BUILD_COMMIT
 #   INDEX_CERTIFICATE  PEM text: what signs the package index, where a proxy inspects TLS
 #   PIP_INDEX_URL      a package index of your own
-ARG BASE_IMAGE=docker.io/library/python:3.13-slim
+ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS build
 ARG INDEX_CERTIFICATE=""
@@ -20,10 +20,9 @@ COPY requirements-service.lock requirements-dev.lock pyproject.toml ./
 RUN /tools/bin/pip --python /venv/bin/python install --require-hashes -r requirements-service.lock
 ARG EXTRAS=""
 # The development lock has the tested versions of all extras, with their hashes.
-RUN /venv/bin/python -c 'import sys, tomllib; \
-extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
-print(*(line for name in sys.argv[1:] for line in extras[name]), sep="\n")' ${EXTRAS} > extras.txt \
-    && /tools/bin/pip --python /venv/bin/python install -c requirements-dev.lock -r extras.txt
+COPY deploy/image/extras.py ./
+RUN python3 extras.py requirements-dev.lock ${EXTRAS} > extras.lock \
+    && /tools/bin/pip --python /venv/bin/python install --require-hashes -r extras.lock
 COPY README.md LICENSE ./
 COPY app app
 COPY migrations migrations

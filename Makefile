@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check format openapi docs lock audit bench drill clean
+.PHONY: help demo run test test-slow check format openapi docs lock sbom audit bench drill clean
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	    --extra embedded --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements-service.lock
+
+sbom: .venv/dev.stamp ## Write what the image consists of to var/sbom.cdx.json (CycloneDX 1.6), and validate it
+	@mkdir -p var
+	$(BIN)/uv tool run -q --from 'cyclonedx-bom==7.5.0' cyclonedx-py requirements --pyproject pyproject.toml \
+	    --sv 1.6 --of JSON --output-reproducible --validate -o var/sbom.cdx.json $(ARGS) requirements-service.lock
 
 audit: .venv/dev.stamp ## Look for known holes in the locked versions (ends with 3 if nobody can be asked)
 	$(BIN)/python -m tests.audit

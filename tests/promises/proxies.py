@@ -100,7 +100,7 @@ def proxy(name: str, upstream: int, folder: Path) -> Iterator[int]:
     if name == "none":
         yield upstream
         return
-    program = _program(name)
+    program = program(name)
     port = free_port()
     file = folder / f"{name}.conf"
     file.write_text(
@@ -111,7 +111,7 @@ def proxy(name: str, upstream: int, folder: Path) -> Iterator[int]:
         "haproxy": [program, "-db", "-f", str(file)],
         "caddy": [program, "run", "--config", str(file), "--adapter", "caddyfile"],
     }[name]
-    with _running(command, folder):
+    with running(command, folder):
         yield port
 
 
@@ -120,11 +120,12 @@ def balancer(one: int, two: int, folder: Path) -> Iterator[int]:
     """The port of a haproxy in front of two services; the test is skipped without it."""
     port, file = free_port(), folder / "balancer.conf"
     file.write_text(_BALANCER.format(host=HOST, port=port, one=one, two=two))
-    with _running([_program("haproxy"), "-db", "-f", str(file)], folder):
+    with running([program("haproxy"), "-db", "-f", str(file)], folder):
         yield port
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Where the program *name* is; the test is skipped without it."""
     program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if program is None:
         pytest.skip(f"{name} is not installed (apt-get install {name})")
@@ -132,7 +133,8 @@ def _program(name: str) -> str:
 
 
 @contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[None]:
+def running(command: list[str], folder: Path) -> Iterator[None]:
+    """While the block runs, *command* does, with its output in *folder*."""
     with (folder / f"{Path(command[0]).name}.out").open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 (a fixed command)
             command, stdout=out, stderr=out, env={"HOME": str(folder), "PATH": "/usr/bin"}
