@@ -43,6 +43,8 @@ RUN python3 -c 'import glob, shutil, sysconfig; paths = sysconfig.get_paths(); \
 [shutil.rmtree(path, ignore_errors=True) for place in {paths["purelib"], paths["stdlib"], "/usr/lib/python3/dist-packages"} \
 for name in ("pip", "pip-*", "setuptools*", "wheel*", "pkg_resources", "ensurepip") for path in glob.glob(f"{place}/{name}")]' \
     && rm -rf /usr/share/python-wheels /usr/local/bin/pip* /usr/bin/pip* \
+    && echo 'receiver:x:10001:10001::/data:/usr/sbin/nologin' >> /etc/passwd \
+    && echo 'receiver:x:10001:' >> /etc/group \
     && mkdir /data && chown 10001:10001 /data
 COPY --from=build /venv /venv
 # Settings of compose and of `docker run -e` come on top.

@@ -47,7 +47,7 @@ def _asked(host: str, port: int) -> tuple[bool, str]:
     except TimeoutError:
         return False, f"no answer from {host}:{port} within {_TIMEOUT_SECONDS:g} s"
     except (OSError, http.client.HTTPException) as error:
-        return False, f"no answer from {host}:{port}: {error or type(error).__name__}"
+        return False, f"no answer from {host}:{port}: {str(error) or type(error).__name__}"
     finally:
         connection.close()
     if answer.status == http.client.OK:

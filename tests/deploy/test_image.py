@@ -31,7 +31,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount --bind "$data" "$root/data"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
-exec env -i $ENVIRONMENT chroot "$root" \
+exec env -i $ENVIRONMENT "$(command -v chroot)" "$root" \
     setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs --bounding-set=-all \
     sh -c 'cd /data && exec "$@"' - "$@"
 """
@@ -87,15 +87,19 @@ class Image:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run *command* as the container does, with its environment."""
         environment = " ".join(self.config["Env"])
+        inside = ("unshare", "--mount", "sh", "-c", _RUN, "-", str(self.root), str(self._data))
         return subprocess.run(  # noqa: S603 (fixed commands)
-            ["unshare", "--mount", "sh", "-c", _RUN, "-", str(self.root), str(self._data), *command],  # noqa: S607
-            env=os.environ | {"ENVIRONMENT": environment}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [*inside, *command],
+            env=os.environ | {"ENVIRONMENT": environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def _buildah(self, *arguments: str) -> str:
         places = ("--root", str(self._folder / "storage"), "--runroot", str(self._folder / "run"))
         return _run(
-            "buildah", *places, *arguments, BUILDAH_ISOLATION="chroot", STORAGE_DRIVER="vfs"
+            *("buildah", "--storage-driver", "vfs", *places, *arguments), BUILDAH_ISOLATION="chroot"
         ).strip()
 
 

@@ -100,16 +100,16 @@ def proxy(name: str, upstream: int, folder: Path) -> Iterator[int]:
     if name == "none":
         yield upstream
         return
-    program = program(name)
+    path = program(name)
     port = free_port()
     file = folder / f"{name}.conf"
     file.write_text(
         _CONFIGURATIONS[name].format(host=HOST, port=port, upstream=upstream, folder=folder)
     )
     command = {
-        "nginx": [program, "-p", str(folder), "-c", str(file)],
-        "haproxy": [program, "-db", "-f", str(file)],
-        "caddy": [program, "run", "--config", str(file), "--adapter", "caddyfile"],
+        "nginx": [path, "-p", str(folder), "-c", str(file)],
+        "haproxy": [path, "-db", "-f", str(file)],
+        "caddy": [path, "run", "--config", str(file), "--adapter", "caddyfile"],
     }[name]
     with running(command, folder):
         yield port

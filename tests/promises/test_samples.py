@@ -109,9 +109,9 @@ async def test_slow_bodies_end_and_hang_ups_do_no_harm(stage: Stage, look: Look)
         writer.transport.abort()
     # A few bytes at a time do not keep it open: the whole has to come in time.
     answer = await asyncio.wait_for(slow[0].read(), 60)
-    assert not answer or answer.startswith(
-        (b"HTTP/1.1 408", b"HTTP/1.1 502", b"HTTP/1.1 400")
-    ), answer
+    assert not answer or answer.startswith((b"HTTP/1.1 408", b"HTTP/1.1 502", b"HTTP/1.1 400")), (
+        answer
+    )
     slow[1].close()
     async with stage.client() as client:
         assert (await client.post(PATH, content=callback("m").body)).status_code == 200

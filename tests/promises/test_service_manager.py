@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,11 +63,11 @@ def manager(folder: Path) -> Iterator[Manager]:
     manager.close()
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])
 async def watched(
     request: pytest.FixtureRequest, start_service: StartService, manager: Manager
-) -> AsyncIterator[Service]:
-    yield await start_service(workers=request.param, settings=manager.settings)
+) -> Service:
+    return await start_service(workers=request.param, settings=manager.settings)
 
 
 async def test_it_is_ready_then_alive_then_stopping(watched: Service, manager: Manager) -> None:
@@ -79,6 +79,7 @@ async def test_it_is_ready_then_alive_then_stopping(watched: Service, manager: M
     assert await asyncio.to_thread(watched.process.wait, 60) == 0
 
 
+@pytest.mark.slow
 async def test_a_worker_that_is_stuck_silences_all(
     start_service: StartService, manager: Manager
 ) -> None:
