@@ -10,7 +10,8 @@ import (
 )
 
 func main() {
-	options, err := cli.NewProjectOptions(os.Args[1:2], cli.WithOsEnv, cli.WithProfiles(os.Args[2:]))
+	options, err := cli.NewProjectOptions(os.Args[1:2], cli.WithOsEnv, cli.WithEnvFiles(), cli.WithDotEnv,
+		cli.WithProfiles(os.Args[2:]))
 	if err == nil {
 		project, problem := options.LoadProject(context.Background())
 		if err = problem; err == nil {
