@@ -2,7 +2,7 @@
 #
 #   BASE_IMAGE         an image with python3, 3.11 or later, and its module venv
 #   EXTRAS             requirements of pyproject.toml's extras, such as "embedded parquet"
-#   REVISION, VERSION  the commit and the version, for labels and RECEIVER_BUILD_COMMIT
+#   REVISION, VERSION  the commit and the version, for labels and SOURCE_COMMIT
 #   INDEX_CERTIFICATE  PEM text: what signs the package index, where a proxy inspects TLS
 #   PIP_INDEX_URL      a package index of your own
 ARG BASE_IMAGE=python:3.13-slim
@@ -53,7 +53,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     RECEIVER_LOG_FORMAT=json \
     RECEIVER_DATA_DIR=/data \
-    RECEIVER_BUILD_COMMIT=${REVISION}
+    SOURCE_COMMIT=${REVISION}
 WORKDIR /data
 # By number, so that Kubernetes can see that it is not root.
 USER 10001:10001

@@ -157,8 +157,6 @@ def _content(path: str) -> str:
 
 def _unknown(environ: Mapping[str, str]) -> dict[str, str]:
     known = [variable_of(name) for name in Settings.model_fields]
-    # No setting: the image says what it was built from.
-    known += [f"{PREFIX}BUILD_COMMIT"]
     known += [variable_of(name) + _FILE for name in Settings.model_fields if may_be_in_a_file(name)]
     strange = sorted(
         name

@@ -121,7 +121,7 @@ def test_the_image_says_what_it_is(image: Image) -> None:
     labels = image.config["Labels"]
     assert labels["org.opencontainers.image.revision"] == COMMIT
     assert labels["org.opencontainers.image.version"] == "1.2.3"
-    assert f"RECEIVER_BUILD_COMMIT={COMMIT}" in image.config["Env"]
+    assert f"SOURCE_COMMIT={COMMIT}" in image.config["Env"]
     assert image.config["User"] == "10001:10001"
     assert image.config["Healthcheck"]["Test"] == ["CMD", "routee-receiver", "healthcheck"]
 
