@@ -59,7 +59,7 @@ from app.services.erasure.erased_recipients import REFRESH_EVERY_SECONDS, Erased
 from app.services.erasure.erasures import Eraser
 from app.services.exports.exports import Exports
 from app.services.feed.pages import make_feed
-from app.services.finishing import finish_due, measure_overdue
+from app.services.finishing import finish_due, measure_missing
 from app.services.keyring import USES_RECORDED_EVERY, Keyring
 from app.services.launching.attempts import Attempts
 from app.services.launching.launches import Launches
@@ -377,6 +377,7 @@ def _parts(settings: Settings, metrics: Metrics) -> Parts:
     reads = Database(
         read_url, name="reads", pool_items=READS_AT_ONCE, session_settings=READ_SETTINGS
     )
+    metrics.sample_by(metrics.erasure_keys_missing, lambda: erased.missing_keys)
     for label, pool in zip(POOLS, (database, reads), strict=True):
         metrics.pool_size.labels(label).set(pool.pool_items)
         metrics.sample_by(metrics.pool_in_use.labels(label), partial(_in_use, pool))
@@ -484,7 +485,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
         Duty("end long queries of analysts", 10 * second, watch.poll),
         Duty("write the settings of the views", 10 * second, show),
         Duty(
-            "count overdue messages", 60 * second, partial(measure_overdue, database, parts.metrics)
+            "count missing statuses", 60 * second, partial(measure_missing, database, parts.metrics)
         ),
         Duty("count what was received by day", 60 * second, received.write),
         Duty("measure this process", second, measuring.sample),

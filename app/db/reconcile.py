@@ -154,11 +154,12 @@ FROM unnest(:messages, :words) AS given (message, word)
 JOIN events AS e ON e.message_tracking_id = given.message AND e.status_key = given.word
 LIMIT {_MAX_STORED_ITEMS}
 """).bindparams(bindparam("messages", type_=ARRAY(Text)), bindparam("words", type_=ARRAY(Text)))
-#: Of the campaigns that were finished lately.
-_OVERDUE: Final = text(f"""
+#: Of the campaigns of late, those that are finished or not.
+_MISSING: Final = text(f"""
 WITH part AS MATERIALIZED (
     SELECT * FROM campaigns
-    WHERE submission IN ('launched', 'observed') AND finished_at IS NOT NULL AND id > :after
+    WHERE submission IN ('launched', 'observed') AND id > :after
+        AND (finished_at IS NOT NULL) = :finished AND coalesce(scheduled_at <= now(), true)
 )
 SELECT coalesce(sum(expected - final_count), 0)::bigint FROM ({EXAMINED}) AS examined
 WHERE expected > final_count
@@ -364,7 +365,12 @@ async def stored_identities(
     return found
 
 
-async def count_overdue(database: Database, *, since: datetime) -> int:
-    """How many expected messages of finished campaigns since *since* have no final status."""
+async def count_missing(database: Database, *, since: datetime, finished: bool) -> int:
+    """
+    How many expected messages have no final status, of campaigns since *since* that have begun.
+
+    Of the *finished* ones they are overdue, of the others awaited.
+    """
+    given = {"after": first_id_since(since), "finished": finished}
     async with database.reading(planner=PLANNER) as session:
-        return int(await session.scalar(_OVERDUE, {"after": first_id_since(since)}) or 0)
+        return int(await session.scalar(_MISSING, given) or 0)

@@ -215,6 +215,11 @@ class Metrics:
             ["outcome"],
         )
         _zero(self.reconciled, Outcome)
+        self.awaited_messages = gauge(
+            "receiver_awaited_messages",
+            "Expected messages without a final status, of campaigns of the last 60 days that are "
+            "not finished.",
+        )
         self.overdue_messages = gauge(
             "receiver_overdue_messages",
             "Expected messages without a final status, of campaigns of the last 60 days that are "
@@ -235,6 +240,15 @@ class Metrics:
         self.roll_up_pending_events = gauge(
             "receiver_roll_up_pending_events",
             "Events that are not in the roll-ups for analysts yet; at most 100,000.",
+        )
+        self.postgresql_outdated = gauge(
+            "receiver_postgresql_outdated",
+            "1 if PostgreSQL has holes that a newer minor version closes.",
+        )
+        self.erasure_keys_missing = gauge(
+            "receiver_erasure_keys_missing",
+            "Keys that recipients were erased with, and that are not set any more.",
+            multiprocess_mode="max",
         )
         self.database_bytes = gauge("receiver_database_bytes", "Size of the database.")
         self.replica_lag_seconds = gauge(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.db.database import Database
 from app.db.finishing import due_campaigns, finish_some
-from app.db.reconcile import count_overdue
+from app.db.reconcile import count_missing
 from app.db.retention.runs import exclusive
 from app.domain.reconcile import SEARCH_BACK
 from app.observability.metrics import Metrics
@@ -27,15 +27,16 @@ async def finish_due(database: Database) -> None:
             await _finish_all(database)
 
 
-async def measure_overdue(database: Database, metrics: Metrics) -> None:
+async def measure_missing(database: Database, metrics: Metrics) -> None:
     """
-    Measure how many messages of the finished campaigns of late are overdue.
+    Measure how many messages of the campaigns of late are awaited, and overdue.
 
     Raises:
         DatabaseUnavailable: they cannot be counted.
     """
     since = datetime.now(UTC) - SEARCH_BACK
-    metrics.overdue_messages.set(await count_overdue(database, since=since))
+    for gauge, finished in ((metrics.awaited_messages, False), (metrics.overdue_messages, True)):
+        gauge.set(await count_missing(database, since=since, finished=finished))
 
 
 async def _finish_all(database: Database) -> None:

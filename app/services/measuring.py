@@ -2,6 +2,7 @@
 
 from app.db.database import Database
 from app.db.measuring import measure, newest_callback, replica_lag_seconds
+from app.domain.postgres_version import is_safe
 from app.domain.quarantine import Reason
 from app.observability.metrics import Metrics
 
@@ -38,6 +39,7 @@ class Measuring:
             metrics.quarantine_bodies.labels(reason).set(found.quarantine.get(reason, 0))
         metrics.roll_up_pending_events.set(found.roll_up_pending_events)
         metrics.database_bytes.set(found.octets)
+        metrics.postgresql_outdated.set(not is_safe(await self._database.server_version()))
         if self._replica is not None:
             lag = await replica_lag_seconds(self._database, self._replica)
             metrics.replica_lag_seconds.set(lag)

@@ -90,6 +90,9 @@ class ErasedRecipients:
         self.horizons = Horizons()
         #: The version of what was read; None before the first read.
         self.version: int | None = None
+        #: How many keys are missing by which recipients were erased: callbacks of these are stored
+        #: as if they were not.
+        self.missing_keys = 0
 
     def __bool__(self) -> bool:
         return bool(self._hashes and self._keys)
@@ -226,6 +229,7 @@ class ErasedRecipients:
                     yield Recognised(number_hash, digits_of(digits))
 
     def _warn_of_missing(self, key_ids: frozenset[bytes]) -> None:
+        self.missing_keys = len(key_ids)
         if key_ids:
             log.error(
                 "erased recipients are not recognised: the keys that they were erased with are "

@@ -17,7 +17,7 @@ from app.errors import NotFound, ReconcilingNotConfigured
 from app.observability.metrics import Metrics
 from app.sandbox.faults import CUT_BEFORE, Endpoint, denied, server_error, too_many_requests
 from app.services.callbacks.flush import Receipt
-from app.services.finishing import finish_due, measure_overdue
+from app.services.finishing import finish_due, measure_missing
 from app.services.reconcile import asking, pages
 from app.services.reconcile.asking import Postponed
 from app.services.reconcile.reconciler import RECONCILE_LOCK, Reconciler
@@ -117,7 +117,7 @@ async def test_what_routee_does_not_know_stays_overdue_and_is_asked_for_rarely(u
         assert await stage.statuses() == {"m": "QUEUED"}
         assert await _due(stage.database) == []
         metrics = Metrics()
-        await measure_overdue(stage.database, metrics)
+        await measure_missing(stage.database, metrics)
         assert b"\nreceiver_overdue_messages 2.0\n" in metrics.exposition()
         overdue = await stage.connection.fetchval("SELECT overdue FROM bi_v1.messages")
         assert overdue is True
