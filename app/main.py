@@ -345,6 +345,9 @@ def _parts(settings: Settings, metrics: Metrics) -> Parts:
     read_url = settings.database_read_url or settings.database_url
     slices = Slices()
     buffer = None if settings.surface == "api" else buffer_of(settings, name="serve")
+    if not settings.buffer_url:  # what is never set is not shown if several processes count
+        for gauge in (metrics.buffer_messages, metrics.buffer_bytes, metrics.buffer_lag_seconds):
+            gauge.set(0)
     mask = SecretMask(settings.all_secrets())
     tokens = CallbackTokens(
         secrets=[secret.get_secret_value() for secret in settings.callback_secrets],

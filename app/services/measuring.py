@@ -40,6 +40,7 @@ class Measuring:
         metrics.roll_up_pending_events.set(found.roll_up_pending_events)
         metrics.database_bytes.set(found.octets)
         metrics.postgresql_outdated.set(not is_safe(await self._database.server_version()))
+        lag = 0.0
         if self._replica is not None:
             lag = await replica_lag_seconds(self._database, self._replica)
-            metrics.replica_lag_seconds.set(lag)
+        metrics.replica_lag_seconds.set(lag)
