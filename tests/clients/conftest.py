@@ -14,13 +14,14 @@ from tests.api.conftest import (
     loop,
     progress,
     routee,
+    routee_urls,
     service,
     shared_url,
     status,
 )
 from tests.openapi.conftest import Stored, stored
 
-__all__ = ["fast_service", "loop", "routee", "service", "shared_url", "stored"]
+__all__ = ["fast_service", "loop", "routee", "routee_urls", "service", "shared_url", "stored"]
 
 _BETWEEN_CALLBACKS_SECONDS = 0.5
 
