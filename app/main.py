@@ -51,6 +51,7 @@ from app.services.callbacks.buffered_intake import BufferedIntake
 from app.services.callbacks.intake import Intake
 from app.services.callbacks.reading import Reader
 from app.services.callbacks.screening import Screen
+from app.services.callbacks.sources import LOOKED_UP_EVERY, CallbackSources
 from app.services.callbacks.storing import Store
 from app.services.current import CurrentMessages
 from app.services.duties import Duty, performed
@@ -136,6 +137,7 @@ def build_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
         metrics=parts.metrics,
         max_body_bytes=settings.max_body_bytes,
         ack_budget_seconds=settings.ack_budget_seconds,
+        sources=parts.sources,
     )
 
 
@@ -414,8 +416,15 @@ def _parts(settings: Settings, metrics: Metrics) -> Parts:
             buffer=None if buffer is None else BufferWatch(buffer, database, metrics),
         ),
         buffer=buffer,
+        sources=_sources(settings),
         slices=slices,
     )
+
+
+def _sources(settings: Settings) -> CallbackSources | None:
+    if not settings.callback_sources or settings.surface == "api":
+        return None
+    return CallbackSources(settings.callback_sources, trusted=settings.trusted_proxies)
 
 
 def _in_use(database: Database) -> int:
@@ -499,6 +508,10 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
     ]
     if parts.readiness.buffer is not None:
         duties.append(Duty("watch the buffer", BUFFER_CHECKED_EVERY, parts.readiness.buffer.poll))
+    if parts.sources is not None and parts.sources.has_names:
+        duties.append(
+            Duty("look up the sources of callbacks", LOOKED_UP_EVERY, parts.sources.look_up)
+        )
     if not parts.reconciling.missing_settings:
         is_behind = _is_behind(parts, intake)
         reconciling = partial(parts.reconciling.perform, database, is_behind=is_behind)
@@ -520,6 +533,8 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | BufferedIntake | 
         if parts.readiness.buffer is not None:
             await parts.readiness.buffer.begin()
         await at_work.enter_async_context(telling_alive())
+        if parts.sources is not None:
+            await parts.sources.look_up()
         with ending_gracefully(ending, parts.feed.release):
             await at_work.enter_async_context(
                 performed(

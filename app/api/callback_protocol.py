@@ -13,6 +13,7 @@ from app.api.fixed_answer import FixedAnswer
 from app.api.http_protocol import FRAMING_PER_BYTE, MAX_HEAD_BYTES, HttpProtocol
 from app.api.receiver import PREFIX, CallbackReceiver
 from app.routee.content import content_of
+from app.services.callbacks.sources import CallbackSources, Verdict
 
 if TYPE_CHECKING:
     import asyncio
@@ -126,7 +127,13 @@ class CallbackProtocol(HttpProtocol):
             and self.parser.should_keep_alive()
             and not self.is_ending()
             and not (self.has_content_headers and not content_of(self.headers).is_usual)
+            and (self._receiver.sources is None or self._comes_from(self._receiver.sources))
         )
+
+    def _comes_from(self, sources: CallbackSources) -> bool:
+        """Whether the request may pass; a refusal is left to ASGI."""
+        peer = self.client[0] if self.client else ""
+        return sources.verdict(peer, self.headers) is Verdict.ALLOWED
 
     def _accept(self) -> bool:
         if self._receiver is None:

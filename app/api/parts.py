@@ -33,6 +33,7 @@ from app.observability.metrics import Metrics
 from app.routee import reading
 from app.routee.client import RouteeClient
 from app.routee.wire import Unreadable, parse
+from app.services.callbacks.sources import CallbackSources
 from app.services.current import CurrentMessages
 from app.services.erasure.erased_recipients import ErasedRecipients
 from app.services.erasure.erasures import Eraser
@@ -87,6 +88,8 @@ class Parts:
     readiness: Readiness
     #: What callbacks are acknowledged by; None if they are stored directly, or not received.
     buffer: Buffer | None
+    #: From where callbacks are taken; None: from everywhere, or none are.
+    sources: CallbackSources | None
     #: For the work of all reads together.
     slices: Slices
 

@@ -27,6 +27,7 @@ from app.observability.metrics import CALLBACK_KINDS, NO_KIND, Metrics
 from app.routee.content import content_of
 from app.services.callbacks.buffered_intake import BufferedIntake
 from app.services.callbacks.intake import RETRY_AFTER_SECONDS, Body, Intake, Receipt
+from app.services.callbacks.sources import CallbackSources, Verdict
 
 log = structlog.get_logger()
 
@@ -43,6 +44,9 @@ _RECEIPTS: Final = {
 }
 _READY: Final = FixedAnswer(HTTPStatus.OK, b'{"result":"ready"}', _JSON)
 _NOT_FOUND: Final = problem(HTTPStatus.NOT_FOUND, "not-found", "Not found")
+_FORBIDDEN: Final = problem(
+    HTTPStatus.FORBIDDEN, "forbidden-source", "Callbacks are not taken from this address"
+)
 _METHOD_NOT_ALLOWED: Final = problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "method-not-allowed",
@@ -79,6 +83,7 @@ _NOT_STORED: Final = problem(
 _RESULTS: Final = {
     **{answer: receipt.value for receipt, answer in _RECEIPTS.items()},
     _READY: "ready",
+    _FORBIDDEN: "forbidden-source",
     _METHOD_NOT_ALLOWED: "method-not-allowed",
     _INCOMPLETE: "incomplete",
     _TOO_SLOW: "too-slow",
@@ -125,7 +130,10 @@ class CallbackReceiver:
         metrics: Metrics,
         max_body_bytes: int,
         ack_budget_seconds: float,
+        sources: CallbackSources | None = None,
     ) -> None:
+        #: From where callbacks are taken; None: from everywhere.
+        self.sources = sources
         self._app = app
         self._intake = intake
         self._tokens = tokens
@@ -190,6 +198,9 @@ class CallbackReceiver:
 
     async def _answer(self, scope: Scope, receive: Receive) -> FixedAnswer:
         match = _PATH.fullmatch(scope["path"])
+        if match and self.sources is not None and (refusal := _refusal(self.sources, scope)):
+            self._answered.put((self._counters[match[2], refusal], None))
+            return refusal
         origin = self._tokens.find_origin(match[1]) if match else None
         if match is None or origin is None:
             self._answered.put((self._not_found, None))
@@ -279,6 +290,14 @@ class CallbackReceiver:
         if size > self._max_body_bytes:
             raise _TooLarge
         return b"".join(chunks)
+
+
+def _refusal(sources: CallbackSources, scope: Scope) -> FixedAnswer | None:
+    """What is answered to a request because of where it comes from, with whatever token."""
+    verdict = sources.verdict((scope["client"] or ("",))[0], scope["headers"])
+    if verdict is Verdict.ALLOWED:
+        return None
+    return _FORBIDDEN if verdict is Verdict.REFUSED else _NOT_STORED
 
 
 async def _chunk(receive: Receive) -> tuple[bytes, bool]:

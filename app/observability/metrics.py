@@ -41,7 +41,7 @@ _DURABLE: Final = ("stored", "quarantined", "buffered")
 #: What callbacks are answered, as far as their URL is one.
 CALLBACK_RESULTS: Final = (
     *(*_DURABLE, "ready", "not-stored"),
-    *("method-not-allowed", "too-large", "too-slow", "incomplete"),
+    *("forbidden-source", "method-not-allowed", "too-large", "too-slow", "incomplete"),
 )
 NO_KIND: Final = ("none", "not-found")
 ROUTEE_OPERATIONS: Final = ("token", "launch", "delete", "track-message", "track-campaign")

@@ -64,6 +64,7 @@ async def served(
         app,
         http=http,
         lifespan="on",
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=_GRACE_SECONDS,

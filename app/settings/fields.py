@@ -8,10 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from app.settings.kinds import (
     HOW_TO_MAKE_ONE,
     NatsUrls,
+    Networks,
     PostgresUrl,
     RetentionDays,
     Secrets,
     SettingsInvalid,
+    Sources,
     Texts,
     WebUrl,
     WebUrls,
@@ -167,6 +169,17 @@ class Settings(BaseModel):
     )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="Larger callbacks are answered 413."
+    )
+    callback_sources: Sources = Field(
+        default=(),
+        description="Comma-separated addresses, networks and host names (looked up every minute) "
+        "that callbacks are taken from; others get 403. Behind a proxy set TRUSTED_PROXIES as "
+        "well. Empty: from everywhere.",
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Comma-separated addresses and networks of proxies that are believed in "
+        "X-Forwarded-For and Forwarded, for CALLBACK_SOURCES. Empty: none is.",
     )
     fast_protocol: bool = Field(
         default=True,

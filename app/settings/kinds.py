@@ -1,6 +1,7 @@
 """The kinds of values that settings have, each with its check."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
@@ -13,6 +14,8 @@ HOW_TO_MAKE_ONE: Final = 'python3 -c "import secrets; print(secrets.token_urlsaf
 #: Routee repeats a callback for 40 hours (inferred for Viber), and a message may live for 14 days.
 MIN_RETENTION_DAYS: Final = 30
 _SECRET_PATTERN: Final = re.compile(r"[A-Za-z0-9_~-]+")
+#: Its last label has a letter, unlike that of an address.
+_HOST_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[0-9-]*[A-Za-z][A-Za-z0-9-]*")
 
 
 class SettingsInvalid(ValueError):
@@ -72,10 +75,28 @@ def _bare(url: str) -> str:
     return url.rstrip("/")
 
 
+def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        try:
+            ip_network(text)
+        except ValueError as error:
+            raise ValueError(
+                f"each must be an address or a network, such as 10.0.0.0/8: {error}"
+            ) from None
+    return texts
+
+
+def _sources(texts: tuple[str, ...]) -> tuple[str, ...]:
+    _networks(tuple(text for text in texts if not _HOST_NAME.fullmatch(text)))
+    return texts
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split), AfterValidator(_strong)]
 RetentionDays = Annotated[int | None, AfterValidator(_not_too_short)]
 PostgresUrl = Annotated[str, AfterValidator(_of_postgres)]
+Networks = Annotated[Texts, AfterValidator(_networks)]
+Sources = Annotated[Texts, AfterValidator(_sources)]
 NatsUrls = Annotated[Texts, AfterValidator(_of_nats)]
 WebUrl = Annotated[str, AfterValidator(_bare)]
 WebUrls = Annotated[Texts, AfterValidator(lambda urls: tuple(map(_bare, urls)))]

@@ -155,3 +155,34 @@ async def test_a_rolling_restart_refuses_no_callback(stage: Stage, look: Look) -
     assert acknowledged == await look.stored()
     # The proxies keep their connections to the service.
     assert all("Traceback" not in service.log.read_text() for service in stage.services)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_address_of_the_caller_is_told_and_cannot_be_made_up(
+    name: str, start_service: StartService, folder: Path
+) -> None:
+    caller = "127.0.0.2"
+    service = await start_service(
+        settings={"RECEIVER_CALLBACK_SOURCES": caller, "RECEIVER_TRUSTED_PROXIES": HOST}
+    )
+    with sample(name, service.port, service.port, folder) as ports:
+        trusted = ssl.create_default_context(cafile=folder / "receiver.crt")
+
+        async def _post(address: str, headers: dict[str, str] | None = None) -> int:
+            transport = httpx.AsyncHTTPTransport(verify=trusted, local_address=address)
+            async with httpx.AsyncClient(transport=transport, timeout=30) as client:
+                url = f"https://localhost:{ports.public}{PATH}"
+                answer = await client.post(url, content=callback("m").body, headers=headers)
+                return answer.status_code
+
+        async def _passes() -> bool:
+            try:
+                return await _post(caller) == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(_passes)
+        assert await _post(HOST) == 403
+        for header, value in (("X-Forwarded-For", caller), ("Forwarded", f"for={caller}")):
+            assert await _post(HOST, {header: value}) == 403
+        assert await _post(caller, {"X-Forwarded-For": "198.51.100.9"}) == 200

@@ -143,3 +143,31 @@ def test_a_server_of_the_buffer_needs_a_scheme_and_a_host(
     monkeypatch.setenv("RECEIVER_BUFFER_URL", url)
     with pytest.raises(SettingsInvalid, match="RECEIVER_BUFFER_URL: each must be nats://"):
         load_settings()
+
+
+def test_sources_are_networks_and_host_names_and_proxies_are_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sources = "192.0.2.0/24, 2001:db8::1, callbacks.routee.example, localhost"
+    monkeypatch.setenv("RECEIVER_CALLBACK_SOURCES", sources)
+    monkeypatch.setenv("RECEIVER_TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1")
+    settings = load_settings()
+    assert ", ".join(settings.callback_sources) == sources
+    assert settings.trusted_proxies == ("10.0.0.0/8", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CALLBACK_SOURCES", "192.0.2.1/24"),
+        ("CALLBACK_SOURCES", "192.0.2"),
+        ("CALLBACK_SOURCES", "https://routee.example"),
+        ("CALLBACK_SOURCES", "a..example"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+    ],
+)
+def test_what_is_no_network_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=f"RECEIVER_{name}.*such as 10.0.0.0/8"):
+        _load(monkeypatch, **{name: value})

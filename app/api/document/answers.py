@@ -202,6 +202,13 @@ UNKNOWN_TOKEN: Final = Failure(
     HTTPStatus.NOT_FOUND, "not-found", "Not found", "The token is unknown."
 )
 
+FORBIDDEN_SOURCE: Final = Failure(
+    HTTPStatus.FORBIDDEN,
+    "forbidden-source",
+    "Callbacks are not taken from this address",
+    "RECEIVER_CALLBACK_SOURCES does not have the address that the request comes from.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -221,12 +228,12 @@ _ROUTEE_SILENT: Final = (NO_ANSWER, NO_TOKEN)
 #: Every operation by its id. Failures of the API key and of the database are added to each that
 #: needs a key.
 CALLS: Final[dict[str, Call]] = {
-    "postStatusCallback": Call(None, (UNKNOWN_TOKEN, *_POSTED)),
-    "probeStatusCallback": Call(None, (UNKNOWN_TOKEN,)),
-    "headStatusCallback": Call(None, (UNKNOWN_TOKEN,)),
-    "postInboundCallback": Call(None, (UNKNOWN_TOKEN, *_POSTED)),
-    "probeInboundCallback": Call(None, (UNKNOWN_TOKEN,)),
-    "headInboundCallback": Call(None, (UNKNOWN_TOKEN,)),
+    "postStatusCallback": Call(None, (FORBIDDEN_SOURCE, UNKNOWN_TOKEN, *_POSTED)),
+    "probeStatusCallback": Call(None, (FORBIDDEN_SOURCE, UNKNOWN_TOKEN)),
+    "headStatusCallback": Call(None, (FORBIDDEN_SOURCE, UNKNOWN_TOKEN)),
+    "postInboundCallback": Call(None, (FORBIDDEN_SOURCE, UNKNOWN_TOKEN, *_POSTED)),
+    "probeInboundCallback": Call(None, (FORBIDDEN_SOURCE, UNKNOWN_TOKEN)),
+    "headInboundCallback": Call(None, (FORBIDDEN_SOURCE, UNKNOWN_TOKEN)),
     "getLivez": Call(None),
     "getReadyz": Call(None, (DATABASE, SCHEMA, CANNOT_STORE)),
     "getMetrics": Call(None),
