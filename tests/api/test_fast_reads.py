@@ -12,7 +12,7 @@ from starlette.types import Scope as ScopeOfAsgi
 
 from app.api.compression import Compressed
 from app.api.fast_reads import FastRead, FastReads, ReadById
-from app.api.middleware import HangUps, HeadRequests, NoStore, Ports, RawPath
+from app.api.middleware import Counted, HangUps, HeadRequests, NoStore, Ports, RawPath, RequestIds
 from app.api.receiver import CallbackReceiver
 from app.api.request_bodies import RequestBodies
 from app.api.routes.events import FeedQuery
@@ -49,15 +49,23 @@ class Recorder:
         await self._api(scope, receive, send)
 
 
-def _fast_reads_of(app: ASGIApp) -> tuple[Ports, FastReads]:
+def _fast_reads_of(app: ASGIApp) -> tuple[Counted, FastReads]:
     """The fast routes, and what stands directly before them."""
     before = app
     while isinstance(
         before,
-        CallbackReceiver | HangUps | RawPath | HeadRequests | NoStore | Compressed | RequestBodies,
+        CallbackReceiver
+        | HangUps
+        | RawPath
+        | HeadRequests
+        | NoStore
+        | Compressed
+        | RequestBodies
+        | RequestIds
+        | Ports,
     ):
         before = before._app
-    assert isinstance(before, Ports)
+    assert isinstance(before, Counted)
     fast_reads = before._app
     assert isinstance(fast_reads, FastReads)
     return before, fast_reads
@@ -77,7 +85,10 @@ def routes(loop: Loop, service: Service) -> Iterator[httpx.Client]:
             patched.setattr(FastRead, "get_route_handler", APIRoute.get_route_handler)
             for path in ("/v1/messages/x", "/v1/status/x", "/v1/events"):
                 client.get(path)  # FastAPI makes the handler of a route for its first call
+        for each in (client, service.client):
+            each.headers["X-Request-Id"] = "the-same"
         yield client
+        del service.client.headers["X-Request-Id"]
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ async def test_callbacks_are_stored_while_the_schema_is_one_version_newer(
             assert answer.status_code == 200
             assert await _is_ready(client)
     assert await look.stored() == {callback("m1"), callback("m2")}
-    assert "the schema, 9998, is newer than this program" in second.log.read_text()
+    assert "The schema, 9998, is newer than this program" in second.log.read_text()
 
 
 @pytest.mark.slow

@@ -79,10 +79,10 @@ async def test_an_orphan_does_not_wait_behind_repetitions(stage: Stage) -> None:
 
 
 async def test_silent_launches_are_repeated_side_by_side(stage: Stage) -> None:
-    stage.routee.faults.script(CAMPAIGN, *[CUT_BEFORE] * 4, *[Slow(0.5, handled=True)] * 4)
+    stage.routee.faults.script(CAMPAIGN, *[CUT_BEFORE] * 4, *[Slow(2, handled=True)] * 4)
     for _ in range(4):
         await stage.launch()
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(7):
         await stage.some_time_later()
     assert len(stage.routee.campaigns) == 4
 
