@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check format openapi docs lock sbom audit bench drill clean
+.PHONY: help demo run test test-slow check format openapi docs release-files lock sbom audit bench drill clean
 
 help: ## Show the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/run.stamp ## Run the whole product against a simulated Routee and check the outcome
 	$(BIN)/routee-receiver demo $(ARGS)
@@ -43,6 +43,9 @@ openapi: .venv/dev.stamp ## Write the API's documents, below openapi, anew
 
 docs: .venv/dev.stamp ## Write the pages that are made from the code, docs/configuration.md
 	$(BIN)/routee-receiver config --markdown > docs/configuration.md
+
+release-files: openapi ## Write the names that VERSION=… promises to openapi/released (see CONTRIBUTING.md, Release)
+	$(BIN)/python -m tests.released $(VERSION)
 
 # The first lock constrains the others, so that the tested versions are the ones that run.
 lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from tests.released.names import releases
+
 FOLDER = Path(__file__).parents[2] / "openapi"
 METHODS = ("get", "put", "post", "delete", "head", "patch")
 
@@ -17,13 +19,8 @@ def committed() -> dict[str, Any]:
 
 def released() -> dict[str, Any] | None:
     """The document of the last release; None before the first."""
-    files = (FOLDER / "released").glob("*.json")
-    documents = [json.loads(file.read_text("utf-8")) for file in files]
-    return max(documents, key=_version, default=None)
-
-
-def _version(document: dict[str, Any]) -> list[int]:
-    return [int(number) for number in document["info"]["version"].split(".")]
+    found = list(releases("openapi.json").values())
+    return found[-1] if found else None
 
 
 def routee() -> dict[str, Any]:

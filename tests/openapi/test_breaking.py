@@ -219,7 +219,7 @@ def test_a_break_needs_a_version_that_says_so(old: str, new: str, refused: bool)
 
 
 def test_nothing_released_is_broken_unless_the_version_says_so() -> None:
-    """Holds the document to the last of `openapi/released/<version>.json`, once there is one."""
+    """Holds the document to the last `openapi/released/…/openapi.json`, once there is one."""
     former = released()
     if former is None:
         pytest.skip("nothing has been released yet")
