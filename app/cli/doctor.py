@@ -12,10 +12,10 @@ from rich.console import Console
 
 from app.cli.capacity import CONNECTIONS_OF_EACH, CONNECTIONS_OF_ONE
 from app.cli.listing import AsJson, show_rows
-from app.cli.running import database_url, errors_in_one_line
+from app.cli.running import database_url, embedded_for, errors_in_one_line
 from app.db.database import Database
 from app.domain.masking import SecretMask
-from app.errors import ReceiverError
+from app.errors import DatabaseUnavailable, ReceiverError
 from app.main import buffer_of, tracking_client_of
 from app.observability.metrics import Metrics
 from app.services.doctor.examination import Check, Finding, Notes, Verdict, examined
@@ -34,8 +34,14 @@ _output: Final = Console(highlight=False)
 _SETTINGS: Final = "settings"
 _DATABASE: Final = "database"
 _SCHEMA: Final = "schema"
+_BUFFER: Final = "buffer"
+_ROUTEE: Final = "routee"
+_PUBLIC_URL: Final = "public-url"
 #: For these no database is opened, nor an embedded one started.
-_WITHOUT_DATABASE: Final = {_SETTINGS, "features", "secrets", "disk", "buffer", "routee"}
+_WITHOUT_DATABASE: Final = {_SETTINGS, "features", "secrets", "disk", _BUFFER, _ROUTEE}
+_NONE_YET: Final = (
+    "Start `serve`, which makes one; or set RECEIVER_DATA_DIR or RECEIVER_DATABASE_URL."
+)
 _MARKS: Final = {
     Verdict.OK: "[green]ok[/]     ",
     Verdict.SKIPPED: "[dim]skipped[/]",
@@ -43,6 +49,10 @@ _MARKS: Final = {
     Verdict.FAULT: "[bold red]FAULT[/]  ",
 }
 _EXIT_CODES: Final = {Verdict.WARNING: 1, Verdict.FAULT: 2}
+
+
+class NotMade(DatabaseUnavailable):
+    """There is no embedded database yet."""
 
 
 def doctor(
@@ -58,12 +68,13 @@ def doctor(
 
     Uses the settings of `serve`, which may run meanwhile. A marked body is posted to
     RECEIVER_PUBLIC_URL and removed from the quarantine again; the stream of the buffer is made if
-    it is missing; of Routee it asks for an access token alone. Each fault says what to do; what
-    depends on it is skipped.
+    it is missing; of Routee it asks for an access token alone. An embedded database is started for
+    it if it does not run, but not made. Each fault says what to do; what depends on it is skipped,
+    and so is what has no settings.
 
     Exit codes: 0 all is well; 1 warnings; 2 faults.
 
-    Example: routee-receiver doctor --only database --only schema
+    Example: routee-receiver doctor --only public-url
     """
     with errors_in_one_line():
         found = asyncio.run(_examine(only or (), show=_ignore if as_json else _show))
@@ -116,8 +127,10 @@ async def _checks(given: Examined, only: Sequence[str]) -> AsyncIterator[list[Ch
             needed_connections=sum((*CONNECTIONS_OF_EACH.values(), *CONNECTIONS_OF_ONE.values())),
         )
         connect = partial(_raise, error) if error else server.connection
+        is_missing = isinstance(error, NotMade)
+        advice = _NONE_YET if is_missing else "Mend that first; the rest depends on it."
         checks += [
-            Check(_DATABASE, connect, (_SETTINGS,), "Mend that first; the rest depends on it."),
+            Check(_DATABASE, connect, (_SETTINGS,), advice),
             Check("version", server.version, (_DATABASE,)),
             Check(_SCHEMA, server.schema, (_DATABASE,)),
             Check("rights", server.rights, (_SCHEMA,)),
@@ -126,30 +139,52 @@ async def _checks(given: Examined, only: Sequence[str]) -> AsyncIterator[list[Ch
             Check("clock", server.clock, (_DATABASE,)),
             Check("backup", server.backup, (_DATABASE,)),
         ]
-        async with _reads(settings) as reads:
-            checks += [*reads, *_outside(settings, database, mask)]
-            yield checks
+        async with _replica(settings, database) as replica:
+            yield [*checks, replica, *_outside(settings, database, mask)]
 
 
 def _outside(settings: Settings, database: Database, mask: SecretMask) -> list[Check]:
-    checks = []
+    return [
+        _buffer(settings),
+        _routee(settings),
+        _public_url(settings, database, mask),
+    ]
+
+
+def _buffer(settings: Settings) -> Check:
     buffer = buffer_of(settings, name="doctor")
-    if buffer is not None:
-        advice = "See docs/durability.md: what the buffer has to be like."
-        checks.append(Check("buffer", partial(examine_buffer, buffer), (_SETTINGS,), advice))
-    if not settings.missing_for_reconciling():
-        client = tracking_client_of(settings, Metrics())
-        examine = partial(examine_credentials, client)
-        advice = (
-            "Compare RECEIVER_ROUTEE_APPLICATION_ID and _SECRET with Routee's console, and see "
-            "whether this machine reaches RECEIVER_ROUTEE_AUTH_URL."
-        )
-        checks.append(Check("routee", examine, (_SETTINGS,), advice))
-    if settings.public_url and settings.callback_secrets:
-        token = settings.callback_secrets[0].get_secret_value()
-        way = PublicUrlExamination(settings.public_url, token, database, mask)
-        checks.append(Check("public url", way.examine, (_SETTINGS, _SCHEMA)))
-    return checks
+    if buffer is None:
+        return _unset(_BUFFER, "RECEIVER_BUFFER_URL")
+    advice = "See docs/durability.md: what the buffer has to be like."
+    return Check(_BUFFER, partial(examine_buffer, buffer), (_SETTINGS,), advice)
+
+
+def _routee(settings: Settings) -> Check:
+    if missing := settings.missing_for_reconciling():
+        return _unset(_ROUTEE, *missing)
+    examine = partial(examine_credentials, tracking_client_of(settings, Metrics()))
+    advice = (
+        "If Routee refuses: docs/runbooks.md, Routee's credentials are revoked. If it does not "
+        "answer: see whether this machine reaches RECEIVER_ROUTEE_AUTH_URL."
+    )
+    return Check(_ROUTEE, examine, (_SETTINGS,), advice)
+
+
+def _public_url(settings: Settings, database: Database, mask: SecretMask) -> Check:
+    needed = {
+        "RECEIVER_PUBLIC_URL": settings.public_url,
+        "RECEIVER_CALLBACK_SECRETS": settings.callback_secrets,
+    }
+    if missing := [name for name, value in needed.items() if not value]:
+        return _unset(_PUBLIC_URL, *missing)
+    token = settings.callback_secrets[0].get_secret_value()
+    way = PublicUrlExamination(settings.public_url, token, database, mask)
+    return Check(_PUBLIC_URL, way.examine, (_SETTINGS, _SCHEMA))
+
+
+def _unset(name: str, *variables: str) -> Check:
+    """A check that is skipped, as *variables* are not set."""
+    return Check(name, _nothing, (_SETTINGS,), unset=variables)
 
 
 async def _examine_settings(given: Examined, notes: Notes) -> None:
@@ -167,6 +202,10 @@ async def _opened(
     if not is_opened:
         yield Database("postgresql://", name="doctor"), None
         return
+    if not settings.database_url and not embedded_for(settings).is_made():
+        missing = NotMade(f"there is no database in {settings.data_dir} yet")
+        yield Database("postgresql://", name="doctor"), missing
+        return
     opening = database_url(settings)
     try:
         url = await opening.__aenter__()
@@ -182,17 +221,22 @@ async def _opened(
 
 
 @asynccontextmanager
-async def _reads(settings: Settings) -> AsyncIterator[list[Check]]:
-    """The check of the database for reads, if there is one."""
+async def _replica(settings: Settings, primary: Database) -> AsyncIterator[Check]:
+    """The check of the database for reads."""
     if not settings.database_read_url:
-        yield []
+        yield _unset("replica", "RECEIVER_DATABASE_READ_URL")
         return
     database = Database(settings.database_read_url, name="doctor", pool_items=1)
+    examine = partial(examine_replica, primary, database)
     advice = "See RECEIVER_DATABASE_READ_URL; without it reads go to the primary."
     try:
-        yield [Check("replica", partial(examine_replica, database), (_SETTINGS,), advice)]
+        yield Check("replica", examine, (_DATABASE,), advice)
     finally:
         await database.close()
+
+
+async def _nothing(_: Notes) -> None:
+    """There is nothing to examine."""
 
 
 async def _raise(error: ReceiverError, _notes: Notes) -> None:

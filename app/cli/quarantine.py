@@ -95,7 +95,7 @@ def list_bodies(  # noqa: PLR0913 (the options of the command)
     """
     wanted = QuarantineFilter(tuple(reason or ()), since, until, path)
     rows = run_with_database(lambda database: _listed(database, wanted, limit + 1))
-    show_rows(_TITLES, rows[:limit], as_json=as_json)
+    show_rows(_TITLES, rows[:limit], as_json=as_json, absent="-")
     if len(rows) > limit:
         say(f"There are more than {limit}: narrow them down, or raise --limit.")
 
@@ -193,7 +193,8 @@ def drop(
     Example: routee-receiver quarantine drop 17 18
     """
     if not yes:
-        typer.confirm(f"Drop {len(body_ids)} bodies for good?", abort=True, err=True)
+        what = f"{len(body_ids)} bodies" if len(body_ids) > 1 else f"body {body_ids[0]}"
+        typer.confirm(f"Drop {what} for good?", abort=True, err=True)
     missing = run_with_database(lambda database: _drop(database, body_ids))
     for body_id in missing:
         say(f"There is no quarantined body {body_id}.")

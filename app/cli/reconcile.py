@@ -10,9 +10,9 @@ from typing import Annotated, Final
 from uuid import UUID
 
 import typer
-from rich.table import Table
 
-from app.cli.running import console, current_database, database_url, loaded_settings, run, say
+from app.cli.listing import show_rows
+from app.cli.running import current_database, database_url, loaded_settings, run, say
 from app.db.campaigns import find_campaign
 from app.db.database import Database
 from app.db.reconcile import ask_for, count_open, find_reconciliation, paused_seconds
@@ -91,18 +91,17 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _show(compared: list[Compared], what: str) -> None:
-    table = Table("compared", "outcome", "messages", what, "unusable")
-    for one in compared:
-        counts = one.counts
-        unusable = counts["foreign"] + counts["unreadable"] + counts["failed"]
-        table.add_row(
-            one.what,
-            one.outcome,
-            f"{counts['messages']:,}",
-            f"{counts['missing']:,}",
-            f"{unusable:,}",
-        )
-    console.print(table)
+    rows = [
+        {
+            "compared": one.what,
+            "outcome": one.outcome,
+            "messages": one.counts["messages"],
+            what: one.counts["missing"],
+            "unusable": sum(one.counts[name] for name in ("foreign", "unreadable", "failed")),
+        }
+        for one in compared
+    ]
+    show_rows(["compared", "outcome", "messages", what, "unusable"], rows, as_json=False)
 
 
 async def _reconcile(

@@ -50,6 +50,10 @@ class EmbeddedPostgres:
         self._stop_seconds = stop_seconds
         self._use: tuple[Site, FileLock] | None = None
 
+    def is_made(self) -> bool:
+        """Whether the data directory has a cluster; if not, `acquire` makes one."""
+        return Paths(self._data_dir).cluster.exists()
+
     async def acquire(self) -> str:
         """
         Start or join the server; return the URL of the database `receiver`, for its superuser.

@@ -11,11 +11,12 @@ from app.settings.environment import (
     require_known_variables,
     variable_of,
 )
-from app.settings.fields import Settings
+from app.settings.fields import CREDENTIALS, Settings
 from app.settings.kinds import HOW_TO_MAKE_ONE, SettingsInvalid
 from app.settings.urls import masked
 
 __all__ = [
+    "CREDENTIALS",
     "HOW_TO_MAKE_ONE",
     "PREFIX",
     "Examined",

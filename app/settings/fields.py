@@ -28,6 +28,8 @@ from app.settings.urls import (
 
 _OPT_OUT_WORDS: Final = ("STOP", "ΣΤΟΠ")
 _DEFAULT_PORT: Final = 5432
+#: The variables of Routee's credentials.
+CREDENTIALS: Final = ("RECEIVER_ROUTEE_APPLICATION_ID", "RECEIVER_ROUTEE_APPLICATION_SECRET")
 
 
 class Settings(BaseModel):
@@ -346,8 +348,7 @@ class Settings(BaseModel):
 
     def missing_for_reconciling(self) -> tuple[str, ...]:
         """The names of the settings without which Routee's tracking cannot be asked."""
-        names = ("RECEIVER_ROUTEE_APPLICATION_ID", "RECEIVER_ROUTEE_APPLICATION_SECRET")
-        return tuple(name for name in self.missing_for_launching() if name in names)
+        return tuple(name for name in self.missing_for_launching() if name in CREDENTIALS)
 
     def missing_for_launching(self) -> tuple[str, ...]:
         """The names of the settings without which no campaign can be launched."""

@@ -77,12 +77,15 @@ async def test_a_callback_is_followed_to_the_database_and_removed(
     async with service() as address:
         settings.setenv("RECEIVER_PUBLIC_URL", address)
         found = await asyncio.to_thread(examine)
-    hops = [(one["verdict"], one["text"]) for one in found.findings if one["check"] == "public url"]
+    hops = [(one["verdict"], one["text"]) for one in found.findings if one["check"] == "public-url"]
     assert [verdict for verdict, _ in hops] == ["warning", "ok", "ok", "ok"]
     assert "acknowledged" in hops[2][1]
     assert "removed" in hops[3][1]
     assert found.exit_code == 1
-    assert not [one for one in found.findings if one["verdict"] in {"fault", "skipped"}]
+    assert not [one for one in found.findings if one["verdict"] == "fault"]
+    skipped = {one["check"]: one["text"] for one in found.findings if one["verdict"] == "skipped"}
+    assert skipped.keys() == {"replica", "buffer", "routee"}
+    assert skipped["buffer"] == "RECEIVER_BUFFER_URL not set"
     connection = await connect(url)
     assert await connection.fetchval("SELECT count(*) FROM quarantine") == 0
     assert await connection.fetchval("SELECT count(*) FROM events") == 0
@@ -93,7 +96,7 @@ async def test_a_person_reads_a_line_for_each_finding(settings: pytest.MonkeyPat
     settings.setenv("RECEIVER_PUBLIC_URL", "http://127.0.0.1:9")
     result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor"])
     assert result.exit_code == 2
-    assert "FAULT   public url no connection to 127.0.0.1:9" in result.stdout
+    assert "FAULT   public-url no connection to 127.0.0.1:9" in result.stdout
     assert "→ See the proxy and the firewall." in result.stdout
     refused = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--only", "databse"])
     assert "There is no check 'databse'" in refused.stderr
@@ -117,6 +120,9 @@ def test_a_setting_that_is_none_is_a_fault_and_nothing_is_examined_with_it(
         ({"SIGNING_KEYS": SECRET}, "secrets", "warning", "have a secret in common"),
         ({"DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "database", "fault", "127.0.0.1:9"),
         ({"DATABASE_READ_URL": "postgresql://a:b@127.0.0.1:9/x"}, "replica", "fault", "refuses"),
+        ({"PUBLIC_URL": "https://x.example"}, "features", "ok", "nor can Routee be asked"),
+        ({"ROUTEE_APPLICATION_ID": "x"}, "features", "warning", "RECEIVER_PUBLIC_URL"),
+        ({"PUBLIC_URL": ""}, "public-url", "skipped", "RECEIVER_PUBLIC_URL not set"),
     ],
 )
 def test_what_is_set_wrong_is_named(
@@ -125,6 +131,17 @@ def test_what_is_set_wrong_is_named(
     for name, value in changes.items():
         settings.setenv(f"RECEIVER_{name}", value)
     assert text in examine(check).of(check, verdict)
+
+
+def test_an_embedded_database_that_is_not_there_is_named_and_not_made(
+    settings: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings.setenv("RECEIVER_DATABASE_URL", "")
+    settings.setenv("RECEIVER_DATA_DIR", str(tmp_path / "var"))
+    found = examine("schema")
+    assert "there is no database in" in found.of("database", "fault")
+    assert found.exit_code == 2
+    assert not (tmp_path / "var").exists()
 
 
 async def test_an_empty_database_is_told_from_a_migrated_one(
@@ -218,11 +235,11 @@ async def test_a_service_with_other_secrets_or_another_database_is_named(
     settings.setattr("app.services.doctor.of_outside._STORED_WITHIN_SECONDS", 0.5)
     async with service(database_url=other_url) as address:
         settings.setenv("RECEIVER_PUBLIC_URL", address)
-        found = await asyncio.to_thread(examine, "public url")
-        assert "is not in this database" in found.of("public url", "fault")
+        found = await asyncio.to_thread(examine, "public-url")
+        assert "is not in this database" in found.of("public-url", "fault")
         settings.setenv("RECEIVER_CALLBACK_SECRETS", OTHER_SECRET)
-        found = await asyncio.to_thread(examine, "public url")
-        assert "other RECEIVER_CALLBACK_SECRETS" in found.of("public url", "fault")
+        found = await asyncio.to_thread(examine, "public-url")
+        assert "other RECEIVER_CALLBACK_SECRETS" in found.of("public-url", "fault")
 
 
 @pytest.mark.parametrize(
@@ -242,8 +259,8 @@ async def test_a_proxy_that_does_not_forward_is_named(
 ) -> None:
     async with _answering(answer + b"\r\n") as port:
         settings.setenv("RECEIVER_PUBLIC_URL", f"http://127.0.0.1:{port}")
-        found = await asyncio.to_thread(examine, "public url")
-    assert text in found.of("public url", "fault")
+        found = await asyncio.to_thread(examine, "public-url")
+    assert text in found.of("public-url", "fault")
 
 
 @pytest.fixture
@@ -265,8 +282,8 @@ async def test_a_certificate_that_nobody_trusts_is_named(
 ) -> None:
     async with _answering(b"", tls=own_tls) as port:
         settings.setenv("RECEIVER_PUBLIC_URL", f"https://localhost:{port}")
-        found = await asyncio.to_thread(examine, "public url")
-    assert "self-signed certificate" in found.of("public url", "fault")
+        found = await asyncio.to_thread(examine, "public-url")
+    assert "self-signed certificate" in found.of("public-url", "fault")
 
 
 @asynccontextmanager

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from app.sandbox.processes import free_port
+
 ROOT = Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
@@ -34,6 +36,14 @@ mount --rbind /dev "$root/dev"
 exec env -i $ENVIRONMENT "$(command -v chroot)" "$root" \
     setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs --bounding-set=-all \
     sh -c 'cd /data && exec "$@"' - "$@"
+"""
+#: $1: the port. It serves until the health check has passed, and ends with what `serve` ends with.
+_SERVED = """
+export RECEIVER_CALLBACK_SECRETS=Qm3vX9tLk2RwZ7bYc5NdGh8SaPqLzMxE RECEIVER_DRAIN_SECONDS=0
+routee-receiver serve --port "$1" &
+until routee-receiver healthcheck --port "$1"; do kill -0 $! || break; sleep 1; done
+kill -TERM $!
+wait $!
 """
 
 pytestmark = [
@@ -124,6 +134,9 @@ def test_the_image_says_what_it_is(image: Image) -> None:
     assert f"SOURCE_COMMIT={COMMIT}" in image.config["Env"]
     assert image.config["User"] == "10001:10001"
     assert image.config["Healthcheck"]["Test"] == ["CMD", "routee-receiver", "healthcheck"]
+    assert image.config["Entrypoint"] == ["routee-receiver"]
+    assert f"(commit {COMMIT[:12]})" in image.run("routee-receiver", "--version").stdout
+    assert image.run("id", "-un").stdout == "receiver\n"
 
 
 def test_the_image_has_neither_pip_nor_a_compiler(image: Image) -> None:
@@ -146,6 +159,13 @@ def test_the_health_check_runs_and_finds_no_service(image: Image) -> None:
     ended = image.run("routee-receiver", "healthcheck", "--port", "9")
     assert ended.returncode == 1
     assert "refused" in ended.stdout
+
+
+def test_the_service_runs_in_the_image_and_the_health_check_finds_it(image: Image) -> None:
+    ended = image.run("sh", "-c", _SERVED, "-", str(free_port()))
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    assert "ready" in ended.stdout
+    assert f"(commit {COMMIT[:12]})" in ended.stderr
 
 
 def test_the_demo_runs_in_the_image(image: Image) -> None:

@@ -15,7 +15,7 @@ class Verdict(StrEnum):
     """How a check ended, from best to worst."""
 
     OK = "ok"
-    #: It depends on one that failed.
+    #: It depends on one that failed, or on a setting that is not given.
     SKIPPED = "skipped"
     WARNING = "warning"
     FAULT = "fault"
@@ -62,13 +62,16 @@ class Check(NamedTuple):
     #: The names of earlier checks that have to be without fault.
     needs: tuple[str, ...] = ()
     advice: str = ""
+    #: The settings that are not given, without which there is nothing to examine.
+    unset: tuple[str, ...] = ()
 
 
 async def examined(checks: Iterable[Check]) -> AsyncIterator[Finding]:
     """
     What each of *checks* finds, as soon as it has ended.
 
-    One that needs what is at fault, or was skipped, is skipped.
+    One that needs what is at fault, or was skipped because of that, is skipped; so is one without
+    its settings, on which others do not depend.
     """
     failed = set[str]()
     for check in checks:
@@ -76,6 +79,10 @@ async def examined(checks: Iterable[Check]) -> AsyncIterator[Finding]:
         if missing:
             failed.add(check.name)
             yield Finding(check.name, Verdict.SKIPPED, f"needs {missing[0]}")
+            continue
+        if check.unset:
+            text = f"{', '.join(check.unset)} not set"
+            yield Finding(check.name, Verdict.SKIPPED, text)
             continue
         notes = Notes()
         try:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.db.database import Database
+from app.db.measuring import replica_lag_seconds
 from app.db.server_facts import ServerFacts, read_server
 from app.domain.postgres_version import advice_for, is_safe, version_of
 from app.services.doctor.examination import Notes
@@ -15,6 +16,8 @@ _CLOCK_WARNING: Final = timedelta(seconds=2)
 _CLOCK_FAULT: Final = timedelta(seconds=60)
 #: A segment is archived when it is full, and an idle server fills none.
 _ARCHIVED_WITHIN: Final = timedelta(days=1)
+#: As the alert in deploy/prometheus/alerts.yml.
+_REPLICA_SECONDS: Final = 60.0
 _LOSES: Final = "an acknowledged callback may be lost when the machine stops"
 
 
@@ -150,7 +153,12 @@ class ServerExamination:
         failed, archived = facts.archiving_failed_at, facts.archived_at
         if failed is not None and (archived is None or failed > archived):
             notes.fault(
-                f"archiving the write-ahead log fails since {failed:%Y-%m-%d %H:%M} UTC",
+                f"archiving the write-ahead log fails, last at {failed:%Y-%m-%d %H:%M} UTC; "
+                + (
+                    f"it succeeded last at {archived:%Y-%m-%d %H:%M} UTC"
+                    if archived
+                    else "it never succeeded"
+                ),
                 "See PostgreSQL's log for the output of archive_command; the disk fills meanwhile.",
             )
         elif archived is None or facts.clock - archived > _ARCHIVED_WITHIN:
@@ -169,8 +177,16 @@ class ServerExamination:
         return self._facts
 
 
-async def examine_replica(database: Database, notes: Notes) -> None:
-    """Note whether what reads are sent to answers."""
-    facts = await read_server(database)
+async def examine_replica(primary: Database, replica: Database, notes: Notes) -> None:
+    """Note whether what reads are sent to answers, has the tables, and keeps up with *primary*."""
+    facts = await read_server(replica)
+    await replica.require_schema()
     kind = "a standby" if facts.is_standby else "a primary"
-    notes.ok(f"PostgreSQL {facts.version}, {kind}, answers reads")
+    seconds = await replica_lag_seconds(primary, replica)
+    if seconds > _REPLICA_SECONDS:
+        notes.warn(
+            f"PostgreSQL {facts.version}, {kind}, answers reads with what is {seconds:.0f} s old",
+            "See docs/runbooks.md, the replica is behind.",
+        )
+    else:
+        notes.ok(f"PostgreSQL {facts.version}, {kind}, answers reads")

@@ -18,6 +18,7 @@ from app.buffer.connection import Buffer
 from app.db.database import Database
 from app.db.quarantine import QuarantineFilter, drop_quarantined, page_of_quarantine
 from app.domain.masking import SecretMask
+from app.domain.quarantine import Reason
 from app.routee.client import RouteeClient
 from app.services.doctor.examination import Notes
 
@@ -31,6 +32,7 @@ _CERTIFICATE_WARNING: Final = timedelta(days=14)
 _PAGE_ITEMS: Final = 100
 _OUR_PROBLEMS: Final = "urn:routee-receiver:problem:"
 _NOT_OURS: Final = "What answers there is not this service: see what the proxy forwards."
+_OURS: Final = "This service answers there: see its log and /readyz."
 _ADVICE: Final[dict[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "The proxy wants a login: callbacks must pass without one.",
     HTTPStatus.FORBIDDEN: "The proxy refuses it: let POST and GET of /callbacks/ pass.",
@@ -149,7 +151,7 @@ class PublicUrlExamination:
 
     async def _stored_id(self, body: bytes, *, since: datetime) -> int | None:
         deadline = time.monotonic() + _STORED_WITHIN_SECONDS
-        wanted = QuarantineFilter(received_since=since)
+        wanted = QuarantineFilter((Reason.NO_MESSAGE_ID,), received_since=since)
         while True:
             after: int | None = None
             while True:
@@ -175,9 +177,15 @@ async def _is_resolved(host: SplitResult, notes: Notes) -> bool:
         notes.fault(f"DNS has no address of {host.hostname}: {error.strerror}", "Add a record.")
         return False
     addresses = sorted({str(one[4][0]) for one in found})
-    text = f"DNS: {host.hostname} is {', '.join(addresses)}"
-    if all(ipaddress.ip_address(one.partition("%")[0]).is_private for one in addresses):
-        notes.warn(text, "These are private addresses: Routee cannot reach them.")
+    is_name = addresses != [host.hostname]
+    text = (
+        f"DNS: {host.hostname} is {', '.join(addresses)}" if is_name else f"address {addresses[0]}"
+    )
+    if not any(ipaddress.ip_address(one.partition("%")[0]).is_global for one in addresses):
+        notes.warn(
+            f"{text}, which is not on the internet: Routee cannot reach it",
+            "Use a public name, unless this one has another address for Routee.",
+        )
     else:
         notes.ok(text)
     return True
@@ -234,7 +242,7 @@ def _advice_on(answer: httpx.Response) -> str:
         return "Routee posts to this very address: set RECEIVER_PUBLIC_URL to where it leads."
     if answer.status_code == HTTPStatus.NOT_FOUND and is_ours:
         return "The service there has other RECEIVER_CALLBACK_SECRETS than this one."
-    return _ADVICE.get(answer.status_code, _NOT_OURS)
+    return _ADVICE.get(answer.status_code, _OURS if is_ours else _NOT_OURS)
 
 
 def _server_of(answer: httpx.Response) -> str:

@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Final
 
 from app.services.doctor.examination import Notes
-from app.settings import HOW_TO_MAKE_ONE, Settings
+from app.settings import CREDENTIALS, HOW_TO_MAKE_ONE, Settings
 
 #: A random secret of 32 characters has more with near certainty.
 _MIN_DISTINCT_CHARACTERS: Final = 12
@@ -18,18 +18,21 @@ _GB: Final = 1024**3
 
 async def examine_features(settings: Settings, notes: Notes) -> None:
     """Note what is off for lack of a setting, or not as it should be on the internet."""
-    if settings.callback_secrets:
-        notes.ok(f"{len(settings.callback_secrets)} callback secret(s)")
+    if number := len(settings.callback_secrets):
+        notes.ok(f"callbacks are taken, with {number} callback secret{'s' if number > 1 else ''}")
     else:
         notes.fault(
             "RECEIVER_CALLBACK_SECRETS is not set: every callback would be refused", _MAKE_ONE
         )
     missing = settings.missing_for_launching()
-    if missing:
-        notes.warn(
-            f"campaigns cannot be launched: {', '.join(missing)} not set",
-            "Set them if this service is to launch campaigns.",
-        )
+    text = f"campaigns cannot be launched: {', '.join(missing)} not set"
+    if not missing:
+        notes.ok("campaigns can be launched")
+    elif set(settings.missing_for_reconciling()) == set(CREDENTIALS):
+        # Who only receives lacks nothing.
+        notes.ok(f"{text}; nor can Routee be asked for statuses that did not come")
+    else:
+        notes.warn(text, "Set them, or no credentials if this service is not to launch campaigns.")
     if not settings.keys_for_erasure():
         notes.warn(
             "recipients cannot be erased: no RECEIVER_ERASURE_KEYS and no RECEIVER_SIGNING_KEYS",
