@@ -120,7 +120,6 @@ def test_a_setting_that_is_none_is_a_fault_and_nothing_is_examined_with_it(
         ({"SIGNING_KEYS": SECRET}, "secrets", "warning", "have a secret in common"),
         ({"DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "database", "fault", "127.0.0.1:9"),
         ({"DATABASE_READ_URL": "postgresql://a:b@127.0.0.1:9/x"}, "replica", "fault", "refuses"),
-        ({"PUBLIC_URL": "https://x.example"}, "features", "ok", "nor can Routee be asked"),
         ({"ROUTEE_APPLICATION_ID": "x"}, "features", "warning", "RECEIVER_PUBLIC_URL"),
         ({"PUBLIC_URL": ""}, "public-url", "skipped", "RECEIVER_PUBLIC_URL not set"),
     ],
@@ -131,6 +130,13 @@ def test_what_is_set_wrong_is_named(
     for name, value in changes.items():
         settings.setenv(f"RECEIVER_{name}", value)
     assert text in examine(check).of(check, verdict)
+
+
+def test_who_receives_only_is_told_so_and_not_warned() -> None:
+    found = examine("features")
+    texts = [one["text"] for one in found.findings if one["check"] == "features"]
+    assert "nor can Routee be asked" in texts[-1]
+    assert found.exit_code == 0
 
 
 def test_an_embedded_database_that_is_not_there_is_named_and_not_made(
