@@ -92,6 +92,18 @@ async def test_a_callback_is_followed_to_the_database_and_removed(
     await connection.close()
 
 
+async def test_a_service_that_takes_callbacks_from_elsewhere_only_is_no_fault(
+    settings: pytest.MonkeyPatch,
+) -> None:
+    settings.setenv("RECEIVER_CALLBACK_SOURCES", "192.0.2.0/24")
+    async with service() as address:
+        settings.setenv("RECEIVER_PUBLIC_URL", address)
+        found = await asyncio.to_thread(examine, "public-url")
+    assert found.exit_code == 1
+    texts = [one["text"] for one in found.findings if one["check"] == "public-url"]
+    assert "RECEIVER_CALLBACK_SOURCES has not this machine" in texts[-1]
+
+
 async def test_a_person_reads_a_line_for_each_finding(settings: pytest.MonkeyPatch) -> None:
     settings.setenv("RECEIVER_PUBLIC_URL", "http://127.0.0.1:9")
     result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor"])

@@ -33,6 +33,9 @@ _PAGE_ITEMS: Final = 100
 _OUR_PROBLEMS: Final = "urn:routee-receiver:problem:"
 _NOT_OURS: Final = "What answers there is not this service: see what the proxy forwards."
 _OURS: Final = "This service answers there: see its log and /readyz."
+_SOURCES: Final = (
+    "Add its address to follow a callback further; behind a proxy see RECEIVER_TRUSTED_PROXIES."
+)
 _ADVICE: Final[dict[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "The proxy wants a login: callbacks must pass without one.",
     HTTPStatus.FORBIDDEN: "The proxy refuses it: let POST and GET of /callbacks/ pass.",
@@ -146,7 +149,11 @@ class PublicUrlExamination:
         where = self._mask.shown(answer.headers.get("Location", ""))
         led = f" to {where}" if where else ""
         text = f"{method} was answered {answer.status_code}{led} by {_server_of(answer)}"
-        notes.fault(text, _advice_on(answer))
+        if answer.status_code == HTTPStatus.FORBIDDEN and _is_ours(answer):
+            # Routee may be among the sources all the same.
+            notes.warn(f"{text}: RECEIVER_CALLBACK_SOURCES has not this machine", _SOURCES)
+        else:
+            notes.fault(text, _advice_on(answer))
         return None
 
     async def _stored_id(self, body: bytes, *, since: datetime) -> int | None:
@@ -232,12 +239,17 @@ def _result_of(answer: httpx.Response) -> object:
     return document.get("result") if isinstance(document, dict) else None
 
 
-def _advice_on(answer: httpx.Response) -> str:
+def _is_ours(answer: httpx.Response) -> bool:
+    """Whether this program answered, not a proxy."""
     try:
         problem = answer.json().get("type", "")
     except (ValueError, AttributeError):
-        problem = ""
-    is_ours = isinstance(problem, str) and problem.startswith(_OUR_PROBLEMS)
+        return False
+    return isinstance(problem, str) and problem.startswith(_OUR_PROBLEMS)
+
+
+def _advice_on(answer: httpx.Response) -> str:
+    is_ours = _is_ours(answer)
     if answer.is_redirect:
         return "Routee posts to this very address: set RECEIVER_PUBLIC_URL to where it leads."
     if answer.status_code == HTTPStatus.NOT_FOUND and is_ours:
