@@ -23,11 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(_ROOT_ONLY, reason="needs roo
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    # The server's account has to reach it.
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    disk = tmp_path / "data"
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A data directory of its own, which grows by `mount -o remount,size=…`."""
+    disk = folder / "data"
     disk.mkdir()
     _run("mount", "-t", "tmpfs", "-o", "size=260m", "tmpfs", str(disk))
     try:
@@ -59,9 +57,9 @@ async def _output_of(service: Service, *command: str) -> str:
 
 
 async def test_a_full_disk_is_seen_and_cured_as_the_runbook_says(
-    small_disk: Path, tmp_path: Path
+    small_disk: Path, folder: Path
 ) -> None:
-    service = Service("", tmp_path, settings={"RECEIVER_DATA_DIR": str(small_disk)})
+    service = Service("", folder, settings={"RECEIVER_DATA_DIR": str(small_disk)})
     url = f"{service.url}/callbacks/{SECRET}/status"
     taken: list[str] = []
     number = 0
