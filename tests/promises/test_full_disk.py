@@ -109,4 +109,5 @@ async def test_a_full_disk_is_seen_and_cured_as_the_runbook_says(
                 )
                 assert found.json()["notFound"] == []
         finally:
-            service.kill()
+            if service.is_running:
+                await service.end()  # with the embedded server, which `kill` would leave behind
