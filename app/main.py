@@ -138,6 +138,7 @@ def build_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
         max_body_bytes=settings.max_body_bytes,
         ack_budget_seconds=settings.ack_budget_seconds,
         sources=parts.sources,
+        ports_of_others={settings.api_port, settings.operations_port} - {None},
     )
 
 
@@ -261,13 +262,14 @@ async def running_worker(settings: Settings) -> AsyncIterator[tuple[Worker, ASGI
 
 
 def _reads(settings: Settings, api: ASGIApp, parts: Parts) -> ASGIApp:
-    """*api* with what all its routes share; its operations are at the port that *settings* name."""
-    ported = Ports(
+    """*api* with what all its routes share; the ports are those that *settings* name."""
+    ports = Ports(
         Counted(api, parts.metrics),
         operations_port=settings.operations_port,
+        api_port=settings.api_port,
         has_operations=settings.surface != "callbacks",
     )
-    answering = Compressed(RequestBodies(ported, parts.keyring))
+    answering = Compressed(RequestBodies(ports, parts.keyring, is_served=ports.serves))
     return RequestIds(HangUps(RawPath(HeadRequests(NoStore(answering)))))
 
 

@@ -7,16 +7,14 @@ more than half of what a request costs the server. Every other request goes thro
 `CallbackReceiver` gives the same answers.
 """
 
-from typing import TYPE_CHECKING, Any, Final
+import asyncio
+from typing import Any, Final
 
 from app.api.fixed_answer import FixedAnswer
 from app.api.http_protocol import FRAMING_PER_BYTE, MAX_HEAD_BYTES, HttpProtocol
 from app.api.receiver import PREFIX, CallbackReceiver
 from app.routee.content import content_of
 from app.services.callbacks.sources import CallbackSources, Verdict
-
-if TYPE_CHECKING:
-    import asyncio
 
 _PREFIX: Final = PREFIX.encode()
 
@@ -62,6 +60,12 @@ class CallbackProtocol(HttpProtocol):
         #: Since when the connection has been idle; None while it is not.
         self._idle_since: float | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; at the port of something else callbacks are no matter of the receiver."""
+        super().connection_made(transport)
+        if self._receiver is not None and not self._receiver.is_at(self.server):
+            self._receiver = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer of an idle connection."""

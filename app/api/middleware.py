@@ -24,6 +24,11 @@ _CACHE_CONTROL: Final = b"cache-control"
 _NOT_STORED: Final = b"no-store"
 
 
+def port_of(server: tuple[str, int | None] | None) -> int | None:
+    """The port of the socket *server*, not the one that a client names in `Host`."""
+    return None if server is None else server[1]
+
+
 class RawPath:
     """
     Passes the undecoded path of API calls to *app*.
@@ -165,27 +170,40 @@ class Counted:
 
 class Ports:
     """
-    Serves the operations of *app* at *operations_port* alone, and everything else elsewhere.
+    Serves the operations of *app* at *operations_port* alone, and its other calls at *api_port*.
 
-    Without such a port the operations are served everywhere if *has_operations*, else nowhere.
+    Without an *api_port* these calls are served at all ports but that of the operations. Without an
+    *operations_port* the operations are served with them if *has_operations*, else nowhere.
     """
 
-    def __init__(self, app: ASGIApp, *, operations_port: int | None, has_operations: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        operations_port: int | None,
+        has_operations: bool,
+        api_port: int | None = None,
+    ) -> None:
         self._app = app
         self._operations_port = operations_port
+        self._api_port = api_port
         self._has_operations = has_operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
-        if scope["type"] == "http" and not self._is_served(scope):
+        if scope["type"] == "http" and not self.serves(scope):
             await problem_of(NotFound())(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _is_served(self, scope: Scope) -> bool:
-        is_operation = scope["path"] in _OPERATIONS
-        if self._operations_port is None:
-            return self._has_operations or not is_operation
-        # The port of the socket, not the one that the client names in `Host`.
-        _, port = scope.get("server") or ("", None)
-        return is_operation == (port == self._operations_port)
+    def serves(self, scope: Scope) -> bool:
+        """Whether the path of *scope* is served at the port that it came to."""
+        port = port_of(scope.get("server"))
+        if scope["path"] in _OPERATIONS:
+            if self._operations_port is not None:
+                return port == self._operations_port
+            if not self._has_operations:
+                return False
+        if self._api_port is not None:
+            return port == self._api_port
+        return self._operations_port is None or port != self._operations_port

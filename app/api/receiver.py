@@ -7,7 +7,7 @@ The answer is 200 only once `Intake` reports that the body is durable.
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from http import HTTPStatus
 from itertools import product
 from time import monotonic
@@ -19,6 +19,7 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.fixed_answer import CLOSE, FixedAnswer, problem
+from app.api.middleware import port_of
 from app.domain.callback_token import CallbackTokens, Origin
 from app.kit.log_limiter import LogLimiter
 from app.kit.lru_cache import LruCache
@@ -131,10 +132,12 @@ class CallbackReceiver:
         max_body_bytes: int,
         ack_budget_seconds: float,
         sources: CallbackSources | None = None,
+        ports_of_others: Collection[int | None] = (),
     ) -> None:
         #: From where callbacks are taken; None: from everywhere.
         self.sources = sources
         self._app = app
+        self._ports_of_others = ports_of_others
         self._intake = intake
         self._tokens = tokens
         self._metrics = metrics
@@ -155,7 +158,8 @@ class CallbackReceiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+        is_callback = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        if not is_callback or not self.is_at(scope.get("server")):
             await self._app(scope, receive, send)
             return
         try:
@@ -164,6 +168,10 @@ class CallbackReceiver:
             return
         await send(answer.start)
         await send(answer.body)
+
+    def is_at(self, server: tuple[str, int | None] | None) -> bool:
+        """Whether callbacks are taken at the socket with the address *server*."""
+        return port_of(server) not in self._ports_of_others
 
     def accept(self, target: bytes, body: bytes, done: Callable[[FixedAnswer], object]) -> bool:
         """

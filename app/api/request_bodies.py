@@ -6,7 +6,7 @@ it is read, and outside of `/v1/` there is no body at all.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -36,12 +36,20 @@ class RequestBodies:
     """
     Reads the bodies of requests for *app*, which gets each of them whole or not at all.
 
-    The connection of a request whose body is not wanted ends with the answer.
+    The connection of a request whose body is not wanted ends with the answer. What is not served
+    where it was asked for needs no key to be told so.
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keyring: Keyring,
+        *,
+        is_served: Callable[[Scope], bool] = lambda _: True,
+    ) -> None:
         self._app = app
         self._keyring = keyring
+        self._is_served = is_served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
@@ -51,7 +59,7 @@ class RequestBodies:
         body = _Body(receive)
         answering = _Answering(send, body)
         try:
-            if scope["path"].startswith(_WITH_KEY):
+            if scope["path"].startswith(_WITH_KEY) and self._is_served(scope):
                 headers = Headers(scope=scope)
                 await verified_key(headers, self._keyring)
                 await body.read(headers)

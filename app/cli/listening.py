@@ -106,14 +106,14 @@ def http_protocol(settings: Settings) -> type[asyncio.Protocol]:
     return cast("type[asyncio.Protocol]", partial(protocol, limit=limit))
 
 
-def operations_socket(host: str, port: int) -> socket.socket:
+def other_socket(what: str, host: str, port: int) -> socket.socket:
     """
-    The socket for the operations, listening.
+    The socket for *what* has a port of its own, listening.
 
     Raises:
         SystemExit: the port is not available.
     """
-    say(f"Operations on http://{host}:{port}")
+    say(f"{what} on http://{host}:{port}")
     return Config("app.main:create_app", host=host, port=port, log_config=None).bind_socket()
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 from uvicorn import Config
 
-from app.cli.listening import BACKLOG, http_protocol, listen, operations_socket
+from app.cli.listening import BACKLOG, http_protocol, listen, other_socket
 from app.cli.running import (
     AcceptOutdated,
     accepting_outdated,
@@ -95,28 +95,46 @@ def serve(
     )
     with errors_in_one_line():
         settings.require_callback_secrets()
-        if settings.operations_port == port:
-            raise ConfigurationError("RECEIVER_OPERATIONS_PORT must not be the port of `serve`.")
+        _require_ports_apart(settings, port, surface)
         asyncio.run(_require_buffer(settings, surface))
         with _ready_database(settings) as url, counted_together(workers):
             # The application reads its settings from the environment, in workers too.
             hand_over(os.environ, database_url=url, surface=surface)
-            others = _operations_sockets(host, settings.operations_port)
+            others = _other_sockets(settings, host)
             what = f"surface {surface}, {workers} worker{'s' if workers > 1 else ''}"
             asyncio.run(_say_start(settings, url, f"http://{host}:{port}", what))
             listen(config, *others)
 
 
-def _operations_sockets(host: str, port: int | None) -> list[socket]:
+def _require_ports_apart(settings: Settings, port: int, surface: Surface) -> None:
     """
     The socket for the operations; all workers accept connections from it.
 
     Raises:
         SystemExit: the port is not available.
     """
-    if port is None:
-        return []
-    return [operations_socket(host, port)]
+    if settings.api_port is not None and surface is not Surface.ALL:
+        raise ConfigurationError(
+            f"RECEIVER_API_PORT is for `--surface all`; with `--surface {surface}` there is one "
+            "port for what is served."
+        )
+    if settings.operations_port == port:
+        raise ConfigurationError("RECEIVER_OPERATIONS_PORT must not be the port of `serve`.")
+    if settings.api_port == port:
+        raise ConfigurationError("RECEIVER_API_PORT must not be the port of `serve`.")
+    if settings.api_port is not None and settings.api_port == settings.operations_port:
+        raise ConfigurationError("RECEIVER_API_PORT must not be RECEIVER_OPERATIONS_PORT.")
+
+
+def _other_sockets(settings: Settings, host: str) -> list[socket]:
+    """
+    The sockets for what has a port of its own; all workers accept connections from them.
+
+    Raises:
+        SystemExit: a port is not available.
+    """
+    ports = {"API": settings.api_port, "Operations": settings.operations_port}
+    return [other_socket(what, host, port) for what, port in ports.items() if port is not None]
 
 
 async def _require_buffer(settings: Settings, surface: Surface) -> None:

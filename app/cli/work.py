@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli.listening import operations_socket
+from app.cli.listening import other_socket
 from app.cli.running import database_url, loaded_settings, require_schema, run, say
 from app.cli.starting import abilities_line, database_line, version_line
 from app.domain.masking import SecretMask
@@ -49,7 +49,7 @@ async def _work(settings: Settings, *, host: str) -> None:
         async with AsyncExitStack() as stack:
             worker, operations = await stack.enter_async_context(running_worker(located))
             if located.operations_port is not None:
-                listening = operations_socket(host, located.operations_port)
+                listening = other_socket("Operations", host, located.operations_port)
                 await stack.enter_async_context(served(operations, listening))
             database, _ = await database_line(settings, url)
             able = abilities_line(settings)

@@ -15,7 +15,10 @@ def healthcheck(
     port: Annotated[
         int,
         typer.Option(
-            envvar="RECEIVER_OPERATIONS_PORT", min=1, max=65535, help="Port of /readyz at --host."
+            envvar=["RECEIVER_OPERATIONS_PORT", "RECEIVER_API_PORT"],
+            min=1,
+            max=65535,
+            help="Port of /readyz at --host.",
         ),
     ] = _DEFAULT_PORT,
     host: Annotated[str, typer.Option(help="Address of `serve`.")] = "127.0.0.1",
@@ -23,7 +26,7 @@ def healthcheck(
     """
     Ask /readyz of a running `serve`; exit code 0 if it can store callbacks, else 1.
 
-    One line says why. Give --port if `serve` has another one and no RECEIVER_OPERATIONS_PORT.
+    One line says why. Give --port if `serve` has another one and none of these variables is set.
     """
     is_ready, line = _asked(host, port)
     sys.stdout.write(f"{line}\n")

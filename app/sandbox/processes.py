@@ -147,13 +147,19 @@ class ServiceProcess:
 
     @property
     def url(self) -> str:
-        """The address of the API."""
+        """The address of the callbacks, and of the API unless it has a port of its own."""
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """The address of the API."""
+        return f"http://{HOST}:{self.settings.get('RECEIVER_API_PORT') or self.port}"
 
     @property
     def operations_url(self) -> str:
         """The address of `/readyz`."""
-        return f"http://{HOST}:{self.settings.get('RECEIVER_OPERATIONS_PORT') or self.port}"
+        port = self.settings.get("RECEIVER_OPERATIONS_PORT")
+        return f"http://{HOST}:{port}" if port else self.api_url
 
     def workers(self) -> list[int]:
         """The pids of the worker processes, if there are several."""

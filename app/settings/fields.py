@@ -227,13 +227,20 @@ class Settings(BaseModel):
     surface: Literal["all", "callbacks", "api"] = Field(
         default="all", description="What `serve` serves, as its option `--surface`."
     )
+    api_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="TCP port at the host of `serve` for the API, with `--surface all`; the other "
+        "port then has the callback URLs only. Empty: the API is there too.",
+    )
     operations_port: int | None = Field(
         default=None,
         ge=1,
         le=65535,
         description="TCP port at the host of `serve` or `work` for /livez, /readyz, /metrics, "
-        "/docs and /openapi.json, which are then not served at the other port. Empty: they are "
-        "served there, but not with `--surface callbacks`.",
+        "/docs and /openapi.json, which are then served nowhere else. Empty: they are where the "
+        "API is, and nowhere with `--surface callbacks`.",
     )
     log_format: Literal["console", "json"] = Field(
         default="console", description="`json` for log collectors."

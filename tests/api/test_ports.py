@@ -9,7 +9,7 @@ from tests.api.conftest import Loop, Service, progress, running
 
 OPERATIONS = ["/livez", "/readyz", "/metrics", "/docs", "/openapi.json"]
 CALLS = ["/v1/messages/x", "/v1/nothing", "/", "/livez/x"]
-PORT, OPERATIONS_PORT = 8000, 9000
+PORT, OPERATIONS_PORT, API_PORT = 8000, 9000, 9001
 
 
 async def _status(ports: Ports, path: str, server: tuple[str, int | None] | None) -> int:
@@ -54,6 +54,24 @@ async def test_at_a_port_of_their_own_operations_are_alone(
     )
     for server in (("10.0.0.1", PORT), ("/socket", None), None):
         assert await _status(ports, path, server) == (404 if is_operation else 200)
+
+
+@pytest.mark.parametrize("path", [*OPERATIONS, *CALLS])
+@pytest.mark.parametrize("operations_port", [OPERATIONS_PORT, None])
+async def test_at_a_port_of_its_own_the_api_is_alone_but_for_operations_that_have_none(
+    path: str, operations_port: int | None
+) -> None:
+    ports = Ports(
+        PlainTextResponse("x"),
+        operations_port=operations_port,
+        api_port=API_PORT,
+        has_operations=True,
+    )
+    home = operations_port if path in OPERATIONS and operations_port else API_PORT
+    for server in [("10.0.0.1", port) for port in (PORT, OPERATIONS_PORT, API_PORT)]:
+        assert await _status(ports, path, server) == (200 if server[1] == home else 404)
+    for nowhere in (("/socket", None), None):
+        assert await _status(ports, path, nowhere) == 404
 
 
 @pytest.mark.parametrize("path", OPERATIONS)

@@ -66,11 +66,12 @@ async def start_service(postgres: Postgres, folder: Path) -> AsyncIterator[Start
     """Starts services on that PostgreSQL; none outlives the test."""
     services: list[Service] = []
 
-    async def _start(
+    async def _start(  # noqa: PLR0913 (each by its name)
         *,
         workers: int = 1,
         surface: str = "all",
         has_operations_port: bool = False,
+        has_api_port: bool = False,
         drain_seconds: float = 0,
         settings: Mapping[str, str] | None = None,
     ) -> Service:
@@ -80,6 +81,7 @@ async def start_service(postgres: Postgres, folder: Path) -> AsyncIterator[Start
             workers=workers,
             surface=surface,
             has_operations_port=has_operations_port,
+            has_api_port=has_api_port,
             drain_seconds=drain_seconds,
             settings=settings,
         )

@@ -50,6 +50,7 @@ class Service(ServiceProcess):
         workers: int = 1,
         surface: str = "all",
         has_operations_port: bool = False,
+        has_api_port: bool = False,
         drain_seconds: float = 0,
         settings: Mapping[str, str] | None = None,
     ) -> None:
@@ -62,6 +63,7 @@ class Service(ServiceProcess):
                 "RECEIVER_LOG_FORMAT": "json",
                 "RECEIVER_DRAIN_SECONDS": str(drain_seconds),
                 "RECEIVER_OPERATIONS_PORT": str(free_port()) if has_operations_port else "",
+                "RECEIVER_API_PORT": str(free_port()) if has_api_port else "",
                 **(settings or {}),
             },
             folder / f"service-{port}.log",
