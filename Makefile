@@ -50,7 +50,7 @@ release-files: openapi ## Write the names that VERSION=… promises to openapi/r
 # The first lock constrains the others, so that the tested versions are the ones that run.
 lock: .venv/dev.stamp ## Compile the hashed locks again from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    --extra embedded --extra parquet --group build --group dev pyproject.toml $(ARGS) -o requirements-dev.lock
+	    --extra embedded --extra parquet --extra tracing --group build --group dev pyproject.toml $(ARGS) -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --extra embedded --group build -c requirements-dev.lock pyproject.toml $(ARGS) -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

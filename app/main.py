@@ -36,6 +36,7 @@ from app.errors import ConfigurationError, DatabaseUnavailable, SchemaNewer
 from app.kit.service_manager import telling_alive
 from app.kit.shutdown import Ending, end_with_parent, ending_gracefully
 from app.kit.slices import Slices
+from app.observability import tracing
 from app.observability.logs import configure_logs
 from app.observability.metrics import POOLS, Metrics
 from app.observability.processes import find_place
@@ -125,13 +126,20 @@ def build_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
             "PostgreSQL of its own."
         )
     settings.require_callback_secrets()
+    # Before all that opens connections. Traced callbacks go through ASGI: the fast protocol knows a
+    # receiver only if nothing is in front of it.
+    traces = tracing.start(settings.traces_url)
     parts = _parts(settings, metrics or Metrics())
+    app = _receiver(settings, parts, traces)
+    return app if traces is None else tracing.Traced(app, traces)
+
+
+def _receiver(settings: Settings, parts: Parts, traces: tracing.Tracing | None) -> ASGIApp:
     if settings.surface == "api":
-        return _reads(settings, with_fast_reads(_api(settings, parts, intake=None)), parts)
+        return _reads(settings, _api(settings, parts, intake=None), parts, traces)
     intake = _intake(settings, parts)
-    api = _api(settings, parts, intake=intake)
     return CallbackReceiver(
-        _reads(settings, api if settings.surface == "callbacks" else with_fast_reads(api), parts),
+        _reads(settings, _api(settings, parts, intake=intake), parts, traces),
         intake=intake,
         tokens=parts.tokens,
         metrics=parts.metrics,
@@ -222,6 +230,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[tuple[Worker, ASGI
         raise ConfigurationError(
             "RECEIVER_BUFFER_URL is not set, so there is nothing to do: `serve` stores directly."
         )
+    traces = tracing.start(settings.traces_url)
     database, metrics = Database(settings.database_url, name="work", pool_items=2), Metrics()
     readiness = Readiness(database)
     erased = ErasedRecipients(ErasureKeys(settings.keys_for_erasure()))
@@ -259,12 +268,19 @@ async def running_worker(settings: Settings) -> AsyncIterator[tuple[Worker, ASGI
         await buffer.close()
         await store.close()
         await database.close()
+        if traces is not None:
+            await traces.aclose()
 
 
-def _reads(settings: Settings, api: ASGIApp, parts: Parts) -> ASGIApp:
+def _reads(
+    settings: Settings, api: FastAPI, parts: Parts, traces: tracing.Tracing | None
+) -> ASGIApp:
     """*api* with what all its routes share; the ports are those that *settings* name."""
+    routes: ASGIApp = api if settings.surface == "callbacks" else with_fast_reads(api)
+    if traces is not None:
+        routes = tracing.Routed(routes, traces)
     ports = Ports(
-        Counted(api, parts.metrics),
+        Counted(routes, parts.metrics),
         operations_port=settings.operations_port,
         api_port=settings.api_port,
         has_operations=settings.surface != "callbacks",

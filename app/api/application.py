@@ -51,6 +51,9 @@ def make_api(
     app = FastAPI(
         title="Routee Receiver",
         lifespan=lifespan,
+        # FastAPI's own, which `OTEL_…` variables turn on, would name whole paths and queries, and
+        # knows nothing of the fast routes: see `observability.tracing`.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=_operation_id,
         # FastAPI's pages load scripts from other hosts, next to where API keys are typed, and its
         # document is written anew for each call: `docs_page` serves both.

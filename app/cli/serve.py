@@ -32,6 +32,7 @@ from app.embedded import EmbeddedPostgres, Keeper
 from app.errors import ConfigurationError, SchemaNewer
 from app.main import buffer_of
 from app.observability.processes import counted_together
+from app.observability.tracing import require_extra
 from app.settings import Settings, hand_over
 
 #: For open requests, after the drain: longer than a read that finds its connection dead (6 s for
@@ -95,6 +96,7 @@ def serve(
     )
     with errors_in_one_line():
         settings.require_callback_secrets()
+        require_extra(settings.traces_url)
         _require_ports_apart(settings, port, surface)
         asyncio.run(_require_buffer(settings, surface))
         with _ready_database(settings) as url, counted_together(workers):
@@ -108,10 +110,10 @@ def serve(
 
 def _require_ports_apart(settings: Settings, port: int, surface: Surface) -> None:
     """
-    The socket for the operations; all workers accept connections from it.
+    Check that each port serves one thing.
 
     Raises:
-        SystemExit: the port is not available.
+        ConfigurationError: a port is named twice, or would serve nothing.
     """
     if settings.api_port is not None and surface is not Surface.ALL:
         raise ConfigurationError(

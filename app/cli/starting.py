@@ -70,4 +70,7 @@ def abilities_line(settings: Settings) -> str:
         if settings.buffer_url
         else "off (not set: RECEIVER_BUFFER_URL)"
     )
-    return f"launching {launching}, erasure {erasure}, retention {removing}, buffer {buffer}"
+    traces = ", traces on" if settings.traces_url else ""
+    return (
+        f"launching {launching}, erasure {erasure}, retention {removing}, buffer {buffer}{traces}"
+    )

@@ -15,6 +15,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from app.db.explaining import Where, hosts_of, predicate_of, where_of
 from app.errors import DatabaseUnavailable, DatabaseUnusable
+from app.observability import tracing
 
 #: How long a host may stay silent before the next one is tried as well. It has not lost then: the
 #: first that suits is taken.
@@ -55,6 +56,7 @@ class Connection(asyncpg.Connection):
         #: For messages; None until it is made.
         self.where: Where | None = None
         self.add_log_listener(_note_warning)
+        tracing.watch_connection(self)
 
 
 def _note_warning(connection: Any, message: Any) -> None:  # noqa: ANN401 (the driver's types are wider)

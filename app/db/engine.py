@@ -1,12 +1,15 @@
 """The only file that knows how SQLAlchemy reaches the database."""
 
+import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
+from sqlalchemy import ExceptionContext, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.db.connecting import connect
+from app.observability import tracing
 
 #: The schema of the service's tables.
 SCHEMA: Final = "receiver"
@@ -52,7 +55,7 @@ def make_engine(  # noqa: PLR0913 (each by its name)
         on_connect(connection)
         return connection
 
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=_connect,
         pool_size=pool_items,
@@ -60,3 +63,26 @@ def make_engine(  # noqa: PLR0913 (each by its name)
         pool_timeout=statement_timeout_seconds,
         pool_pre_ping=True,
     )
+    _trace(engine)
+    return engine
+
+
+def _trace(engine: AsyncEngine) -> None:
+    """Note the statements of *engine* in traces; it prepares them, so connections do not."""
+    if (note := tracing.noting_statements()) is None:
+        return
+
+    def _began(*arguments: Any) -> None:  # noqa: ANN401 (connection, cursor, SQL, values, context)
+        arguments[4].began_ns = time.time_ns()
+
+    def _ended(*arguments: Any) -> None:  # noqa: ANN401
+        note(arguments[2], arguments[4].began_ns, None)
+
+    def _failed(failure: ExceptionContext) -> None:
+        began_ns = getattr(failure.execution_context, "began_ns", None)
+        if began_ns is not None and failure.statement is not None:
+            note(failure.statement, began_ns, failure.original_exception)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", _began)
+    event.listen(engine.sync_engine, "after_cursor_execute", _ended)
+    event.listen(engine.sync_engine, "handle_error", _failed)

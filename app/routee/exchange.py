@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 
 from app.errors import ConfigurationError, RouteeUnavailable
+from app.observability import tracing
 from app.observability.metrics import Metrics
 from app.routee.refusals import ABOUT_ACCESS
 
@@ -128,7 +129,9 @@ class Exchange:
         try:
             # httpx limits the wait for each piece of an answer, not for the whole.
             async with asyncio.timeout_at(until):
-                answer = await self._answer(request, auth, purpose)
+                with tracing.asking(operation, request.method, request.url.host) as answered:
+                    answer = await self._answer(request, auth, purpose)
+                    answered(answer.status)
         except (httpx.RequestError, TimeoutError) as error:
             self._count(operation, "unanswered")
             # No cause: its traceback can hold the headers of the request.

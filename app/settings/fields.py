@@ -242,6 +242,12 @@ class Settings(BaseModel):
         "/docs and /openapi.json, which are then served nowhere else. Empty: they are where the "
         "API is, and nowhere with `--surface callbacks`.",
     )
+    traces_url: WebUrl = Field(
+        default="",
+        description="http(s)://… of an OTLP collector, such as http://127.0.0.1:4318, which gets "
+        "traces; it needs the extra `tracing`. `OTEL_…` variables say the rest, such as the "
+        "sampler. Empty: none.",
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="`json` for log collectors."
     )
@@ -311,6 +317,13 @@ class Settings(BaseModel):
             raise ValueError(
                 "must have target_session_attrs=read-write, or none: callbacks are written"
             )
+        return url
+
+    @field_validator("traces_url")
+    @classmethod
+    def _without_credentials(cls, url: str) -> str:
+        if "@" in url:
+            raise ValueError("must have no user or password: use OTEL_EXPORTER_OTLP_HEADERS")
         return url
 
     @field_validator("database_read_url")

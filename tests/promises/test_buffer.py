@@ -159,6 +159,30 @@ async def test_a_service_that_is_started_while_postgres_is_away_buffers_callback
     assert await _ended(worker) == 0
 
 
+async def test_callbacks_are_traced_to_the_buffer_and_batches_from_there_to_their_sql(
+    start_service: StartService, start_worker: StartWorker
+) -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="the extra `tracing` is not installed")
+    from tests.observability.otlp import collecting  # noqa: PLC0415 (decodes by the extra)
+
+    with collecting() as collector:
+        start_worker.settings["RECEIVER_TRACES_URL"] = collector.url
+        service = await start_service(settings=start_worker.settings)
+        worker = start_worker()
+        await service.sender().send_all(stories("m", 10))
+        await _is_drained(service)
+        await service.end()
+        assert await _ended(worker) == 0
+        spans = {span.span_id: span for span in collector.spans}
+        within = {
+            (parent.name, span.name)
+            for span in spans.values()
+            if (parent := spans.get(span.parent_span_id)) is not None
+        }
+        assert ("POST /callbacks/{token}/status", "buffer callbacks") in within
+        assert ("store buffered callbacks", "SELECT") in within
+
+
 async def test_a_worker_that_is_killed_before_it_acknowledges_changes_nothing(
     start_service: StartService, start_worker: StartWorker, look: Look
 ) -> None:

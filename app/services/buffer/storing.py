@@ -10,6 +10,7 @@ import structlog
 from app.buffer.message import BufferedBatch, BufferedBody, MessageDamaged, decoded
 from app.domain.quarantine import Reason, quarantined
 from app.errors import DatabaseUnavailable, ReceiverError
+from app.observability import tracing
 from app.observability.metrics import Metrics
 from app.routee.content import Content
 from app.services.callbacks.flush import PendingRecord
@@ -51,7 +52,8 @@ class BatchStorage:
             )
             await self._set_aside([_damaged(message)], received_at=None)
             return True
-        failed = await self._store_bodies(batch)
+        with tracing.work("store buffered callbacks"):
+            failed = await self._store_bodies(batch)
         if not failed:
             return True
         if gives_up:

@@ -9,6 +9,7 @@ from app.buffer.connection import Buffer
 from app.buffer.message import MAX_CONTENT_BYTES, BufferedBatch, BufferedBody, encoded, size_of
 from app.errors import BufferUnavailable
 from app.kit.batcher import Batcher, BatcherError
+from app.observability import tracing
 from app.observability.metrics import Metrics
 from app.routee.content import Content
 from app.services.callbacks.flush import Receipt
@@ -84,7 +85,8 @@ class BufferedIntake:
                 octets, path=path, campaign_id=campaign_id, content=content
             )
         try:
-            return await self._batcher.submit(body, weight=size)
+            with tracing.waiting(body):
+                return await self._batcher.submit(body, weight=size)
         except (BatcherError, BufferUnavailable) as error:
             raise not_stored() from error
 
@@ -116,6 +118,6 @@ class BufferedIntake:
 
     async def _flush(self, bodies: Sequence[BufferedBody]) -> Sequence[Receipt]:
         """Publish *bodies* as one message; all are acknowledged with it, or none is."""
-        with self._notes.noted(len(bodies)):
+        with tracing.flush("buffer callbacks", bodies), self._notes.noted(len(bodies)):
             await self._buffer.publish(encoded(BufferedBatch(bodies, datetime.now(UTC))))
         return [Receipt.BUFFERED] * len(bodies)

@@ -13,6 +13,7 @@ from app.domain.quarantine import Quarantined
 from app.errors import DatabaseUnavailable, Overloaded
 from app.kit.batcher import Batcher, BatcherError, Full
 from app.kit.tick_queue import TickQueue
+from app.observability import tracing
 from app.observability.metrics import Metrics
 from app.routee.content import Content
 from app.services.callbacks.flush import PendingRecord, Receipt
@@ -107,7 +108,8 @@ class Intake:
                 outcome: Outcome = await self._received_in_pieces(body)
             else:
                 records = self._reader.read(body)
-                outcome = await self._batcher.submit(records, weight=len(octets))
+                with tracing.waiting(records):
+                    outcome = await self._batcher.submit(records, weight=len(octets))
         except (BatcherError, DatabaseUnavailable) as error:
             raise not_stored() from error
         if isinstance(outcome, Exception):
@@ -201,7 +203,8 @@ class Intake:
             large.began()
 
     async def _flush(self, bodies: Sequence[Sequence[PendingRecord]]) -> Sequence[Outcome]:
-        outcomes = await self._store.store(list(chain.from_iterable(bodies)))
+        with tracing.flush("store callbacks", bodies):
+            outcomes = await self._store.store(list(chain.from_iterable(bodies)))
         return outcomes if len(outcomes) == len(bodies) else list(_of_bodies(outcomes, bodies))
 
 

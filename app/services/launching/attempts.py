@@ -14,6 +14,7 @@ from app.domain.callback_token import CallbackTokens
 from app.domain.campaign import Submission
 from app.domain.settlement import AttemptOutcome, Settlement, pause_before, settlement_of
 from app.errors import RouteeError, RouteeRefused, RouteeUnavailable
+from app.observability import tracing
 from app.observability.metrics import Metrics, launch_outcome
 from app.routee.client import RouteeClient
 from app.routee.launch_answer import LaunchAnswer
@@ -69,6 +70,12 @@ class Attempts:
         Returns:
             Routee's refusal, if it has made the campaign rejected.
         """
+        with tracing.work(
+            "launch campaign", **{"routee_receiver.campaign": str(attempt.campaign_id)}
+        ):
+            return await self._make(attempt, request)
+
+    async def _make(self, attempt: Attempt, request: Mapping[str, Any]) -> RouteeError | None:
         reply, error, answer = await self._ask(self._body(attempt, request))
         self._launches.labels(launch_outcome(reply)).inc()
         settlement = settlement_of(
