@@ -23,9 +23,9 @@ from tests.released.names import (
     ROOT,
     Columns,
     metric_names,
+    migration_files,
     numbers,
     view_columns,
-    view_files,
 )
 
 DOCUMENTS = ("openapi.json", "asyncapi.yaml")
@@ -43,7 +43,7 @@ def write(release: str, columns: Columns, folder: Path = RELEASED) -> Path:
     for name in DOCUMENTS:
         shutil.copyfile(ROOT / "openapi" / name, made / name)
     _write_json(made / "metrics.json", metric_names())
-    _write_json(made / "bi_v1.json", {"columns": columns, "files": view_files()})
+    _write_json(made / "bi_v1.json", {"columns": columns, "files": migration_files()})
     return made
 
 

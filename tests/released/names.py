@@ -14,7 +14,7 @@ from app.observability.metrics import Metrics
 ROOT: Final = Path(__file__).parents[2]
 #: A folder for each version, never written again.
 RELEASED: Final = ROOT / "openapi" / "released"
-_VIEWS: Final = ROOT / "migrations" / "views"
+_MIGRATIONS: Final = ROOT / "migrations"
 _COLUMNS: Final = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -73,11 +73,12 @@ async def view_columns(connection: asyncpg.Connection) -> Columns:
     return found
 
 
-def view_files() -> dict[str, str]:
-    """A hash of each file that makes views: a released one has been run, and does not change."""
+def migration_files() -> dict[str, str]:
+    """A hash of each file that makes the schema: a released one has been run and stays as it is."""
+    files = [*_MIGRATIONS.rglob("*.sql"), *_MIGRATIONS.glob("versions/*.py")]
     return {
-        str(path.relative_to(_VIEWS)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(_VIEWS.rglob("*.sql"))
+        str(path.relative_to(_MIGRATIONS)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(files)
     }
 
 

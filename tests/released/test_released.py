@@ -22,9 +22,9 @@ from tests.released.names import (
     file_breaks,
     metric_breaks,
     metric_names,
+    migration_files,
     releases,
     view_columns,
-    view_files,
 )
 
 Change = Callable[[dict[str, Any]], object]
@@ -136,7 +136,7 @@ async def test_a_made_up_release_is_written_once_and_holds_what_is_here(
     for views in releases("bi_v1.json", tmp_path).values():
         assert "message_tracking_id" in views["columns"]["messages"]
         assert column_breaks(views["columns"], columns) == []
-        assert file_breaks(views["files"], view_files()) == []
+        assert file_breaks(views["files"], migration_files()) == []
     with pytest.raises(FileExistsError):
         write("0.9.0", columns, tmp_path)
 
@@ -176,7 +176,8 @@ async def test_no_released_view_is_broken_in_any_version(connection: asyncpg.Con
         pytest.skip("nothing has been released yet")
     columns = await view_columns(connection)
     broken = {
-        former: column_breaks(views["columns"], columns) + file_breaks(views["files"], view_files())
+        former: column_breaks(views["columns"], columns)
+        + file_breaks(views["files"], migration_files())
         for former, views in found.items()
     }
     assert broken == {former: [] for former in found}
