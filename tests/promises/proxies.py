@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 
 from app.sandbox.processes import HOST
-from tests.promises.stage import free_port
+from tests.promises.stage import eventually, free_port
 
 #: With the snippet for web sockets that its manual gives, for all paths.
 _NGINX: Final = """
@@ -144,3 +145,18 @@ def running(command: list[str], folder: Path) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+async def uses_both(port: int) -> None:
+    """Return when the balancer at *port* has found both services ready."""
+    async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=5) as client:
+
+        async def _is_complete() -> bool:
+            try:
+                lines = (await client.get("/balancer;csv")).text.splitlines()
+            except httpx.TransportError:
+                return False
+            servers = [line.split(",") for line in lines if line.startswith("receivers,")]
+            return [line[17] for line in servers] == ["UP", "UP", "UP"]
+
+        await eventually(_is_complete)

@@ -21,13 +21,15 @@ from tests.promises.next_version import (
     program_of_today,
     released_program,
 )
-from tests.promises.stage import Postgres, answers
+from tests.promises.proxies import balancer, uses_both
+from tests.promises.stage import SECRET, Postgres, answers
 
 #: A revision that no migration has.
 _NEXT = "9999"
 _ROUNDS = 2
 _BETWEEN_ITEMS = 30
 _PAUSE_SECONDS = 0.1
+_PER_SECOND = 200
 
 
 @pytest.fixture
@@ -119,3 +121,45 @@ async def test_the_version_before_stores_every_callback_while_the_schema_goes_up
     assert await look.counts() == await look.recount_of_events()
     assert "Traceback" not in service.log.read_text()
     await before.run(postgres.url, "rebuild", "--verify")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("default::tests.promises.test_migrating.NoRelease")
+async def test_an_upgrade_and_a_rollback_behind_a_load_balancer_refuse_and_cut_nothing(  # noqa: PLR0913, PLR0917 (fixtures)
+    postgres: Postgres,
+    start_service: StartService,
+    look: Look,
+    folder: Path,
+    before: Program,
+    after: Program,
+) -> None:
+    await before.run(postgres.url, "migrate")
+    old = json.loads(await before.run(postgres.url, "migrate", "--status", "--json"))["schema"]
+    services = [await start_service(settings=before.settings, drain_seconds=2) for _ in range(2)]
+
+    async def _replace_by(program: Program) -> None:
+        """One after the other, as an orchestrator does."""
+        for service in services:
+            code, _ = await service.end()
+            assert code == 0, service.log.read_text()
+            service.settings.update(program.settings)
+            await service.start()
+            await uses_both(port)
+
+    with balancer(services[0].port, services[1].port, folder) as port:
+        await uses_both(port)
+        sender = Sender(port, f"/callbacks/{SECRET}/status", connections=_PER_SECOND // 10)
+        async with _some_per_second(sender):
+            await after.run(postgres.url, "migrate")
+            await _replace_by(after)
+            await answers(sender, 200, items=_BETWEEN_ITEMS)
+            await _replace_by(before)  # which stores in the newer schema
+            await answers(sender, 200, items=_BETWEEN_ITEMS)
+            await after.run(postgres.url, "migrate", "--to", old, "--yes")
+            await answers(sender, 200, items=_BETWEEN_ITEMS)
+    refused = [answer for answer in sender.answers if answer.status != 200]
+    assert not refused, refused[:3]
+    assert sender.acknowledged == await look.stored()
+    assert await look.counts() == await look.recount_of_events()
+    assert all("Traceback" not in service.log.read_text() for service in services)

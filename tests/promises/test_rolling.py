@@ -10,7 +10,7 @@ import pytest
 from app.sandbox.processes import HOST
 from tests.promises.conftest import Look, StartService
 from tests.promises.load import Sender, callback, endless
-from tests.promises.proxies import balancer
+from tests.promises.proxies import balancer, uses_both
 from tests.promises.stage import SECRET, eventually, posting
 
 _DRAIN_SECONDS = 2.0
@@ -54,7 +54,7 @@ async def test_a_rolling_restart_behind_a_load_balancer_refuses_cuts_and_doubles
         await start_service(workers=workers, drain_seconds=_DRAIN_SECONDS) for _ in range(2)
     ]
     with balancer(services[0].port, services[1].port, folder) as port:
-        await _uses_both(port)
+        await uses_both(port)
         sender = Sender(port, f"/callbacks/{SECRET}/status", connections=4)
         async with posting(sender, endless("m")):
             for service in services:
@@ -62,27 +62,12 @@ async def test_a_rolling_restart_behind_a_load_balancer_refuses_cuts_and_doubles
                 assert code == 0, service.log.read_text()
                 assert seconds < _END_SECONDS
                 await service.start()
-                await _uses_both(port)
+                await uses_both(port)
     refused = [answer for answer in sender.answers if answer.status != 200]
     assert not refused, refused[:3]
     assert sender.acknowledged <= await look.stored()
     assert sum((await look.counts()).values()) == len({c.identity[0] for c in sender.acknowledged})
     assert all("Traceback" not in service.log.read_text() for service in services)
-
-
-async def _uses_both(port: int) -> None:
-    """Return when the balancer has found both services ready."""
-    async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=5) as client:
-
-        async def _is_complete() -> bool:
-            try:
-                lines = (await client.get("/balancer;csv")).text.splitlines()
-            except httpx.TransportError:
-                return False
-            servers = [line.split(",") for line in lines if line.startswith("receivers,")]
-            return [line[17] for line in servers] == ["UP", "UP", "UP"]
-
-        await eventually(_is_complete)
 
 
 async def test_callbacks_are_stored_while_the_schema_is_one_version_newer(
