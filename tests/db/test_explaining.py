@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -206,7 +207,8 @@ def _folder_for(server_url: str, folder: Path) -> Path:
     """*folder*, made for the account that runs the server of the tests: root may run none."""
     folder.mkdir()
     owner = Path(parse_qs(urlsplit(server_url).query)["host"][0]).stat()
-    for path in (folder, *folder.parents[:3]):
+    top = Path(tempfile.gettempdir())
+    for path in (folder, *(parent for parent in folder.parents if top in parent.parents)):
         path.chmod(0o755)
     os.chown(folder, owner.st_uid, owner.st_gid)
     return folder
