@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 
+import pytest
+
 from tests.promises.stage import Postgres
 
 
@@ -16,6 +18,7 @@ async def _migrating(url: str, *, wait: float) -> asyncio.subprocess.Process:
     )
 
 
+@pytest.mark.slow
 async def test_migrate_waits_for_a_database_and_says_so(postgres: Postgres) -> None:
     await postgres.stop()
     migrating = await _migrating(postgres.url, wait=300)
@@ -28,6 +31,7 @@ async def test_migrate_waits_for_a_database_and_says_so(postgres: Postgres) -> N
     assert b"The schema is at version" in rest
 
 
+@pytest.mark.slow
 async def test_migrate_waits_no_longer_than_it_may(postgres: Postgres) -> None:
     await postgres.stop()
     migrating = await _migrating(postgres.url, wait=0.1)
