@@ -1,5 +1,6 @@
 """Reading the quarantine, noting what became of replays, and dropping bodies."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -95,6 +96,7 @@ AND (CAST(:path AS text) IS NULL OR path LIKE CAST(:path AS text))
 AND (NOT :is_unstored OR replay_outcome IS DISTINCT FROM 'stored')
 """
 _FIND: Final = text(f"SELECT {_COLUMNS} FROM quarantine WHERE id = :id")
+_FIND_BODY: Final = text("SELECT id FROM quarantine WHERE sha256 = :sha256")
 _PAGE: Final = text(f"""
 SELECT {_COLUMNS} FROM quarantine
 WHERE id > :after AND (CAST(:end AS bigint) IS NULL OR id <= CAST(:end AS bigint)) AND {_WANTED}
@@ -137,6 +139,15 @@ async def count_quarantine(database: Database, wanted: QuarantineFilter) -> int:
     """How many bodies there are. It scans all."""
     async with database.reading() as session:
         return int((await session.execute(_COUNT, _parameters(wanted))).scalar_one())
+
+
+async def find_body(database: Database, octets: bytes) -> int | None:
+    """The id of the body that is *octets*; None if it is not there."""
+    async with database.reading() as session:
+        found: int | None = await session.scalar(
+            _FIND_BODY, {"sha256": hashlib.sha256(octets).digest()}
+        )
+    return found
 
 
 async def find_quarantined(database: Database, body_id: int) -> QuarantinedBody | None:

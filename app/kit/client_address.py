@@ -1,10 +1,11 @@
 """Who sent a request: its connection's other end, or whom a trusted proxy names in its place."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-Address = IPv4Address | IPv6Address
+from app.kit.addresses import Address
+
 Network = IPv4Network | IPv6Network
 
 

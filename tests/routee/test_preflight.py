@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from app.errors import Fault
+from app.kit.addresses import Address, is_public
 from app.routee.preflight import Prober, preflight
-from app.routee.preflight.addresses import Address, is_public
 from app.routee.rules import Findings
 from tests.routee.media_host import (
     Answer,

@@ -17,7 +17,7 @@ from typing import Final
 
 import httpx
 
-from app.routee.preflight.addresses import Address, Resolve, is_public, resolve_by_system
+from app.kit.addresses import Address, Resolve, is_public, resolve_by_system
 
 HTTPS_PORT: Final = 443
 MAX_REDIRECTS: Final = 5

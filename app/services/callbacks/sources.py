@@ -10,9 +10,9 @@ from typing import Final
 
 import structlog
 
+from app.kit.addresses import resolve_by_system
 from app.kit.client_address import Address, Network, address_of, clients_of, is_within
 from app.kit.log_limiter import LogLimiter
-from app.routee.preflight.addresses import resolve_by_system
 
 log = structlog.get_logger()
 

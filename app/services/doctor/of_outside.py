@@ -1,13 +1,12 @@
 """Whether what lies between Routee and the database works: the buffer, Routee, the public URL."""
 
 import asyncio
-import ipaddress
 import json
-import socket
 import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
@@ -16,9 +15,9 @@ import httpx
 
 from app.buffer.connection import Buffer
 from app.db.database import Database
-from app.db.quarantine import QuarantineFilter, drop_quarantined, page_of_quarantine
+from app.db.quarantine import drop_quarantined, find_body
 from app.domain.masking import SecretMask
-from app.domain.quarantine import Reason
+from app.kit.addresses import is_public, resolve_by_system
 from app.routee.client import RouteeClient
 from app.services.doctor.examination import Notes
 
@@ -29,7 +28,6 @@ _ROUTEE_SECONDS: Final = 2.0
 _STORED_WITHIN_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.2
 _CERTIFICATE_WARNING: Final = timedelta(days=14)
-_PAGE_ITEMS: Final = 100
 _OUR_PROBLEMS: Final = "urn:routee-receiver:problem:"
 _NOT_OURS: Final = "What answers there is not this service: see what the proxy forwards."
 _OURS: Final = "This service answers there: see its log and /readyz."
@@ -109,7 +107,6 @@ class PublicUrlExamination:
 
     async def _follow(self, client: httpx.AsyncClient, notes: Notes) -> None:
         body = json.dumps({"doctor": str(uuid4())}).encode()
-        since = datetime.now(UTC) - timedelta(hours=1)
         began = time.monotonic()
         answer = await self._asked(client, notes, "POST", body)
         if answer is None:
@@ -122,7 +119,7 @@ class PublicUrlExamination:
             )
         else:
             notes.ok(f"a marked callback was acknowledged after {seconds:.2f} s")
-        body_id = await self._stored_id(body, since=since)
+        body_id = await self._stored_id(body)
         if body_id is None:
             notes.fault(
                 "it was acknowledged, but is not in this database",
@@ -156,39 +153,29 @@ class PublicUrlExamination:
             notes.fault(text, _advice_on(answer))
         return None
 
-    async def _stored_id(self, body: bytes, *, since: datetime) -> int | None:
+    async def _stored_id(self, body: bytes) -> int | None:
         deadline = time.monotonic() + _STORED_WITHIN_SECONDS
-        wanted = QuarantineFilter((Reason.NO_MESSAGE_ID,), received_since=since)
-        while True:
-            after: int | None = None
-            while True:
-                page = await page_of_quarantine(
-                    self._database, wanted, after=after, limit=_PAGE_ITEMS
-                )
-                for found in page.bodies:
-                    if found.beginning == body:
-                        return found.id
-                if page.end is None:
-                    break
-                after = page.end
+        while (found := await find_body(self._database, body)) is None:
             if time.monotonic() > deadline:
                 return None
             await asyncio.sleep(_PAUSE_SECONDS)
+        return found
 
 
 async def _is_resolved(host: SplitResult, notes: Notes) -> bool:
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host.hostname, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        notes.fault(f"DNS has no address of {host.hostname}: {error.strerror}", "Add a record.")
+        addresses = sorted(await resolve_by_system(host.hostname or "", _port_of(host)))
+    except (OSError, UnicodeError) as error:
+        notes.fault(
+            f"DNS has no address of {host.hostname}: {getattr(error, 'strerror', 'no name')}",
+            "Add a record.",
+        )
         return False
-    addresses = sorted({str(one[4][0]) for one in found})
     is_name = addresses != [host.hostname]
     text = (
         f"DNS: {host.hostname} is {', '.join(addresses)}" if is_name else f"address {addresses[0]}"
     )
-    if not any(ipaddress.ip_address(one.partition("%")[0]).is_global for one in addresses):
+    if not any(is_public(ip_address(one)) for one in addresses):
         notes.warn(
             f"{text}, which is not on the internet: Routee cannot reach it",
             "Use a public name, unless this one has another address for Routee.",
@@ -198,9 +185,13 @@ async def _is_resolved(host: SplitResult, notes: Notes) -> bool:
     return True
 
 
+def _port_of(host: SplitResult) -> int:
+    return host.port or (443 if host.scheme == "https" else 80)
+
+
 async def _is_connected(host: SplitResult, context: ssl.SSLContext, notes: Notes) -> bool:
     is_https = host.scheme == "https"
-    port = host.port or (443 if is_https else 80)
+    port = _port_of(host)
     name = host.hostname or ""
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
