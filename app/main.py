@@ -33,7 +33,7 @@ from app.domain.erasure import ErasureKeys
 from app.domain.masking import SecretMask
 from app.domain.retention import Retention, retention_of_days
 from app.errors import ConfigurationError, DatabaseUnavailable, SchemaNewer
-from app.kit.service_manager import telling_alive
+from app.kit.service_manager import keeping_alive
 from app.kit.shutdown import Ending, end_with_parent, ending_gracefully
 from app.kit.slices import Slices
 from app.observability import tracing
@@ -434,12 +434,13 @@ def _parts(settings: Settings, metrics: Metrics) -> Parts:
             buffer=None if buffer is None else BufferWatch(buffer, database, metrics),
         ),
         buffer=buffer,
-        sources=_sources(settings),
+        sources=sources_of(settings),
         slices=slices,
     )
 
 
-def _sources(settings: Settings) -> CallbackSources | None:
+def sources_of(settings: Settings) -> CallbackSources | None:
+    """From where callbacks are taken; None: from everywhere, or nowhere."""
     if not settings.callback_sources or settings.surface == "api":
         return None
     return CallbackSources(settings.callback_sources, trusted=settings.trusted_proxies)
@@ -550,7 +551,7 @@ def _api(settings: Settings, parts: Parts, *, intake: Intake | BufferedIntake | 
         at_work, ending = AsyncExitStack(), parts.readiness.ending
         if parts.readiness.buffer is not None:
             await parts.readiness.buffer.begin()
-        await at_work.enter_async_context(telling_alive())
+        await at_work.enter_async_context(keeping_alive())
         if parts.sources is not None:
             await parts.sources.look_up()
         with ending_gracefully(ending, parts.feed.release):

@@ -36,8 +36,8 @@ class RequestBodies:
     """
     Reads the bodies of requests for *app*, which gets each of them whole or not at all.
 
-    The connection of a request whose body is not wanted ends with the answer. What is not served
-    where it was asked for needs no key to be told so.
+    The connection of a request whose body is not wanted ends with the answer. A request to a
+    port that does not serve its path gets 404 without a key.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from app.cli.running import database_url, embedded_for, errors_in_one_line
 from app.db.database import Database
 from app.domain.masking import SecretMask
 from app.errors import DatabaseUnavailable, ReceiverError
-from app.main import buffer_of, tracking_client_of
+from app.main import buffer_of, sources_of, tracking_client_of
 from app.observability.metrics import Metrics
 from app.services.doctor.examination import Check, Finding, Notes, Verdict, examined
 from app.services.doctor.of_database import ServerExamination, examine_replica
@@ -24,6 +24,7 @@ from app.services.doctor.of_outside import (
     PublicUrlExamination,
     examine_buffer,
     examine_credentials,
+    examine_sources,
 )
 from app.services.doctor.of_settings import examine_disk, examine_features, examine_secrets
 from app.settings import Examined, Settings
@@ -36,9 +37,10 @@ _DATABASE: Final = "database"
 _SCHEMA: Final = "schema"
 _BUFFER: Final = "buffer"
 _ROUTEE: Final = "routee"
+_SOURCES: Final = "callback-sources"
 _PUBLIC_URL: Final = "public-url"
 #: For these no database is opened, nor an embedded one started.
-_WITHOUT_DATABASE: Final = {_SETTINGS, "features", "secrets", "disk", _BUFFER, _ROUTEE}
+_WITHOUT_DATABASE: Final = {_SETTINGS, "features", "secrets", "disk", _BUFFER, _ROUTEE, _SOURCES}
 _NONE_YET: Final = (
     "Start `serve`, which makes one; or set RECEIVER_DATA_DIR or RECEIVER_DATABASE_URL."
 )
@@ -147,6 +149,7 @@ def _outside(settings: Settings, database: Database, mask: SecretMask) -> list[C
     return [
         _buffer(settings),
         _routee(settings),
+        _sources(settings),
         _public_url(settings, database, mask),
     ]
 
@@ -168,6 +171,13 @@ def _routee(settings: Settings) -> Check:
         "answer: see whether this machine reaches RECEIVER_ROUTEE_AUTH_URL."
     )
     return Check(_ROUTEE, examine, (_SETTINGS,), advice)
+
+
+def _sources(settings: Settings) -> Check:
+    sources = sources_of(settings)
+    if sources is None:
+        return _unset(_SOURCES, "RECEIVER_CALLBACK_SOURCES")
+    return Check(_SOURCES, partial(examine_sources, sources), (_SETTINGS,))
 
 
 def _public_url(settings: Settings, database: Database, mask: SecretMask) -> Check:

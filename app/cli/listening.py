@@ -41,7 +41,7 @@ class _Server(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            service_manager.tell(service_manager.READY)
+            service_manager.notify(service_manager.READY)
 
 
 class _Supervisor(Multiprocess):
@@ -63,19 +63,19 @@ class _Supervisor(Multiprocess):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that have ended, and tell the service manager of all of them."""
+        """Replace workers that have ended, and notify the service manager for all."""
         super().keep_subprocess_alive()
         if not self._is_ready:
             self._is_ready = all(
                 process.is_ready(_WORKER_ANSWERS_SECONDS) for process in self.processes
             )
             if self._is_ready:
-                self._relay.tell(service_manager.READY)
+                self._relay.notify(service_manager.READY)
         self._relay.pass_on(process.pid for process in self.processes)
 
     def terminate_all(self) -> None:
         """Ask all workers to end."""
-        self._relay.tell(service_manager.STOPPING)
+        self._relay.notify(service_manager.STOPPING)
         super().terminate_all()
 
     def handle_term(self) -> None:

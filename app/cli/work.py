@@ -54,8 +54,8 @@ async def _work(settings: Settings, *, host: str) -> None:
             database, _ = await database_line(settings, url)
             able = abilities_line(settings)
             say(f"Storing what is buffered: {version_line()}, {database}, {able}")
-            service_manager.tell(service_manager.READY)
-            async with service_manager.telling_alive():
+            service_manager.notify(service_manager.READY)
+            async with service_manager.keeping_alive():
                 await _run(worker)
 
 
@@ -65,7 +65,7 @@ async def _run(worker: Worker) -> None:
     working = loop.create_task(worker.run())
 
     def _end() -> None:
-        service_manager.tell(service_manager.STOPPING)
+        service_manager.notify(service_manager.STOPPING)
         end_within(MOST_SECONDS)
         if worker.is_stopping:
             working.cancel()

@@ -55,7 +55,7 @@ _BY_CLASS: Final = {
     "28": "does not let {role} log in",
     "40": "has given up the transaction in favour of another one",
     "53": "has too few resources",
-    "57": "is stopping, or was told to stop this",
+    "57": "is stopping, or was asked to stop this",
     "58": "has met an error of its system, such as its disk",
     "XX": "has met an error of its own, or damaged data; its log says which",
 }
@@ -157,8 +157,8 @@ def predicate_of(error: BaseException, where: Where | None = None) -> str:
     is_from_server = isinstance(found, asyncpg.PostgresError) and bool(sqlstate)
     meaning = _of_server(found, str(sqlstate)) if is_from_server else _of_driver(found)
     role, database = (f"role {where.role}", where.database) if where else ("its role", "it")
-    told = meaning.replace("{role}", role).replace("{database}", database)
-    return f"{told} ({sqlstate})" if is_from_server else told
+    sentence = meaning.replace("{role}", role).replace("{database}", database)
+    return f"{sentence} ({sqlstate})" if is_from_server else sentence
 
 
 def _driver_error(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""What the database tells the metrics. Each statement has a bound on what it reads."""
+"""What the metrics take from the database. Each statement has a bound on what it reads."""
 
 from collections.abc import Mapping
 from datetime import datetime

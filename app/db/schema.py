@@ -184,7 +184,7 @@ async def _alone(connection: AsyncConnection, say: Callable[[str], object]) -> A
 
 
 async def _move(connection: AsyncConnection, move: _Move) -> None:
-    """Run the migrations; whoever waits for a lock makes callbacks wait behind it."""
+    """Run the migrations; a migration that waits for a lock makes callbacks wait behind it."""
     set_timeout = text("SELECT set_config('lock_timeout', :limit, false)")
     await connection.execute(set_timeout, {"limit": _LOCK_TIMEOUT})
     await connection.commit()

@@ -70,7 +70,7 @@ def _first_untrusted(
 
 
 def _node_of(element: str) -> str:
-    """The `for` of an element of `Forwarded` (RFC 7239); nothing if it cannot be told apart."""
+    """The `for` of an element of `Forwarded` (RFC 7239); empty if it is ambiguous."""
     if "\\" in element or element.count('"') % 2:  # of a quoted text that has a comma, perhaps
         return ""
     return next(_nodes(element), "")

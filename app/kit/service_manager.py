@@ -1,5 +1,5 @@
 """
-What a service manager such as systemd is told: that the process is ready, alive, or ending.
+Notifies a service manager such as systemd that the process is ready, alive, or ending.
 
 The protocol is sd_notify's: datagrams to the Unix socket that NOTIFY_SOCKET names. Without it,
 nothing is sent.
@@ -25,8 +25,8 @@ _MICROSECONDS: Final = 1_000_000
 _DATAGRAM_BYTES: Final = 4096
 
 
-def tell(*states: str, manager: str | None = None) -> None:
-    """Tell *states* the manager at the socket *manager*, else at NOTIFY_SOCKET, if it listens."""
+def notify(*states: str, manager: str | None = None) -> None:
+    """Send *states* to the socket *manager*, else to NOTIFY_SOCKET; errors are ignored."""
     path = manager or os.environ.get(_SOCKET, "")
     if not path.startswith(("/", "@")):
         return
@@ -38,8 +38,8 @@ def tell(*states: str, manager: str | None = None) -> None:
 
 
 @asynccontextmanager
-async def telling_alive() -> AsyncIterator[None]:
-    """While the block runs, tell from the event loop that it turns, if the manager watches."""
+async def keeping_alive() -> AsyncIterator[None]:
+    """Send keep-alives from the event loop while the block runs, if the manager has a watchdog."""
     pinging = asyncio.create_task(_ping(seconds)) if (seconds := _ping_seconds()) else None
     try:
         yield
@@ -50,14 +50,15 @@ async def telling_alive() -> AsyncIterator[None]:
 
 class Relay:
     """
-    What a supervisor of several processes tells in their place.
+    Notifies the manager on behalf of several worker processes.
 
-    The manager listens to the main process alone, and one that lives must not speak for one that
-    is stuck: made before they are started, this takes what they tell, by their environment.
+    The manager accepts the main process alone, and one worker's keep-alive must not cover for
+    another that is stuck. Made before the workers start, it receives their notifications: they
+    inherit its socket by their environment.
     """
 
     def __init__(self) -> None:
-        self._heard: set[int] = set()
+        self._alive: set[int] = set()
         self._receiver: socket.socket | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._manager = os.environ.get(_SOCKET)
@@ -73,21 +74,21 @@ class Relay:
         elif self._manager:
             os.environ.pop(_SOCKET)
 
-    def tell(self, *states: str) -> None:
-        """Tell the manager *states* of all the processes."""
+    def notify(self, *states: str) -> None:
+        """Send *states* to the manager."""
         if self._manager:
-            tell(*states, manager=self._manager)
+            notify(*states, manager=self._manager)
 
     def pass_on(self, pids: Iterable[int | None]) -> None:
-        """Tell that they live, once each process of *pids* has told it since the last time."""
+        """Send a keep-alive once each process of *pids* has sent one since the last time."""
         if self._receiver is None:
             return
         with suppress(BlockingIOError):
             while True:
-                self._heard |= _senders_of(self._receiver.recv(_DATAGRAM_BYTES))
-        if self._heard.issuperset(pids):
-            self._heard.clear()
-            self.tell(ALIVE)
+                self._alive |= _senders_of(self._receiver.recv(_DATAGRAM_BYTES))
+        if self._alive.issuperset(pids):
+            self._alive.clear()
+            self.notify(ALIVE)
 
     def close(self) -> None:
         """Remove its socket."""
@@ -97,7 +98,7 @@ class Relay:
 
 
 def _ping_seconds() -> float | None:
-    """How often to tell that this process is alive; None: nobody wants to know."""
+    """The interval between keep-alives; None without a watchdog."""
     interval, pid = os.environ.get(_INTERVAL, ""), os.environ.get("WATCHDOG_PID", "")
     if _SOCKET not in os.environ or not interval.isdecimal() or pid not in {"", str(os.getpid())}:
         return None
@@ -107,7 +108,7 @@ def _ping_seconds() -> float | None:
 async def _ping(seconds: float) -> None:
     while True:
         # Variables whose names begin with X_ are free for such uses.
-        tell(ALIVE, f"X_PID={os.getpid()}")
+        notify(ALIVE, f"X_PID={os.getpid()}")
         await asyncio.sleep(seconds)
 
 

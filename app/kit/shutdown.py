@@ -49,7 +49,7 @@ class Ending:
             end()
             return
         self.has_begun = True
-        service_manager.tell(service_manager.STOPPING)
+        service_manager.notify(service_manager.STOPPING)
         log.info("asked to end by signal %d; killed after %g s", number, MOST_SECONDS)
         if number == signal.SIGTERM and self._drain_seconds:
             self._drain = asyncio.get_running_loop().call_later(self._drain_seconds, end)

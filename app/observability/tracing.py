@@ -36,7 +36,7 @@ _TRACES_PATH: Final = "/v1/traces"
 MAX_LINKS: Final = 100
 #: Longer SQL is cut.
 _MAX_SQL_CHARACTERS: Final = 2048
-#: The driver tells of a statement some time after its end, which may be that of its span too.
+#: The driver reports a statement some time after its end, which may be that of its span too.
 _LATE_NS: Final = 5_000_000_000
 #: For what waits to be sent when the process ends.
 _CLOSE_SECONDS: Final = 2.0
@@ -47,10 +47,10 @@ _CALLBACK_PATH: Final = re.compile(r"/callbacks/[^/]+/(status|inbound)/?")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LITERAL: Final = re.compile(r"'(?:[^']|'')*'")
 
-#: A function that is told the status of an answer.
-Told = Callable[[int], None]
+#: Takes the status of an answer.
+OnStatus = Callable[[int], None]
 _NOTHING: Final = nullcontext()
-_UNTOLD: Final[AbstractContextManager[Told]] = nullcontext(lambda _: None)
+_NOT_TRACED: Final[AbstractContextManager[OnStatus]] = nullcontext(lambda _: None)
 
 
 class Tracing:
@@ -82,7 +82,7 @@ class Tracing:
 
         def _close() -> None:
             self._provider.shutdown()
-            with suppress(RuntimeError):  # nobody waits any more
+            with suppress(RuntimeError):  # the event loop has ended
                 loop.call_soon_threadsafe(closed.set)
 
         # A daemon, so that the program can end while the thread waits for a collector that hangs.
@@ -141,8 +141,8 @@ class Tracing:
         return self.span(name, self._trace.SpanKind.SERVER, attributes, context)
 
     @contextmanager
-    def asking(self, operation: str, method: str, host: str) -> Iterator[Told]:
-        """A span of one request to Routee; it is told the status of the answer."""
+    def asking(self, operation: str, method: str, host: str) -> Iterator[OnStatus]:
+        """A span of one request to Routee; yields what takes the status of the answer."""
         attributes = {"http.request.method": method, "server.address": host}
         with self.span(f"Routee {operation}", self._trace.SpanKind.CLIENT, attributes) as span:
 
@@ -273,9 +273,9 @@ def work(name: str, **attributes: str) -> AbstractContextManager[object]:
     return _NOTHING if _tracing is None else _tracing.work(name, attributes)
 
 
-def asking(operation: str, method: str, host: str) -> AbstractContextManager[Told]:
-    """A span of one request to Routee; it is told the status of the answer."""
-    return _UNTOLD if _tracing is None else _tracing.asking(operation, method, host)
+def asking(operation: str, method: str, host: str) -> AbstractContextManager[OnStatus]:
+    """A span of one request to Routee; yields what takes the status of the answer."""
+    return _NOT_TRACED if _tracing is None else _tracing.asking(operation, method, host)
 
 
 def watch_connection(connection: Any) -> None:  # noqa: ANN401 (one of asyncpg, which only db knows)
@@ -296,7 +296,8 @@ def watch_connection(connection: Any) -> None:  # noqa: ANN401 (one of asyncpg, 
 
 def noting_statements() -> Callable[[str, int, BaseException | None], None] | None:
     """
-    What is told of a statement that has ended, when it began and its error; None without traces.
+    A function that takes a statement that has ended, when it began, and its error; None without
+    traces.
 
     When it began is in nanoseconds of `time.time_ns`.
     """

@@ -213,6 +213,14 @@ def test_a_full_disk_is_named(settings: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert "0.0 of" in examine("disk").of("disk", "fault")
 
 
+def test_a_source_of_callbacks_without_an_address_is_named(settings: pytest.MonkeyPatch) -> None:
+    settings.setenv("RECEIVER_CALLBACK_SOURCES", "192.0.2.0/24,localhost")
+    assert examine("callback-sources").of("callback-sources", "ok")
+    settings.setenv("RECEIVER_CALLBACK_SOURCES", "localhost,nowhere.invalid")
+    found = examine("callback-sources").of("callback-sources", "fault")
+    assert "DNS has no address of nowhere.invalid" in found
+
+
 async def test_credentials_that_routee_refuses_are_named(settings: pytest.MonkeyPatch) -> None:
     routee = SimulatedRoutee(
         behaviour=Behaviour(), application_id="id", application_secret=OTHER_SECRET

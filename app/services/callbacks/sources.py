@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 
-from app.kit.addresses import resolve_by_system
-from app.kit.client_address import Address, Network, address_of, clients_of, is_within
+from app.kit.addresses import Address, resolve_by_system
+from app.kit.client_address import Network, address_of, clients_of, is_within
 from app.kit.log_limiter import LogLimiter
 
 log = structlog.get_logger()
@@ -63,6 +63,11 @@ class CallbackSources:
         self._refusals = LogLimiter(clock=clock)
 
     @property
+    def unknown(self) -> list[str]:
+        """The host names of which no address is known."""
+        return [name for name, addresses in self._names.items() if not addresses]
+
+    @property
     def has_names(self) -> bool:
         """Whether `look_up` has anything to do."""
         return bool(self._names)
@@ -77,7 +82,7 @@ class CallbackSources:
         clients = clients_of(peer, headers, self._trusted)
         if all(client is not None and self._is_allowed(client) for client in clients):
             return Verdict.ALLOWED
-        if not all(self._names.values()):
+        if self.unknown:
             return Verdict.UNKNOWN
         if times := self._refusals.due():
             forwarded = any(name in (b"x-forwarded-for", b"forwarded") for name, _ in headers)

@@ -19,6 +19,7 @@ from app.db.quarantine import drop_quarantined, find_body
 from app.domain.masking import SecretMask
 from app.kit.addresses import is_public, resolve_by_system
 from app.routee.client import RouteeClient
+from app.services.callbacks.sources import CallbackSources
 from app.services.doctor.examination import Notes
 
 _ANSWER_SECONDS: Final = 10.0
@@ -64,6 +65,18 @@ async def examine_credentials(client: RouteeClient, notes: Notes) -> None:
     async with client:
         await client.authenticate()
     notes.ok("Routee gives an access token")
+
+
+async def examine_sources(sources: CallbackSources, notes: Notes) -> None:
+    """Look up the host names among the sources of callbacks."""
+    await sources.look_up()
+    for name in sources.unknown:
+        notes.fault(
+            f"DNS has no address of {name}: callbacks from there are refused",
+            "Correct RECEIVER_CALLBACK_SOURCES, or the record.",
+        )
+    if not notes.found:
+        notes.ok("all host names have addresses")
 
 
 class PublicUrlExamination:
