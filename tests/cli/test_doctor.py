@@ -84,7 +84,7 @@ async def test_a_callback_is_followed_to_the_database_and_removed(
     assert found.exit_code == 1
     assert not [one for one in found.findings if one["verdict"] == "fault"]
     skipped = {one["check"]: one["text"] for one in found.findings if one["verdict"] == "skipped"}
-    assert skipped.keys() == {"replica", "buffer", "routee"}
+    assert skipped.keys() == {"replica", "buffer", "routee", "callback-sources"}
     assert skipped["buffer"] == "RECEIVER_BUFFER_URL not set"
     connection = await connect(url)
     assert await connection.fetchval("SELECT count(*) FROM quarantine") == 0
