@@ -30,6 +30,12 @@ check: .venv/dev.stamp ## Check format, lint, types and imports
 	    $(BIN)/python -c 'import sys; from app.observability.metrics import Metrics; sys.stdout.buffer.write(Metrics().exposition())' \
 	    | promtool check metrics; \
 	else echo "promtool is not found (Debian: prometheus), so the metrics' names are not checked"; fi
+	@if [ -x var/kubecheck ]; then var/kubecheck deploy/kubernetes/overlays/example >/dev/null; \
+	else echo "deploy/kubernetes is not validated: \`make var/kubecheck\` builds what does (needs Go)"; fi
+
+# The API server's own validation: some minutes the first time.
+var/kubecheck: $(wildcard tests/deploy/kubecheck/*)
+	mkdir -p var && cd tests/deploy/kubecheck && CGO_ENABLED=0 go build -o ../../../var/kubecheck .
 
 format: .venv/dev.stamp ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .
