@@ -17,6 +17,9 @@ The only file that knows every way in which a request can fail.
         ├── NotFound                  404
         ├── Unauthorized              401
         ├── Forbidden                 403
+        ├── ForeignForm               403
+        ├── MethodNotAllowed          405
+        ├── TooManySignIns            429, with Retry-After
         ├── BodyTooLarge              413
         ├── BodyTooSlow               408
         ├── BodyEncoded               415
@@ -161,6 +164,30 @@ class Forbidden(ApiError):
     status = HTTPStatus.FORBIDDEN
     slug = "forbidden"
     title = "The API key lacks a scope"
+
+
+class ForeignForm(ApiError):
+    """A form of the dashboard was not sent by a page of it that the person has open."""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "foreign-form"
+    title = "The form is not one of this session"
+
+
+class MethodNotAllowed(ApiError):
+    """The page is not for the method of the request."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    slug = "method-not-allowed"
+    title = "This page cannot be called that way"
+
+
+class TooManySignIns(ApiError):
+    """Too many sign-ins from one address have failed."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    slug = "too-many-sign-ins"
+    title = "Too many sign-ins have failed"
 
 
 class BodyTooLarge(ApiError):

@@ -5,7 +5,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from app.db.bi.view_settings import ViewSettings, write_view_settings
 from app.db.count_folding import CountFolding
 from app.db.database import READ_SETTINGS, Database
 from app.db.ingest import IngestSession
+from app.domain.api_key import Scope
 from app.domain.callback_token import CallbackTokens
 from app.domain.erasure import ErasureKeys
 from app.domain.masking import SecretMask
@@ -71,6 +72,12 @@ from app.services.readiness import Readiness
 from app.services.reconcile.reconciler import Reconciler, Say
 from app.services.retention import PurgeJob
 from app.settings import Settings, load_settings
+from app.web.application import Dashboard, WithDashboard
+from app.web.failures import SignInFailures
+from app.web.parts import PageParts
+from app.web.proxies import Proxies
+from app.web.sessions import Sessions
+from app.web.static_files import StaticFiles
 
 log = structlog.get_logger()
 
@@ -85,6 +92,9 @@ _GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 #: Lists that are read at once. In one tick of the event loop each may have rows to handle, which
 #: takes 1 to 2 ms, so more of them would make callbacks wait longer.
 READS_AT_ONCE: Final = 4
+#: Pages of the dashboard that are read at once, and for how long a statement for one may run.
+PAGES_AT_ONCE: Final = 2
+_PAGE_SECONDS: Final = 2.0
 #: Routee's tracking is not asked while callbacks lie in the buffer for longer.
 _MAX_LAG_SECONDS: Final = 30.0
 #: After which time a thread that works, as for an export, lets the event loop go on; Python's
@@ -279,14 +289,41 @@ def _reads(
     routes: ASGIApp = api if settings.surface == "callbacks" else with_fast_reads(api)
     if traces is not None:
         routes = tracing.Routed(routes, traces)
-    ports = Ports(
-        Counted(routes, parts.metrics),
-        operations_port=settings.operations_port,
-        api_port=settings.api_port,
-        has_operations=settings.surface != "callbacks",
-    )
-    answering = Compressed(RequestBodies(ports, parts.keyring, is_served=ports.serves))
+    of_ports: dict[str, Any] = {
+        "operations_port": settings.operations_port,
+        "api_port": settings.api_port,
+        "has_operations": settings.surface != "callbacks",
+    }
+    ports = Ports(Counted(routes, parts.metrics), **of_ports)
+    bodies: ASGIApp = RequestBodies(ports, parts.keyring, is_served=ports.serves)
+    if settings.surface != "callbacks":
+        bodies = WithDashboard(bodies, Ports(_dashboard(settings, parts), **of_ports))
+    answering = Compressed(bodies)
     return RequestIds(HangUps(RawPath(HeadRequests(NoStore(answering)))))
+
+
+def _dashboard(settings: Settings, parts: Parts) -> Dashboard:
+    # Any secret of the deployment will do: all its processes have the same.
+    secrets = settings.signing_keys or settings.callback_secrets
+    return Dashboard(
+        PageParts(
+            database=parts.database,
+            reads=parts.pages,
+            keyring=parts.keyring,
+            routee=parts.routee,
+            replays=parts.replays,
+            readiness=parts.readiness,
+            mask=parts.mask,
+            sessions=Sessions([secret.get_secret_value() for secret in secrets]),
+            failures=SignInFailures(),
+            files=StaticFiles(),
+            proxies=Proxies(settings.trusted_proxies, header=settings.ui_trusted_header),
+            scopes_of_persons=frozenset(map(Scope, settings.ui_trusted_scopes)),
+            receives_callbacks=settings.surface != "api",
+            currency=settings.currency,
+            clock=partial(datetime.now, UTC),
+        )
+    )
 
 
 def _collect_garbage_rarely() -> None:
@@ -401,12 +438,20 @@ def _parts(settings: Settings, metrics: Metrics) -> Parts:
         read_url, name="reads", pool_items=READS_AT_ONCE, session_settings=READ_SETTINGS
     )
     metrics.sample_by(metrics.erasure_keys_missing, lambda: erased.missing_keys)
-    for label, pool in zip(POOLS, (database, reads), strict=True):
+    pages = Database(
+        read_url,
+        name="dashboard",
+        pool_items=PAGES_AT_ONCE,
+        session_settings=READ_SETTINGS,
+        statement_timeout_seconds=_PAGE_SECONDS,
+    )
+    for label, pool in zip(POOLS, (database, reads, pages), strict=True):
         metrics.pool_size.labels(label).set(pool.pool_items)
         metrics.sample_by(metrics.pool_in_use.labels(label), partial(_in_use, pool))
     return Parts(
         database=database,
         reads=reads,
+        pages=pages,
         current=CurrentMessages(reads),
         feed=make_feed(
             read_url,
@@ -578,7 +623,7 @@ async def _close_in_time(
     await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
     if not closing.done():
         log.warning("the database does not answer: its connections are cut")
-        for connected in (parts.database, parts.reads, parts.feed):
+        for connected in (parts.database, parts.reads, parts.pages, parts.feed):
             connected.cut()
         closing.cancel()
         await asyncio.wait({closing}, timeout=_CUT_SECONDS)
@@ -598,6 +643,7 @@ async def _close(
     await parts.feed.close()
     await parts.current.close()
     await parts.reads.close()
+    await parts.pages.close()
     with suppress(DatabaseUnavailable):
         await parts.keyring.record_uses()
     await parts.database.close()

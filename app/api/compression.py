@@ -32,7 +32,8 @@ _GZIP_WINDOW: Final = 31  # 15 bits, with the header of gzip
 
 _Header = tuple[bytes, bytes]
 _COMPRESSIBLE: Final = (b"application/json", b"application/problem+json", b"application/x-ndjson",
-                        b"text/csv", b"text/html", b"text/plain")  # fmt: skip
+                        b"text/csv", b"text/html", b"text/plain", b"text/css", b"text/javascript",
+                        b"image/svg+xml")  # fmt: skip
 _VARY: Final = (b"vary", b"accept-encoding")
 
 

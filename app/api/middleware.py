@@ -16,6 +16,8 @@ from app.observability.metrics import Metrics
 log = structlog.get_logger()
 
 _API: Final = "/v1/"
+#: Below these the routes decode the segments of their paths themselves.
+_UNDECODED: Final = (_API, "/ui/")
 _REQUEST_ID: Final = b"x-request-id"
 #: No longer than ids are, and without what means something in URLs, logs or HTML.
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
@@ -31,7 +33,7 @@ def port_of(server: tuple[str, int | None] | None) -> int | None:
 
 class RawPath:
     """
-    Passes the undecoded path of API calls to *app*.
+    Passes the undecoded path of API calls, and of pages, to *app*.
 
     Servers decode paths, which makes `a%2Fb` and `a/b` the same. The routes decode their ids
     themselves.
@@ -42,7 +44,7 @@ class RawPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
-        if scope["type"] == "http" and scope["path"].startswith(_API):
+        if scope["type"] == "http" and scope["path"].startswith(_UNDECODED):
             raw: bytes = scope.get("raw_path") or scope["path"].encode()
             scope = {**scope, "path": raw.partition(b"?")[0].decode("latin-1")}
         await self._app(scope, receive, send)

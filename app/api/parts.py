@@ -67,6 +67,8 @@ class Parts:
     database: Database
     #: Lists, messages and replies; perhaps a replica, which may be a little behind.
     reads: Database
+    #: The dashboard's own.
+    pages: Database
     #: Single messages, from `reads`.
     current: CurrentMessages
     feed: Feed

@@ -17,6 +17,8 @@ class Scope(StrEnum):
 
     #: Statuses, messages, campaigns, replies.
     READ = "read"
+    #: On the dashboard: telephone numbers in full.
+    PII = "pii"
     #: Launching and cancelling campaigns.
     CAMPAIGNS = "campaigns"
     #: Everything, exact raw payloads and the quarantine included.

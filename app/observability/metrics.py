@@ -47,7 +47,7 @@ NO_KIND: Final = ("none", "not-found")
 ROUTEE_OPERATIONS: Final = ("token", "launch", "delete", "track-message", "track-campaign")
 ROUTEE_OUTCOMES: Final = ("ok", "refused", "access-refused", "throttled", "failed", "unanswered")
 TOKEN_OUTCOMES: Final = ("renewed", "refused", "failed")
-POOLS: Final = ("api", "reads")
+POOLS: Final = ("api", "reads", "dashboard")
 
 #: The metric from which the age of the newest callback is made when it is asked for.
 _NEWEST: Final = "receiver_newest_callback_timestamp_seconds"

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -14,9 +15,6 @@ from app.domain.api_key import ApiKey, digest
 from app.errors import Overloaded, Unauthorized
 from app.kit.log_limiter import LogLimiter
 from app.kit.lru_cache import LruCache
-
-if TYPE_CHECKING:
-    from uuid import UUID
 
 log = structlog.get_logger()
 
@@ -47,6 +45,8 @@ class Keyring:
         self._database = database
         self._clock = clock
         self._keys: Mapping[bytes, ApiKey] = {}
+        #: The digests of all keys, by the keys' ids.
+        self._digests: Mapping[UUID, bytes] = {}
         #: When the last read began; None before the first one.
         self._read_at: float | None = None
         #: Until when a key is taken for unknown without another read.
@@ -73,6 +73,24 @@ class Keyring:
         now = datetime.now(UTC)
         if not found.is_good(now):
             self._warn_of(found)
+            raise Unauthorized
+        self._used_at[sha256] = now
+        return found
+
+    async def current(self, key_id: UUID) -> ApiKey:
+        """
+        The stored key of that id, as of `CACHED_SECONDS` ago at most.
+
+        Raises:
+            Unauthorized: it is unknown, expired or revoked.
+            DatabaseUnavailable: it cannot be found out.
+        """
+        if self._read_at is None or self._clock() - self._read_at > CACHED_SECONDS:
+            await self._read_now()
+        sha256 = self._digests.get(key_id)
+        found = None if sha256 is None else self._keys.get(sha256)
+        now = datetime.now(UTC)
+        if sha256 is None or found is None or not found.is_good(now):
             raise Unauthorized
         self._used_at[sha256] = now
         return found
@@ -144,6 +162,7 @@ class Keyring:
         self._reading, self._next = self._next, None
         began = self._clock()
         self._keys = await api_keys_by_digest(self._database)
+        self._digests = {key.id: sha256 for sha256, key in self._keys.items()}
         self._read_at = began
 
     def _count_guess(self) -> None:

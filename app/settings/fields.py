@@ -28,6 +28,8 @@ from app.settings.urls import (
 
 _OPT_OUT_WORDS: Final = ("STOP", "ΣΤΟΠ")
 _DEFAULT_PORT: Final = 5432
+#: Of `domain.api_key`.
+_SCOPES: Final = ("read", "pii", "campaigns", "admin")
 #: The variables of Routee's credentials.
 CREDENTIALS: Final = ("RECEIVER_ROUTEE_APPLICATION_ID", "RECEIVER_ROUTEE_APPLICATION_SECRET")
 
@@ -181,7 +183,20 @@ class Settings(BaseModel):
     trusted_proxies: Networks = Field(
         default=(),
         description="Comma-separated addresses and networks of proxies that are believed in "
-        "X-Forwarded-For and Forwarded, for CALLBACK_SOURCES. Empty: none is.",
+        "X-Forwarded-For and Forwarded, for CALLBACK_SOURCES and the dashboard, which believes "
+        "their X-Forwarded-Proto and X-Forwarded-Prefix as well. Empty: none is.",
+    )
+    ui_trusted_header: str = Field(
+        default="",
+        pattern="^([A-Za-z0-9-]{1,64})?$",
+        description="Header in which a proxy of TRUSTED_PROXIES names the person that it has "
+        "signed in to the dashboard, such as X-Auth-Request-User; the proxy must drop it from what "
+        "clients send. Empty: people sign in with an API key alone.",
+    )
+    ui_trusted_scopes: Texts = Field(
+        default=("read",),
+        description="Comma-separated scopes of people whom UI_TRUSTED_HEADER names: read, pii, "
+        "campaigns, admin.",
     )
     fast_protocol: bool = Field(
         default=True,
@@ -318,6 +333,22 @@ class Settings(BaseModel):
                 "must have target_session_attrs=read-write, or none: callbacks are written"
             )
         return url
+
+    @field_validator("ui_trusted_header")
+    @classmethod
+    def _of_trusted_proxies(cls, header: str, info: ValidationInfo) -> str:
+        if header and not info.data.get("trusted_proxies"):
+            raise ValueError(
+                "needs RECEIVER_TRUSTED_PROXIES: otherwise everybody could name themselves in it"
+            )
+        return header
+
+    @field_validator("ui_trusted_scopes")
+    @classmethod
+    def _that_exist(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(scopes).difference(_SCOPES)):
+            raise ValueError(f"{', '.join(unknown)}: each must be one of {', '.join(_SCOPES)}")
+        return scopes
 
     @field_validator("traces_url")
     @classmethod

@@ -1,0 +1,85 @@
+"""Signing in with an API key, and out."""
+
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from starlette.responses import RedirectResponse, Response
+
+from app.domain.api_key import Scope
+from app.errors import Overloaded, TooManySignIns, Unauthorized
+from app.web.routes import PageRoute
+from app.web.signed_in import find_person, set_cookie
+from app.web.visit import Visit
+
+log = structlog.get_logger()
+
+_HOME: Final = "/ui/"
+_MAX_KEY_CHARACTERS: Final = 200
+
+
+async def show_sign_in(visit: Visit) -> Response:
+    """The form; who is signed in already is led on."""
+    if await find_person(visit.request, visit.parts, visit.origin) is not None:
+        return visit.to(visit.url(_beyond(visit.query.get("next", ""))))
+    return _form(visit, visit.query.get("next", ""))
+
+
+async def sign_in(visit: Visit) -> Response:
+    """Begin a session for whoever has an API key with scope `read`."""
+    parts, address = visit.parts, visit.origin.address
+    form = await visit.form()
+    if wait := parts.failures.seconds_to_wait(address):
+        raise TooManySignIns(f"Wait for {wait} s, then try again.", retry_after_seconds=wait)
+    beyond = form.get("next", "")
+    try:
+        key = await parts.keyring.verified(form.get("key", "").strip()[:_MAX_KEY_CHARACTERS])
+    except (Unauthorized, Overloaded):
+        parts.failures.note(address)
+        log.warning("a sign-in to the dashboard has failed", address=address)
+        return _form(
+            visit,
+            beyond,
+            problem="This API key is unknown, revoked or expired.",
+            status=HTTPStatus.FORBIDDEN,
+        )
+    if not key.allows(Scope.READ):
+        return _form(
+            visit,
+            beyond,
+            problem=f"The key `{key.name}` lacks the scope `read`, which every page needs.",
+            status=HTTPStatus.FORBIDDEN,
+        )
+    log.info("signed in to the dashboard", name=key.name, address=address)
+    answer = RedirectResponse(visit.url(_beyond(beyond)), HTTPStatus.SEE_OTHER)
+    set_cookie(answer, visit.request, visit.origin, parts.sessions.begin(key.id))
+    return answer
+
+
+async def sign_out(visit: Visit) -> Response:
+    """End the session in this browser."""
+    await visit.form()
+    answer = RedirectResponse(visit.url("/ui/sign-in"), HTTPStatus.SEE_OTHER)
+    set_cookie(answer, visit.request, visit.origin, "")
+    return answer
+
+
+def _form(
+    visit: Visit, beyond: str, *, problem: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> Response:
+    return visit.page(
+        "sign_in.html", title="Sign in", status=status, problem=problem, beyond=_beyond(beyond)
+    )
+
+
+def _beyond(path: str) -> str:
+    """*path*, if it is one of a page here; else the first page. It may come from anybody."""
+    is_ours = path.startswith(_HOME) and not path.startswith("/ui/sign-")
+    return path if is_ours and path.isprintable() and "\\" not in path else _HOME
+
+
+ROUTES: Final = (
+    PageRoute("/ui/sign-in", show_sign_in, scope=None),
+    PageRoute("/ui/sign-in", sign_in, "POST", scope=None),
+    PageRoute("/ui/sign-out", sign_out, "POST"),
+)

@@ -1,0 +1,62 @@
+"""Who is signed in: by the cookie of a session, or by a proxy that is trusted."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import Unauthorized
+from app.web.parts import PageParts
+from app.web.proxies import Origin
+from app.web.sessions import SESSION_SECONDS
+from app.web.visit import Person, person_of_key
+
+#: Browsers take it only over TLS, from this very host, for all its paths.
+_SAFE_NAME: Final = "__Host-routee-receiver"
+#: Over plain HTTP, which is for trying at the machine itself.
+_PLAIN_NAME: Final = "routee-receiver"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+async def find_person(request: Request, parts: PageParts, origin: Origin) -> Person | None:
+    """
+    Who sends *request*; None if nobody is signed in.
+
+    Raises:
+        DatabaseUnavailable: it cannot be found out.
+    """
+    if origin.person is not None:
+        return Person(
+            origin.person, parts.scopes_of_persons, f"person {origin.person}", by_proxy=True
+        )
+    value = request.cookies.get(cookie_name(request, origin), "")
+    session = parts.sessions.find(value)
+    if session is None:
+        return None
+    try:
+        key = await parts.keyring.current(session.key_id)
+    except Unauthorized:  # expired or revoked since
+        return None
+    return person_of_key(key, session.content)
+
+
+def cookie_name(request: Request, origin: Origin) -> str:
+    """The name of the cookie: plain for a browser at this machine that speaks plain HTTP."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    is_plain = not origin.is_secure and host in _LOOPBACK
+    return _PLAIN_NAME if is_plain else _SAFE_NAME
+
+
+def set_cookie(response: Response, request: Request, origin: Origin, value: str) -> None:
+    """Make the browser keep *value*; an empty one ends the session."""
+    name = cookie_name(request, origin)
+    response.set_cookie(
+        name,
+        value,
+        max_age=SESSION_SECONDS if value else 0,
+        path="/",
+        secure=name == _SAFE_NAME,
+        httponly=True,
+        samesite="strict",
+    )
