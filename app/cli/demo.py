@@ -16,7 +16,8 @@ from app.sandbox.demo import demonstrate
 def demo(
     *,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep everything running, to try the API.")
+        bool,
+        typer.Option("--keep", help="Keep everything running, to try the API and the dashboard."),
     ] = False,
 ) -> None:
     """

@@ -53,6 +53,12 @@ async def demonstrate(folder: Path, console: Console, *, keep: bool) -> bool:
         _show_history(console, comparison)
         _show_next(console, stack, comparison, keep=keep)
         if keep:
+            console.print(
+                f"\nThe dashboard: [bold]{stack.service_url}/ui/[/]\n"
+                f"Sign in with the key {stack.dashboard_key}",
+                soft_wrap=True,
+                highlight=False,
+            )
             console.print("\nEverything keeps running. Ctrl-C ends it.")
             await asyncio.Event().wait()
     return not comparison.differences

@@ -34,6 +34,8 @@ class DemoStack:
     backend: "Backend"
     service_url: str
     api_key: str
+    #: For the dashboard, with everything that it can show and do.
+    dashboard_key: str
 
 
 class Backend:
@@ -67,7 +69,8 @@ async def running_stack(folder: Path, behaviour: Behaviour) -> AsyncIterator[Dem
     """Run everything while the block runs, with its data in *folder*."""
     async with EmbeddedPostgres(folder) as database_url:
         await migrate_database(database_url)
-        api_key = await _new_key(database_url)
+        api_key = await _new_key(database_url, "demo", Scope.READ, Scope.CAMPAIGNS)
+        dashboard_key = await _new_key(database_url, "demo of the dashboard", *Scope)
         secret = secrets.token_urlsafe(32)
         routee = SimulatedRoutee(
             behaviour=behaviour, application_id=_APPLICATION_ID, application_secret=secret
@@ -93,15 +96,17 @@ async def running_stack(folder: Path, behaviour: Behaviour) -> AsyncIterator[Dem
                 timeout=_TIMEOUT_SECONDS,
             ) as client,
         ):
-            yield DemoStack(routee, Backend(client), url_of(service_socket), api_key)
+            url = url_of(service_socket)
+            yield DemoStack(routee, Backend(client), url, api_key, dashboard_key)
             await routee.aclose()
 
 
-async def _new_key(database_url: str) -> str:
+async def _new_key(database_url: str, name: str, *scopes: Scope) -> str:
     key = make_key()
     database = Database(database_url, name="demo", pool_items=1)
-    scopes = frozenset({Scope.READ, Scope.CAMPAIGNS})
-    await add_api_key(database, name="demo", sha256=digest(key), scopes=scopes, expires_at=None)
+    await add_api_key(
+        database, name=name, sha256=digest(key), scopes=frozenset(scopes), expires_at=None
+    )
     await database.close()
     return key
 
