@@ -22,6 +22,7 @@ from prometheus_client import (
 from prometheus_client.metrics_core import Metric
 
 from app.domain.quarantine import Reason, ReplayOutcome
+from app.domain.received import Measure
 from app.domain.reconcile import Outcome
 from app.domain.settlement import AttemptOutcome
 from app.kit.throughput import Throughput
@@ -64,6 +65,13 @@ class BulkHistogram(Histogram):
         for bucket, times in tally.items():
             self._buckets[bucket].inc(times)
         self._sum.inc(sum(values))
+
+    def times(self) -> dict[str, int]:
+        """How many values this process has observed in each bucket, by its upper end."""
+        return {
+            f"{bound:g}": int(bucket.get())
+            for bound, bucket in zip(self._upper_bounds, self._buckets, strict=True)
+        }
 
 
 class Metrics:
@@ -389,6 +397,22 @@ class Metrics:
             for sample in metric.samples
             if sample.name == "receiver_records_total"
         }
+
+    def received_lately(self) -> dict[tuple[Measure, str], int]:
+        """What this process has counted of the callbacks that it received, by measure."""
+        counted: dict[tuple[Measure, str], int] = Tally()
+        for metric in self.callbacks.collect():
+            for sample in metric.samples:
+                counted[Measure.ANSWER, sample.labels["result"]] += int(sample.value)
+        for (_, outcome), records in self.received().items():
+            counted[Measure.RECORD, outcome] += records
+        for measure, histogram in (
+            (Measure.ANSWER_SECONDS, self.answer_seconds),
+            (Measure.PROVIDER_LAG_SECONDS, self.provider_lag_seconds),
+        ):
+            for bucket, times in histogram.times().items():
+                counted[measure, bucket] = times
+        return counted
 
     def collect(self) -> Iterator[Metric]:
         """All metrics, those of the processes around included."""

@@ -1,6 +1,8 @@
 """The duties for analysts: ending queries that last too long, counting what was received."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -8,6 +10,8 @@ from app.db.bi.received import add_received
 from app.db.bi.watchdog import Session, Verdict, end_long_sessions
 from app.db.database import Database
 from app.observability.metrics import Metrics
+
+K = TypeVar("K")
 
 log = structlog.get_logger()
 
@@ -56,14 +60,19 @@ class AnalystWatch:
 
 
 class ReceivedCounts:
-    """Adds what this process has received to the counts by day that analysts see."""
+    """
+    Adds what this process has received to the counts that are shown.
+
+    Those by day are for analysts, those of late for the dashboard.
+    """
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
         self._database = database
         self._metrics = metrics
-        #: By kind and outcome.
+        #: By kind and outcome, and by measure.
         #: What was counted before is that of a process whose place among others this one took.
-        self._written: dict[tuple[str, str], int] = metrics.received()
+        self._written = metrics.received()
+        self._written_lately = metrics.received_lately()
 
     async def write(self) -> None:
         """
@@ -72,12 +81,16 @@ class ReceivedCounts:
         Raises:
             DatabaseUnavailable: it was not written, as far as is known; the next call repeats it.
         """
-        counted = self._metrics.received()
-        added = {
-            key: count - self._written.get(key, 0)
-            for key, count in counted.items()
-            if count > self._written.get(key, 0)
-        }
-        if added:
-            await add_received(self._database, added)
-        self._written = counted
+        counted, lately = self._metrics.received(), self._metrics.received_lately()
+        added = _risen(counted, self._written)
+        added_lately = _risen(lately, self._written_lately)
+        if added or added_lately:
+            await add_received(self._database, added, added_lately)
+        self._written, self._written_lately = counted, lately
+
+
+def _risen(now: Mapping[K, int], before: Mapping[K, int]) -> dict[K, int]:
+    """By how much the counts have risen, without those that have not."""
+    return {
+        key: count - before.get(key, 0) for key, count in now.items() if count > before.get(key, 0)
+    }

@@ -56,9 +56,11 @@ async def _migrate_as_a_program_of(connection: asyncpg.Connection, *programs: st
     )
 
 
-async def test_the_program_of_this_version_may_store(connection: asyncpg.Connection) -> None:
-    rows = await connection.fetch("SELECT version FROM schema_programs")
-    assert [row["version"] for row in rows] == [needed_version()]
+async def test_the_programs_of_this_version_and_of_the_one_before_may_store(
+    connection: asyncpg.Connection,
+) -> None:
+    rows = await connection.fetch("SELECT version FROM schema_programs ORDER BY version DESC")
+    assert [row["version"] for row in rows] == [needed_version(), "0001"]
 
 
 async def test_a_schema_one_version_newer_goes_on_storing_and_does_nothing_else(

@@ -5,7 +5,9 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
+from app.db.dashboard.received import received_of_late
 from app.db.database import Database
+from app.domain.received import Measure, share_in_time
 from app.errors import DatabaseUnavailable
 from app.observability.metrics import Metrics
 from app.services.bi import AnalystWatch, ReceivedCounts
@@ -96,3 +98,68 @@ async def test_what_could_not_be_written_is_written_the_next_time(
         await owner.execute("ALTER TABLE away RENAME TO bi_received")
         await counts.write()
         assert await owner.fetchval("SELECT sum(records) FROM bi_v1.received_daily") == 3
+
+
+_HOUR = timedelta(hours=1)
+
+
+async def test_what_processes_answer_of_late_is_added_up(url: str, database: Database) -> None:
+    processes = [Metrics(), Metrics()]
+    counts = [ReceivedCounts(database, metrics) for metrics in processes]
+    for metrics, count in zip(processes, counts, strict=True):
+        stored = metrics.callbacks.labels("status", "stored")
+        refused = metrics.callbacks.labels("inbound", "not-stored")
+        metrics.note_answers([(stored, 0.001), (stored, 2.0), (refused, 3.0), (refused, None)])
+        metrics.note_lags([0.7, 70])
+        metrics.records.labels("event", "duplicate").inc()
+        await count.write()
+        await count.write()
+    found = await received_of_late(database, _HOUR)
+    assert found == {
+        (Measure.ANSWER, "stored"): 4,
+        (Measure.ANSWER, "not-stored"): 4,
+        (Measure.RECORD, "duplicate"): 2,
+        (Measure.ANSWER_SECONDS, "0.005"): 2,
+        (Measure.ANSWER_SECONDS, "2"): 2,
+        (Measure.ANSWER_SECONDS, "5"): 2,
+        (Measure.PROVIDER_LAG_SECONDS, "1"): 2,
+        (Measure.PROVIDER_LAG_SECONDS, "300"): 2,
+    }
+    assert share_in_time(found) == pytest.approx(2 / 3)
+    async with connected(url) as owner:
+        await owner.execute("UPDATE received_lately SET began_at = began_at - interval '2 hours'")
+    assert not await received_of_late(database, _HOUR)
+    assert await received_of_late(database, 3 * _HOUR) == found
+
+
+async def test_what_is_older_than_a_week_and_a_day_is_forgotten(
+    url: str, database: Database
+) -> None:
+    metrics = Metrics()
+    counts = ReceivedCounts(database, metrics)
+    async with connected(url) as owner:
+        await owner.execute("""
+            INSERT INTO received_lately
+            SELECT now() - days * interval '1 day', 'answer', 'stored', 1
+            FROM unnest(array[7, 9]) AS days
+        """)
+        metrics.records.labels("event", "fresh").inc()
+        await counts.write()
+        kept = "SELECT count(*) FROM received_lately WHERE measure = 'answer'"
+        assert await owner.fetchval(kept) == 1
+
+
+async def test_of_both_counts_none_is_written_without_the_other(
+    url: str, database: Database
+) -> None:
+    metrics = Metrics()
+    counts = ReceivedCounts(database, metrics)
+    metrics.records.labels("event", "fresh").inc(3)
+    async with connected(url) as owner:
+        await owner.execute("ALTER TABLE received_lately RENAME TO away")
+        with pytest.raises(DatabaseUnavailable):
+            await counts.write()
+        await owner.execute("ALTER TABLE away RENAME TO received_lately")
+        await counts.write()
+        assert await owner.fetchval("SELECT sum(records) FROM bi_v1.received_daily") == 3
+    assert await received_of_late(database, _HOUR) == {(Measure.RECORD, "fresh"): 3}
