@@ -60,9 +60,19 @@ def require_own_site(request: Request) -> None:
         is_own = site in _OWN
     else:
         origin = request.headers.get("origin", "")
-        is_own = bool(origin) and urlsplit(origin).netloc == request.headers.get("host", "")
+        is_own = _host_of(origin) not in {None, ""} and _host_of(origin) == _host_of(
+            f"//{request.headers.get('host', '')}"
+        )
     if not is_own:
         raise ForeignForm("It was sent by a page of another site, so nothing was done.")
+
+
+def _host_of(url: str) -> str | None:
+    """The host in *url*, without its port, which proxies may leave out."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 async def _body(request: Request) -> bytes:
