@@ -171,3 +171,15 @@ def test_what_is_no_network_is_refused(
 ) -> None:
     with pytest.raises(SettingsInvalid, match=f"RECEIVER_{name}.*such as 10.0.0.0/8"):
         _load(monkeypatch, **{name: value})
+
+
+def test_a_header_that_names_people_needs_proxies_that_are_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SettingsInvalid, match="RECEIVER_TRUSTED_PROXIES"):
+        _load(monkeypatch, UI_TRUSTED_HEADER="X-Person")
+
+
+def test_people_whom_a_proxy_names_have_scopes_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid, match="each must be one of read, pii, campaigns, admin"):
+        _load(monkeypatch, UI_TRUSTED_SCOPES="read,everything")
