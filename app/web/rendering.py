@@ -50,12 +50,13 @@ def rendered(
     """
     The answer with a whole page, or with its block *fragment* as the script replaces it.
 
-    To templates, the macros of `macros.html` are `ui`: what they import themselves, their blocks
-    would not know when they are rendered alone.
+    To templates, the macros of `macros.html` are `ui` and those of `charts.html` are `charts`: what
+    they import themselves, their blocks would not know when they are rendered alone.
     """
     made = templates().get_template(template)
     macros = templates().get_template("macros.html").make_module({"visit": values["visit"]})
-    context = {**values, "ui": macros}
+    charts = templates().get_template("charts.html").module
+    context = {**values, "ui": macros, "charts": charts}
     if fragment is None:
         return HTMLResponse(made.render(context), status)
     block = made.blocks.get(fragment)
