@@ -36,6 +36,8 @@ _HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+#: Where the link to a page may have been, by `Sec-Fetch-Site`, so that a session does not show.
+_FOREIGN: Final = frozenset({"cross-site", "same-site"})
 _ROUTES: Final[tuple[PageRoute, ...]] = (
     *signing_in.ROUTES,
     *shortcuts.ROUTES,
@@ -129,6 +131,9 @@ def _is_page(scope: Scope) -> bool:
 def _sign_in_first(visit: Visit) -> Response:
     if visit.is_fragment:
         return Response(status_code=HTTPStatus.UNAUTHORIZED)
+    if visit.request.method == "GET" and visit.request.headers.get("sec-fetch-site") in _FOREIGN:
+        # By a link of another site. Browsers send the cookie only to what a page of ours leads to.
+        return visit.page("arriving.html", title="")
     if visit.request.method != "GET" or visit.here() == visit.url(f"{PREFIX}/"):
         return visit.to(visit.url(f"{PREFIX}/sign-in"))
     beyond = visit.here().removeprefix(visit.origin.prefix)

@@ -68,6 +68,17 @@ def test_the_cookie_of_any_other_host_is_one_for_tls_alone(browser: _Browsers) -
     assert "domain" not in answer.headers["set-cookie"].lower()
 
 
+def test_a_link_on_another_site_leads_a_signed_in_person_to_the_page(browser: _Browsers) -> None:
+    visitor = browser()
+    for site in ("cross-site", "same-site"):  # the browser keeps the cookie back
+        answer = visitor.get("/ui/shortcuts?a=b", headers={"Sec-Fetch-Site": site})
+        assert answer.status_code == 200
+        assert '<meta http-equiv="refresh" content="0">' in answer.text
+        assert 'href="/ui/shortcuts?a=b"' in answer.text
+    # The refresh is one of our page, with the cookie if there is one.
+    assert visitor.get("/ui/shortcuts").status_code == 303
+
+
 @pytest.mark.parametrize("change", ["", "x", "1.2.3.4", "%00"])
 def test_a_changed_cookie_is_worth_nothing(browser: _Browsers, change: str) -> None:
     visitor = browser(Scope.READ)
