@@ -12,6 +12,7 @@ import msgspec
 
 from app.api.wire import known_time, plain_or_none
 from app.db.messages import CurrentMessage
+from app.domain.explanations import explanation_of
 from app.domain.status import AWAITING, is_final
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -39,6 +40,15 @@ class _Message(msgspec.Struct, rename="camel", gc=False):
     price: str | None
     created_at: datetime | None
     updated_at: datetime
+
+
+class _Explanation(msgspec.Struct, gc=False):
+    text: str
+    action: str | None
+
+
+class _ExplainedMessage(_Message, rename="camel", gc=False):
+    explanation: _Explanation
 
 
 class _MessageStatus(_Message, rename="camel", gc=False):
@@ -73,11 +83,26 @@ class _Awaited(msgspec.Struct, rename="camel", gc=False):
 
 #: The names of the members of a message.
 MESSAGE_MEMBERS: Final = _Message.__struct_encode_fields__
+#: The same, and `explanation`.
+EXPLAINED_MESSAGE_MEMBERS: Final = _ExplainedMessage.__struct_encode_fields__
 
 
 def message_json(row: CurrentMessage) -> bytes:
     """One message."""
     return _ENCODER.encode(_message(_Message, row))
+
+
+def explained_message_json(row: CurrentMessage) -> bytes:
+    """One message, and what its status means and what to do about it."""
+    found = explanation_of(
+        row.status,
+        row.detailed_status,
+        row.description,
+        provider_status=row.provider_status,
+        is_overdue=row.is_overdue,
+    )
+    explanation = _Explanation(found.text, found.action)
+    return _ENCODER.encode(_message(_ExplainedMessage, row, explanation))
 
 
 def message_status_json(row: CurrentMessage) -> bytes:
@@ -92,7 +117,7 @@ def awaited_message_json(
     return _ENCODER.encode(_Awaited(None, campaign_tracking_id, number, overdue=is_overdue))
 
 
-def _message(as_type: type[_Message], row: CurrentMessage) -> _Message:
+def _message(as_type: type[_Message], row: CurrentMessage, *more: object) -> _Message:
     # By position: keyword arguments would cost more than all the rest.
     return as_type(
         row.message_tracking_id,
@@ -116,4 +141,5 @@ def _message(as_type: type[_Message], row: CurrentMessage) -> _Message:
         plain_or_none(row.price),
         row.created_at,
         row.updated_at,
+        *more,
     )

@@ -102,7 +102,8 @@ STATUSES: Final[Mapping[str, ExplainedWord]] = {
     Status.DELIVERED: ExplainedWord(
         "Delivered",
         "it is on the recipient's phone",
-        "The message is on the recipient's phone. That the recipient has seen it is not reported.",
+        "The message is on the recipient's phone. Routee has not reported that the recipient has "
+        "seen it.",
     ),
     Status.SEEN: ExplainedWord(
         "Seen",

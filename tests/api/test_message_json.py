@@ -12,10 +12,15 @@ from hypothesis import strategies as st
 
 from app.api.cloud_events import wants_batch
 from app.api.feed_json import feed_json
-from app.api.message_json import awaited_message_json, message_json, message_status_json
+from app.api.message_json import (
+    awaited_message_json,
+    explained_message_json,
+    message_json,
+    message_status_json,
+)
 from app.api.routes.campaigns import CampaignMessage
 from app.api.routes.events import FeedPageOut
-from app.api.routes.messages import LookupAnswer, MessageOut
+from app.api.routes.messages import LookupAnswer, MessageExplanation, MessageOut
 from app.api.routes.status import MessageStatus
 from app.api.wire import joined, known_time
 from app.db.feed.pages import (
@@ -31,6 +36,7 @@ from app.db.inbound_messages import Reply
 from app.db.messages import CurrentMessage
 from app.db.tables import InboundMessageRow
 from app.domain.event import UNKNOWN_TIME, Source
+from app.domain.explanations import explanation_of
 from app.domain.feed import FeedItemType, Position
 from app.domain.history import Effect
 from app.domain.status import Status, is_final
@@ -144,9 +150,19 @@ def _model(row: CurrentMessage) -> MessageOut:
 @given(MESSAGES)
 def test_a_message(row: CurrentMessage) -> None:
     model = _model(row)
-    assert message_json(row).decode() == model.model_dump_json(by_alias=True)
+    assert message_json(row).decode() == model.model_dump_json(by_alias=True, exclude_unset=True)
     status = MessageStatus.model_validate(dict(model))
     assert message_status_json(row).decode() == status.model_dump_json(by_alias=True)
+    found = explanation_of(
+        row.status,
+        row.detailed_status,
+        row.description,
+        provider_status=row.provider_status,
+        is_overdue=row.is_overdue,
+    )
+    explanation = MessageExplanation(text=found.text, action=found.action)
+    explained = model.model_copy(update={"explanation": explanation})
+    assert explained_message_json(row).decode() == explained.model_dump_json(by_alias=True)
 
 
 @given(MESSAGES, TEXTS, st.none() | TEXTS, st.booleans())
@@ -172,7 +188,7 @@ def test_what_was_looked_up(rows: list[CurrentMessage], not_found: list[str]) ->
     model = LookupAnswer(items=list(map(_model, rows)), not_found=not_found)
     assert joined(
         list(map(message_json, rows)), notFound=not_found
-    ).decode() == model.model_dump_json(by_alias=True)
+    ).decode() == model.model_dump_json(by_alias=True, exclude_unset=True)
 
 
 @given(st.lists(STATUS_ITEMS | INBOUND_ITEMS | NOTICE_ITEMS, max_size=4), POSITIONS)

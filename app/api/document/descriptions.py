@@ -225,6 +225,10 @@ _SPECIAL: Final = {
         "neither a callback nor Routee's tracking gave one so far."
         for schema in ("Message", "MessageStatus", "CampaignMessage")
     },
+    ("Message", "explanation"): "What its status means, for people to read; only in the answer to "
+    "`GET /v1/messages/{trackingId}`.",
+    ("MessageExplanation", "text"): "What it means, in a sentence or two. The wording may change.",
+    ("MessageExplanation", "action"): "What to do about it; null if there is nothing to do.",
     ("Reconciliation", "endedAt"): "When Routee had been read; null before.",
     ("Reconciliation", "state"): "How far it is.",
     ("Reconciliation", "outcome"): "What became of it; null before it has ended.",

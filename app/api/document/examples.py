@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from app.api.campaign_json import LONG_MEMBERS
 from app.api.document.operations import operations_in
+from app.domain.explanations import STATUSES
 from app.domain.status import Status
 
 _MESSAGE_ID: Final = "0a047b46-a4dd-4ca8-b817-a6a134dd1234"
@@ -42,6 +43,7 @@ _MESSAGE: Final = {
     "createdAt": _CREATED,
     "updatedAt": _RECEIVED,
 }
+_DELIVERED_MEANS: Final = {"text": STATUSES[Status.DELIVERED].text, "action": None}
 _EVENT: Final = {
     name: _MESSAGE[name] for name in ("status", "providerStatus", "detailedStatus", "description")
 }
@@ -348,7 +350,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "InboundMessagePage": _page(_REPLY),
     "Lookup": {"trackingIds": [_MESSAGE_ID, _UNKNOWN_ID]},
     "LookupAnswer": {"items": [_MESSAGE], "notFound": [_UNKNOWN_ID]},
-    "Message": _MESSAGE,
+    "Message": _MESSAGE | {"explanation": _DELIVERED_MEANS},
+    "MessageExplanation": _DELIVERED_MEANS,
     "MessagePage": _page(_MESSAGE),
     "MessageStatus": {"kind": "message", **_MESSAGE},
     "Problem": {

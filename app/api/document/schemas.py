@@ -30,6 +30,7 @@ _REQUESTS: Final = frozenset({"Lookup", "RecipientNumbers", "Resolution"})
 #: Members of answers that are present only on request.
 _ON_REQUEST: Final = {
     "HistoryItem": ("raw",),
+    "Message": ("explanation",),
     "ProgressItem": ("raw",),
     "QuarantinedBody": ("raw", "rawBase64"),
     "CampaignSummary": LONG_MEMBERS,

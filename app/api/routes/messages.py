@@ -10,7 +10,12 @@ from pydantic import AfterValidator, Field
 from app.api.caching import NOT_MODIFIED
 from app.api.fast_reads import RevalidatedRead
 from app.api.history import HistoryItem, history_json
-from app.api.message_json import MESSAGE_MEMBERS, message_json
+from app.api.message_json import (
+    EXPLAINED_MESSAGE_MEMBERS,
+    MESSAGE_MEMBERS,
+    explained_message_json,
+    message_json,
+)
 from app.api.parts import (
     MAX_LIMIT,
     GivenId,
@@ -62,16 +67,17 @@ router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 
 MessageFields = Annotated[Fields, Depends(fields_among(MESSAGE_MEMBERS))]
+ExplainedMessageFields = Annotated[Fields, Depends(fields_among(EXPLAINED_MESSAGE_MEMBERS))]
 
 
 class _ReadMessage(RevalidatedRead):
-    """A route of `ReadById` that takes `fields` of messages as well."""
+    """A route of `ReadById` that takes `fields` of an explained message as well."""
 
     async def arguments(self, request: Request) -> tuple[object, ...]:
         """The parameter is read after the others, as FastAPI resolves the dependencies."""
         arguments = await super().arguments(request)
         text = request.query_params.get("fields") if request.scope["query_string"] else None
-        return *arguments, chosen(text, MESSAGE_MEMBERS)
+        return *arguments, chosen(text, EXPLAINED_MESSAGE_MEMBERS)
 
 
 #: Behind `router`: one message.
@@ -85,8 +91,8 @@ _PAYLOADS_AT_ONCE: Final = 20
 MAX_UPDATED_AGO: Final = timedelta(hours=24)
 
 
-class MessageOut(Wire):
-    """One message and its status."""
+class MessageMembers(Wire):
+    """The members of a message that are always there."""
 
     tracking_id: str
     campaign_tracking_id: str | None
@@ -110,6 +116,20 @@ class MessageOut(Wire):
     #: Routee's own time of creation.
     created_at: Instant | None
     updated_at: Instant
+
+
+class MessageExplanation(Wire):
+    """What the status of a message means, for people to read."""
+
+    text: str
+    action: str | None
+
+
+class MessageOut(MessageMembers):
+    """One message and its status."""
+
+    #: Where one message is asked for by its id.
+    explanation: MessageExplanation | None = None
 
 
 def _of_unicode(text: str) -> str:
@@ -268,13 +288,17 @@ def _update(instant: str, tracking_id: str) -> tuple[datetime, str]:
 
 @one.get("/{tracking_id}", summary="The current status of one message", response_model=MessageOut)
 async def get_message(
-    tracking_id: TrackingId, parts: PartsDep, _: Reader, fields: MessageFields
+    tracking_id: TrackingId, parts: PartsDep, _: Reader, fields: ExplainedMessageFields
 ) -> Response:
-    """The state that follows from all callbacks of this message, in any order of arrival."""
+    """
+    The state that follows from all callbacks of this message, in any order of arrival.
+
+    `explanation` says what it means and what to do about it, for people.
+    """
     row = await parts.current.find(tracking_id)
     if row is None:
         raise NotFound(f"No callback has named the message {tracking_id!r} yet.")
-    return json_answer(sparse(message_json, fields)(row))
+    return json_answer(sparse(explained_message_json, fields)(row))
 
 
 @router.get(

@@ -10,7 +10,7 @@ from app.api.fast_reads import RevalidatedRead
 from app.api.message_json import message_status_json
 from app.api.parts import PartsDep, Reader, TrackingId, json_answer
 from app.api.routes.campaigns import CampaignSummary, counted_campaign
-from app.api.routes.messages import MessageOut
+from app.api.routes.messages import MessageMembers
 from app.db.campaigns import find_campaign
 from app.errors import NotFound
 
@@ -19,7 +19,7 @@ router = APIRouter(
 )
 
 
-class MessageStatus(MessageOut):
+class MessageStatus(MessageMembers):
     """A message."""
 
     kind: Literal["message"] = "message"
