@@ -1,6 +1,6 @@
 """Reading the recipients' replies."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -74,6 +74,13 @@ async def find_inbound_message(database: Database, inbound_id: int) -> Reply | N
         query = _replies().where(InboundMessageRow.id == inbound_id)
         row = (await session.execute(query)).one_or_none()
     return None if row is None else Reply(row[0], row[1])
+
+
+async def replies_of(database: Database, ids: Collection[int]) -> Sequence[Reply]:
+    """The replies of *ids*, the newest first; without those that do not exist."""
+    query = _replies().where(InboundMessageRow.id.in_(ids)).order_by(InboundMessageRow.id.desc())
+    async with database.reading() as session:
+        return [_reply(row) for row in await session.execute(query)]
 
 
 async def page_of_inbound_messages(

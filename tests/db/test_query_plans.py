@@ -10,7 +10,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import event
 
 from app.db import inbound_messages, messages
 from app.db.campaign_progress import newest_progress_of_each, page_of_progress
@@ -36,6 +35,7 @@ from app.domain.campaign import Submission
 from app.domain.status import Status
 from tests.conftest import fresh_database
 from tests.database import connect
+from tests.db.plans import Asked, blocks_of, nodes
 
 MESSAGES = 200_000
 #: The last campaign has every second message; the others share the rest.
@@ -221,31 +221,6 @@ QUERIES: dict[str, tuple[Query, int]] = {
 }
 
 
-class Asked:
-    """The statements that a database was sent, with their parameters."""
-
-    def __init__(self, database: Database) -> None:
-        self.statements: list[tuple[str, tuple[Any, ...]]] = []
-        event.listen(database._engine.sync_engine, "before_cursor_execute", self._note)
-
-    def _note(self, _connection: object, _cursor: object, *rest: Any) -> None:  # noqa: ANN401
-        self.statements.append((rest[0], rest[1]))
-
-    async def explained(self, connection: asyncpg.Connection) -> list[dict[str, Any]]:
-        """What the server does for each of them, under the settings of their transaction."""
-        plans = []
-        async with connection.transaction():
-            for statement, parameters in self.statements:
-                if "set_config" in statement:
-                    await connection.execute(statement, *parameters)
-                    continue
-                plan = await connection.fetchval(
-                    f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *parameters
-                )
-                plans.append(json.loads(plan)[0]["Plan"])
-        return plans
-
-
 async def _plans(
     connection: asyncpg.Connection, database: Database, query: Query
 ) -> list[dict[str, Any]]:
@@ -253,14 +228,6 @@ async def _plans(
     asked = Asked(database)
     await query(database)
     return await asked.explained(connection)
-
-
-def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(node for child in plan.get("Plans", ()) for node in _nodes(child))]
-
-
-def _blocks(plan: dict[str, Any]) -> int:
-    return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
 
 
 async def _fill(url: str, *, has_statistics: bool) -> None:
@@ -329,12 +296,12 @@ async def _assert_scans_no_table(
     plans = await _plans(explaining, database, query)
     assert plans
     for plan in plans:
-        scans = [node for node in _nodes(plan) if "Seq Scan" in node["Node Type"]]
+        scans = [node for node in nodes(plan) if "Seq Scan" in node["Node Type"]]
         # The five hundred campaigns are a small table: scanning it takes ten blocks.
         assert {scan["Relation Name"] for scan in scans} <= {"campaigns"}, json.dumps(
             plan, indent=1
         )
-    blocks = sum(map(_blocks, plans))
+    blocks = sum(map(blocks_of, plans))
     assert blocks <= factor * most_blocks, json.dumps(plans, indent=1)
 
 
@@ -448,9 +415,9 @@ async def test_a_million_recipients_cost_as_many_blocks_as_a_thousand(url: str) 
             lambda it, name=name: counts_of(it, name),  # type: ignore[misc]
         ]
         plans = [plan for query in queries for plan in await _plans(connection, database, query)]
-        blocks[name] = [_blocks(plan) for plan in plans]
+        blocks[name] = [blocks_of(plan) for plan in plans]
         page = await _plans(connection, database, _messages(campaign=CampaignKey(name)))
-        assert sum(map(_blocks, page)) < 300
+        assert sum(map(blocks_of, page)) < 300
     assert blocks["million"] == blocks["thousand"]
     await database.close()
     await connection.close()

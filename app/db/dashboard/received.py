@@ -6,6 +6,7 @@ from typing import Final
 import asyncpg
 from sqlalchemy import text
 
+from app.db.dashboard.planner import RANGES
 from app.db.database import Database
 from app.domain.received import Counted, Measure
 
@@ -46,6 +47,6 @@ async def received_of_late(database: Database, period: timedelta) -> Counted:
     Raises:
         DatabaseUnavailable: the database failed, or cannot be reached.
     """
-    async with database.reading() as session:
+    async with database.reading(planner=RANGES) as session:
         rows = await session.execute(_SINCE, {"period": period})
         return {(Measure(measure), bucket): times for measure, bucket, times in rows}
