@@ -44,6 +44,17 @@ async def newest_progress(database: Database, tracking_id: str) -> CampaignProgr
     return (await newest_progress_of_each(database, [tracking_id])).get(tracking_id)
 
 
+async def newest_reports(
+    database: Database, tracking_id: str, *, limit: int
+) -> Sequence[CampaignProgressRow]:
+    """The newest *limit* reports of a campaign, the newest first, without their payloads."""
+    row = CampaignProgressRow
+    query = select(row).where(row.campaign_tracking_id == tracking_id)
+    query = query.order_by(row.ordered_at.desc(), row.id.desc()).limit(limit)
+    async with database.reading() as session:
+        return (await session.scalars(query.options(defer(row.payload)))).all()
+
+
 async def page_of_progress(
     database: Database,
     tracking_id: str,

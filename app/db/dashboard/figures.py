@@ -57,8 +57,6 @@ class Figures(NamedTuple):
     to_see: Sequence[Bucket]
     #: None while no price was reported.
     price: Decimal | None
-    #: Three letters; None where it is not set.
-    currency: str | None
     #: Whether the figures lag: so much is not rolled up yet that it was left out.
     is_behind: bool
 
@@ -139,8 +137,7 @@ SELECT
             ORDER BY measure, bucket)::text
         FROM durations
     ),
-    (SELECT price FROM spent),
-    (SELECT currency FROM bi_settings)
+    (SELECT price FROM spent)
 """)
 
 
@@ -168,7 +165,6 @@ async def figures_of(database: Database, keys: Sequence[str]) -> Figures:
         to_deliver=[Bucket(*it) for measure, *it in durations if measure == 1],
         to_see=[Bucket(*it) for measure, *it in durations if measure == 2],  # noqa: PLR2004
         price=row[4],
-        currency=row[5],
         is_behind=is_behind,
     )
 

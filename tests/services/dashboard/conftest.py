@@ -1,0 +1,3 @@
+from tests.db.dashboard.conftest import database
+
+__all__ = ["database"]
