@@ -20,7 +20,11 @@ def create(
     name: Annotated[str, typer.Option(help="Who uses the key, for people to read.")],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="What the key allows; repeatable. Without it: read."),
+        typer.Option(
+            help="What the key allows; repeatable. read: all reads. pii: with read, telephone "
+            "numbers in full on the dashboard. campaigns: launching and cancelling. admin: "
+            "everything. Without it: read."
+        ),
     ] = None,
     expires_in_days: Annotated[
         int | None, typer.Option(min=1, help="After how many days it expires. Without it: never.")

@@ -21,6 +21,9 @@ _COLUMNS = (
     ApiKeyRow.last_used_at,
 )
 
+#: Keys may have scopes that only a later version knows: before a rollback, or during an upgrade.
+_SCOPES: Final = {scope.value: scope for scope in Scope}
+
 #: A key that another process is writing to is skipped, so that no process waits for another.
 _RECORD_USES: Final = """
 WITH used AS (
@@ -108,7 +111,7 @@ def _api_key(  # noqa: PLR0913, PLR0917 (the columns)
     return ApiKey(
         key_id,
         name,
-        frozenset(map(Scope, scopes)),
+        frozenset(_SCOPES[scope] for scope in scopes if scope in _SCOPES),
         created_at,
         expires_at,
         revoked_at,

@@ -61,7 +61,7 @@ def test_the_key_is_verified_before_the_request(service: Service) -> None:
 @pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize("scope", Scope)
 def test_reading_needs_the_scope_for_it(service: Service, path: str, scope: Scope) -> None:
-    allowed = scope is not Scope.CAMPAIGNS
+    allowed = scope in {Scope.READ, Scope.ADMIN}
     answer = service.get(path, scope)
     assert (answer.status_code == 403) is not allowed
     if not allowed:
@@ -131,3 +131,12 @@ def test_a_callback_secret_is_no_api_key_and_an_api_key_no_callback_token(
 ) -> None:
     _, key = service.add_key(Scope.ADMIN)
     assert service.post(progress(trackingId=new_id()), token=key).status_code == 404
+
+
+def test_whole_numbers_are_read_without_the_scope_that_the_dashboard_asks_for(
+    service: Service,
+) -> None:
+    """0.1.0 promised them to keys of scope `read`."""
+    document = progress()
+    service.stored(document)
+    assert service.message(document["trackingId"])["to"] == document["to"]

@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli import app
 from tests.database import connect
+from tests.docs.pages import ROOT, blocks_of
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +108,32 @@ def test_the_list_can_be_read_by_a_program(url: str) -> None:
     assert first["expires"] is None
     assert datetime.fromisoformat(first["lastUsed"]) >= datetime.fromisoformat(first["created"])
     assert second["state"] == "revoked"
+
+
+def test_a_key_for_people_may_see_whole_numbers_on_the_dashboard() -> None:
+    made = _run("create", "--name", "support", "--scope", "read", "--scope", "pii")
+    assert made.exit_code == 0
+    assert "with scope pii, read." in made.output
+    assert json.loads(_run("list", "--json").stdout)[0]["scopes"] == ["pii", "read"]
+
+
+async def _as_runbook_says(url: str) -> list[list[str]]:
+    """The scopes of all keys after the command for a rollback to 0.1.0."""
+    (statement,) = (
+        block
+        for block in blocks_of(ROOT / "docs" / "runbooks.md", "sql")
+        if "array_remove" in block
+    )
+    connection = await connect(url)
+    await connection.execute(statement)
+    rows = await connection.fetch("SELECT scopes FROM receiver.api_keys ORDER BY id")
+    await connection.close()
+    return [row["scopes"] for row in rows]
+
+
+def test_the_runbook_takes_the_new_scope_from_every_key(url: str) -> None:
+    for scopes in (["read", "pii"], ["pii"], ["read"], ["admin"]):
+        name = " ".join(scopes)
+        _run("create", "--name", name, *(part for scope in scopes for part in ("--scope", scope)))
+    _run("revoke", "pii")
+    assert asyncio.run(_as_runbook_says(url)) == [["read"], [], ["read"], ["admin"]]

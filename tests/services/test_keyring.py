@@ -71,6 +71,27 @@ async def test_a_good_key_is_recognised(keyring: Keyring, database: Database) ->
     assert (found.name, found.scopes) == ("tests", frozenset({Scope.READ}))
 
 
+async def test_a_key_with_a_scope_of_a_later_version_keeps_those_that_are_known(
+    keyring: Keyring, database: Database, connection: asyncpg.Connection
+) -> None:
+    later, other = await _key(database), await _key(database)
+    await connection.execute(
+        "UPDATE receiver.api_keys SET scopes = '{read, future, admin}' WHERE sha256 = $1",
+        digest(later),
+    )
+    assert (await keyring.verified(later)).scopes == {Scope.READ, Scope.ADMIN}
+    assert (await keyring.verified(other)).scopes == {Scope.READ}
+
+
+async def test_a_key_with_no_scope_that_is_known_allows_nothing(
+    keyring: Keyring, database: Database, connection: asyncpg.Connection
+) -> None:
+    key = await _key(database)
+    await connection.execute("UPDATE receiver.api_keys SET scopes = '{future}'")
+    found = await keyring.verified(key)
+    assert not any(map(found.allows, Scope))
+
+
 async def test_a_key_is_cached_for_seconds_and_then_looked_up_again(
     keyring: Keyring, database: Database, clock: Clock
 ) -> None:
