@@ -12,7 +12,7 @@ import msgspec
 
 from app.api.wire import known_time, plain_or_none
 from app.db.messages import CurrentMessage
-from app.domain.explanations import explanation_of
+from app.domain.explanations import explained
 from app.domain.status import AWAITING, is_final
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -94,13 +94,7 @@ def message_json(row: CurrentMessage) -> bytes:
 
 def explained_message_json(row: CurrentMessage) -> bytes:
     """One message, and what its status means and what to do about it."""
-    found = explanation_of(
-        row.status,
-        row.detailed_status,
-        row.description,
-        provider_status=row.provider_status,
-        is_overdue=row.is_overdue,
-    )
+    found = explained(row)
     explanation = _Explanation(found.text, found.action)
     return _ENCODER.encode(_message(_ExplainedMessage, row, explanation))
 

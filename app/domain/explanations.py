@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from app.domain.status import AWAITING, FAILURES, Status, key_of
 from app.kit.blanks import trimmed
@@ -44,6 +44,30 @@ class ExplainedWord(NamedTuple):
     def headline(self) -> str:
         """Of a status: `Undelivered: Viber could not deliver the message.`."""
         return f"{self.name}: {self.gist}."
+
+
+class Reported(Protocol):
+    """What is known of the status of a message."""
+
+    @property
+    def status(self) -> str:
+        """The word of ours."""
+
+    @property
+    def provider_status(self) -> str:
+        """Routee's word; empty if there was none."""
+
+    @property
+    def detailed_status(self) -> str | None:
+        """Routee's reason, in a word."""
+
+    @property
+    def description(self) -> str | None:
+        """Routee's reason, in a sentence."""
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it has no final status although its campaign is finished."""
 
 
 #: Every status, and `AWAITING`, in the order in which messages pass through them.
@@ -188,6 +212,17 @@ def _key(word: str | None) -> str:
 _REASONS_BY_KEY: Final = {_key(name): reason for name, reason in REASONS.items()}
 
 
+def explained(message: Reported) -> Explanation:
+    """What the status of *message* means."""
+    return explanation_of(
+        message.status,
+        message.detailed_status,
+        message.description,
+        provider_status=message.provider_status,
+        is_overdue=message.is_overdue,
+    )
+
+
 def explanation_of(
     status: str,
     detailed_status: str | None,
@@ -202,24 +237,24 @@ def explanation_of(
     The reason is its *detailed_status*, a word, and its *description*, a sentence. One that is not
     known is quoted. *provider_status* is Routee's word for a status that reads as `UNKNOWN`.
     """
-    explained = STATUSES.get(status)
-    if explained is None or explained is STATUSES[Status.UNKNOWN]:
-        is_known = explained is not None
+    word = STATUSES.get(status)
+    if word is None or word is STATUSES[Status.UNKNOWN]:
+        is_known = word is not None
         found = _of_unknown_word(provider_status if is_known else status)
         found = _with_quote(found, detailed_status, description)
     else:
-        found = _of_known(explained, status, detailed_status, description)
+        found = _of_known(word, status, detailed_status, description)
     return _overdue(found) if is_overdue else found
 
 
 def _of_known(
-    explained: ExplainedWord, status: str, detailed_status: str | None, description: str | None
+    word: ExplainedWord, status: str, detailed_status: str | None, description: str | None
 ) -> Explanation:
-    of_status = Explanation(explained.headline, explained.text, explained.action)
+    of_status = Explanation(word.headline, word.text, word.action)
     key, is_failure = _key(detailed_status), status in FAILURES
     reason = _REASONS_BY_KEY.get(key)
     if reason is not None and is_failure:
-        return Explanation(f"{explained.name}: {reason.gist}.", reason.text, reason.action)
+        return Explanation(f"{word.name}: {reason.gist}.", reason.text, reason.action)
     if key != status:
         return _with_quote(of_status, detailed_status, description)
     # The reason repeats the status, as in DELIVERED, Delivered.

@@ -36,7 +36,7 @@ from app.db.inbound_messages import Reply
 from app.db.messages import CurrentMessage
 from app.db.tables import InboundMessageRow
 from app.domain.event import UNKNOWN_TIME, Source
-from app.domain.explanations import explanation_of
+from app.domain.explanations import explained
 from app.domain.feed import FeedItemType, Position
 from app.domain.history import Effect
 from app.domain.status import Status, is_final
@@ -153,16 +153,10 @@ def test_a_message(row: CurrentMessage) -> None:
     assert message_json(row).decode() == model.model_dump_json(by_alias=True, exclude_unset=True)
     status = MessageStatus.model_validate(dict(model))
     assert message_status_json(row).decode() == status.model_dump_json(by_alias=True)
-    found = explanation_of(
-        row.status,
-        row.detailed_status,
-        row.description,
-        provider_status=row.provider_status,
-        is_overdue=row.is_overdue,
-    )
+    found = explained(row)
     explanation = MessageExplanation(text=found.text, action=found.action)
-    explained = model.model_copy(update={"explanation": explanation})
-    assert explained_message_json(row).decode() == explained.model_dump_json(by_alias=True)
+    whole = model.model_copy(update={"explanation": explanation})
+    assert explained_message_json(row).decode() == whole.model_dump_json(by_alias=True)
 
 
 @given(MESSAGES, TEXTS, st.none() | TEXTS, st.booleans())
