@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from app.db.database import Database
 from app.domain.quarantine import PREVIEW_BYTES, CallbackPath, Reason, ReplayOutcome
@@ -97,16 +97,34 @@ AND (NOT :is_unstored OR replay_outcome IS DISTINCT FROM 'stored')
 """
 _FIND: Final = text(f"SELECT {_COLUMNS} FROM quarantine WHERE id = :id")
 _FIND_BODY: Final = text("SELECT id FROM quarantine WHERE sha256 = :sha256")
-_PAGE: Final = text(f"""
-SELECT {_COLUMNS} FROM quarantine
-WHERE id > :after AND (CAST(:end AS bigint) IS NULL OR id <= CAST(:end AS bigint)) AND {_WANTED}
-ORDER BY id LIMIT :limit
-""")
+
+
+class _Order(NamedTuple):
+    """The statements of a list in one order."""
+
+    page: TextClause
+    #: The id of the last body to scan; no row if the list ends before.
+    end_of_scan: TextClause
+    #: What every id is beyond.
+    start: int
+
+
+def _ordered(order: str, *, beyond: str, within: str, start: int) -> _Order:
+    page = f"""
+    SELECT {_COLUMNS} FROM quarantine
+    WHERE id {beyond} :after AND (CAST(:end AS bigint) IS NULL OR id {within} CAST(:end AS bigint))
+        AND {_WANTED}
+    ORDER BY id {order} LIMIT :limit
+    """
+    end_of_scan = f"""
+    SELECT id FROM quarantine WHERE id {beyond} :after ORDER BY id {order} OFFSET :scanned LIMIT 1
+    """
+    return _Order(text(page), text(end_of_scan), start)
+
+
+_OLDEST_FIRST: Final = _ordered("ASC", beyond=">", within="<=", start=0)
+_NEWEST_FIRST: Final = _ordered("DESC", beyond="<", within=">=", start=2**63 - 1)
 _COUNT: Final = text(f"SELECT count(*) FROM quarantine WHERE {_WANTED}")
-#: The id of the last body to scan; no row if the list ends before.
-_END_OF_SCAN: Final = text("""
-SELECT id FROM quarantine WHERE id > :after ORDER BY id OFFSET :scanned LIMIT 1
-""")
 _NOTE_REPLAY: Final = text(f"""
 UPDATE quarantine
 SET replayed_at = now(), replay_outcome = :outcome, replay_reason = :reason
@@ -116,21 +134,28 @@ _DROP: Final = text("DELETE FROM quarantine WHERE id = :id RETURNING id")
 
 
 async def page_of_quarantine(
-    database: Database, wanted: QuarantineFilter, *, after: int | None, limit: int
+    database: Database,
+    wanted: QuarantineFilter,
+    *,
+    after: int | None,
+    limit: int,
+    is_newest_first: bool = False,
 ) -> BodyPage:
     """
-    At most *limit* bodies in the order of their ids, beyond the id *after*.
+    At most *limit* bodies in the order of their ids, or in the opposite one, beyond the id *after*.
 
     With a filter at most `MAX_SCANNED_ITEMS` are scanned: the page may be short or empty without
     being the last.
     """
-    given: dict[str, Any] = {"after": after or 0, "limit": limit + 1, **_parameters(wanted)}
+    order = _NEWEST_FIRST if is_newest_first else _OLDEST_FIRST
+    begin = order.start if after is None else after
+    given: dict[str, Any] = {"after": begin, "limit": limit + 1, **_parameters(wanted)}
     async with database.reading() as session:
         end: int | None = None
         if any(wanted):
             scan = {"after": given["after"], "scanned": MAX_SCANNED_ITEMS - 1}
-            end = await session.scalar(_END_OF_SCAN, scan)
-        rows = (await session.execute(_PAGE, given | {"end": end})).all()
+            end = await session.scalar(order.end_of_scan, scan)
+        rows = (await session.execute(order.page, given | {"end": end})).all()
     bodies = [QuarantinedBody(*row) for row in rows[:limit]]
     return BodyPage(bodies, bodies[-1].id if len(rows) > limit else end)
 
