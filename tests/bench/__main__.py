@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tests.bench import (
     analysed,
+    beside_dashboards,
     beside_reads,
     comparison,
     idle,
@@ -44,6 +45,7 @@ GROUPS: Final[Sequence[Group]] = (
     snapshot.GROUP,
     reads.GROUP,
     beside_reads.GROUP,
+    beside_dashboards.GROUP,
     scale.GROUP,
 )
 

@@ -1,10 +1,12 @@
--- Callbacks as Routee posts them, about 700 bytes each, for wrk: `wrk -s callbacks.lua URL -- MARK TEXTS`.
+-- Callbacks as Routee posts them, about 700 bytes each, for wrk:
+-- `wrk -s callbacks.lua URL -- MARK TEXTS [CAMPAIGNS]`.
 --
 -- Three statuses a message, messages interleaved, several campaigns. Of every 20 messages one is
 -- reported out of order; every 20th request repeats an earlier one. All of a request follows from its number,
 -- so nothing is kept and nothing is random. MARK begins every id, as a UUID's first two parts do: each
 -- run has its own. TEXTS says which messages have a personal text, of the same length as the common one:
--- none of them (`same`), all (`personal`), or those of every other campaign (`half`).
+-- none of them (`same`), all (`personal`), or those of every other campaign (`half`). With
+-- CAMPAIGNS the ids of campaigns begin with that instead, so that several runs are about the same ones.
 
 local statuses = { "SENT", "DELIVERED", "SEEN" }
 local seconds = { "02", "04", "06" }
@@ -32,6 +34,7 @@ end
 function init(args)
   mark, sent, distinct = args[1], 0, 0
   texts = args[2]
+  ids_of_campaigns = args[3] or mark
   tried = number > 0 -- wrk asks the first thread for one request that it does not send
   headers = { ["Content-Type"] = "application/json" }
 end
@@ -66,7 +69,7 @@ function request()
   tried = true
   local message, status = story(at)
   local body = string.format(
-    template, mark, number, message, mark, message % campaigns, message,
+    template, mark, number, message, ids_of_campaigns, message % campaigns, message,
     statuses[status], statuses[status], seconds[status], text_of(message))
   return wrk.format("POST", nil, headers, body)
 end

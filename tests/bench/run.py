@@ -64,9 +64,14 @@ class Run:
 
 
 async def run(
-    target: Target, seconds: int, *, connections: int = CONNECTIONS, texts: Texts = Texts.HALF
+    target: Target,
+    seconds: int,
+    *,
+    connections: int = CONNECTIONS,
+    texts: Texts = Texts.HALF,
+    campaigns: str = "",
 ) -> Run:
-    """Post to *target* for so long, and compare."""
+    """Post to *target* for so long, about *campaigns* or some of the load's own, and compare."""
     stored, cost = await target.counts(), target.cost()
     load = await posted(
         target.url,
@@ -74,6 +79,7 @@ async def run(
         seconds=seconds,
         connections=connections,
         texts=texts,
+        campaigns=campaigns,
     )
     spent = target.cost().since(cost)
     added = difference(stored, await target.counts())

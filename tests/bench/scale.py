@@ -9,11 +9,12 @@ import time
 from random import Random
 from typing import Final
 
-from tests.bench import scale_analysts
+from tests.bench import scale_analysts, scale_pages
 from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Group, Setting
 from tests.bench.scale_analysts import ANALYSTS, fold_all
 from tests.bench.scale_ingest import rates, warm_up
+from tests.bench.scale_pages import PAGES_PART
 from tests.bench.scale_reads import READS, latencies
 from tests.bench.scale_sides import Side, loaded
 from tests.bench.scale_sizes import sizes_of
@@ -48,6 +49,8 @@ async def measured(setting: Setting, big: Side, small: Side) -> Findings:
     for name in READS:
         if setting.wants(name):
             findings.add(await _read(setting, name, big, small))
+    if setting.wants(PAGES_PART):
+        findings.add(await scale_pages.measure(setting, big))
     if setting.wants(ANALYSTS):
         findings.add(await scale_analysts.measure(setting, big, fold_seconds=fold_seconds))
     if setting.wants(_INGEST):
@@ -95,5 +98,5 @@ GROUP: Final = Group(
     "scale",
     "what very many events cost (--events), beside few",
     measure,
-    parts=(_BYTES, *READS, ANALYSTS, _INGEST),
+    parts=(_BYTES, *READS, PAGES_PART, ANALYSTS, _INGEST),
 )

@@ -11,11 +11,13 @@ from app.db.database import READ_SETTINGS, Database, migrate_database
 from app.db.ingest import IngestSession
 from tests.bench.group import Say
 from tests.bench.scale_load import load
-from tests.bench.scale_story import Plan, last_months
+from tests.bench.scale_story import EVENTS_PER_MESSAGE, Plan, last_months
 from tests.conftest import database_url
 from tests.promises.stage import Postgres
 
 CAMPAIGNS: Final = 500
+#: Of all messages, the last campaign has one in so many.
+_LARGEST_PART: Final = 10
 _SMALL_EVENTS: Final = 9_000
 _SMALL_CAMPAIGNS: Final = 10
 _TIMEOUT_SECONDS: Final = 30
@@ -42,7 +44,8 @@ async def loaded(folder: Path, events: int, say: Say) -> AsyncIterator[tuple[Sid
         small_url = await _made(postgres.url, "small")
         say(f"loading {events} events")
         await migrate_database(postgres.url)
-        big_plan = last_months("big", events, CAMPAIGNS)
+        largest = events // EVENTS_PER_MESSAGE // _LARGEST_PART
+        big_plan = last_months("big", events, CAMPAIGNS, largest=largest)
         small_plan = last_months("small", _SMALL_EVENTS, _SMALL_CAMPAIGNS)
         await load(postgres.url, big_plan)
         await load(small_url, small_plan)

@@ -70,6 +70,8 @@ class Plan(NamedTuple):
     campaigns: int
     since: datetime
     until: datetime
+    #: How many messages the last campaign has; 0: as many as each of the others.
+    largest: int = 0
 
     @property
     def messages(self) -> int:
@@ -93,7 +95,8 @@ class Plan(NamedTuple):
 
     def campaign_of(self, message: int) -> int:
         """The number of its campaign: they are sent one after the other."""
-        return message * self.campaigns // self.messages
+        alike, messages = self._alike
+        return min(message * alike // messages, self.campaigns - 1)
 
     def campaign_id(self, campaign: int) -> str:
         """The trackingId of campaign number *campaign*."""
@@ -101,7 +104,7 @@ class Plan(NamedTuple):
 
     def campaign(self, number: int) -> Campaign:
         """All of campaign *number*."""
-        first, beyond = (-(-at * self.messages // self.campaigns) for at in (number, number + 1))
+        first, beyond = self._first_of(number), self._first_of(number + 1)
         return Campaign(
             self.campaign_id(number),
             f"{self.mark} {number}",
@@ -110,16 +113,26 @@ class Plan(NamedTuple):
             self.created_at(first) - timedelta(seconds=1),
         )
 
+    @property
+    def _alike(self) -> tuple[int, int]:
+        """How many campaigns are equally large, and how many messages they have."""
+        return self.campaigns - bool(self.largest), self.messages - self.largest
+
+    def _first_of(self, campaign: int) -> int:
+        """The number of its first message."""
+        alike, messages = self._alike
+        return self.messages if campaign == self.campaigns else -(-campaign * messages // alike)
+
     def _id(self, kind: str, number: int) -> str:
         name = f"{self.mark} {kind} {number}".encode()
         text = hashlib.blake2b(name, digest_size=16).hexdigest()
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def last_months(mark: str, events: int, campaigns: int) -> Plan:
+def last_months(mark: str, events: int, campaigns: int, *, largest: int = 0) -> Plan:
     """As many of the last 12 months as have partitions of their own."""
     until = datetime.now(UTC).replace(microsecond=0)
-    return Plan(mark, events, campaigns, max(_FIRST_INSTANT, until - _YEAR), until)
+    return Plan(mark, events, campaigns, max(_FIRST_INSTANT, until - _YEAR), until, largest)
 
 
 def right_now(mark: str, events: int, campaigns: int) -> Plan:
@@ -204,13 +217,13 @@ class Teller:
 
     def _common(self, number: int) -> tuple[str, str, datetime, str]:
         created = self._plan.created_at(number)
-        return self._plan.message_id(number), _recipient(number), created, _spelt(created)
+        return self._plan.message_id(number), recipient_of(number), created, _spelt(created)
 
     def _body(self, common: tuple[str, str, datetime, str], word: str, at: datetime) -> bytes:
         message_id, recipient, _, created = common
         campaign, label = self._campaign_id, _label(self._campaign)
         failed = word == "UNDELIVERED"
-        reason = _REASONS[self._campaign % len(_REASONS)] if failed else word.capitalize()
+        reason = failure_reason(self._campaign) if failed else word.capitalize()
         text = _STATUS_BODY % (
             *(message_id, campaign, recipient, word, reason),
             *(_spelt(at), label, created),
@@ -233,7 +246,7 @@ def replies_of(plan: Plan) -> Iterator[tuple[InboundMessage, datetime]]:
         at = plan.created_at(message) + _REPLY_DELAY
         campaign = plan.campaign_id(plan.campaign_of(message))
         body = _REPLY_BODY % (
-            _recipient(message),
+            recipient_of(message),
             number,
             _spelt(at),
             campaign,
@@ -248,7 +261,13 @@ def _spelt(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _recipient(message: int) -> str:
+def failure_reason(campaign: int) -> str:
+    """Why those messages of campaign number *campaign* failed that did."""
+    return _REASONS[campaign % len(_REASONS)]
+
+
+def recipient_of(message: int) -> str:
+    """The telephone number that message number *message* goes to."""
     return f"+3069{message * 7_919 % 100_000_000:08}"
 
 

@@ -59,16 +59,19 @@ def is_installed() -> bool:
     return shutil.which("wrk") is not None
 
 
-async def posted(
+async def posted(  # noqa: PLR0913 (each by its name)
     url: str,
     *,
     mark: str,
     seconds: int,
     connections: int = CONNECTIONS,
     texts: Texts = Texts.HALF,
+    campaigns: str = "",
 ) -> Load:
     """
     Post callbacks to *url* for so long, with ids that begin with *mark*.
+
+    Those of campaigns begin with *campaigns*, if it is given.
 
     Raises:
         WrkFailed: it did not run to its end.
@@ -83,6 +86,7 @@ async def posted(
         "--",
         mark,
         texts,
+        *([campaigns] if campaigns else []),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -1,0 +1,115 @@
+"""The pages of the dashboard, and what on them is asked for of a database that is loaded."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+from typing import Final, NamedTuple
+from urllib.parse import quote, urlencode
+
+from tests.bench.scale_story import Plan, failure_reason, recipient_of
+from tests.bench.visitor import Answer, Visitor
+
+Open = Callable[[Visitor], Awaitable[Answer]]
+
+
+class Page(NamedTuple):
+    """One page."""
+
+    says: str
+    #: What opens it, with the ids, of those that there are, that chance gives.
+    chosen: Callable[[Plan, Random], Open]
+
+
+def _fixed(path: str, **query: str) -> Callable[[Plan, Random], Open]:
+    return lambda _plan, _rng: _at(path, **query)
+
+
+def _at(path: str, **query: str) -> Open:
+    address = f"{path}?{urlencode(query)}" if query else path
+    return lambda visitor: visitor.get(address)
+
+
+def _largest_campaign(plan: Plan, _rng: Random) -> Open:
+    return _at(f"/ui/campaigns/{quote(plan.campaign_id(plan.campaigns - 1))}")
+
+
+def _messages_of_campaign(plan: Plan, rng: Random) -> Open:
+    return _at("/ui/messages", campaign=_any_campaign(plan, rng))
+
+
+def _messages_of_largest_campaign(plan: Plan, _rng: Random) -> Open:
+    return _at("/ui/messages", campaign=plan.campaign_id(plan.campaigns - 1), status="UNDELIVERED")
+
+
+def _messages_of_campaign_and_status(plan: Plan, rng: Random) -> Open:
+    return _at("/ui/messages", campaign=_any_campaign(plan, rng), status="UNDELIVERED")
+
+
+def _messages_of_label(plan: Plan, rng: Random) -> Open:
+    return _at("/ui/messages", label=plan.campaign(rng.randrange(plan.campaigns)).label)
+
+
+def _messages_of_country_and_reason(plan: Plan, rng: Random) -> Open:
+    reason = failure_reason(rng.randrange(plan.campaigns))
+    return _at("/ui/messages", country="GR", reason=reason)
+
+
+def _message(plan: Plan, rng: Random) -> Open:
+    return _at(f"/ui/messages/{quote(_any_message(plan, rng))}")
+
+
+def _search_for_id(plan: Plan, rng: Random) -> Open:
+    return _search(_any_message(plan, rng))
+
+
+def _search_for_number(plan: Plan, rng: Random) -> Open:
+    return _search(recipient_of(rng.randrange(plan.messages)))
+
+
+def _search_for_campaign(plan: Plan, rng: Random) -> Open:
+    return _search(plan.campaign(rng.randrange(plan.campaigns)).name)
+
+
+def _search_for_nothing(_plan: Plan, rng: Random) -> Open:
+    return _search(f"nothing has the name {rng.random()}")
+
+
+def _search(words: str) -> Open:
+    return lambda visitor: visitor.search(words)
+
+
+def _any_campaign(plan: Plan, rng: Random) -> str:
+    return plan.campaign_id(rng.randrange(plan.campaigns))
+
+
+def _any_message(plan: Plan, rng: Random) -> str:
+    return plan.message_id(rng.randrange(plan.messages))
+
+
+PAGES: Final[Mapping[str, Page]] = {
+    "overview": Page("overview", _fixed("/ui/")),
+    "campaigns": Page("campaigns", _fixed("/ui/campaigns")),
+    "campaign": Page("the largest campaign", _largest_campaign),
+    "messages": Page("messages", _fixed("/ui/messages")),
+    "messages_of_campaign": Page("messages of a campaign", _messages_of_campaign),
+    "messages_of_status": Page(
+        "messages of a campaign with a status", _messages_of_campaign_and_status
+    ),
+    "messages_of_largest": Page(
+        "messages of the largest campaign with a status", _messages_of_largest_campaign
+    ),
+    "messages_of_label": Page("messages with a label", _messages_of_label),
+    "messages_of_reason": Page(
+        "messages of a country with a reason", _messages_of_country_and_reason
+    ),
+    "messages_of_none": Page(
+        "messages with a status that none has", _fixed("/ui/messages", status="EXPIRED")
+    ),
+    "message": Page("message", _message),
+    "replies": Page("replies", _fixed("/ui/replies")),
+    "quarantine": Page("quarantine", _fixed("/ui/quarantine")),
+    "statuses": Page("statuses", _fixed("/ui/statuses")),
+    "search_id": Page("search for a message's id", _search_for_id),
+    "search_number": Page("search for a number", _search_for_number),
+    "search_campaign": Page("search for a campaign's name", _search_for_campaign),
+    "search_nothing": Page("search for what there is not", _search_for_nothing),
+}
