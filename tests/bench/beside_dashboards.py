@@ -64,7 +64,7 @@ async def measure(setting: Setting) -> Findings:
             await visitor.sign_in(key)
             cookies, answers = (
                 visitor.cookies,
-                {path: (await visitor.get(path)).status for path in set(_paths(campaigns))},
+                {path: (await visitor.get(path)).status for path in set(paths_of(campaigns))},
             )
         missing = sorted(path for path, status in answers.items() if status != httpx.codes.OK)
         if missing:
@@ -74,7 +74,7 @@ async def measure(setting: Setting) -> Findings:
     return _findings(rounds)
 
 
-def _paths(campaigns: str) -> list[str]:
+def paths_of(campaigns: str) -> list[str]:
     """What is looked at: the overview, campaigns that callbacks come for, and messages."""
     running_ones = [f"{campaigns}-campaign-{number}" for number in range(_CAMPAIGNS)]
     return [
@@ -116,7 +116,7 @@ class _Watched:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator["_Dashboards"]:
         """All dashboards, once each of them has its page."""
-        paths = _paths(self._campaigns)
+        paths = paths_of(self._campaigns)
         command = module("tests.bench.dashboards", self._stage.port, self._cookies, *paths)
         async with running(*command) as process:
             dashboards = _Dashboards(process)

@@ -49,7 +49,7 @@ WHERE campaign_tracking_id IS NOT NULL GROUP BY campaign_tracking_id, status
 """
 
 _EVENT_COLUMNS: Final = (*DeliveryEvent._fields, "received_at")
-_MESSAGE_COLUMNS: Final = (*Message._fields, "status", "updated_at")
+_MESSAGE_COLUMNS: Final = (*Message._fields, "status", "first_received_at", "updated_at")
 _INBOUND_COLUMNS: Final = (*InboundMessage._fields, "received_at")
 
 #: From its status to our door.
@@ -110,7 +110,8 @@ def _made(teller: Teller, numbers: Sequence[int]) -> tuple[list[Row], list[list[
         story = teller.story(number)
         for step, event in zip(steps, story, strict=True):
             step.append(_row(event, event.occurred_at + _UNDER_WAY))
-        messages.append([*teller.message(number, story), story[-1].occurred_at + _UNDER_WAY])
+        received = [story[at].occurred_at + _UNDER_WAY for at in (0, -1)]
+        messages.append([*teller.message(number, story), *received])
     return messages, steps
 
 

@@ -1,5 +1,6 @@
 """What is loaded quickly is what the callback path would have stored."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tests.database import connect
 from tests.promises.stage import Postgres
 
 EVENTS = 3_000
+#: Ingest takes these from its clock, which says now.
+_RECEIVED = {"first_received_at", "updated_at"}
 _EVENTS = f"SELECT {', '.join(DeliveryEvent._fields)} FROM events ORDER BY id"  # noqa: S608
 _MESSAGES = "SELECT * FROM messages ORDER BY message_tracking_id"
 _COUNTS = """
@@ -38,7 +41,7 @@ async def postgres(tmp_path: Path) -> AsyncIterator[Postgres]:
 
 async def _rows(connection: asyncpg.Connection, query: str) -> list[dict[str, Any]]:
     return [
-        {name: value for name, value in row.items() if name != "updated_at"}
+        {name: value for name, value in row.items() if name not in _RECEIVED}
         for row in await connection.fetch(query)
     ]
 
@@ -50,6 +53,14 @@ def _event(row: asyncpg.Record) -> DeliveryEvent:
         payload=opened(event.payload, event.payload_dictionary),
         payload_dictionary=0,
     )
+
+
+@pytest.mark.parametrize("largest", [0, 400])
+def test_each_campaign_has_as_many_messages_as_it_says(largest: int) -> None:
+    plan = last_months("test", EVENTS, 20, largest=largest)
+    messages = Counter(map(plan.campaign_of, range(plan.messages)))
+    assert messages == {number: plan.campaign(number).messages for number in range(20)}
+    assert messages[19] == (largest or plan.messages / 20)
 
 
 @pytest.mark.slow
