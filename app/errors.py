@@ -17,9 +17,6 @@ The only file that knows every way in which a request can fail.
         ├── NotFound                  404
         ├── Unauthorized              401
         ├── Forbidden                 403
-        ├── ForeignForm               403
-        ├── MethodNotAllowed          405
-        ├── TooManySignIns            429, with Retry-After
         ├── BodyTooLarge              413
         ├── BodyTooSlow               408
         ├── BodyEncoded               415
@@ -39,6 +36,10 @@ The only file that knows every way in which a request can fail.
         ├── CannotStore               503
         ├── Overloaded                503, with Retry-After
         ├── TooManyExports            503, with Retry-After
+        ├── PageError                 of the dashboard alone, where it is a page
+        │   ├── ForeignForm           403
+        │   ├── MethodNotAllowed      405
+        │   └── TooManySignIns        429, with Retry-After
         └── RouteeError               Routee did not do what it was asked
             ├── RouteeRefused         422: it answered with a definite refusal
             └── RouteeUnavailable     502: no connection, no usable answer, too busy
@@ -164,30 +165,6 @@ class Forbidden(ApiError):
     status = HTTPStatus.FORBIDDEN
     slug = "forbidden"
     title = "The API key lacks a scope"
-
-
-class ForeignForm(ApiError):
-    """A form of the dashboard was not sent by a page of it that the person has open."""
-
-    status = HTTPStatus.FORBIDDEN
-    slug = "foreign-form"
-    title = "The form is not one of this session"
-
-
-class MethodNotAllowed(ApiError):
-    """The page is not for the method of the request."""
-
-    status = HTTPStatus.METHOD_NOT_ALLOWED
-    slug = "method-not-allowed"
-    title = "This page cannot be called that way"
-
-
-class TooManySignIns(ApiError):
-    """Too many sign-ins from one address have failed."""
-
-    status = HTTPStatus.TOO_MANY_REQUESTS
-    slug = "too-many-sign-ins"
-    title = "Too many sign-ins have failed"
 
 
 class BodyTooLarge(ApiError):
@@ -351,6 +328,36 @@ class TooManyExports(ApiError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "too-many-exports"
     title = "Other exports are under way"
+
+
+class PageError(ApiError):
+    """Something that only pages of the dashboard can meet; it is shown as a page."""
+
+    slug = "page-error"
+
+
+class ForeignForm(PageError):
+    """A form of the dashboard was not sent by a page of it that the person has open."""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "foreign-form"
+    title = "The form is not one of this session"
+
+
+class MethodNotAllowed(PageError):
+    """The page is not for the method of the request."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    slug = "method-not-allowed"
+    title = "This page cannot be called that way"
+
+
+class TooManySignIns(PageError):
+    """Too many sign-ins from one address have failed."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    slug = "too-many-sign-ins"
+    title = "Too many sign-ins have failed"
 
 
 class RouteeError(ApiError):

@@ -20,6 +20,7 @@ from app.domain.api_key import Scope
 from app.domain.feed import BEGINNING, encode_position
 from app.errors import NotFound
 from app.main import build_app
+from app.web.application import WithDashboard
 from tests.api.conftest import (
     Loop,
     Service,
@@ -62,7 +63,8 @@ def _fast_reads_of(app: ASGIApp) -> tuple[Counted, FastReads]:
         | Compressed
         | RequestBodies
         | RequestIds
-        | Ports,
+        | Ports
+        | WithDashboard,
     ):
         before = before._app
     assert isinstance(before, Counted)
