@@ -17,8 +17,15 @@ from app.db.dashboard.campaigns import (
     page_of_listed_campaigns,
 )
 from app.db.dashboard.figures import figures_of
+from app.db.dashboard.names import names_of_campaigns
 from app.db.dashboard.received import received_of_late
 from app.db.dashboard.replies import replies_to
+from app.db.dashboard.reply_pages import (
+    ReplyPosition,
+    ReplyTimes,
+    page_of_newest_replies,
+    page_of_newest_replies_to,
+)
 from app.db.dashboard.search import has_label
 from app.db.dashboard.standing import (
     count_pending,
@@ -142,6 +149,27 @@ QUERIES: dict[str, tuple[Query, int, int]] = {
     # Pending are two events of each of the messages; each is looked up and counted as it was.
     "figures": (lambda it: figures_of(it, ["c-7", "ours:x"]), 60_000, 3 * 2 * _PENDING),
     "replies": (lambda it: replies_to(it, "c-7", limit=10), 50_000, 10_001),
+    "newest replies": (
+        lambda it: page_of_newest_replies(it, ReplyTimes(), before=None, limit=50),
+        2_000,
+        100,
+    ),
+    "older replies of a time": (
+        lambda it: page_of_newest_replies(
+            it,
+            ReplyTimes(_NOW - timedelta(days=9), _NOW - timedelta(days=2)),
+            before=ReplyPosition(_NOW - timedelta(days=5), 10**9),
+            limit=50,
+        ),
+        2_000,
+        100,
+    ),
+    "replies to a campaign": (
+        lambda it: page_of_newest_replies_to(it, "c-7", ReplyTimes(), above=None, limit=50),
+        60_000,
+        10_001,
+    ),
+    "names": (lambda it: names_of_campaigns(it, [f"c-{n}" for n in range(50)]), 1_000, 100),
     "label": (lambda it: has_label(it, "label 3"), 20, 10),
     "no label": (lambda it: has_label(it, "x"), 20, 10),
     "active": (_active(), 5_000, 600),
