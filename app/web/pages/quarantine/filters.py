@@ -1,18 +1,13 @@
 """Which bodies a person wants to see: the fields of the form, and the position in the list."""
 
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from app.db.quarantine import QuarantineFilter
 from app.domain.quarantine import CallbackPath, Reason
-from app.errors import InvalidCursor, InvalidRequest
-from app.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
-from app.kit.instants import parse_instant
-
-W = TypeVar("W", bound=StrEnum)
+from app.errors import InvalidCursor
+from app.kit.cursor import encode_cursor
+from app.web.fields import NO_SUCH_PAGE, instant_in, position_in, word_in
 
 #: As they stand in the URL.
 FIELDS: Final = ("reason", "since", "before", "path")
@@ -32,12 +27,12 @@ def wanted_of(given: Mapping[str, str]) -> QuarantineFilter:
         InvalidRequest: a field has what the form does not offer.
     """
     fields = fields_of(given)
-    reason = _word(Reason, fields["reason"], "reason")
+    reason = word_in(Reason, fields["reason"], "reason")
     return QuarantineFilter(
         () if reason is None else (reason,),
-        _instant(fields["since"]),
-        _instant(fields["before"]),
-        _word(CallbackPath, fields["path"], "callback URL"),
+        instant_in(fields["since"]),
+        instant_in(fields["before"]),
+        word_in(CallbackPath, fields["path"], "callback URL"),
     )
 
 
@@ -53,31 +48,13 @@ def position_of(cursor: str, wanted: QuarantineFilter) -> int | None:
     Raises:
         InvalidCursor: it is none of this list.
     """
-    if not cursor:
-        return None
-    with suppress(CursorInvalid):
-        match decode_cursor(cursor, scope=_scope(wanted)):
-            case [int(position)] if 0 <= position <= MAX_ROW_ID:
-                return position
-    raise InvalidCursor("The address is of a page of another list. Begin at the list's first page.")
+    match position_in(cursor, scope=_scope(wanted)):
+        case None:
+            return None
+        case [int(position)] if 0 <= position <= MAX_ROW_ID:
+            return position
+    raise InvalidCursor(NO_SUCH_PAGE)
 
 
 def _scope(wanted: QuarantineFilter) -> str:
     return f"page of the quarantine {wanted}"
-
-
-def _word(words: type[W], given: str, field: str) -> W | None:
-    if not given:
-        return None
-    with suppress(ValueError):
-        return words(given)
-    raise InvalidRequest(f"No {field} is called {given!r}. Choose one in the form above the list.")
-
-
-def _instant(given: str) -> datetime | None:
-    if not given:
-        return None
-    instant = parse_instant(given)
-    if instant is None:
-        raise InvalidRequest(f"{given!r} is no time. Write one as 2026-07-05T10:28, in UTC.")
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
