@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import ApiError, DatabaseUnavailable, ReceiverError, Unauthorized
 from app.web.failing import error_page
-from app.web.pages import quarantine, shortcuts, signing_in
+from app.web.pages import campaigns, overview, quarantine, shortcuts, signing_in
 from app.web.parts import PageParts
 from app.web.proxies import Origin
 from app.web.routes import PageRoute, Routes
@@ -41,6 +41,8 @@ _FOREIGN: Final = frozenset({"cross-site", "same-site"})
 _ROUTES: Final[tuple[PageRoute, ...]] = (
     *signing_in.ROUTES,
     *shortcuts.ROUTES,
+    *overview.ROUTES,
+    *campaigns.ROUTES,
     *quarantine.ROUTES,
 )
 

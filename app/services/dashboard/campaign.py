@@ -17,6 +17,7 @@ from app.domain.finishing import final_count
 from app.domain.status import FAILURES, Status
 from app.errors import NotFound
 from app.services.dashboard.awaited import AwaitedPage, page_of_awaited
+from app.services.dashboard.campaigns import without_zeros
 from app.services.dashboard.launch_history import HistoryStep, launch_history
 
 #: Of replies, awaited recipients and reports of Routee, the page shows so many.
@@ -85,18 +86,16 @@ class CampaignStory:
         return self.row.submission in {Submission.LAUNCHED, Submission.OBSERVED}
 
 
-async def campaign_story(database: Database, tracking_id: str) -> CampaignStory:
+async def campaign_story(database: Database, row: CampaignRow) -> CampaignStory:
     """
-    The campaign of Routee's *tracking_id*, or of our id.
+    How the campaign of *row* did.
 
     Raises:
-        NotFound: there is none.
         DatabaseUnavailable: the database failed, or cannot be reached.
     """
-    row = await get_campaign_row(database, tracking_id)
     keys = [key for key in (row.tracking_id, f"ours:{row.id}") if key is not None]
     known = row.tracking_id
-    counts = {} if known is None else await counts_of(database, known)
+    counts = {} if known is None else without_zeros(await counts_of(database, known))
     replies = _NOTHING if known is None else await replies_to(database, known, limit=MAX_REPLIES)
     reports = [] if known is None else await newest_reports(database, known, limit=MAX_REPORTS)
     times = await times_of(database, row)

@@ -58,4 +58,11 @@ async def counted(
     """Where the messages of *campaigns* stand."""
     tracking_ids = [it.tracking_id for it in campaigns if it.tracking_id is not None]
     counts = await counts_of_each(database, tracking_ids) if tracking_ids else {}
-    return [CountedCampaign(it, counts.get(it.tracking_id or "", {})) for it in campaigns]
+    return [
+        CountedCampaign(it, without_zeros(counts.get(it.tracking_id or "", {}))) for it in campaigns
+    ]
+
+
+def without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
+    """*counts* of statuses that messages are in now; those that all have left are counted as 0."""
+    return {status: number for status, number in counts.items() if number}

@@ -16,7 +16,12 @@ from app.domain.explained_words import SUBMISSIONS
 from app.errors import NotFound
 from app.services.dashboard import awaited
 from app.services.dashboard.awaited import page_of_awaited
-from app.services.dashboard.campaign import campaign_story, get_campaign_row, request_as_launched
+from app.services.dashboard.campaign import (
+    CampaignStory,
+    campaign_story,
+    get_campaign_row,
+    request_as_launched,
+)
 from app.services.dashboard.campaigns import page_of_counted_campaigns
 from app.services.dashboard.launch_history import launch_history
 from tests.db.bi.story import make_campaigns, store_in_batches, story
@@ -32,13 +37,17 @@ def _row(**values: Any) -> CampaignRow:  # noqa: ANN401
     return CampaignRow(**(columns | values))
 
 
+async def _story(database: Database, tracking_id: str) -> CampaignStory:
+    return await campaign_story(database, await get_campaign_row(database, tracking_id))
+
+
 async def test_a_campaign_is_told_by_its_trackingid_and_by_our_id(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     ours = await make_campaigns(connection)
     await store_in_batches(connection, story(ours, 2, messages=80), random.Random(2))  # noqa: S311
-    found = await campaign_story(database, "known")
-    assert (await campaign_story(database, str(ours[0]))).counts == found.counts
+    found = await _story(database, "known")
+    assert (await _story(database, str(ours[0]))).counts == found.counts
     row = await connection.fetchrow(
         "SELECT * FROM bi_v1.campaigns WHERE campaign_tracking_id = 'known'"
     )
@@ -49,14 +58,14 @@ async def test_a_campaign_is_told_by_its_trackingid_and_by_our_id(
     assert found.row.cost == Decimal("12.345")
     assert found.unfinished == found.total - found.arrived - found.failed
     with pytest.raises(NotFound):
-        await campaign_story(database, "unknown")
+        await _story(database, "unknown")
 
 
 async def test_a_campaign_without_trackingid_has_a_story(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     ours = await make_campaigns(connection)
-    found = await campaign_story(database, str(ours[1]))
+    found = await _story(database, str(ours[1]))
     assert (found.total, found.replies.number, found.unfinished) == (0, 0, 0)
     assert SUBMISSIONS[Submission.UNCONFIRMED].text in " ".join(step.text for step in found.history)
 
