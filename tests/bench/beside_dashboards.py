@@ -1,4 +1,4 @@
-"""How many callbacks are stored while dashboards are open, beside how many are without them."""
+"""How many callbacks are stored while dashboards are open, and how many without them."""
 
 import json
 from asyncio import timeout
@@ -45,6 +45,11 @@ class _Round(NamedTuple):
         if failed := {status: times for status, times in regions.items() if int(status) >= 400}:
             yield f"live regions were answered {failed}"
 
+    @property
+    def regions(self) -> int:
+        """How many live regions the dashboards received."""
+        return sum(self.received["regions"].values())
+
     def document(self) -> dict[str, Any]:
         """It, for a file."""
         return {
@@ -55,23 +60,26 @@ class _Round(NamedTuple):
 
 
 async def measure(setting: Setting) -> Findings:
-    """Callbacks alone and beside open dashboards, in each round, about the same campaigns."""
+    """The figures of a database that has nothing in it but what this group stores."""
     async with staged(setting.folder) as stage:
-        campaigns = mark()
-        await run(stage, _WARM_UP_SECONDS, campaigns=campaigns)
-        key = await made_key(stage.cluster.url, *Scope)
-        async with visiting(f"http://127.0.0.1:{stage.port}") as visitor:
-            await visitor.sign_in(key)
-            cookies, answers = (
-                visitor.cookies,
-                {path: (await visitor.get(path)).status for path in set(paths_of(campaigns))},
-            )
-        missing = sorted(path for path, status in answers.items() if status != httpx.codes.OK)
-        if missing:
-            return Findings(skipped=[f"{_NAME}: there is no page {path}" for path in missing])
-        watched = _Watched(stage, cookies, campaigns)
-        rounds = [await watched.round(setting, number) for number in range(setting.rounds)]
-    return _findings(rounds)
+        return await measured(setting, stage, _NAME)
+
+
+async def measured(setting: Setting, stage: Stage, name: str) -> Findings:
+    """Callbacks alone and beside open dashboards, in each round, about the same campaigns."""
+    campaigns = mark()
+    await run(stage, _WARM_UP_SECONDS, campaigns=campaigns)
+    key, paths = await made_key(stage.cluster.url, *Scope), set(paths_of(campaigns))
+    async with visiting(f"http://127.0.0.1:{stage.port}") as visitor:
+        await visitor.sign_in(key)
+        answers = {path: (await visitor.get(path)).status for path in sorted(paths)}
+        cookies = visitor.cookies
+    missing = [path for path, status in answers.items() if status != httpx.codes.OK]
+    if missing:
+        return Findings(skipped=[f"{name}: there is no page {path}" for path in missing])
+    watched = _Watched(stage, cookies, campaigns)
+    rounds = [await watched.round(setting, number) for number in range(setting.rounds)]
+    return _findings(name, rounds)
 
 
 def paths_of(campaigns: str) -> list[str]:
@@ -104,11 +112,8 @@ class _Watched:
 
     async def _beside(self, setting: Setting) -> tuple[Run, dict[str, Any]]:
         async with self._opened() as dashboards:
-            before = await dashboards.received()
             beside = await self._run(setting)
-            received = await dashboards.received()
-        received["before"] = before["regions"]
-        return beside, received
+            return beside, await dashboards.received()
 
     async def _run(self, setting: Setting) -> Run:
         return await run(self._stage, setting.seconds, campaigns=self._campaigns)
@@ -144,28 +149,33 @@ class _Dashboards:
         return received
 
 
-def _findings(rounds: Sequence[_Round]) -> Findings:
+def _findings(name: str, rounds: Sequence[_Round]) -> Findings:
     return Findings(
         figures=[
             Figure(
-                _NAME,
+                name,
                 f"callbacks with {DASHBOARDS} open dashboards ÷ without",
                 [each.beside.load.per_second / each.alone.load.per_second for each in rounds],
                 _CALLBACKS,
             ),
             Figure(
-                f"{_NAME}_cpu",
+                f"{name}_cpu",
                 f"processor time for a callback with {DASHBOARDS} open dashboards ÷ without",
                 [_cpu_ms(each.beside) / _cpu_ms(each.alone) for each in rounds],
             ),
             Figure(
-                f"{_NAME}_regions",
-                "live regions that the dashboards asked for in a round",
-                [float(sum(each.received["regions"].values())) for each in rounds],
+                f"{name}_regions_per_second",
+                "live regions that the dashboards ask for in a second",
+                [each.regions / each.beside.load.seconds for each in rounds],
+            ),
+            Figure(
+                f"{name}_region_ms",
+                "ms for a live region while callbacks come",
+                [each.received["cost_ms"] / max(1, each.regions) for each in rounds],
             ),
         ],
-        faults=[f"{_NAME}: {fault}" for each in rounds for fault in each.faults],
-        details={_NAME: [each.document() for each in rounds]},
+        faults=[f"{name}: {fault}" for each in rounds for fault in each.faults],
+        details={name: [each.document() for each in rounds]},
     )
 
 

@@ -9,7 +9,8 @@ import time
 from random import Random
 from typing import Final
 
-from tests.bench import scale_analysts, scale_pages
+from tests.bench import beside_dashboards, scale_analysts, scale_pages
+from tests.bench.cluster import Cluster
 from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Group, Setting
 from tests.bench.scale_analysts import ANALYSTS, fold_all
@@ -18,10 +19,12 @@ from tests.bench.scale_pages import PAGES_PART
 from tests.bench.scale_reads import READS, latencies
 from tests.bench.scale_sides import Side, loaded
 from tests.bench.scale_sizes import sizes_of
+from tests.bench.stage import serving
 from tests.database import connect
 
 _INGEST: Final = "scale_ingest"
 _BYTES: Final = "scale_bytes"
+_DASHBOARDS: Final = "scale_dashboards"
 _EVENT_BYTES: Final = Bound(1000, is_ceiling=True)
 _SEED: Final = 1
 #: Events are stored for so many times as long as other things are measured.
@@ -55,6 +58,8 @@ async def measured(setting: Setting, big: Side, small: Side) -> Findings:
         findings.add(await scale_analysts.measure(setting, big, fold_seconds=fold_seconds))
     if setting.wants(_INGEST):
         findings.add(await _ingest(setting, big, small))
+    if setting.wants(_DASHBOARDS):
+        findings.add(await _dashboards(setting, big))
     return findings
 
 
@@ -82,6 +87,12 @@ async def _read(setting: Setting, name: str, big: Side, small: Side) -> Findings
     return Findings([figure], details={name: [each._asdict() for each in found]})
 
 
+async def _dashboards(setting: Setting, big: Side) -> Findings:
+    cluster = Cluster(big.url, setting.folder / "data" / "postgres")
+    async with serving(cluster, setting.folder) as stage:
+        return await beside_dashboards.measured(setting, stage, _DASHBOARDS)
+
+
 async def _ingest(setting: Setting, big: Side, small: Side) -> Findings:
     setting.say("in turn: storing events")
     await warm_up(big, small, seconds=_WARM_UP_TIMES * setting.seconds)
@@ -98,5 +109,5 @@ GROUP: Final = Group(
     "scale",
     "what very many events cost (--events), beside few",
     measure,
-    parts=(_BYTES, *READS, PAGES_PART, ANALYSTS, _INGEST),
+    parts=(_BYTES, *READS, PAGES_PART, ANALYSTS, _INGEST, _DASHBOARDS),
 )

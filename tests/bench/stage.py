@@ -90,13 +90,19 @@ class Stage:
 @asynccontextmanager
 async def staged(folder: Path, *, workers: int = 1) -> AsyncIterator[Stage]:
     """The service on a PostgreSQL in *folder*, both ended with the block."""
-    async with clustered(folder) as cluster:
-        service = Service(cluster.url, folder, workers=workers)
-        try:
-            await service.start()
-            yield Stage(cluster, service, await made_key(cluster.url, Scope.READ), workers=workers)
-        finally:
-            service.kill()
+    async with clustered(folder) as cluster, serving(cluster, folder, workers=workers) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def serving(cluster: Cluster, folder: Path, *, workers: int = 1) -> AsyncIterator[Stage]:
+    """The service on *cluster*, ended with the block; *folder* gets its log."""
+    service = Service(cluster.url, folder, workers=workers)
+    try:
+        await service.start()
+        yield Stage(cluster, service, await made_key(cluster.url, Scope.READ), workers=workers)
+    finally:
+        service.kill()
 
 
 def _sum(metrics: str, start: str) -> int:
