@@ -40,6 +40,7 @@ def bar_of_counts(counts: Mapping[str, int], total: int | None = None) -> Chart:
         class_="chart-bar",
         role="img",
         viewBox=f"0 0 {_WIDTH:.0f} {_HEIGHT:.0f}",
+        preserveAspectRatio="none",
         width=_WIDTH,
         height=_HEIGHT,
     )
