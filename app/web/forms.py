@@ -60,14 +60,14 @@ def require_own_site(request: Request) -> None:
         is_own = site in _OWN
     else:
         origin = request.headers.get("origin", "")
-        is_own = _host_of(origin) not in {None, ""} and _host_of(origin) == _host_of(
+        is_own = host_in(origin) not in {None, ""} and host_in(origin) == host_in(
             f"//{request.headers.get('host', '')}"
         )
     if not is_own:
         raise ForeignForm("It was sent by a page of another site, so nothing was done.")
 
 
-def _host_of(url: str) -> str | None:
+def host_in(url: str) -> str | None:
     """The host in *url*, without its port, which proxies may leave out."""
     try:
         return urlsplit(url).hostname

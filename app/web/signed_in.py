@@ -1,12 +1,12 @@
 """Who is signed in: by the cookie of a session, or by a proxy that is trusted."""
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import Unauthorized
+from app.web.forms import host_in
 from app.web.parts import PageParts
 from app.web.proxies import Origin
 from app.web.sessions import SESSION_SECONDS
@@ -30,7 +30,7 @@ async def find_person(request: Request, parts: PageParts, origin: Origin) -> Per
         return Person(
             origin.person, parts.scopes_of_persons, f"person {origin.person}", by_proxy=True
         )
-    value = request.cookies.get(cookie_name(request, origin), "")
+    value = request.cookies.get(_cookie_name(request, origin), "")
     session = parts.sessions.find(value)
     if session is None:
         return None
@@ -41,16 +41,14 @@ async def find_person(request: Request, parts: PageParts, origin: Origin) -> Per
     return person_of_key(key, session.content)
 
 
-def cookie_name(request: Request, origin: Origin) -> str:
-    """The name of the cookie: plain for a browser at this machine that speaks plain HTTP."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    is_plain = not origin.is_secure and host in _LOOPBACK
-    return _PLAIN_NAME if is_plain else _SAFE_NAME
+def is_cookie_plain(request: Request, origin: Origin) -> bool:
+    """Whether a browser at this machine speaks plain HTTP, which is for trying."""
+    return not origin.is_secure and host_in(f"//{request.headers.get('host', '')}") in _LOOPBACK
 
 
 def set_cookie(response: Response, request: Request, origin: Origin, value: str) -> None:
     """Make the browser keep *value*; an empty one ends the session."""
-    name = cookie_name(request, origin)
+    name = _cookie_name(request, origin)
     response.set_cookie(
         name,
         value,
@@ -60,3 +58,7 @@ def set_cookie(response: Response, request: Request, origin: Origin, value: str)
         httponly=True,
         samesite="strict",
     )
+
+
+def _cookie_name(request: Request, origin: Origin) -> str:
+    return _PLAIN_NAME if is_cookie_plain(request, origin) else _SAFE_NAME

@@ -66,6 +66,19 @@ def test_the_cookie_of_any_other_host_is_one_for_tls_alone(browser: _Browsers) -
     assert answer.headers["set-cookie"].startswith("__Host-routee-receiver=1.")
     assert "Secure" in answer.headers["set-cookie"]
     assert "domain" not in answer.headers["set-cookie"].lower()
+    # Whether the browser keeps it, only its next request shows.
+    assert answer.headers["location"] == "/ui/sign-in?next=%2Fui%2F&kept=%3F"
+    assert "did not keep the session" in browser().page("/ui/sign-in?next=%2Fui%2F&kept=%3F")
+    value = answer.headers["set-cookie"].split(";")[0]
+    headers = {"Host": "status.example", "Cookie": value}
+    kept = httpx.get(f"{visitor.service.url}/ui/sign-in?next=%2Fui%2F&kept=%3F", headers=headers)
+    assert kept.headers["location"] == "/ui/"
+
+
+@pytest.mark.parametrize("host", ["[", "]", "a:b:c", "[::1", "\xff", ""])
+def test_a_host_that_is_none_is_no_failure_of_ours(browser: _Browsers, host: str) -> None:
+    answer = browser().get("/ui/sign-in", headers={"Host": host.encode("latin-1")})
+    assert answer.status_code in {200, 400}
 
 
 def test_a_link_on_another_site_leads_a_signed_in_person_to_the_page(browser: _Browsers) -> None:

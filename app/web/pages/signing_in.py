@@ -9,20 +9,25 @@ from starlette.responses import RedirectResponse, Response
 from app.domain.api_key import Scope
 from app.errors import Overloaded, TooManySignIns, Unauthorized
 from app.web.routes import PageRoute
-from app.web.signed_in import find_person, set_cookie
+from app.web.signed_in import find_person, is_cookie_plain, set_cookie
 from app.web.visit import Visit
 
 log = structlog.get_logger()
 
 _HOME: Final = "/ui/"
 _MAX_KEY_CHARACTERS: Final = 200
+_NOT_KEPT: Final = (
+    "The key is good, but your browser did not keep the session, as it does so over HTTPS alone. "
+    "Open this page with https://, or at the machine itself at http://127.0.0.1."
+)
 
 
 async def show_sign_in(visit: Visit) -> Response:
     """The form; who is signed in already is led on."""
     if await find_person(visit.request, visit.parts, visit.origin) is not None:
         return visit.to(visit.url(_beyond(visit.query.get("next", ""))))
-    return _form(visit, visit.query.get("next", ""))
+    problem = _NOT_KEPT if "kept" in visit.query else ""
+    return _form(visit, visit.query.get("next", ""), problem=problem)
 
 
 async def sign_in(visit: Visit) -> Response:
@@ -51,7 +56,7 @@ async def sign_in(visit: Visit) -> Response:
             status=HTTPStatus.FORBIDDEN,
         )
     log.info("signed in to the dashboard", name=key.name, address=address)
-    answer = RedirectResponse(visit.url(_beyond(beyond)), HTTPStatus.SEE_OTHER)
+    answer = RedirectResponse(_after_sign_in(visit, _beyond(beyond)), HTTPStatus.SEE_OTHER)
     set_cookie(answer, visit.request, visit.origin, parts.sessions.begin(key.id))
     return answer
 
@@ -62,6 +67,13 @@ async def sign_out(visit: Visit) -> Response:
     answer = RedirectResponse(visit.url("/ui/sign-in"), HTTPStatus.SEE_OTHER)
     set_cookie(answer, visit.request, visit.origin, "")
     return answer
+
+
+def _after_sign_in(visit: Visit, beyond: str) -> str:
+    if visit.origin.is_secure or is_cookie_plain(visit.request, visit.origin):
+        return visit.url(beyond)
+    # A proxy may speak TLS that nothing here knows of. If none does, the form says so.
+    return visit.url("/ui/sign-in", next=beyond, kept="?")
 
 
 def _form(
