@@ -259,7 +259,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[tuple[Worker, ASGI
         Duty("keep the feed's epoch", second, epoch.poll, _IDLE_EVERY),
         Duty("learn erased recipients", REFRESH_EVERY_SECONDS * second, learn_erased, _IDLE_EVERY),
         Duty(
-            "count what was received by day", 60 * second, ReceivedCounts(database, metrics).write
+            "count what was received by day", 10 * second, ReceivedCounts(database, metrics).write
         ),
     ]
     metrics.expect_duties(duty.name for duty in duties)
@@ -563,7 +563,7 @@ def _duties(settings: Settings, parts: Parts, intake: Intake | BufferedIntake | 
         Duty(
             "count missing statuses", 60 * second, partial(measure_missing, database, parts.metrics)
         ),
-        Duty("count what was received by day", 60 * second, received.write),
+        Duty("count what was received by day", 10 * second, received.write),
         Duty("measure this process", second, measuring.sample),
         Duty("measure the database", 15 * second, measuring.perform),
         Duty("record the keys' use", USES_RECORDED_EVERY, parts.keyring.record_uses),

@@ -10,7 +10,7 @@ depends_on = None
 #: What the way down loses, in a sentence for an operator.
 LOSES = "How much was received in each five minutes of the last 8 days, for the dashboard."
 
-#: Counted by each process of itself, and added up here once a minute: `app/db/dashboard/received.py`.
+#: Counted by each process of itself, and added up here by a duty: `app/db/dashboard/received.py`.
 TABLE = """
 CREATE TABLE received_lately (
     began_at timestamptz NOT NULL, -- of five minutes

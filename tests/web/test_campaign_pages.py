@@ -18,7 +18,7 @@ from tests.api.conftest import Service, new_id, progress, reply, status
 from tests.web.conftest import Browser, words_of
 
 _Browsers = Callable[..., Browser]
-_AT = "2026-07-05T10:{:02}:44Z"
+_AT = "2026-07-0{}T10:{:02}:44Z"
 _ROWS = re.compile(r"<tr>(.*?)</tr>", re.DOTALL)
 _CELLS = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.DOTALL)
 
@@ -42,7 +42,7 @@ def _told(service: Service) -> str:
                     trackingId=message,
                     campaignTrackingId=campaign,
                     to=f"+30694000000{number}",
-                    status=status(name, _AT.format(minute)),
+                    status=status(name, _AT.format(6 if name == "SEEN" else 5, minute)),
                 )
             )
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_the_charts_of_a_campaign_have_the_numbers_of_the_views(
         " WHERE campaign_tracking_id = $1",
         told,
     )
-    shown = {row[0]: int(row[1]) for row in _table(page, "Why messages failed")}
+    shown = {row[0]: int(row[1]) for row in _table(page, "Failures by reason")}
     assert shown == {
         f"{row['status'].capitalize()}: {row['detailed_status']}": row["messages"]
         for row in reasons
@@ -102,8 +102,9 @@ def test_the_charts_of_a_campaign_have_the_numbers_of_the_views(
         told,
     )
     for step in ("by hour", "by day"):
-        [row] = _table(page, f"Events of messages, {step}")
-        assert [int(cell) for cell in row[1:]] == list(hour)
+        rows = _table(page, f"Events of messages, {step}")
+        sums = [sum(map(int, column)) for column in list(zip(*rows, strict=True))[1:]]
+        assert sums == list(hour)
     [view] = service.sql("SELECT * FROM bi_v1.campaigns WHERE campaign_tracking_id = $1", told)
     [deliver, see] = _table(page, "Known times only")
     assert (deliver[3], see[3]) == ("5", "3")

@@ -41,8 +41,8 @@ async def received_of_late(database: Database, period: timedelta) -> Counted:
     """
     What was counted in the last *period*, to the step.
 
-    The first step is left out unless it is in it as a whole, and the last minute may be missing:
-    each process adds what it has counted once a minute.
+    The first step is left out unless it is in it as a whole, and the last seconds may be missing:
+    each process adds what it has counted six times a minute.
 
     Raises:
         DatabaseUnavailable: the database failed, or cannot be reached.

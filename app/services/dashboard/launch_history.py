@@ -22,9 +22,9 @@ class HistoryStep(NamedTuple):
 def launch_history(
     campaign: CampaignRow, times: CampaignTimes, reports: Sequence[CampaignProgressRow]
 ) -> list[HistoryStep]:
-    """What is known of *campaign*, in the order of time; what has no time comes last."""
+    """What is known of *campaign*, in the order of time; what has no time follows its beginning."""
     steps = [*_steps(campaign, times), *map(_report, reports)]
-    return sorted(steps, key=lambda step: (step.at is None, step.at or campaign.created_at))
+    return sorted(steps, key=lambda step: step.at or campaign.created_at)
 
 
 def _steps(campaign: CampaignRow, times: CampaignTimes) -> Iterator[HistoryStep]:

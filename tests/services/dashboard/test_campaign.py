@@ -140,9 +140,9 @@ async def test_awaited_are_those_of_the_request_without_a_message(
             [
                 ("A program asked this service to launch it under the name “n”, which this service"
                 " made up."),
-                "Routee is asked again, under the same name.",
                 "Routee was asked for it 3 times.",
                 f"{SUBMISSIONS[Submission.UNCONFIRMED].text} The reason: no answer",
+                "Routee is asked again, under the same name.",
             ],
         ),
         (

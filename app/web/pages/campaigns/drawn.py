@@ -40,7 +40,8 @@ class CampaignCharts(NamedTuple):
     funnel: Chart
     reasons: Chart
     by_hour: Chart
-    by_day: Chart
+    #: None where all was on one day.
+    by_day: Chart | None
     #: Events that Routee reported without a time.
     undated: int
     #: Whether hours before those drawn are left out.
@@ -54,10 +55,10 @@ def charts_of(visit: Visit, story: CampaignStory) -> CampaignCharts:
     return CampaignCharts(
         funnel=funnel(story.total, story.arrived, story.seen, story.replies.number),
         reasons=horizontal_bars(
-            _reasons(visit, story.figures.reasons), caption="Why messages failed"
+            _reasons(visit, story.figures.reasons), caption="Failures by reason"
         ),
         by_hour=_over_time(hours[-_HOURS:], _HOUR),
-        by_day=_over_time(days, _DAY),
+        by_day=_over_time(days, _DAY) if len(days) > 1 else None,
         undated=sum(it.events for it in story.figures.hours if it.hour is None),
         is_cut=len(hours) > _HOURS,
     )
