@@ -61,11 +61,24 @@ class Figures(NamedTuple):
     is_behind: bool
 
 
-#: `:is_near` is false where too much is pending to be read for a page.
-_FIGURES: Final = text("""
+#: Without what is pending: where there is nothing, as planning the views of it for all months takes
+#: longer than everything else, and where there is too much for a page.
+_NOTHING: Final = """
+SELECT NULL::text AS failure, NULL::text AS detailed_status, NULL::text AS description,
+    NULL::smallint AS deliver_bucket, NULL::smallint AS see_bucket, NULL::numeric AS price,
+    0 AS messages
+WHERE false
+"""
+_NO_HOURS: Final = "SELECT NULL::timestamptz, NULL::text, 0 WHERE false"
+_PENDING: Final = (
+    "SELECT * FROM bi_pending_messages WHERE campaign_key = ANY(CAST(:keys AS text[]))"
+)
+_PENDING_HOURS: Final = """
+SELECT hour, status, events FROM bi_pending_hours WHERE campaign_key = ANY(CAST(:keys AS text[]))
+"""
+_FIGURES: Final = """
 WITH pending AS MATERIALIZED (
-    SELECT * FROM bi_pending_messages
-    WHERE :is_near AND campaign_key = ANY(CAST(:keys AS text[]))
+    {pending}
 ),
 reasons AS MATERIALIZED (
     SELECT r.failure, r.detailed_status, r.description, sum(r.messages)::bigint AS messages
@@ -89,8 +102,7 @@ hours AS (
             WHERE campaign_key = ANY(CAST(:keys AS text[])) ORDER BY hour DESC LIMIT :rows
         ) AS rolled_up
         UNION ALL
-        SELECT hour, status, events FROM bi_pending_hours
-        WHERE :is_near AND campaign_key = ANY(CAST(:keys AS text[]))
+        {pending_hours}
     ) AS h
     GROUP BY h.hour, h.status
     HAVING sum(h.events) <> 0
@@ -138,7 +150,9 @@ SELECT
         FROM durations
     ),
     (SELECT price FROM spent)
-""")
+"""
+_ROLLED_UP: Final = text(_FIGURES.format(pending=_NOTHING, pending_hours=_NO_HOURS))
+_WITH_PENDING: Final = text(_FIGURES.format(pending=_PENDING, pending_hours=_PENDING_HOURS))
 
 
 async def figures_of(database: Database, keys: Sequence[str]) -> Figures:
@@ -148,15 +162,11 @@ async def figures_of(database: Database, keys: Sequence[str]) -> Figures:
     Raises:
         DatabaseUnavailable: the database failed, or cannot be reached.
     """
-    is_behind = (await count_pending(database)).is_more
-    given = {
-        "keys": list(keys),
-        "is_near": not is_behind,
-        "rows": MAX_ROWS,
-        "reasons": MAX_REASONS,
-    }
+    pending, is_behind = await count_pending(database)
+    query = _WITH_PENDING if pending and not is_behind else _ROLLED_UP
+    given = {"keys": list(keys), "rows": MAX_ROWS, "reasons": MAX_REASONS}
     async with database.reading(planner=LOOK_UPS) as session:
-        row = (await session.execute(_FIGURES, given)).one()
+        row = (await session.execute(query, given)).one()
     reasons, hours, durations = (_rows(document) for document in (row[0], row[2], row[3]))
     return Figures(
         reasons=[FailureReason(*it) for it in reasons],

@@ -109,6 +109,8 @@ SELECT count(*) FROM (
         (SELECT xid FROM bi_rollup_state),
         (SELECT id FROM bi_rollup_state)
     )
+    UNION ALL
+    SELECT FROM bi_event_corrections
     LIMIT :most
 ) AS pending
 """)
@@ -143,7 +145,7 @@ async def count_unconfirmed(database: Database) -> AtMost:
 
 
 async def count_pending(database: Database) -> AtMost:
-    """How many events are not in the roll-ups yet."""
+    """How many events, and corrections of events, are not in the roll-ups yet."""
     return await _at_most(database, _PENDING, MAX_PENDING, {})
 
 
