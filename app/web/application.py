@@ -13,7 +13,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import ApiError, DatabaseUnavailable, ReceiverError, Unauthorized
 from app.web.failing import error_page
-from app.web.pages import campaigns, overview, quarantine, shortcuts, signing_in
+from app.web.pages import (
+    campaigns,
+    messages,
+    overview,
+    quarantine,
+    replies,
+    search,
+    shortcuts,
+    signing_in,
+    statuses,
+)
 from app.web.parts import PageParts
 from app.web.proxies import Origin
 from app.web.routes import PageRoute, Routes
@@ -43,6 +53,10 @@ _ROUTES: Final[tuple[PageRoute, ...]] = (
     *shortcuts.ROUTES,
     *overview.ROUTES,
     *campaigns.ROUTES,
+    *messages.ROUTES,
+    *replies.ROUTES,
+    *statuses.ROUTES,
+    *search.ROUTES,
     *quarantine.ROUTES,
 )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -76,6 +77,11 @@ class Browser:
 def words_of(html: str) -> str:
     """The text of *html*, with one blank between words."""
     return " ".join(unescape(_TAG.sub(" ", html)).split())
+
+
+def new_word() -> str:
+    """A word that no other test has, without digits, which could be taken for a number."""
+    return "".join(chr(ord("a") + int(digit, 16)) for digit in uuid4().hex[:12])
 
 
 @pytest.fixture

@@ -1,0 +1,158 @@
+"""Replies: what recipients wrote back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from starlette.responses import Response
+
+from app.db.campaigns import find_campaign
+from app.db.dashboard.names import names_of_campaigns
+from app.db.dashboard.reply_pages import (
+    ReplyPosition,
+    ReplyTimes,
+    page_of_newest_replies,
+    page_of_newest_replies_to,
+)
+from app.db.inbound_messages import InboundFilter, Reply, page_of_inbound_messages
+from app.domain.tracking_id import canonical_id
+from app.kit.cursor import encode_cursor
+from app.kit.instants import parse_instant
+from app.web.given import as_field, instant_in, number_below, position_in, text_in
+from app.web.routes import PageRoute
+from app.web.visit import Visit
+
+_ITEMS: Final = 50
+_MAX_ID: Final = 2**63 - 1
+#: A longer text is folded.
+_FOLDED_CHARACTERS: Final = 300
+_SUMMARY_CHARACTERS: Final = 120
+
+
+class ReplyLine(NamedTuple):
+    """A reply as the person who asks may see it."""
+
+    id: int
+    number: str
+    text: str
+    #: The beginning of a long text; empty if it is short enough to be shown whole.
+    beginning: str
+    media: str
+    filename: str
+    sent_at: datetime | None
+    received_at: datetime
+    campaign_id: str | None
+    campaign_name: str
+    message_id: str | None
+
+
+class _Page(NamedTuple):
+    replies: Sequence[Reply]
+    #: The position of the next page.
+    end: Sequence[str | int] | None
+
+
+async def show_replies(visit: Visit) -> Response:
+    """The replies that match: the newest first, to one message the oldest first."""
+    campaign, message = text_in(visit, "campaign"), text_in(visit, "message")
+    times = ReplyTimes(instant_in(visit, "since"), instant_in(visit, "before"))
+    scope = f"page of replies {(campaign, message, times)}"
+    if message is not None:
+        page = await _to_message(visit, canonical_id(message), campaign, times, scope)
+    elif campaign is not None:
+        page = await _to_campaign(visit, await _routee_id(visit, campaign), times, scope)
+    else:
+        page = await _of_all(visit, times, scope)
+    return visit.page(
+        "replies.html",
+        title="Replies",
+        lines=await reply_lines(visit, page.replies),
+        cursor=None if page.end is None else encode_cursor([*page.end], scope=scope),
+        is_short=page.end is not None and len(page.replies) < _ITEMS,
+        is_first=not visit.query.get("cursor"),
+        fields={
+            "campaign": campaign or "",
+            "message": message or "",
+            "since": as_field(times.since),
+            "before": as_field(times.before),
+        },
+    )
+
+
+async def reply_lines(visit: Visit, replies: Sequence[Reply]) -> list[ReplyLine]:
+    """
+    The lines of *replies*.
+
+    Raises:
+        DatabaseUnavailable: the names of their campaigns cannot be read.
+    """
+    names = await names_of_campaigns(
+        visit.parts.reads, {reply.campaign_tracking_id for reply in replies}
+    )
+    return [_line(visit, reply, names.get(reply.campaign_tracking_id or "")) for reply in replies]
+
+
+def _line(visit: Visit, reply: Reply, known_name: str | None) -> ReplyLine:
+    row = reply.row
+    text = visit.text(row.message)
+    is_long = len(text) > _FOLDED_CHARACTERS
+    return ReplyLine(
+        id=row.id,
+        number=visit.number(row.sender),
+        text=text,
+        beginning=text[:_SUMMARY_CHARACTERS] if is_long else "",
+        media=visit.text(row.media),
+        filename=visit.text(row.filename),
+        sent_at=row.sent_at,
+        received_at=row.received_at,
+        campaign_id=reply.campaign_tracking_id,
+        campaign_name=visit.text(known_name or row.campaign_name),
+        message_id=row.reference_tracking_id,
+    )
+
+
+async def _of_all(visit: Visit, times: ReplyTimes, scope: str) -> _Page:
+    before = position_in(visit, scope=scope, of=_received)
+    page = await page_of_newest_replies(visit.parts.reads, times, before=before, limit=_ITEMS)
+    end = page.end
+    return _Page(page.replies, None if end is None else (end.received_at.isoformat(), end.id))
+
+
+async def _to_campaign(visit: Visit, tracking_id: str, times: ReplyTimes, scope: str) -> _Page:
+    above = position_in(visit, scope=scope, of=_id)
+    page = await page_of_newest_replies_to(
+        visit.parts.reads, tracking_id, times, above=above, limit=_ITEMS
+    )
+    return _Page(page.replies, None if page.end is None else (page.end,))
+
+
+async def _to_message(
+    visit: Visit, message: str, campaign: str | None, times: ReplyTimes, scope: str
+) -> _Page:
+    wanted = InboundFilter(
+        None if campaign is None else await _routee_id(visit, campaign), message, None, *times
+    )
+    after = position_in(visit, scope=scope, of=_id)
+    page = await page_of_inbound_messages(visit.parts.reads, wanted, after=after, limit=_ITEMS)
+    return _Page(page.replies, None if page.end is None else (page.end,))
+
+
+async def _routee_id(visit: Visit, campaign: str) -> str:
+    """Routee's id of the campaign if *campaign* is our id, else the given id."""
+    row = await find_campaign(visit.parts.reads, canonical_id(campaign))
+    known = None if row is None else row.tracking_id
+    return known or canonical_id(campaign)
+
+
+def _id(value: object) -> int:
+    return number_below(value, _MAX_ID)
+
+
+def _received(instant: object, number: object) -> ReplyPosition:
+    at = parse_instant(instant) if isinstance(instant, str) else None
+    if at is None or at.tzinfo is None:
+        raise ValueError
+    return ReplyPosition(at, number_below(number, _MAX_ID))
+
+
+ROUTES: Final = (PageRoute("/ui/replies", show_replies),)
