@@ -97,9 +97,9 @@ reasons AS MATERIALIZED (
 hours AS (
     SELECT h.hour, h.status, sum(h.events)::bigint AS events
     FROM (
-        SELECT * FROM (
+        SELECT rolled_up.* FROM unnest(CAST(:keys AS text[])) AS k (key) CROSS JOIN LATERAL (
             SELECT hour, status, events FROM bi_rollup_hourly
-            WHERE campaign_key = ANY(CAST(:keys AS text[])) ORDER BY hour DESC LIMIT :rows
+            WHERE campaign_key = k.key ORDER BY hour DESC LIMIT :rows
         ) AS rolled_up
         UNION ALL
         {pending_hours}
