@@ -1,13 +1,19 @@
 """Reading the fields of filters, which stand in URLs that anybody may have changed."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from app.errors import InvalidCursor, InvalidRequest
+from app.kit.blanks import trimmed
 from app.kit.cursor import CursorInvalid, decode_cursor
 from app.kit.instants import parse_instant
+
+#: Nothing was received before or is after; what is reckoned with times beyond could be none.
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 W = TypeVar("W", bound=StrEnum)
 
@@ -34,6 +40,31 @@ def text_in(given: str, field: str) -> str | None:
     return text
 
 
+def value_in(given: str, field: str) -> str | None:
+    """
+    What a column has exactly, blanks at its ends included; None if there is nothing but blanks.
+
+    Raises:
+        InvalidRequest: no column can have it.
+    """
+    if not trimmed(given):
+        return None
+    if "\0" in given or len(given) > MAX_TEXT_CHARACTERS:
+        raise InvalidRequest(f"No {field} can have so many characters, or the character NUL.")
+    return given
+
+
+def words_in(words: type[W], given: Iterable[str], field: str) -> tuple[W, ...]:
+    """
+    Those of *words* that are given, each once and in their order.
+
+    Raises:
+        InvalidRequest: something else is given.
+    """
+    found = {word_in(words, one.strip(), field) for one in given}
+    return tuple(word for word in words if word in found)
+
+
 def word_in(words: type[W], given: str, field: str) -> W | None:
     """
     One of *words*; None if none was given.
@@ -45,12 +76,13 @@ def word_in(words: type[W], given: str, field: str) -> W | None:
         return None
     with suppress(ValueError):
         return words(given)
-    raise InvalidRequest(f"No {field} is called {given!r}. Choose one in the form above the list.")
+    shown = given[:MAX_TEXT_CHARACTERS]
+    raise InvalidRequest(f"No {field} is called {shown!r}. Choose one in the form above the list.")
 
 
 def instant_in(given: str) -> datetime | None:
     """
-    A time, in UTC unless it says otherwise; None if none was given.
+    A time, in UTC unless it says otherwise, of 1970 to 2100; None if none was given.
 
     Raises:
         InvalidRequest: it cannot be read.
@@ -59,8 +91,17 @@ def instant_in(given: str) -> datetime | None:
         return None
     instant = parse_instant(given)
     if instant is None:
-        raise InvalidRequest(f"{given!r} is no time. Write one as 2026-07-05T10:28, in UTC.")
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        shown = given[:MAX_TEXT_CHARACTERS]
+        raise InvalidRequest(f"{shown!r} is no time. Write one as 2026-07-05T10:28, in UTC.")
+    return min(max(instant if instant.tzinfo else instant.replace(tzinfo=UTC), _FIRST), _LAST)
+
+
+def as_field(instant: datetime | None) -> str:
+    """*instant* as a field for a time shows it, in UTC."""
+    if instant is None:
+        return ""
+    utc = instant.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(timespec="seconds" if utc.second else "minutes")
 
 
 def position_in(cursor: str, *, scope: str) -> list[str | int] | None:

@@ -16,13 +16,16 @@ from app.db.dashboard.reply_pages import (
 )
 from app.db.inbound_messages import InboundFilter, Reply, page_of_inbound_messages
 from app.domain.tracking_id import canonical_id
+from app.errors import InvalidCursor
 from app.kit.cursor import encode_cursor
 from app.kit.instants import parse_instant
-from app.web.given import as_field, instant_in, number_below, position_in, text_in
+from app.web.fields import NO_SUCH_PAGE, as_field, instant_in, position_in, value_in
 from app.web.routes import PageRoute
 from app.web.visit import Visit
 
 _ITEMS: Final = 50
+#: As they stand in the URL.
+_FIELDS: Final = ("campaign", "message", "since", "before")
 _MAX_ID: Final = 2**63 - 1
 #: A longer text is folded.
 _FOLDED_CHARACTERS: Final = 300
@@ -54,8 +57,10 @@ class _Page(NamedTuple):
 
 async def show_replies(visit: Visit) -> Response:
     """The replies that match: the newest first, to one message the oldest first."""
-    campaign, message = text_in(visit, "campaign"), text_in(visit, "message")
-    times = ReplyTimes(instant_in(visit, "since"), instant_in(visit, "before"))
+    given = {name: visit.query.get(name, "") for name in _FIELDS}
+    campaign = value_in(given["campaign"], "id of a campaign")
+    message = value_in(given["message"], "id of a message")
+    times = ReplyTimes(instant_in(given["since"]), instant_in(given["before"]))
     scope = f"page of replies {(campaign, message, times)}"
     if message is not None:
         page = await _to_message(visit, canonical_id(message), campaign, times, scope)
@@ -70,12 +75,7 @@ async def show_replies(visit: Visit) -> Response:
         cursor=None if page.end is None else encode_cursor([*page.end], scope=scope),
         is_short=page.end is not None and len(page.replies) < _ITEMS,
         is_first=not visit.query.get("cursor"),
-        fields={
-            "campaign": campaign or "",
-            "message": message or "",
-            "since": as_field(times.since),
-            "before": as_field(times.before),
-        },
+        fields=given | {"since": as_field(times.since), "before": as_field(times.before)},
     )
 
 
@@ -112,14 +112,14 @@ def _line(visit: Visit, reply: Reply, known_name: str | None) -> ReplyLine:
 
 
 async def _of_all(visit: Visit, times: ReplyTimes, scope: str) -> _Page:
-    before = position_in(visit, scope=scope, of=_received)
+    before = _received(visit, scope)
     page = await page_of_newest_replies(visit.parts.reads, times, before=before, limit=_ITEMS)
     end = page.end
     return _Page(page.replies, None if end is None else (end.received_at.isoformat(), end.id))
 
 
 async def _to_campaign(visit: Visit, tracking_id: str, times: ReplyTimes, scope: str) -> _Page:
-    above = position_in(visit, scope=scope, of=_id)
+    above = _id(visit, scope)
     page = await page_of_newest_replies_to(
         visit.parts.reads, tracking_id, times, above=above, limit=_ITEMS
     )
@@ -132,7 +132,7 @@ async def _to_message(
     wanted = InboundFilter(
         None if campaign is None else await _routee_id(visit, campaign), message, None, *times
     )
-    after = position_in(visit, scope=scope, of=_id)
+    after = _id(visit, scope)
     page = await page_of_inbound_messages(visit.parts.reads, wanted, after=after, limit=_ITEMS)
     return _Page(page.replies, None if page.end is None else (page.end,))
 
@@ -144,15 +144,24 @@ async def _routee_id(visit: Visit, campaign: str) -> str:
     return known or canonical_id(campaign)
 
 
-def _id(value: object) -> int:
-    return number_below(value, _MAX_ID)
+def _id(visit: Visit, scope: str) -> int | None:
+    match position_in(visit.query.get("cursor", ""), scope=scope):
+        case None:
+            return None
+        case [int(position)] if 0 <= position <= _MAX_ID:
+            return position
+    raise InvalidCursor(NO_SUCH_PAGE)
 
 
-def _received(instant: object, number: object) -> ReplyPosition:
-    at = parse_instant(instant) if isinstance(instant, str) else None
-    if at is None or at.tzinfo is None:
-        raise ValueError
-    return ReplyPosition(at, number_below(number, _MAX_ID))
+def _received(visit: Visit, scope: str) -> ReplyPosition | None:
+    match position_in(visit.query.get("cursor", ""), scope=scope):
+        case None:
+            return None
+        case [str(instant), int(number)] if 0 <= number <= _MAX_ID:
+            received_at = parse_instant(instant)
+            if received_at is not None and received_at.tzinfo is not None:
+                return ReplyPosition(received_at, number)
+    raise InvalidCursor(NO_SUCH_PAGE)
 
 
 ROUTES: Final = (PageRoute("/ui/replies", show_replies),)

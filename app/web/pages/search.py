@@ -8,7 +8,7 @@ from app.domain.masking import mask_numbers
 from app.domain.phone_number import canonical_number
 from app.kit.blanks import trimmed
 from app.services.dashboard.search import Found, FoundNumber, find_named, find_number
-from app.web.given import MAX_CHARACTERS
+from app.web.fields import MAX_TEXT_CHARACTERS
 from app.web.pages.replies import reply_lines
 from app.web.routes import PageRoute
 from app.web.visit import Visit
@@ -59,8 +59,8 @@ async def show_results(visit: Visit) -> Response:
 
 async def _found(visit: Visit, given: str, *, is_posted: bool) -> _Search:
     text = trimmed(given)
-    if not text or "\0" in text or len(text) > MAX_CHARACTERS:
-        return _Search(text[:MAX_CHARACTERS], None, _NOTHING, _NO_NUMBER)
+    if not text or "\0" in text or len(text) > MAX_TEXT_CHARACTERS:
+        return _Search(text[:MAX_TEXT_CHARACTERS], None, _NOTHING, _NO_NUMBER)
     number = canonical_number(text) if is_posted else None
     reads = visit.parts.reads
     return _Search(

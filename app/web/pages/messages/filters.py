@@ -9,15 +9,19 @@ from app.db.messages import CampaignKey
 from app.domain.feed import Position
 from app.domain.status import Status
 from app.domain.tracking_id import canonical_id
+from app.errors import InvalidCursor
 from app.kit.cursor import encode_cursor
 from app.services.dashboard.message import get_message_row
 from app.services.dashboard.messages import ListPosition, MessagesWanted, campaign_key
-from app.web.given import as_field, instant_in, number_below, position_in, text_in, words_in
+from app.web.fields import NO_SUCH_PAGE, as_field, instant_in, position_in, value_in, words_in
 from app.web.visit import Visit
 
-_MAX_EPOCH: Final = 2**15 - 1
-_MAX_XID: Final = 2**64 - 1
-_MAX_ID: Final = 2**63 - 1
+#: As they stand in the URL.
+_FIELDS: Final = (
+    "campaign", "number_of", "status", "reason", "label", "country", "since", "before",
+)  # fmt: skip
+#: What the columns can hold.
+_LAST: Final = Position(2**15 - 1, 2**64 - 1, 2**63 - 1)
 _MAX_ID_BYTES: Final = 512
 _COUNTRY_CHARACTERS: Final = 2
 
@@ -47,7 +51,7 @@ class Filters:
     @property
     def scope(self) -> str:
         """Of the cursors of this list."""
-        return f"page of messages {self.fields}"
+        return f"page of messages {self.wanted}"
 
 
 async def filters_of(visit: Visit) -> Filters:
@@ -59,26 +63,24 @@ async def filters_of(visit: Visit) -> Filters:
         NotFound: there is no message to whose number others could be listed.
         DatabaseUnavailable: the database failed, or cannot be reached.
     """
-    campaign, number_of = text_in(visit, "campaign"), text_in(visit, "number_of")
-    statuses = words_in(visit, "status", Status)
-    country = text_in(visit, "country")
+    given = {name: visit.query.get(name, "") for name in _FIELDS}
+    campaign = value_in(given["campaign"], "id of a campaign")
+    number_of = value_in(given["number_of"], "id of a message")
+    country = value_in(given["country"].strip(), "country")
     key = None if campaign is None else await campaign_key(visit.parts.reads, campaign)
     wanted = MessagesWanted(
         campaign=key or (None if campaign is None else CampaignKey(canonical_id(campaign))),
         recipient=None if number_of is None else await _recipient(visit, canonical_id(number_of)),
-        label=text_in(visit, "label", is_exact=True),
-        statuses=statuses,
-        detailed_status=text_in(visit, "reason"),
+        label=value_in(given["label"], "label"),
+        statuses=words_in(Status, visit.request.query_params.getlist("status"), "status"),
+        detailed_status=value_in(given["reason"].strip(), "reason"),
         country=country and (country.upper() if len(country) == _COUNTRY_CHARACTERS else country),
-        since=instant_in(visit, "since"),
-        before=instant_in(visit, "before"),
+        since=instant_in(given["since"]),
+        before=instant_in(given["before"]),
     )
-    fields: Mapping[str, str | tuple[str, ...]] = {
-        "campaign": campaign or "",
-        "number_of": number_of or "",
-        "status": statuses,
-        "reason": wanted.detailed_status or "",
-        "label": wanted.label or "",
+    fields: dict[str, str | tuple[str, ...]] = {
+        **given,
+        "status": wanted.statuses,
         "country": wanted.country or "",
         "since": as_field(wanted.since),
         "before": as_field(wanted.before),
@@ -98,8 +100,16 @@ def list_position(visit: Visit, filters: Filters) -> ListPosition | None:
     Raises:
         InvalidCursor: it is none of this list.
     """
-    of = _id if filters.wanted.has_key else _walk
-    return position_in(visit, scope=filters.scope, of=of)
+    match position_in(visit.query.get("cursor", ""), scope=filters.scope):
+        case None:
+            return None
+        case [str(after)] if filters.wanted.has_key and _can_be_id(after):
+            return after
+        case [int(a), int(b), int(c), int(d), int(e), int(f)] if not filters.wanted.has_key:
+            walk = Walk(Position(a, b, c), Position(d, e, f))
+            if all(map(_can_be_position, walk)):
+                return walk
+    raise InvalidCursor(NO_SUCH_PAGE)
 
 
 def cursor_at(position: ListPosition | None, filters: Filters) -> str | None:
@@ -115,17 +125,9 @@ async def _recipient(visit: Visit, tracking_id: str) -> str | None:
     return (await get_message_row(visit.parts.reads, tracking_id)).recipient
 
 
-def _id(value: object) -> ListPosition:
-    if not isinstance(value, str) or "\0" in value or len(value.encode()) > _MAX_ID_BYTES:
-        raise ValueError
-    return value
+def _can_be_id(text: str) -> bool:
+    return "\0" not in text and len(text.encode()) <= _MAX_ID_BYTES
 
 
-def _walk(*values: object) -> ListPosition:
-    return Walk(_position(*values[:3]), _position(*values[3:]))
-
-
-def _position(epoch: object, xid: object, number: object) -> Position:
-    return Position(
-        number_below(epoch, _MAX_EPOCH), number_below(xid, _MAX_XID), number_below(number, _MAX_ID)
-    )
+def _can_be_position(position: Position) -> bool:
+    return all(0 <= number <= most for number, most in zip(position, _LAST, strict=True))
