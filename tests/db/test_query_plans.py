@@ -151,6 +151,10 @@ QUERIES: dict[str, tuple[Query, int]] = {
     "label, on": (_messages("7f", label="label 3"), 300),
     "label, status": (_messages("7f", label="label 3", statuses=(Status.FAILED,)), 25_000),
     "label, updated": (_messages(label="label 3", updated_after=_NOW), 25_000),
+    "label, reason, country, time": (
+        _messages(label="label 3", detailed_status="Opted Out", country="GR", received_before=_NOW),
+        25_000,
+    ),
     "campaign": (_messages(campaign=CampaignKey(_LARGE)), 300),
     "campaign, on": (_messages("7f", campaign=CampaignKey(_LARGE)), 300),
     "campaign, status": (

@@ -1,7 +1,7 @@
 """Replies: what recipients wrote back."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from starlette.responses import Response
@@ -30,6 +30,8 @@ _MAX_ID: Final = 2**63 - 1
 #: A longer text is folded.
 _FOLDED_CHARACTERS: Final = 300
 _SUMMARY_CHARACTERS: Final = 120
+#: A reply that was under way for longer is said to have been.
+_USUAL_DELAY: Final = timedelta(minutes=1)
 
 
 class ReplyLine(NamedTuple):
@@ -42,8 +44,9 @@ class ReplyLine(NamedTuple):
     beginning: str
     media: str
     filename: str
-    sent_at: datetime | None
     received_at: datetime
+    #: How long before that it was sent, by Routee's clock; None if not long before, or not known.
+    delay: timedelta | None
     campaign_id: str | None
     campaign_name: str
     message_id: str | None
@@ -103,12 +106,17 @@ def _line(visit: Visit, reply: Reply, known_name: str | None) -> ReplyLine:
         beginning=text[:_SUMMARY_CHARACTERS] if is_long else "",
         media=visit.text(row.media),
         filename=visit.text(row.filename),
-        sent_at=row.sent_at,
         received_at=row.received_at,
+        delay=_delay(row.sent_at, row.received_at),
         campaign_id=reply.campaign_tracking_id,
         campaign_name=visit.text(known_name or row.campaign_name),
         message_id=row.reference_tracking_id,
     )
+
+
+def _delay(sent_at: datetime | None, received_at: datetime) -> timedelta | None:
+    delay = None if sent_at is None else received_at - sent_at
+    return None if delay is None or delay < _USUAL_DELAY else delay
 
 
 async def _of_all(visit: Visit, times: ReplyTimes, scope: str) -> _Page:

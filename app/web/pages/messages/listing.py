@@ -4,8 +4,8 @@ from typing import Final
 
 from starlette.responses import Response
 
-from app.domain.explanations import REASONS
-from app.domain.status import Status
+from app.domain.explanations import REASONS, STATUSES
+from app.domain.status import AWAITING
 from app.services.dashboard.messages import MessageList, page_of_listed_messages
 from app.web.pages.messages.download import MAX_DOWNLOADED
 from app.web.pages.messages.filters import cursor_at, filters_of, list_position
@@ -34,7 +34,7 @@ async def show_messages(visit: Visit) -> Response:
         looked_at=page.looked_at,
         cursor=cursor_at(page.end, filters),
         is_first=position is None,
-        statuses=Status,
+        statuses=[word for word in STATUSES if word != AWAITING],
         reasons=REASONS,
         most=MAX_DOWNLOADED,
     )
