@@ -1,7 +1,7 @@
 """Campaigns as lists show them."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from app.db.dashboard.campaigns import ListedCampaign
 from app.domain.campaign import Submission
@@ -9,7 +9,11 @@ from app.domain.explained_words import SUBMISSIONS
 from app.domain.explanations import Explanation
 from app.services.dashboard.campaigns import CountedCampaign
 from app.web.charts import Chart, bar_of_counts
+from app.web.charts.words import cut
 from app.web.visit import Visit
+
+#: Of a name or a label; the page of the campaign has the whole.
+_SHOWN_COLUMNS: Final = 80
 
 
 class CampaignLine(NamedTuple):
@@ -32,8 +36,8 @@ def lines_of(visit: Visit, items: Iterable[CountedCampaign]) -> list[CampaignLin
     return [
         CampaignLine(
             item.campaign,
-            name_of(visit, item.campaign),
-            visit.text(item.campaign.label),
+            cut(name_of(visit, item.campaign), _SHOWN_COLUMNS),
+            cut(visit.text(item.campaign.label), _SHOWN_COLUMNS),
             SUBMISSIONS[Submission(item.campaign.submission)],
             bar_of_counts(item.counts, item.expected),
             item.expected,
