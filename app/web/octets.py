@@ -5,26 +5,21 @@ from typing import Final
 
 _ROW_OCTETS: Final = 16
 _HALF: Final = _ROW_OCTETS // 2
-_CONTROL_PICTURES: Final = 0x2400
 _DELETE: Final = 0x7F
-_SHOWN_BLANKS: Final = frozenset("\t\n\r")
-#: They would reverse what stands beside them, or hide something.
+#: All controls but tab and ends of lines, and what would reverse its neighbours or hide something.
 _INVISIBLE: Final = (
     *(0x00AD, 0x061C, 0x180E, 0x2028, 0x2029, 0xFEFF),
-    *range(0x80, 0xA0),
+    *(code for code in range(0x20) if chr(code) not in "\t\n\r"),
+    *range(_DELETE, 0xA0),
     *range(0x200B, 0x2010),
     *range(0x202A, 0x202F),
     *range(0x2060, 0x2070),
 )
-_VISIBLE: Final = (
-    {code: chr(_CONTROL_PICTURES + code) for code in range(0x20) if chr(code) not in _SHOWN_BLANKS}
-    | {_DELETE: "\u2421"}
-    | {code: f"[U+{code:04X}]" for code in _INVISIBLE}
-)
+_VISIBLE: Final = {code: f"[U+{code:04X}]" for code in _INVISIBLE}
 
 
 def visible(text: str) -> str:
-    """*text* with a sign for each character that has none, such as NUL or a mark of direction."""
+    """*text* with the number of each character that has no sign, such as a mark of direction."""
     return text.translate(_VISIBLE)
 
 

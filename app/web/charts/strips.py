@@ -21,7 +21,8 @@ _HEADING_X: Final = _LEFT + 15.0
 _HEADING_Y: Final = 13.0
 _PLOT_Y: Final = 26.0
 _PLOT_HEIGHT: Final = 64.0
-_STRIP_HEIGHT: Final = _PLOT_Y + _PLOT_HEIGHT + 8.0
+_GAP: Final = 8.0
+_STRIP_HEIGHT: Final = _PLOT_Y + _PLOT_HEIGHT + _GAP
 _AXIS_HEIGHT: Final = 30.0
 #: From a line of the grid to the foot of the digits at it.
 _DIGITS_DOWN: Final = 4.0
@@ -38,30 +39,33 @@ _LEAST_HEIGHT: Final = 2.0
 def strips(
     buckets: Buckets, kinds: Sequence[Kind], table: Table, totals: Sequence[str], *, title: str
 ) -> Markup:
-    """The picture of *buckets*; *table* has its words."""
-    height = _STRIP_HEIGHT * len(kinds)
-    headings = zip(kinds, table.head[1:], totals, strict=True)
+    """
+    The picture of *buckets*; *table* has its words.
+
+    A series of nothing but zeros stands below the axis without a strip: its heading says it all.
+    """
+    numbers = [[column.numbers[at] for column in buckets.columns] for at in range(len(kinds))]
+    drawn = [at for at, series in enumerate(numbers) if any(series)]
+    empty = [at for at, series in enumerate(numbers) if not any(series)]
+    foot = _STRIP_HEIGHT * len(drawn)
+    below = foot + _AXIS_HEIGHT
+    tops = {at: place * _STRIP_HEIGHT for place, at in enumerate(drawn)}
+    tops |= {at: below + place * _PLOT_Y for place, at in enumerate(empty)}
     return element(
         "svg",
         element("title", title),
         *(
             part
-            for at, (kind, label, total) in enumerate(headings)
-            for part in (
-                *_heading(kind, label, total, y=at * _STRIP_HEIGHT),
-                *_strip(
-                    kind,
-                    [column.numbers[at] for column in buckets.columns],
-                    y=at * _STRIP_HEIGHT + _PLOT_Y,
-                ),
-            )
+            for at, top in tops.items()
+            for part in _heading(kinds[at], table.head[at + 1], totals[at], y=top)
         ),
-        *(_mark(mark, len(buckets.columns), y=height - 8) for mark in time_marks(buckets)),
-        *_slots(table, height),
+        *(part for at in drawn for part in _strip(kinds[at], numbers[at], y=tops[at] + _PLOT_Y)),
+        *(_mark(mark, len(buckets.columns), y=foot - _GAP) for mark in time_marks(buckets)),
+        *_slots(table, foot),
         class_="chart chart-time",
         role="img",
         width="80%",
-        height=height + _AXIS_HEIGHT,
+        height=below + _PLOT_Y * len(empty),
     )
 
 

@@ -7,6 +7,15 @@ from tests.web.browser.scene import Scene
 
 #: Of administrators, who see them all.
 PAGES: Final[dict[str, Callable[[Scene], str]]] = {
+    "overview": lambda _: "/ui/",
+    "campaigns": lambda _: "/ui/campaigns",
+    "campaigns-filtered": lambda _: "/ui/campaigns?label=spring&submission=launched",
+    "campaigns-without-match": lambda _: "/ui/campaigns?name=nowhere",
+    "campaign": lambda scene: f"/ui/campaigns/{scene.spring}",
+    "campaign-scheduled": lambda scene: f"/ui/campaigns/{scene.scheduled}",
+    "campaign-unconfirmed": lambda scene: f"/ui/campaigns/{scene.unconfirmed}",
+    "campaign-cancel": lambda scene: f"/ui/campaigns/{scene.scheduled}/cancel",
+    "campaign-resolve": lambda scene: f"/ui/campaigns/{scene.unconfirmed}/resolve",
     "shortcuts": lambda _: "/ui/shortcuts",
     "quarantine": lambda _: "/ui/quarantine",
     "quarantine-filtered": lambda _: "/ui/quarantine?reason=not-json&path=status",

@@ -1,5 +1,6 @@
 """A service whose every page has something to show, in front of a simulated Routee."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ def _filled(loop: Loop, service: Service, routee: SimulatedRoutee) -> Scene:
     unconfirmed = service.launch(campaignName="lost in the network").json()
     undelivered = _undelivered(service)
     _write_nasty(service)
+    _wait_for_roll_ups(service)
     found = service.sql("SELECT DISTINCT ON (status) status, message_tracking_id FROM messages")
     return Scene(
         service,
@@ -112,6 +114,19 @@ def _filled(loop: Loop, service: Service, routee: SimulatedRoutee) -> Scene:
         undelivered,
         _quarantined(service),
     )
+
+
+def _wait_for_roll_ups(service: Service) -> None:
+    """The pages read nothing else, and a duty writes them a moment after the callbacks."""
+    for _ in range(600):
+        (row,) = service.sql(
+            "SELECT (SELECT sum(events) FROM bi_rollup_hourly) AS rolled_up, ("
+            "SELECT count(*) FROM events) AS stored"
+        )
+        if row["rolled_up"] == row["stored"]:
+            return
+        time.sleep(0.1)
+    raise AssertionError(row)
 
 
 def _spring() -> dict[str, Any]:
