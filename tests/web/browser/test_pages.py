@@ -90,7 +90,7 @@ async def test_every_page_stays_below_the_path_of_a_proxy(
             astray = [
                 address
                 for address in await tab.page.evaluate(_ADDRESSES)
-                if not address.startswith((f"{base_url}/ui/", "data:"))
+                if not address.startswith((f"{base_url}/", "data:"))
             ]
             assert astray == [], answer.url
 
