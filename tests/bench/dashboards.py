@@ -1,10 +1,10 @@
 """
 Dashboards that are open in browsers, many in one process.
 
-`python -m tests.bench.dashboards PORT COOKIES PATH…` opens each PATH once, and then asks for its
-live region as `live.js` does: with the tag of the last one, and after a pause that follows from
-what the server says that the answer has cost. For each line of standard input it prints what has
-come as one line of JSON; when standard input ends, so does it.
+`python -m tests.bench.dashboards PORT COOKIES PATH…` opens each PATH once, one after another, and
+then asks for its live region as `live.js` does: with the tag of the last one, and after a pause
+that follows from what the server says that the answer has cost. For each line of standard input it
+prints what has come as one line of JSON; when standard input ends, so does it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import json
 import re
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -22,6 +22,8 @@ import uvloop
 MIN_PAUSE_SECONDS: Final = 1.0
 MAX_PAUSE_SECONDS: Final = 60.0
 PAUSES_PER_COST: Final = 300
+#: Between two that are opened: people do not come all at once.
+_APART_SECONDS: Final = 0.25
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 _TAG: Final = re.compile(rb"\r\netag: ([^\r]+)\r\n", re.IGNORECASE)
 _COST: Final = re.compile(rb"\r\nserver-timing:[^\r]*dur=([0-9.]+)", re.IGNORECASE)
@@ -71,8 +73,9 @@ class Dashboard:
         )
         self._received = received
 
-    async def stay_open(self) -> None:
+    async def stay_open(self, *, after_seconds: float) -> None:
         """Open the page, and keep it up to date until it says that it changes no more."""
+        await asyncio.sleep(after_seconds)
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             pause, tag = await self._open(reader, writer), ""
@@ -124,9 +127,12 @@ class Dashboard:
 async def _stay_open(port: int, cookies: str, paths: list[str]) -> None:
     received = Received()
     dashboards = [Dashboard(port, cookies, path, received) for path in paths]
-    tasks = [asyncio.create_task(dashboard.stay_open()) for dashboard in dashboards]
+    tasks = [
+        asyncio.create_task(dashboard.stay_open(after_seconds=number * _APART_SECONDS))
+        for number, dashboard in enumerate(dashboards)
+    ]
     while await asyncio.to_thread(sys.stdin.readline):
-        sys.stdout.write(json.dumps(asdict(received)) + "\n")
+        sys.stdout.write(json.dumps(vars(received)) + "\n")
         sys.stdout.flush()
     for task in tasks:
         task.cancel()
