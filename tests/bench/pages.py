@@ -8,6 +8,9 @@ from urllib.parse import quote, urlencode
 from tests.bench.scale_story import Plan, failure_reason, recipient_of
 from tests.bench.visitor import Answer, Visitor
 
+#: As in `scale_pages.sql`.
+OF_MANY_NUMBERS: Final = "campaign-of-many-numbers"
+
 Open = Callable[[Visitor], Awaitable[Answer]]
 
 
@@ -42,6 +45,12 @@ def _messages_of_largest_campaign(plan: Plan, _rng: Random) -> Open:
 
 def _messages_of_campaign_and_status(plan: Plan, rng: Random) -> Open:
     return _at("/ui/messages", campaign=_any_campaign(plan, rng), status="UNDELIVERED")
+
+
+def _messages_of_time(plan: Plan, rng: Random) -> Open:
+    message = rng.randrange(plan.messages // 2)
+    since, before = (plan.created_at(message + more) for more in (0, plan.messages // 4))
+    return _at("/ui/messages", since=since.isoformat(), before=before.isoformat())
 
 
 def _messages_of_label(plan: Plan, rng: Random) -> Open:
@@ -89,7 +98,11 @@ PAGES: Final[Mapping[str, Page]] = {
     "overview": Page("overview", _fixed("/ui/")),
     "campaigns": Page("campaigns", _fixed("/ui/campaigns")),
     "campaign": Page("the largest campaign", _largest_campaign),
+    "campaign_awaited": Page(
+        "a campaign just launched to 60,000 numbers", _fixed(f"/ui/campaigns/{OF_MANY_NUMBERS}")
+    ),
     "messages": Page("messages", _fixed("/ui/messages")),
+    "messages_of_time": Page("messages of a time", _messages_of_time),
     "messages_of_campaign": Page("messages of a campaign", _messages_of_campaign),
     "messages_of_status": Page(
         "messages of a campaign with a status", _messages_of_campaign_and_status

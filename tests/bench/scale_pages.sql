@@ -1,5 +1,6 @@
--- What a full database has besides messages when people look at it: a quarantine with bodies, and
--- what was counted in each five minutes of the last 8 days.
+-- What a full database has besides messages when people look at it: a quarantine with bodies, what
+-- was counted in each five minutes of the last 8 days, and a campaign just launched to as many numbers
+-- as a request can have, of whom nothing was reported yet.
 
 INSERT INTO quarantine (received_at, last_received_at, times, sha256, reason, path, content_type, body)
 SELECT
@@ -26,6 +27,14 @@ FROM generate_series(0, 8 * 24 * 12 - 1) AS n, (
     SELECT 'provider-lag-seconds', unnest(ARRAY[
         '0.1', '0.5', '1.0', '5.0', '30.0', '60.0', '300.0', '3600.0', '86400.0', '+Inf'])
 ) AS counted (measure, bucket)
+ON CONFLICT DO NOTHING;
+
+INSERT INTO campaigns (id, tracking_id, submission, name, expected_messages, request)
+SELECT uuidv7(), 'campaign-of-many-numbers', 'launched', 'of many numbers', 60000, convert_to(
+    jsonb_build_object('to', jsonb_agg('+30697' || 1000000 + n), 'body', '{"text": "text"}'::jsonb)::text,
+    'UTF8'
+)
+FROM generate_series(1, 60000) AS n
 ON CONFLICT DO NOTHING;
 
 ANALYZE quarantine, received_lately;
