@@ -64,11 +64,16 @@ def _decoder(wanted: tuple[str, ...]) -> msgspec.json.Decoder[msgspec.Struct]:
     return msgspec.json.Decoder(msgspec.defstruct("Members", members), float_hook=Decimal)
 
 
-def recipients(request: bytes | None) -> list[str]:
-    """The telephone numbers that *request* is to, each once, in their order."""
+def recipients(request: bytes | None, *, most: int | None = None) -> list[str]:
+    """The telephone numbers that *request* is to, each once, in their order; the first *most*."""
     asked = (find_object(request or b"") or {}).get("to")
     listed = asked if isinstance(asked, list) else []
-    return list(dict.fromkeys(filter(None, map(reading.as_number, listed))))
+    found: dict[str, None] = {}
+    for number in filter(None, map(reading.as_number, listed)):
+        if len(found) == most:
+            break
+        found[number] = None
+    return list(found)
 
 
 def _either(name: str, answered: Mapping[str, Any], asked: Mapping[str, Any]) -> object:
