@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -34,7 +35,13 @@ def templates() -> Environment:
         auto_reload=False,
     )
     made.filters.update(
-        time=time_element, age=age, duration=duration, count=count, share=share, iso=iso
+        time=time_element,
+        age=age,
+        duration=duration,
+        count=count,
+        share=share,
+        iso=iso,
+        money=money,
     )
     return made
 
@@ -122,6 +129,12 @@ def duration(seconds: float | timedelta | None) -> str:
 def count(number: float | None) -> str:
     """A number with thousands apart."""
     return "" if number is None else f"{number:,}"
+
+
+def money(amount: Decimal) -> str:
+    """An amount with thousands apart, two decimals or as many more as it has: 1,230.00, 0.0123."""
+    whole, _, decimals = f"{amount:,f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 def share(part: float, whole: float) -> str:

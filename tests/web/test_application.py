@@ -1,6 +1,7 @@
 """What all pages share: where they are served, their headers, fragments, and errors."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from app.domain.api_key import Scope
 from app.web.application import POLICY
 from app.web.forms import MAX_FORM_BYTES
 from app.web.proxies import Proxies
-from app.web.rendering import age, duration, share
+from app.web.rendering import age, duration, money, share
 from tests.api.conftest import Loop, Service, running
 from tests.web.conftest import Browser, words_of
 
@@ -180,6 +181,15 @@ def test_ages_are_said_in_words(seconds: float, words: str) -> None:
 )
 def test_durations_are_said_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [("1230.0000", "1,230.00"), ("0.0123", "0.0123"), ("0", "0.00"), ("5", "5.00"), ("2.5", "2.50"),
+     ("1E+4", "10,000.00"), ("-3.10", "-3.10")],
+)  # fmt: skip
+def test_money_is_said_with_two_decimals_or_more(amount: str, words: str) -> None:
+    assert money(Decimal(amount)) == words
 
 
 def test_a_share_of_nothing_is_none() -> None:

@@ -60,8 +60,8 @@ async def show_campaign(visit: Visit) -> Response:
         submission=SUBMISSIONS[Submission(row.submission)],
         reason=visit.text(row.submission_reason),
         label=visit.text(row.label),
-        price=money(story.figures.price),
-        cost=money(row.cost),
+        price=story.figures.price,
+        cost=row.cost,
         currency=visit.parts.currency,
         times=[
             ("To deliver", *_quantiles(story, "to_deliver")),
