@@ -61,7 +61,8 @@ class MessageFilter(NamedTuple):
     #: Empty for all.
     statuses: tuple[Status, ...] = ()
     updated_after: datetime | None = None
-    updated_before: datetime | None = None
+    #: The first event of it was received before.
+    received_before: datetime | None = None
     #: Exactly this reason in Routee's words, and this country as Routee spells it.
     detailed_status: str | None = None
     country: str | None = None
@@ -306,8 +307,8 @@ def _conditions(wanted: MessageFilter) -> tuple[ColumnElement[bool], list[Column
         rest.append(MessageRow.status.in_(wanted.statuses))
     if wanted.updated_after is not None:
         rest.append(MessageRow.updated_at > wanted.updated_after)
-    if wanted.updated_before is not None:
-        rest.append(MessageRow.updated_at < wanted.updated_before)
+    if wanted.received_before is not None:
+        rest.append(MessageRow.first_received_at < wanted.received_before)
     if wanted.detailed_status is not None:
         rest.append(MessageRow.detailed_status == wanted.detailed_status)
     if wanted.country is not None:

@@ -17,6 +17,7 @@ from tests.web.conftest import Browser, new_word
 
 _Browsers = Callable[..., Browser]
 _NEXT = re.compile(r'rel="next" href="([^"]+)"')
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 _MESSAGE = re.compile(r'<td data-label="Message"><a href="/ui/messages/([^"]+)"')
 
 
@@ -100,6 +101,27 @@ def test_without_a_key_the_newest_activity_is_filtered(
     page = visitor.page(f"{path}&since=2026-01-01T00:00Z")
     assert _ids(page) == [wanted]
     assert _ids(visitor.page(f"{path}&before=2026-01-01")) == []
+
+
+@pytest.mark.parametrize("by", ["label", "country"])
+def test_a_message_is_active_from_its_first_report_to_its_last(
+    service: Service, browser: _Browsers, by: str
+) -> None:
+    """The time of a filter is that of receipt, in both orders of the list."""
+    value = new_word()
+    message = _stored(service, **{by: value})
+    between = service.sql("SELECT now() AS at")[0]["at"].strftime(_TIME)
+    _stored(service, trackingId=message, status=_status("SEEN"), **{by: value})
+    after = service.sql("SELECT now() AS at")[0]["at"].strftime(_TIME)
+    visitor = browser(Scope.READ)
+    for times, wanted in {
+        f"since={between}": [message],
+        f"before={between}": [message],
+        f"since={between}&before={after}": [message],
+        f"since={after}": [],
+        "before=2026-01-01": [],
+    }.items():
+        assert _ids(visitor.page(f"/ui/messages?{by}={value}&{times}")) == wanted, times
 
 
 def test_a_campaign_is_found_by_our_id_and_named(service: Service, browser: _Browsers) -> None:
