@@ -114,31 +114,33 @@ class _Watched:
         return _Round(alone, *await self._beside(setting))
 
     async def _beside(self, setting: Setting) -> tuple[Run, dict[str, Any]]:
-        async with self._opened() as dashboards:
+        paths = paths_of(self._campaigns)
+        async with opened(self._stage.port, self._cookies, paths) as dashboards:
             beside = await self._run(setting)
             return beside, await dashboards.received()
 
     async def _run(self, setting: Setting) -> Run:
         return await run(self._stage, _TIMES * setting.seconds, campaigns=self._campaigns)
 
-    @asynccontextmanager
-    async def _opened(self) -> AsyncIterator["_Dashboards"]:
-        """All dashboards, once each of them has its page."""
-        paths = paths_of(self._campaigns)
-        command = module("tests.bench.dashboards", self._stage.port, self._cookies, *paths)
-        async with running(*command) as process:
-            dashboards = _Dashboards(process)
-            await eventually(dashboards.are_open)
-            yield dashboards
+
+@asynccontextmanager
+async def opened(port: int, cookies: str, paths: Sequence[str]) -> AsyncIterator["Dashboards"]:
+    """A dashboard at each of *paths*, once all of them have their pages; closed with the block."""
+    async with running(*module("tests.bench.dashboards", port, cookies, *paths)) as process:
+        dashboards = Dashboards(process)
+
+        async def _have_pages() -> bool:
+            return int((await dashboards.received())["opened"]) == len(paths)
+
+        await eventually(_have_pages)
+        yield dashboards
 
 
-class _Dashboards:
+class Dashboards:
+    """The *process* that they are in."""
+
     def __init__(self, process: Process) -> None:
         self._process = process
-
-    async def are_open(self) -> bool:
-        """Whether each of them has its page."""
-        return int((await self.received())["opened"]) == DASHBOARDS
 
     async def received(self) -> dict[str, Any]:
         """What they have received so far."""
@@ -165,6 +167,11 @@ def _findings(name: str, rounds: Sequence[_Round]) -> Findings:
                 f"{name}_cpu",
                 f"processor time for a callback with {DASHBOARDS} open dashboards ÷ without",
                 [_cpu_ms(each.beside) / _cpu_ms(each.alone) for each in rounds],
+            ),
+            Figure(
+                f"{name}_p99",
+                f"p99 of callbacks with {DASHBOARDS} open dashboards ÷ without",
+                [each.beside.load.p99_ms / each.alone.load.p99_ms for each in rounds],
             ),
             Figure(
                 f"{name}_regions_per_second",

@@ -20,6 +20,8 @@ class Page(NamedTuple):
     says: str
     #: What opens it, with the ids, of those that there are, that chance gives.
     chosen: Callable[[Plan, Random], Open]
+    #: What the HTML of it has, unless it shows nothing.
+    has: str = ""
 
 
 def _fixed(path: str, **query: str) -> Callable[[Plan, Random], Open]:
@@ -94,35 +96,39 @@ def _any_message(plan: Plan, rng: Random) -> str:
     return plan.message_id(rng.randrange(plan.messages))
 
 
+#: Of links to messages, to campaigns.
+_MESSAGES: Final = 'href="/ui/messages/'
+_CAMPAIGNS: Final = 'href="/ui/campaigns/'
+
 PAGES: Final[Mapping[str, Page]] = {
-    "overview": Page("overview", _fixed("/ui/")),
-    "campaigns": Page("campaigns", _fixed("/ui/campaigns")),
-    "campaign": Page("the largest campaign", _largest_campaign),
+    "overview": Page("overview", _fixed("/ui/"), _CAMPAIGNS),
+    "campaigns": Page("campaigns", _fixed("/ui/campaigns"), _CAMPAIGNS),
+    "campaign": Page("the largest campaign", _largest_campaign, "<svg"),
     "campaign_awaited": Page(
         "a campaign just launched to 60,000 numbers", _fixed(f"/ui/campaigns/{OF_MANY_NUMBERS}")
     ),
-    "messages": Page("messages", _fixed("/ui/messages")),
+    "messages": Page("messages", _fixed("/ui/messages"), _MESSAGES),
     "messages_of_time": Page("messages of a time", _messages_of_time),
-    "messages_of_campaign": Page("messages of a campaign", _messages_of_campaign),
+    "messages_of_campaign": Page("messages of a campaign", _messages_of_campaign, _MESSAGES),
     "messages_of_status": Page(
-        "messages of a campaign with a status", _messages_of_campaign_and_status
+        "messages of a campaign with a status", _messages_of_campaign_and_status, _MESSAGES
     ),
     "messages_of_largest": Page(
-        "messages of the largest campaign with a status", _messages_of_largest_campaign
+        "messages of the largest campaign with a status", _messages_of_largest_campaign, _MESSAGES
     ),
-    "messages_of_label": Page("messages with a label", _messages_of_label),
+    "messages_of_label": Page("messages with a label", _messages_of_label, _MESSAGES),
     "messages_of_reason": Page(
         "messages of a country with a reason", _messages_of_country_and_reason
     ),
     "messages_of_none": Page(
         "messages with a status that none has", _fixed("/ui/messages", status="EXPIRED")
     ),
-    "message": Page("message", _message),
-    "replies": Page("replies", _fixed("/ui/replies")),
-    "quarantine": Page("quarantine", _fixed("/ui/quarantine")),
-    "statuses": Page("statuses", _fixed("/ui/statuses")),
-    "search_id": Page("search for a message's id", _search_for_id),
+    "message": Page("message", _message, _CAMPAIGNS),
+    "replies": Page("replies", _fixed("/ui/replies"), _MESSAGES),
+    "quarantine": Page("quarantine", _fixed("/ui/quarantine"), 'href="/ui/quarantine/'),
+    "statuses": Page("statuses", _fixed("/ui/statuses"), "UNDELIVERED"),
+    "search_id": Page("search for a message's id", _search_for_id, _CAMPAIGNS),
     "search_number": Page("search for a number", _search_for_number),
-    "search_campaign": Page("search for a campaign's name", _search_for_campaign),
+    "search_campaign": Page("search for a campaign's name", _search_for_campaign, _CAMPAIGNS),
     "search_nothing": Page("search for what there is not", _search_for_nothing),
 }

@@ -16,7 +16,7 @@ from tests.bench.figure import Bound, Figure
 from tests.bench.group import Findings, Setting
 from tests.bench.pages import PAGES
 from tests.bench.scale_sides import Side
-from tests.bench.visitor import Visitor, visiting
+from tests.bench.visitor import Answer, Visitor, visiting
 from tests.database import connect
 from tests.promises.stage import Service, made_key
 
@@ -45,7 +45,7 @@ async def measure(setting: Setting, side: Side) -> Findings:
     async with _signed_in(side, setting.folder) as (visitor, key):
         rng = Random(_SEED)  # noqa: S311 (no secret)
         answered = await _warmed_up(side, visitor, rng)
-        present = [name for name, statuses in answered.items() if set(statuses) == {httpx.codes.OK}]
+        present = [name for name, answers in answered.items() if not _failures(answers)]
         rounds = []
         for number in range(setting.rounds):
             setting.say(f"round {number + 1}: {len(present)} pages of the dashboard")
@@ -69,10 +69,10 @@ async def _signed_in(side: Side, folder: Path) -> AsyncIterator[tuple[Visitor, s
         service.kill()
 
 
-async def _warmed_up(side: Side, visitor: Visitor, rng: Random) -> dict[str, list[int]]:
+async def _warmed_up(side: Side, visitor: Visitor, rng: Random) -> dict[str, list[Answer]]:
     """How each page is answered the first few times."""
     return {
-        name: [(await page.chosen(side.plan, rng)(visitor)).status for _ in range(_WARM_UP_CALLS)]
+        name: [await page.chosen(side.plan, rng)(visitor) for _ in range(_WARM_UP_CALLS)]
         for name, page in PAGES.items()
     }
 
@@ -132,11 +132,18 @@ def p95(values: Sequence[float]) -> float:
     return quantiles(values, n=20, method="inclusive")[-1]
 
 
-def _add_what_is_missing(findings: Findings, answered: dict[str, list[int]]) -> None:
-    """Say which pages there are not, and which fail."""
-    for name, statuses in answered.items():
-        bad = sorted(set(statuses) - {int(httpx.codes.OK)})
-        if bad == [httpx.codes.NOT_FOUND]:
-            findings.skipped.append(f"the page {PAGES[name].says}: there is none")
-        elif bad:
-            findings.faults.append(f"the page {PAGES[name].says} is answered {bad}")
+def _add_what_is_missing(findings: Findings, answered: Mapping[str, Sequence[Answer]]) -> None:
+    """Say which pages there are not, which fail, and which show nothing."""
+    for name, answers in answered.items():
+        page = PAGES[name]
+        failures = _failures(answers)
+        if failures == {httpx.codes.NOT_FOUND}:
+            findings.skipped.append(f"the page {page.says}: there is none")
+        elif failures:
+            findings.faults.append(f"the page {page.says} is answered {sorted(failures)}")
+        elif not all(page.has in answer.text for answer in answers):
+            findings.faults.append(f"the page {page.says} shows nothing: no {page.has}")
+
+
+def _failures(answers: Sequence[Answer]) -> set[int]:
+    return {answer.status for answer in answers} - {int(httpx.codes.OK)}

@@ -28,6 +28,7 @@ FIGURES = {
     "statistics_postgres_cpu",
     "two_workers_to_one",
     "snapshot_to_free",
+    "beside_dashboards",
 }
 
 #: Without Bento, which may have to be built first.
@@ -53,7 +54,15 @@ async def _benched(*arguments: str, **environment: str) -> tuple[int | None, str
 @pytest.mark.skipif(not wrk.is_installed(), reason="wrk is not installed")
 async def test_one_short_round_loses_nothing_and_writes_its_figures(tmp_path: Path) -> None:
     output = tmp_path / "bench.json"
-    groups = ("latency", "overload", "memory", "statistics", "workers", "snapshot")
+    groups = (
+        "latency",
+        "overload",
+        "memory",
+        "statistics",
+        "workers",
+        "snapshot",
+        "beside_dashboards",
+    )
     names = (*CONTENDERS, *groups, "--against=HEAD")
     code, said = await _benched("--rounds=1", "--seconds=1", f"--output={output}", *names)
     assert code == 0, said

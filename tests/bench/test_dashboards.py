@@ -1,15 +1,30 @@
-"""The dashboards of the bench ask as those in browsers do."""
+"""The dashboards of the bench, and the visitor who measures pages, ask as browsers do."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from app.domain.api_key import Scope
+from tests.api.conftest import (
+    Service,
+    fast_service,
+    loop,
+    routee,
+    routee_urls,
+    service,
+    shared_url,
+)
 from tests.bench import dashboards
-from tests.bench.beside_dashboards import DASHBOARDS, paths_of
+from tests.bench.beside_dashboards import DASHBOARDS, opened, paths_of
 from tests.bench.dashboards import pause_seconds
+from tests.bench.visitor import visiting
+from tests.promises.stage import eventually
 
-_SCRIPT = Path("app/web/static/live.js")
+__all__ = ["fast_service", "loop", "routee", "routee_urls", "service", "shared_url"]
+
+_SCRIPT = Path(__file__).parents[2] / "app/web/static/live.js"
+_MAX_FIRST_VISIT_BYTES = 60_000
 
 
 def _constant(name: str) -> int:
@@ -35,3 +50,38 @@ def test_a_page_that_costs_more_is_asked_for_less_often(
 
 def test_there_are_so_many_of_them() -> None:
     assert len(paths_of("0123abcd-4567")) == DASHBOARDS
+
+
+async def test_only_live_pages_are_asked_for_again(service: Service) -> None:
+    _, key = service.add_key(Scope.READ)
+    async with visiting(service.url) as visitor:
+        await visitor.sign_in(key)
+        port = int(service.url.rpartition(":")[2])
+        async with opened(port, visitor.cookies, ["/ui/", "/ui/statuses"]) as them:
+
+            async def _have_asked() -> bool:
+                return bool((await them.received())["regions"])
+
+            await eventually(_have_asked)
+            received = await them.received()
+    assert received["live"] == 1
+    assert received["regions"].keys() <= {"200", "304"}
+    assert received["failures"] == []
+    assert received["cost_ms"] > 0
+
+
+async def test_a_first_visit_loads_each_file_once_and_little(service: Service) -> None:
+    _, key = service.add_key(Scope.READ)
+    async with visiting(service.url) as visitor:
+        await visitor.sign_in(key)
+        sizes = await visitor.first_visit("/ui/")
+    names = [address.rpartition("/")[2].partition(".")[0] for address in sizes]
+    assert {"style", "icon", "live", "morphdom-2"} <= set(names)
+    assert len(names) == len(set(names))
+    assert sum(sizes.values()) <= _MAX_FIRST_VISIT_BYTES
+
+
+async def test_an_unknown_key_is_no_sign_in(service: Service) -> None:
+    async with visiting(service.url) as visitor:
+        with pytest.raises(PermissionError):
+            await visitor.sign_in("unknown")
