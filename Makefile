@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check format openapi docs release-files lock sbom audit bench drill clean
+.PHONY: help demo run test test-slow check format openapi docs release-files pictures lock sbom audit bench drill clean
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,11 @@ openapi: .venv/dev.stamp ## Write the API's documents, below openapi, anew
 
 docs: .venv/dev.stamp ## Write the pages that are made from the code, docs/configuration.md
 	$(BIN)/routee-receiver config --markdown > docs/configuration.md
+
+pictures: .venv/dev.stamp ## Make the pictures of the dashboard in docs/images anew (needs chromium)
+	mkdir -p docs/images
+	-$(BIN)/python -m pytest -q -m slow tests/web/browser/test_pictures.py
+	cp var/dashboard/docs/*.png docs/images/
 
 release-files: openapi ## Write the names that VERSION=… promises to openapi/released (see CONTRIBUTING.md, Release)
 	$(BIN)/python -m tests.released $(VERSION)
