@@ -50,7 +50,8 @@ _ESCAPE: Final = re.compile(
     r"|&#[xX]0*(?P<hexadecimal>[0-9A-Fa-f]{1,6});?"
     r"|&(?P<name>[A-Za-z]{2,8});"
     rf"|(?P<ignored>{_BACKSLASHES}(?=[^0-9A-Za-z\\])"
-    r"|[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff])"
+    # NUL stands between the letters of UTF-16 that is read as UTF-8, U+FFFD in its place in columns.
+    r"|[\x00\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd])"
 )
 #: An escape at the end of a text that is cut.
 _CUT_ESCAPE: Final = re.compile(rf"(?:%|{_BACKSLASHES}[ux]?\{{?|&#?x?)[0-9a-z]{{0,7}}$")
@@ -87,7 +88,8 @@ class SecretMask:
 
         *text* may be several texts joined with a line feed, each of which may be cut.
         """
-        if text.isascii() and "%" not in text and "\\" not in text and "&" not in text:
+        has_escapes = "%" in text or "\\" in text or "&" in text or "\0" in text
+        if text.isascii() and not has_escapes:
             return self._may_be_spelt_in(text.lower())
         return any(map(self._may_be_spelt_in, _readings(text)))
 

@@ -39,6 +39,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
         f"\\u{ord(one):04X}" if at % 3 == 0 else one for at, one in enumerate(text)
     ),
     "JSON in JSON": lambda text: "".join(f"\\\\u{ord(one):04x}" for one in text),
+    "UTF-16 that is read as UTF-8": "\0".join,
+    "UTF-32 that is read as UTF-8": "\0\0\0".join,
+    "NULs that could not be stored": "\ufffd".join,
     "percent": percent,
     "percent of the first": lambda text: f"%{ord(text[0]):x}{text[1:]}",
     "percent, twice": lambda text: percent(text).replace("%", "%25"),
