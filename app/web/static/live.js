@@ -3,6 +3,7 @@ import "./morphdom-2.7.8.1bea1e373386.js";
 
 const MIN_PAUSE_MS = 1000;
 const MAX_PAUSE_MS = 60000;
+const AWAY_PAUSE_MS = 5000;
 // The pause is so many times what the page cost the server: each open page takes a 300th of a core.
 const PAUSES_PER_COST = 300;
 const away = document.getElementById("away");
@@ -63,7 +64,7 @@ function load() {
 
 function costOf(request) {
   const found = /dur=([0-9.]+)/.exec(request.getResponseHeader("Server-Timing") ?? "");
-  return found ? Number(found[1]) : MAX_PAUSE_MS / PAUSES_PER_COST;
+  return found ? Number(found[1]) : AWAY_PAUSE_MS / PAUSES_PER_COST;
 }
 
 function put(fresh) {

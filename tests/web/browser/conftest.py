@@ -10,12 +10,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from app.domain.api_key import Scope
-from tests.api.conftest import Loop, Service, loop
+from tests.api.conftest import Loop, Service
 from tests.conftest import fresh_database
 from tests.web.browser.scene import Scene, running_scene
 from tests.web.browser.tab import Tab, open_tab
-
-__all__ = ["loop"]
 
 PHONE: Final = 360
 SCREEN: Final = 1280

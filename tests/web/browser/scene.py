@@ -41,6 +41,12 @@ NASTY: Final = (
     "x" * 4000,
     "👩‍👩‍👧‍👦" * 200,
 )
+_ROLLED_UP: Final = """
+SELECT (SELECT sum(events) FROM bi_rollup_hourly) AS hours,
+    (SELECT count(*) FROM events) AS events,
+    (SELECT sum(messages) FROM bi_failure_reasons) AS reasons,
+    (SELECT count(*) FROM messages WHERE status_rank = 3) AS failures
+"""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Scene:
     #: Our ids of campaigns.
     spring: str
     scheduled: str
+    #: Scheduled as well, for the test that cancels it.
+    to_cancel: str
     unconfirmed: str
     #: One message of each status, by its status.
     messages: dict[str, str]
@@ -98,10 +106,11 @@ def _filled(loop: Loop, service: Service, routee: SimulatedRoutee) -> Scene:
     loop.run(routee.drained())
     later = (datetime.now(UTC) + timedelta(hours=5)).isoformat()
     scheduled = service.launched(scheduledDate=later, campaignName="autumn scheduled")
+    to_cancel = service.launched(scheduledDate=later, campaignName="winter scheduled")
     routee.faults.script(Endpoint.CAMPAIGN, *[CUT_BEFORE] * _UNANSWERED)
     unconfirmed = service.launch(campaignName="lost in the network").json()
     undelivered = _undelivered(service)
-    _write_nasty(service)
+    _write_nasty(service, undelivered)
     _wait_for_roll_ups(service)
     found = service.sql("SELECT DISTINCT ON (status) status, message_tracking_id FROM messages")
     return Scene(
@@ -109,6 +118,7 @@ def _filled(loop: Loop, service: Service, routee: SimulatedRoutee) -> Scene:
         routee,
         spring["id"],
         scheduled["id"],
+        to_cancel["id"],
         unconfirmed["id"],
         {row["status"]: row["message_tracking_id"] for row in found},
         undelivered,
@@ -117,13 +127,10 @@ def _filled(loop: Loop, service: Service, routee: SimulatedRoutee) -> Scene:
 
 
 def _wait_for_roll_ups(service: Service) -> None:
-    """The pages read nothing else, and a duty writes them a moment after the callbacks."""
+    """The pages read nothing else, and duties write them a moment after the callbacks."""
     for _ in range(600):
-        (row,) = service.sql(
-            "SELECT (SELECT sum(events) FROM bi_rollup_hourly) AS rolled_up, ("
-            "SELECT count(*) FROM events) AS stored"
-        )
-        if row["rolled_up"] == row["stored"]:
+        (row,) = service.sql(_ROLLED_UP)
+        if row["hours"] == row["events"] and row["reasons"] == row["failures"]:
             return
         time.sleep(0.1)
     raise AssertionError(row)
@@ -153,9 +160,9 @@ def _undelivered(service: Service) -> str:
     return tracking_id
 
 
-def _write_nasty(service: Service) -> None:
+def _write_nasty(service: Service, undelivered: str) -> None:
     for text in NASTY:
-        service.stored(reply(message=text), kind="inbound")
+        service.stored(reply(message=text, referenceTrackingId=undelivered), kind="inbound")
     document = progress(label="<b>label</b> \u202e" + "y" * 300, status=status("PONDERING"))
     document["status"]["reason"]["description"] = NASTY[0]
     service.stored(document)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, Response
+from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response
 
 #: Violations of the content security policy and of trusted types, in all frames.
 _REPORT_VIOLATIONS: Final = """
@@ -60,6 +60,11 @@ class Tab:
         """The page's main heading."""
         return " ".join((await self.page.locator("h1").inner_text()).split())
 
+    async def rows(self) -> list[str]:
+        """What a person reads in each line of the page's list."""
+        lines = await self.page.locator("table.list tbody tr").all_inner_texts()
+        return [" ".join(line.split()) for line in lines]
+
     @property
     def path(self) -> str:
         """What is in the address bar, without the origin."""
@@ -108,7 +113,12 @@ async def open_tab(context: BrowserContext, base_url: str, *, has_script: bool) 
     def note_violation(source: object, violation: str) -> None:  # noqa: ARG001 (Playwright's own)
         tab.violations.append(f"{tab.page.url} violates {violation}")
 
+    async def note_dialog(dialog: Dialog) -> None:
+        tab.violations.append(f"{tab.page.url} says {dialog.message}")
+        await dialog.dismiss()
+
     tab.page.on("console", note_console)
+    tab.page.on("dialog", note_dialog)
     tab.page.on("pageerror", lambda error: tab.violations.append(f"{tab.page.url}: {error}"))
     tab.page.on("request", note_request)
     await context.expose_binding("reportViolation", note_violation)
