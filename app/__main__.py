@@ -2,6 +2,8 @@
 
 import sys
 
+from app.kit.garbage import not_collecting
+
 
 def main() -> None:
     """Run the command line. The health check, which runs all the time, imports only itself."""
@@ -9,7 +11,8 @@ def main() -> None:
     if sys.argv[1:2] == ["healthcheck"]:
         from app.observability.healthcheck import alone as run
     else:
-        from app.cli import main as run
+        with not_collecting():
+            from app.cli import main as run
     run()
 
 

@@ -4,51 +4,15 @@ from typing import Annotated
 
 import typer
 
-from app.cli import api_key, bi_user, campaign, quarantine
-from app.cli.capacity import capacity
-from app.cli.config import config
-from app.cli.demo import demo
-from app.cli.doctor import doctor
-from app.cli.drill import drill
-from app.cli.erase import erase
-from app.cli.export import export
-from app.cli.migrate import migrate
-from app.cli.openapi import openapi
-from app.cli.rebuild import rebuild
-from app.cli.reconcile import reconcile
-from app.cli.retain import retain
+from app.cli.commands import CommandGroup
 from app.cli.running import errors_in_one_line, is_logging_json
-from app.cli.serve import serve
-from app.cli.simulate import simulate
-from app.cli.starting import version_line
-from app.cli.work import work
+from app.cli.version import version_line
 from app.db.database import schema_version
 from app.domain.masking import SecretMask
-from app.observability.healthcheck import healthcheck
 from app.observability.logs import configure_logs
 from app.settings import SettingsInvalid, load_settings, require_known_variables
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(api_key.app, name="api-key")
-app.add_typer(bi_user.app, name="bi-user")
-app.add_typer(campaign.app, name="campaign")
-app.add_typer(quarantine.app, name="quarantine")
-app.command()(demo)
-app.command()(drill)
-app.command()(serve)
-app.command()(work)
-app.command()(migrate)
-app.command()(doctor)
-app.command()(healthcheck)
-app.command()(retain)
-app.command()(reconcile)
-app.command()(erase)
-app.command()(rebuild)
-app.command()(simulate)
-app.command()(export)
-app.command()(openapi)
-app.command()(capacity)
-app.command()(config)
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _show_version(is_asked: bool) -> None:  # noqa: FBT001 (Typer calls it so)

@@ -25,7 +25,8 @@ from app.cli.running import (
     say,
     warn,
 )
-from app.cli.starting import abilities_line, database_line, version_line
+from app.cli.starting import abilities_line, database_line
+from app.cli.version import version_line
 from app.db.database import migrate_database
 from app.domain.postgres_version import advice_for, is_safe
 from app.embedded import EmbeddedPostgres, Keeper

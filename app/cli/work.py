@@ -9,7 +9,8 @@ import typer
 
 from app.cli.listening import other_socket
 from app.cli.running import database_url, loaded_settings, require_schema, run, say
-from app.cli.starting import abilities_line, database_line, version_line
+from app.cli.starting import abilities_line, database_line
+from app.cli.version import version_line
 from app.domain.masking import SecretMask
 from app.kit import service_manager
 from app.kit.shutdown import MOST_SECONDS, end_on_hangup, end_within

@@ -7,7 +7,8 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.cli.starting import abilities_line, database_line, version_line
+from app.cli.starting import abilities_line, database_line
+from app.cli.version import version_line
 from app.db.database import schema_version
 from app.settings import Settings
 
