@@ -50,7 +50,8 @@ _ESCAPE: Final = re.compile(
     r"|&#[xX]0*(?P<hexadecimal>[0-9A-Fa-f]{1,6});?"
     r"|&(?P<name>[A-Za-z]{2,8});"
     rf"|(?P<ignored>{_BACKSLASHES}(?=[^0-9A-Za-z\\])"
-    # NUL stands between the letters of UTF-16 that is read as UTF-8, U+FFFD in its place in columns.
+    # NULs are between the letters of UTF-16 that is read as UTF-8, and U+FFFD in their place in
+    # columns.
     r"|[\x00\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd])"
 )
 #: An escape at the end of a text that is cut.
