@@ -12,8 +12,8 @@ from tests.web.browser.scene import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: No test depends on how fast the machine is: so long they wait for what takes seconds.
-PATIENCE_MS = 60_000
+#: No test depends on how fast the machine is: a page of a busy one pauses for up to a minute.
+PATIENCE_MS = 180_000
 
 
 async def test_the_numbers_of_a_running_campaign_move_by_themselves(
