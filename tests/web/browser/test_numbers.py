@@ -49,7 +49,7 @@ async def test_the_reasons_have_the_failures_of_the_api(open_: OpenTab, scene: S
     tab = await open_(Scope.READ)
     await tab.go(f"/ui/campaigns/{scene.spring}")
     by_status: Counter[str] = Counter()
-    for label, (number,) in (await _table(tab, "Why messages failed")).items():
+    for label, (number,) in (await _table(tab, "Failures by reason")).items():
         by_status[label.partition(":")[0].upper()] += number
     counts = _counts(scene)
     assert by_status == {status: counts[status] for status in FAILURES if counts[status]}

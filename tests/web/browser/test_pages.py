@@ -13,8 +13,9 @@ from tests.web.browser.tab import Tab
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: Without script, the others are left to the slow tests.
-QUICK = {"overview", "campaign", "message-undelivered", "messages", "quarantine"}
+#: The others are left to the slow tests.
+_QUICK = {"overview", "campaigns", "campaign", "message-undelivered", "messages", "quarantine"}
+_NAMES = [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PAGES]
 #: Compressed, and with the heads of the answers.
 FIRST_VISIT_BYTES = 60_000
 _ADDRESSES = """
@@ -46,17 +47,14 @@ async def _assert_is_readable(tab: Tab) -> None:
         assert await tab.faults_for_readers() == [], f"{tab.path}, {scheme}"
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", _NAMES)
 async def test_a_page_fits_and_is_readable(open_: OpenTab, scene: Scene, name: str) -> None:
     tab = await open_(Scope.ADMIN)
     await _assert_is_a_page(tab, PAGES[name](scene))
     await _assert_is_readable(tab)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PAGES],
-)
+@pytest.mark.parametrize("name", _NAMES)
 async def test_a_page_is_whole_without_script(open_: OpenTab, scene: Scene, name: str) -> None:
     tab = await open_(Scope.ADMIN, has_script=False)
     await _assert_is_a_page(tab, PAGES[name](scene))
