@@ -13,6 +13,8 @@ from app.domain.quarantine import PREVIEW_BYTES, CallbackPath, Reason, ReplayOut
 
 #: How many bodies one page scans when only some of them are wanted.
 MAX_SCANNED_ITEMS: Final = 10_000
+#: A list follows the key up to its limit, also while the table has no statistics.
+_ALONG_THE_KEY: Final = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 
 
 class QuarantineFilter(NamedTuple):
@@ -150,7 +152,7 @@ async def page_of_quarantine(
     order = _NEWEST_FIRST if is_newest_first else _OLDEST_FIRST
     begin = order.start if after is None else after
     given: dict[str, Any] = {"after": begin, "limit": limit + 1, **_parameters(wanted)}
-    async with database.reading() as session:
+    async with database.reading(planner=_ALONG_THE_KEY) as session:
         end: int | None = None
         if any(wanted):
             scan = {"after": given["after"], "scanned": MAX_SCANNED_ITEMS - 1}

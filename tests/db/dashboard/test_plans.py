@@ -18,6 +18,7 @@ from app.db.dashboard.campaigns import (
 )
 from app.db.dashboard.figures import figures_of
 from app.db.dashboard.names import names_of_campaigns
+from app.db.dashboard.quarantine import find_first_octets
 from app.db.dashboard.received import received_of_late
 from app.db.dashboard.replies import replies_to
 from app.db.dashboard.reply_pages import (
@@ -34,7 +35,9 @@ from app.db.dashboard.standing import (
     standing_since,
 )
 from app.db.database import READ_SETTINGS, Database
+from app.db.quarantine import QuarantineFilter, page_of_quarantine
 from app.domain.feed import Position
+from app.domain.quarantine import Reason
 from app.domain.status import Status
 from tests.conftest import fresh_database
 from tests.database import connect
@@ -131,6 +134,12 @@ def _campaigns(wanted: CampaignSearch) -> Query:
     return lambda database: page_of_listed_campaigns(database, wanted, before=None, limit=50)
 
 
+def _quarantined(wanted: QuarantineFilter, after: int | None = None) -> Query:
+    return lambda database: page_of_quarantine(
+        database, wanted, after=after, limit=50, is_newest_first=True
+    )
+
+
 #: Each with how many blocks it may touch at most, and how many rows one of its nodes may read.
 QUERIES: dict[str, tuple[Query, int, int]] = {
     "received in an hour": (lambda it: received_of_late(it, timedelta(hours=1)), 600, 600),
@@ -174,6 +183,15 @@ QUERIES: dict[str, tuple[Query, int, int]] = {
         60_000,
         10_001,
     ),
+    "quarantine": (_quarantined(QuarantineFilter()), 200, 100),
+    "quarantine, on": (_quarantined(QuarantineFilter(), 20_000), 200, 100),
+    "quarantine, rare": (_quarantined(QuarantineFilter((Reason.EXPIRED,))), 3_000, 10_001),
+    "quarantine, unstored": (
+        _quarantined(QuarantineFilter(is_unstored=True), 20_000),
+        3_000,
+        10_001,
+    ),
+    "first bytes": (lambda it: find_first_octets(it, 7, limit=65_536), 20, 10),
     "names": (lambda it: names_of_campaigns(it, [f"c-{n}" for n in range(50)]), 1_000, 100),
     "label": (lambda it: has_label(it, "label 3"), 20, 10),
     "no label": (lambda it: has_label(it, "x"), 20, 10),
