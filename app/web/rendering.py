@@ -20,6 +20,8 @@ _MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July"
                   "September", "October", "November", "December")  # fmt: skip
 #: The units in which ages are said: up to so many seconds, in units of so many, called so.
 _AGES: Final = ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h"), (None, 86_400, "days"))
+#: Less is rounded to 0.0.
+_LEAST_PERCENT: Final = 0.05
 _MILLISECOND: Final = 0.001
 
 
@@ -138,8 +140,16 @@ def money(amount: Decimal) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """How much *part* is of *whole*, in per cent; empty if there is no whole."""
+    """
+    How much *part* is of *whole*, in per cent; empty if there is no whole.
+
+    All and nothing are said only of all and nothing.
+    """
     if not whole:
         return ""
     value = 100 * part / whole
+    if 0 < value < _LEAST_PERCENT:
+        return "< 0.1 %"
+    if 100 - _LEAST_PERCENT <= value < 100:  # noqa: PLR2004 (all)
+        return "> 99.9 %"
     return f"{value:.1f} %" if 0 < value < 10 or 90 < value < 100 else f"{value:.0f} %"  # noqa: PLR2004

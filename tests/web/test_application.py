@@ -193,6 +193,7 @@ def test_money_is_said_with_two_decimals_or_more(amount: str, words: str) -> Non
 
 
 def test_a_share_of_nothing_is_none() -> None:
+    assert (share(1, 100_000), share(99_999, 100_000)) == ("< 0.1 %", "> 99.9 %")
     assert (share(0, 0), share(1, 3), share(999, 1000), share(1, 1)) == (
         "",
         "33 %",
