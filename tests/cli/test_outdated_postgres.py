@@ -21,8 +21,8 @@ _SERVE = """
 import sys
 from app.domain import postgres_version
 postgres_version.OLDEST_SAFE = {oldest}
-from app.cli import main
-sys.modules["app.cli.serve"].listen = lambda _: sys.exit(0)
+from app.cli import main, serve
+serve.listen = lambda _: sys.exit(0)
 sys.argv = ["routee-receiver", "serve", *{options}]
 main()
 """
