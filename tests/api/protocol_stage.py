@@ -148,7 +148,7 @@ class Connection:
 
     async def answer(self) -> tuple[int, bytes, bytes]:
         """Status, headers and body."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             head = await self.reader.readuntil(b"\r\n\r\n")
             while head.startswith(b"HTTP/1.1 100 "):
                 head = await self.reader.readuntil(b"\r\n\r\n")

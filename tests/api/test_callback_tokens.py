@@ -41,6 +41,7 @@ def test_a_callback_is_bound_by_its_token_before_routees_answer_is_known(
     tracking_id = naming["campaignTrackingId"]
     for document in (nameless, naming):
         assert service.message(document["trackingId"])["campaignTrackingId"] == tracking_id
+    service.knows_events_of(tracking_id)
     campaign = service.read(f"/v1/campaigns/{campaign_id}")
     assert (campaign["trackingId"], campaign["submission"]) == (tracking_id, "launched")
     assert (campaign["counts"]["DELIVERED"], campaign["total"]) == (2, 2)

@@ -1,5 +1,6 @@
 """No route reads a body of a caller without a key, and no body is endless, slow or compressed."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.api.application import make_api
 from app.api.request_bodies import MAX_BODY_BYTES, MAX_BODY_SECONDS, RequestBodies
 from app.domain.api_key import Scope as KeyScope
-from tests.api.conftest import Service, received, running
+from tests.api.conftest import Service, new_id, received, running
 
 _ANNOUNCED_BYTES = 200 * 1024 * 1024
 #: The buffers of two sockets, and what is dropped after an answer.
@@ -188,11 +189,12 @@ def test_a_caller_without_the_scope_is_refused_before_its_body_is_judged(
 
 
 def test_a_body_of_exactly_the_limit_is_read(service: Service) -> None:
-    body = b'{"trackingIds":["x"]}'.ljust(MAX_BODY_BYTES)
+    unknown = new_id()
+    body = json.dumps({"trackingIds": [unknown]}).encode().ljust(MAX_BODY_BYTES)
     headers = service.bearer(KeyScope.READ) | {"content-encoding": "identity"}
     for content in (body, iter([body[:7], body[7:]])):
         answer = service.client.post("/v1/messages/lookup", content=content, headers=headers)
-        assert answer.json() == {"items": [], "notFound": ["x"]}
+        assert answer.json() == {"items": [], "notFound": [unknown]}
     answer = service.client.post("/v1/messages/lookup", content=body + b" ", headers=headers)
     assert answer.status_code == 413
 

@@ -324,7 +324,7 @@ async def test_a_cancelled_runner_leaves_no_caller_waiting_and_is_replaced() -> 
     tasks = await _submitted(batcher, 1, 2)
     assert batcher._runner is not None
     batcher._runner.cancel()
-    assert [type(end) for end in await asyncio.wait_for(_ends(tasks), 1)] == [TooLate, TooLate]
+    assert [type(end) for end in await asyncio.wait_for(_ends(tasks), 30)] == [TooLate, TooLate]
     assert batcher.pending_items == 0
     flushes.gate.set()
     assert await batcher.submit(3) == "done 3"

@@ -29,7 +29,7 @@ class Work:
             raise ending
 
     async def is_done_again(self) -> None:
-        await asyncio.wait_for(self.done.wait(), 2)
+        await asyncio.wait_for(self.done.wait(), 30)
 
 
 async def test_a_duty_is_done_again_and_again() -> None:
@@ -87,7 +87,7 @@ async def test_leaving_the_block_does_not_wait_for_a_duty_that_hangs() -> None:
         started.set()
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         async with performed(Duty("hang", OFTEN, _hang)):
             await started.wait()
 
@@ -118,7 +118,7 @@ async def test_what_is_stored_while_a_duty_is_done_is_seen_by_the_next_one() -> 
     async with performed(duty, stored=lambda: stored[0]):
         await asyncio.sleep(0)
         stored[0] += 1
-        await asyncio.wait_for(done_twice.wait(), 5)
+        await asyncio.wait_for(done_twice.wait(), 30)
 
 
 async def test_an_idle_duty_is_done_all_the_same() -> None:

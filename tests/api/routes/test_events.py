@@ -306,7 +306,7 @@ async def test_a_client_that_waits_is_answered_when_an_item_comes(caller: Caller
     waiting = asyncio.create_task(caller.page(after=page["nextCursor"], wait=25))
     await _waiting(caller, 1)
     await caller.post(callback("m").body)
-    came = await asyncio.wait_for(waiting, 5)
+    came = await asyncio.wait_for(waiting, 20)
     assert _summary(came["items"]) == ["m DELIVERED"]
 
 
