@@ -1,12 +1,13 @@
 """A real PostgreSQL for the whole run, and a database of its own for each test that needs one."""
 
 import asyncio
+import gc
 import logging
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -20,6 +21,7 @@ from hypothesis import settings
 from app.db.engine import make_engine
 from app.db.schema import migrate
 from app.embedded import EmbeddedPostgres
+from app.kit.garbage import not_collecting
 from app.sandbox.nats_servers import NatsCluster
 from tests.database import connect
 
@@ -80,6 +82,15 @@ def pytest_configure() -> None:
     )
     for chatty in ("httpx", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Exempt thousands of tests from collections of garbage: these took a tenth of the time."""
+    with not_collecting():
+        collected = yield
+    gc.freeze()
+    return collected
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -35,18 +35,15 @@ def _endless(piece: bytes, **headers: str) -> Step:
     return step
 
 
-def _bomb() -> bytes:
-    """A few kilobytes that become many megabytes."""
-    return gzip.compress(ANSWER[:-1] + b" " * 50 * MAX_ANSWER_BYTES + b"}")
+#: A thousandth of what it becomes.
+BOMB = gzip.compress(ANSWER[:-1] + b" " * 50 * MAX_ANSWER_BYTES + b"}")
 
 
 TOO_LARGE = {
     "endless": _endless(b" " * 65536),
     "long": says(200, ANSWER.ljust(MAX_ANSWER_BYTES + 1)),
-    "a bomb": says(200, _bomb(), headers={"Content-Encoding": "gzip"}),
-    "a bomb in a bomb": says(
-        200, gzip.compress(_bomb()), headers={"Content-Encoding": "gzip, gzip"}
-    ),
+    "a bomb": says(200, BOMB, headers={"Content-Encoding": "gzip"}),
+    "a bomb in a bomb": says(200, gzip.compress(BOMB), headers={"Content-Encoding": "gzip, gzip"}),
     "endless after its end": _endless(
         gzip.compress(ANSWER) + b"x" * 65536, **{"Content-Encoding": "gzip"}
     ),
