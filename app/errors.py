@@ -334,6 +334,7 @@ class PageError(ApiError):
     """Something that only pages of the dashboard can meet; it is shown as a page."""
 
     slug = "page-error"
+    title = "The page cannot be shown"
 
 
 class ForeignForm(PageError):

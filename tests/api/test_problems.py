@@ -8,7 +8,7 @@ import pytest
 
 from app import errors
 from app.domain.api_key import Scope
-from app.errors import ApiError, RouteeError
+from app.errors import ApiError, PageError, RouteeError
 from tests.api.conftest import Service
 
 E = TypeVar("E", bound=Exception)
@@ -54,7 +54,10 @@ def test_the_tree_has_no_dead_branch() -> None:
     assert all(hasattr(errors, name) for name in _tree())
 
 
-@pytest.mark.parametrize("error", [error for error in API_ERRORS if error is not RouteeError])
+_FAMILIES = frozenset({PageError, RouteeError})
+
+
+@pytest.mark.parametrize("error", [error for error in API_ERRORS if error not in _FAMILIES])
 def test_the_tree_names_the_status(error: type[ApiError]) -> None:
     assert _tree()[error.__name__].startswith(str(int(error.status)))
 

@@ -63,6 +63,7 @@ def test_the_documented_progress_callback_is_readable_with_all_its_fields(
     fresh.stored(payload("progress"))
     message = fresh.message("0a047b46-a4dd-4ca8-b817-a6a134dd1234")
     assert message.pop("updatedAt").endswith("Z")
+    assert message.pop("explanation")["action"] is None
     assert message == {
         "trackingId": "0a047b46-a4dd-4ca8-b817-a6a134dd1234",
         "campaignTrackingId": "ef03cac2-c03c-4554-b1ce-aabdc1dfc186",
