@@ -18,7 +18,7 @@ _GAP: Final = rf"[{SEPARATORS}\ufffd]*"
 _SEVEN_DIGITS: Final = rf"(?:[{DIGITS}]{_GAP}){{4,}}([{DIGITS}]{_GAP}[{DIGITS}]{_GAP}[{DIGITS}])"
 _FEWEST_CHARACTERS: Final = 7
 #: A date like 2026-03-30 is none.
-_NUMBER_BUT_NO_DATE: Final = re.compile(
+NUMBER_BUT_NO_DATE: Final = re.compile(
     rf"(?<![{DIGITS}])"
     r"(?!(?:19|20)[0-9]{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12][0-9]|3[01])"
     rf"(?![{DIGITS}]))[{PLUSES}]?{_SEVEN_DIGITS}"
@@ -40,7 +40,7 @@ _IN_CALLBACK_URL: Final = r"(?<=callbacks/)[a-z0-9_~.%-]+"
 
 #: From the first of a run: a search from each of them takes seconds for a text of 7,000.
 _BACKSLASHES: Final = r"(?<!\\)\\+"
-_ESCAPE: Final = re.compile(
+_ESCAPES: Final = (
     r"(?P<octets>(?:%[0-9A-Fa-f]{2})+)"
     rf"|(?:{_BACKSLASHES}u|%u)(?P<pair>[dD][89abAB][0-9A-Fa-f]{{2}}(?:\\+u|%u)[dD][c-fC-F][0-9A-Fa-f]{{2}})"
     rf"|(?:{_BACKSLASHES}u|%u)(?P<four>[0-9A-Fa-f]{{4}})"
@@ -54,6 +54,9 @@ _ESCAPE: Final = re.compile(
     # columns.
     r"|[\x00\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd])"
 )
+_ESCAPE: Final = re.compile(_ESCAPES)
+#: The same, and the short escapes of blanks, which may stand between the digits of a number.
+ESCAPE_OR_BLANK: Final = re.compile(rf"{_ESCAPES}|(?P<blank>{_BACKSLASHES}[bfnrtv])")
 #: An escape at the end of a text that is cut.
 _CUT_ESCAPE: Final = re.compile(rf"(?:%|{_BACKSLASHES}[ux]?\{{?|&#?x?)[0-9a-z]{{0,7}}$")
 _OCTET_CHARACTERS: Final = 3  # as in %2F
@@ -125,7 +128,7 @@ class SecretMask:
         """*text* without what *pattern* finds in any of its readings."""
         found = [
             (origins[begin], origins[end])
-            for reading, origins in _readings_with_origins(text)
+            for reading, origins in readings_with_origins(text)
             for begin, end in self._found_in(reading, pattern)
         ]
         return _without(text, found) if found else text
@@ -158,7 +161,7 @@ def mask_numbers(text: str) -> str:
     """*text* with only the last three digits of everything that looks like a telephone number."""
     if len(text) < _FEWEST_CHARACTERS:
         return text
-    return _NUMBER_BUT_NO_DATE.sub(_MASK_NUMBER, text)
+    return NUMBER_BUT_NO_DATE.sub(_MASK_NUMBER, text)
 
 
 def mask_numbers_with_plus(text: str) -> str:
@@ -187,32 +190,35 @@ def _readings(text: str) -> Iterator[str]:
         text = unescaped
 
 
-def _readings_with_origins(text: str) -> Iterator[tuple[str, Sequence[int]]]:
+def readings_with_origins(
+    text: str, escape: re.Pattern[str] = _ESCAPE
+) -> Iterator[tuple[str, Sequence[int]]]:
     """
-    The same, each with the index in the original at which each of its characters begins.
+    *text* in plain small letters: as it is, unescaped, unescaped twice, and so on.
 
-    The last of these is the end of the original.
+    Each reading comes with the index in *text* at which each of its characters begins; the last of
+    these is the end of *text*.
     """
     origins: Sequence[int] = range(len(text) + 1)
     for _ in range(_MAX_ROUNDS):
         yield _plain(text), origins
-        unescaped = _ESCAPE.sub(_unescaped, text)
+        unescaped = escape.sub(_unescaped, text)
         if unescaped == text:
             return
-        origins = _origins_of_unescaped(text, origins)
+        origins = _origins_of_unescaped(text, origins, escape)
         text = unescaped
 
 
-def _origins_of_unescaped(text: str, origins: Sequence[int]) -> list[int]:
+def _origins_of_unescaped(text: str, origins: Sequence[int], escape: re.Pattern[str]) -> list[int]:
     moved: list[int] = []
     done = 0
-    for escape in _ESCAPE.finditer(text):
-        moved += origins[done : escape.start()]
-        at = escape.start()
-        for width in _widths(escape):
+    for found in escape.finditer(text):
+        moved += origins[done : found.start()]
+        at = found.start()
+        for width in _widths(found):
             moved.append(origins[at])
             at += width
-        done = escape.end()
+        done = found.end()
     return [*moved, *origins[done:]]
 
 
@@ -233,6 +239,8 @@ def _unescaped(escape: re.Match[str]) -> str:
         return _decoded(bytes.fromhex(spelt.replace("%", "")))
     if kind == "ignored":
         return ""
+    if kind == "blank":
+        return " "
     if kind == "name":
         named = html5.get(f"{spelt};", "")
         return named if len(named) == 1 else escape[0][:1]
