@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.domain.api_key import ApiKey, Scope
-from app.domain.masking import mask_number, mask_numbers
+from app.domain.escaped_numbers import mask_escaped_numbers
+from app.domain.masking import mask_number
 from app.domain.tracking_id import canonical_id
 from app.errors import Forbidden, ForeignForm, NotFound
 from app.web.forms import Form, read_form
@@ -124,7 +125,16 @@ class Visit:
     def text(self, text: str | None) -> str:
         """A text without secrets, and without scope `pii` without telephone numbers."""
         shown = self.parts.mask.shown(text or "")
-        return shown if self.may(Scope.PII) else mask_numbers(shown)
+        return shown if self.may(Scope.PII) else mask_escaped_numbers(shown)
+
+    def may_be_in_address(self, text: str | None) -> bool:
+        """
+        Whether *text* may stand in the address of a link: it has no secret and no number.
+
+        Addresses are kept in histories and logs, whoever it is that opens them.
+        """
+        shown = self.parts.mask.shown(text or "")
+        return shown == (text or "") and mask_escaped_numbers(shown) == shown
 
     # Where things are.
 
@@ -143,9 +153,9 @@ class Visit:
         """The address of this page, with *changes* in its query."""
         raw: bytes = self.request.scope.get("raw_path") or self.request.url.path.encode()
         path = raw.partition(b"?")[0].decode("latin-1")
-        given: dict[str, object] = {
-            name: self.request.query_params.getlist(name) for name in self.request.query_params
-        }
+        given: dict[str, list[str]] = {}
+        for name, value in self.request.query_params.multi_items():
+            given.setdefault(name, []).append(value)
         return self.url(path, **{**given, **changes})
 
     def is_at(self, path: str) -> bool:

@@ -183,6 +183,22 @@ def test_a_campaign_that_is_not_there_is_not_found(
     assert "<h1>" in answer.text
 
 
+@pytest.mark.parametrize("scopes", [(Scope.READ,), (Scope.READ, Scope.PII)])
+def test_a_reason_with_a_number_stands_in_no_address(
+    service: Service, browser: _Browsers, scopes: tuple[Scope, ...]
+) -> None:
+    campaign = new_id("c")
+    service.stored(
+        progress(
+            campaignTrackingId=campaign,
+            status={**status("UNDELIVERED"), "reason": {"detailedStatus": "No +306940000777"}},
+        )
+    )
+    page = browser(*scopes).page(f"/ui/campaigns/{campaign}")
+    assert "***777" in page or Scope.PII in scopes
+    assert not re.search('href="[^"]*6940000777', page)
+
+
 def test_texts_and_numbers_are_shown_as_texts_and_masked(
     service: Service, browser: _Browsers
 ) -> None:

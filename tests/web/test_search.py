@@ -1,5 +1,6 @@
 """The search box leads to what is called so, and a number stands in no address."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -50,6 +51,18 @@ def test_a_label_leads_to_its_messages(service: Service, browser: _Browsers) -> 
     assert location.startswith("/ui/messages?label=")
     assert "1 message" not in location
     assert label.partition(" ")[0] in browser(Scope.READ).words(location)
+
+
+@pytest.mark.parametrize("scopes", [(Scope.READ,), (Scope.READ, Scope.PII)])
+@pytest.mark.parametrize("label", ["+306912777888", "VIP +306912777888 gold"])
+def test_a_label_with_a_number_gets_no_address(
+    service: Service, browser: _Browsers, label: str, scopes: tuple[Scope, ...]
+) -> None:
+    service.stored(progress(label=label))
+    answer = browser(*scopes).post("/ui/search", q=label)
+    assert answer.status_code == 200
+    assert "Messages have the label" in words_of(answer.text)
+    assert not re.search('href="[^"]*6912777888', answer.text)
 
 
 def test_several_things_of_one_name_are_listed_at_an_address(

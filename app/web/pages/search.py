@@ -4,7 +4,6 @@ from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
-from app.domain.masking import mask_numbers
 from app.domain.phone_number import canonical_number
 from app.kit.blanks import trimmed
 from app.services.dashboard.search import Found, FoundNumber, find_named, find_number
@@ -29,7 +28,7 @@ class _Search(NamedTuple):
         found = [visit.url("/ui/campaigns", one.id) for one in self.named.campaigns]
         if self.named.message is not None:
             found.append(visit.url("/ui/messages", self.named.message))
-        if self.named.label is not None:
+        if self.named.label is not None and visit.may_be_in_address(self.named.label):
             found.append(visit.url("/ui/messages", label=self.named.label))
         match self.by_number.messages:
             case [only]:
@@ -46,7 +45,7 @@ async def search(visit: Visit) -> Response:
     targets = found.targets(visit)
     if len(targets) == 1:
         return visit.to(targets[0])
-    if found.number is None and found.text and mask_numbers(found.text) == found.text:
+    if found.number is None and found.text and visit.may_be_in_address(found.text):
         return visit.to(visit.url("/ui/search", q=found.text))
     # A number must not stand in an address.
     return await _results(visit, found)

@@ -50,8 +50,8 @@ class Filters:
 
     @property
     def scope(self) -> str:
-        """Of the cursors of this list."""
-        return f"page of messages {self.wanted}"
+        """Of the cursors of this list; without the number, which could be guessed by a cursor."""
+        return f"page of messages {self.wanted._replace(recipient=self.number_of)}"
 
 
 async def filters_of(visit: Visit) -> Filters:
