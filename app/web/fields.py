@@ -17,6 +17,8 @@ _LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 W = TypeVar("W", bound=StrEnum)
 
+MAX_ROW_ID: Final = 2**63 - 1
+_ROW_ID_DIGITS: Final = len(str(MAX_ROW_ID))
 #: Longer texts are in no column that is searched.
 MAX_TEXT_CHARACTERS: Final = 512
 
@@ -78,6 +80,13 @@ def word_in(words: type[W], given: str, field: str) -> W | None:
         return words(given)
     shown = given[:MAX_TEXT_CHARACTERS]
     raise InvalidRequest(f"No {field} is called {shown!r}. Choose one in the form above the list.")
+
+
+def row_id_in(given: str) -> int | None:
+    """The number of a row; None if no row can have it, of which any number of digits is given."""
+    if given.isascii() and given.isdigit() and len(given) <= _ROW_ID_DIGITS:
+        return min(int(given), MAX_ROW_ID)
+    return None
 
 
 def instant_in(given: str) -> datetime | None:

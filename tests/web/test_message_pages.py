@@ -1,5 +1,6 @@
 """One message: why its status is what it is, what to do, and what Routee reported."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -127,7 +128,18 @@ def test_a_payload_is_shown_on_demand_and_masked(service: Service, browser: _Bro
     assert "Exactly as Routee sent it." in exact
 
 
-@pytest.mark.parametrize("event", ["1", "x", "-1", "9" * 30, "%00", "1.5", "\u0661"])
+def test_a_payload_that_is_nested_deeply_is_no_page_of_blanks(
+    service: Service, browser: _Browsers
+) -> None:
+    depth, width = 900, 20_000
+    nested = json.loads(f"{'[' * depth}{','.join('1' * width)}{']' * depth}")
+    message = _stored(service, groups=nested)
+    reader = browser(Scope.READ)
+    page = reader.page(_page(message, f"?payload={_event_of(reader, message)}"))
+    assert len(page) < 1_000_000
+
+
+@pytest.mark.parametrize("event", ["1", "x", "-1", "9" * 30, "9" * 5000, "%00", "1.5", "\u0661"])
 def test_a_payload_of_no_event_is_a_page_that_says_so(
     service: Service, browser: _Browsers, event: str
 ) -> None:

@@ -19,14 +19,13 @@ from app.domain.tracking_id import canonical_id
 from app.errors import InvalidCursor
 from app.kit.cursor import encode_cursor
 from app.kit.instants import parse_instant
-from app.web.fields import NO_SUCH_PAGE, as_field, instant_in, position_in, value_in
+from app.web.fields import MAX_ROW_ID, NO_SUCH_PAGE, as_field, instant_in, position_in, value_in
 from app.web.routes import PageRoute
 from app.web.visit import Visit
 
 _ITEMS: Final = 50
 #: As they stand in the URL.
 _FIELDS: Final = ("campaign", "message", "since", "before")
-_MAX_ID: Final = 2**63 - 1
 #: A longer text is folded.
 _FOLDED_CHARACTERS: Final = 300
 _SUMMARY_CHARACTERS: Final = 120
@@ -156,7 +155,7 @@ def _id(visit: Visit, scope: str) -> int | None:
     match position_in(visit.query.get("cursor", ""), scope=scope):
         case None:
             return None
-        case [int(position)] if 0 <= position <= _MAX_ID:
+        case [int(position)] if 0 <= position <= MAX_ROW_ID:
             return position
     raise InvalidCursor(NO_SUCH_PAGE)
 
@@ -165,7 +164,7 @@ def _received(visit: Visit, scope: str) -> ReplyPosition | None:
     match position_in(visit.query.get("cursor", ""), scope=scope):
         case None:
             return None
-        case [str(instant), int(number)] if 0 <= number <= _MAX_ID:
+        case [str(instant), int(number)] if 0 <= number <= MAX_ROW_ID:
             received_at = parse_instant(instant)
             if received_at is not None and received_at.tzinfo is not None:
                 return ReplyPosition(received_at, number)

@@ -16,13 +16,14 @@ from app.domain.explanations import Explanation
 from app.domain.status import Status, is_final, status_of
 from app.services.dashboard.message import TimelineStep, message_story, payload_of
 from app.services.dashboard.messages import ListedMessage
+from app.web.fields import MAX_ROW_ID, row_id_in
 from app.web.pages.messages.lines import lines_of
 from app.web.pages.replies import reply_lines
 from app.web.visit import Visit
 
-_MAX_ROW_ID: Final = 2**63 - 1
 #: Of a payload, people without scope `admin` see so much.
 _PAYLOAD_CHARACTERS: Final = 65_536
+_LAID_OUT_CHARACTERS: Final = 4 * _PAYLOAD_CHARACTERS
 #: For so long something may still change: a failure may become DELIVERED, and that SEEN.
 _MAY_CHANGE: Final = {True: timedelta(days=1), False: timedelta(days=14)}
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -122,8 +123,10 @@ async def _payload(visit: Visit, tracking_id: str, event_id: str) -> str:
     Raises:
         NotFound: there is no such event.
     """
-    number = int(event_id) if event_id.isascii() and event_id.isdigit() else _MAX_ROW_ID
-    payload = await payload_of(visit.parts.reads, tracking_id, min(number, _MAX_ROW_ID))
+    number = row_id_in(event_id)
+    payload = await payload_of(
+        visit.parts.reads, tracking_id, MAX_ROW_ID if number is None else number
+    )
     if payload is None:
         return ""
     return payload if visit.may(Scope.ADMIN) else visit.text(_readable(payload))
@@ -136,8 +139,10 @@ def _readable(payload: str) -> str:
     JSON is laid out in lines.
     """
     text = payload[:_PAYLOAD_CHARACTERS].replace("\0", "")
-    with suppress(msgspec.DecodeError):
-        text = msgspec.json.format(text, indent=2)
+    with suppress(msgspec.DecodeError, RecursionError):
+        laid_out = msgspec.json.format(text, indent=2)
+        # What is nested deeply would be blanks for the most part.
+        text = laid_out if len(laid_out) <= _LAID_OUT_CHARACTERS else text
     return _ESCAPE.sub(_unescaped, text)
 
 

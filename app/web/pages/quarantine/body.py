@@ -8,14 +8,13 @@ from starlette.responses import Response
 from app.db.dashboard.quarantine import find_first_octets
 from app.db.quarantine import QuarantinedBody, find_quarantined
 from app.errors import NotFound
+from app.web.fields import row_id_in
 from app.web.octets import hex_view, visible
-from app.web.pages.quarantine.filters import MAX_ROW_ID
 from app.web.pages.quarantine.lines import line_of
 from app.web.visit import Visit
 
 #: Of a body, so much is shown.
 _SHOWN_OCTETS: Final = 65_536
-_MAX_DIGITS: Final = len(str(MAX_ROW_ID))
 
 
 async def show_body(visit: Visit) -> Response:
@@ -49,10 +48,10 @@ async def body_of(visit: Visit) -> QuarantinedBody:
         NotFound: there is none.
     """
     given = visit.id()
-    body = None
-    if given.isascii() and given.isdigit() and len(given) <= _MAX_DIGITS:
+    number, body = row_id_in(given), None
+    if number is not None:
         # Of the primary: a replay of a moment ago has to be seen.
-        body = await find_quarantined(visit.parts.database, min(int(given), MAX_ROW_ID))
+        body = await find_quarantined(visit.parts.database, number)
     if body is None:
         raise NotFound(
             f"There is no quarantined body “{visible(given)}”. It may have been dropped, or "

@@ -7,11 +7,10 @@ from app.db.quarantine import QuarantineFilter
 from app.domain.quarantine import CallbackPath, Reason
 from app.errors import InvalidCursor
 from app.kit.cursor import encode_cursor
-from app.web.fields import NO_SUCH_PAGE, instant_in, position_in, word_in
+from app.web.fields import MAX_ROW_ID, NO_SUCH_PAGE, instant_in, position_in, word_in
 
 #: As they stand in the URL.
 FIELDS: Final = ("reason", "since", "before", "path")
-MAX_ROW_ID: Final = 2**63 - 1
 
 
 def fields_of(given: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Replaying the quarantine: what is asked before, and what became of it."""
 
 from collections import Counter
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -9,8 +8,9 @@ from starlette.responses import Response
 
 from app.db.quarantine import page_of_quarantine
 from app.errors import NotFound
+from app.web.fields import row_id_in
 from app.web.pages.quarantine.body import body_of
-from app.web.pages.quarantine.filters import MAX_ROW_ID, fields_of, wanted_of
+from app.web.pages.quarantine.filters import fields_of, wanted_of
 from app.web.pages.quarantine.lines import explained_outcome, explained_reason, line_of
 from app.web.visit import Visit
 
@@ -71,7 +71,7 @@ async def replay_all(visit: Visit) -> Response:
     form = await visit.form()
     wanted = wanted_of(form)
     page = await visit.parts.replays.replay_page(
-        wanted, after=_position(form.get("after", "")), limit=_REPLAYED_ITEMS
+        wanted, after=row_id_in(form.get("after", "")), limit=_REPLAYED_ITEMS
     )
     outcomes = Counter(body.replay_outcome or "" for body in page.bodies)
     log.info("replayed quarantined bodies", by=_name(visit), number=len(page.bodies))
@@ -86,14 +86,6 @@ async def replay_all(visit: Visit) -> Response:
         end=page.end,
         filters=fields_of(form),
     )
-
-
-def _position(given: str) -> int | None:
-    """The id in the form beyond which to go on; None at the beginning."""
-    if given.isascii() and given.isdigit():
-        with suppress(ValueError):  # too many digits for Python
-            return min(int(given), MAX_ROW_ID)
-    return None
 
 
 def _name(visit: Visit) -> str:
