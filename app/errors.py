@@ -39,6 +39,7 @@ The only file that knows every way in which a request can fail.
         ├── PageError                 of the dashboard alone, where it is a page
         │   ├── ForeignForm           403
         │   ├── MethodNotAllowed      405
+        │   ├── AddressTooLong        414
         │   └── TooManySignIns        429, with Retry-After
         └── RouteeError               Routee did not do what it was asked
             ├── RouteeRefused         422: it answered with a definite refusal
@@ -351,6 +352,14 @@ class MethodNotAllowed(PageError):
     status = HTTPStatus.METHOD_NOT_ALLOWED
     slug = "method-not-allowed"
     title = "This page cannot be called that way"
+
+
+class AddressTooLong(PageError):
+    """The address is longer than that of any page, or has more parameters."""
+
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
+    slug = "address-too-long"
+    title = "No page has such a long address"
 
 
 class TooManySignIns(PageError):

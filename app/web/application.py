@@ -1,5 +1,6 @@
 """The application of the dashboard: routes, sign-in, errors as pages, and headers of safety."""
 
+import asyncio
 import time
 from http import HTTPStatus
 from typing import Final
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import ApiError, DatabaseUnavailable, ReceiverError, Unauthorized
+from app.errors import AddressTooLong, ApiError, DatabaseUnavailable, ReceiverError, Unauthorized
 from app.web.failing import error_page
 from app.web.pages import (
     campaigns,
@@ -48,6 +49,12 @@ _HEADERS: Final = {
 }
 #: Where the link to a page may have been, by `Sec-Fetch-Site`, so that a session does not show.
 _FOREIGN: Final = frozenset({"cross-site", "same-site"})
+#: A person waits no longer for a page, nor for the name beside an error.
+_PAGE_SECONDS: Final = 5.0
+_PERSON_SECONDS: Final = 1.0
+#: Of an address: longer ones, or with more parameters, no page has.
+_MAX_ADDRESS_BYTES: Final = 32_768
+_MAX_PARAMETERS: Final = 100
 _ROUTES: Final[tuple[PageRoute, ...]] = (
     *signing_in.ROUTES,
     *shortcuts.ROUTES,
@@ -85,7 +92,7 @@ class Dashboard:
         origin = self._parts.proxies.origin_of(request.scope)
         visit = Visit(request, self._parts, origin, None)
         try:
-            return await self._page(request, origin)
+            return await self._page_in_time(request, origin)
         except Unauthorized:
             return _sign_in_first(visit)
         except (ApiError, DatabaseUnavailable, ReceiverError) as error:
@@ -94,7 +101,23 @@ class Dashboard:
             log.exception("unexpected error")
             return await error_page(visit, error)
 
+    async def _page_in_time(self, request: Request, origin: Origin) -> Response:
+        """The page; one that is only looked at is given up when it takes too long."""
+        if request.method != "GET":
+            return await self._page(request, origin)
+        # Beside this, as a database that does not answer does not end a statement that is given up.
+        page = asyncio.create_task(self._page(request, origin))
+        page.add_done_callback(_mark_as_handled)
+        try:
+            await asyncio.wait({page}, timeout=_PAGE_SECONDS)
+            if not page.done():
+                raise DatabaseUnavailable(f"It did not answer within {_PAGE_SECONDS:.0f} s.")
+            return page.result()
+        finally:
+            page.cancel()
+
     async def _page(self, request: Request, origin: Origin) -> Response:
+        _require_short_address(request)
         path = request.scope["path"]
         if path in {"/", PREFIX}:
             return RedirectResponse(f"{origin.prefix}{PREFIX}/", HTTPStatus.FOUND)
@@ -116,8 +139,9 @@ class Dashboard:
     async def _with_person(self, visit: Visit) -> Visit:
         """*visit* with its person, as far as that can be found out now."""
         try:
-            person = await find_person(visit.request, self._parts, visit.origin)
-        except ReceiverError:
+            async with asyncio.timeout(_PERSON_SECONDS):
+                person = await find_person(visit.request, self._parts, visit.origin)
+        except (ReceiverError, TimeoutError):
             return visit
         return Visit(visit.request, visit.parts, visit.origin, person)
 
@@ -143,6 +167,25 @@ def _is_page(scope: Scope) -> bool:
     return path == "/" and any(
         name == b"accept" and b"text/html" in value for name, value in scope["headers"]
     )
+
+
+def _mark_as_handled(page: asyncio.Task[Response]) -> None:
+    """What becomes of a page that was given up is of no interest."""
+    if not page.cancelled():
+        page.exception()
+
+
+def _require_short_address(request: Request) -> None:
+    """
+    Refuse what would take long to read, before anything is done with it.
+
+    Raises:
+        AddressTooLong: no page has an address like that.
+    """
+    path, query = request.scope["path"], request.scope["query_string"]
+    is_long = len(path) + len(query) > _MAX_ADDRESS_BYTES
+    if is_long or query.count(b"&") >= _MAX_PARAMETERS:
+        raise AddressTooLong("Begin at one of the pages that the links above lead to.")
 
 
 def _sign_in_first(visit: Visit) -> Response:

@@ -1,5 +1,6 @@
 """Errors as pages: what happened, what became of callbacks, and what to do."""
 
+import asyncio
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
@@ -19,6 +20,8 @@ from app.web.visit import Visit
 log = structlog.get_logger()
 
 _RETRY_AFTER_SECONDS: Final = 2
+#: A database that takes longer to say whether it stores callbacks does not.
+_READINESS_SECONDS: Final = 2.0
 
 
 async def error_page(visit: Visit, error: Exception) -> Response:
@@ -70,10 +73,11 @@ async def _what_becomes_of_callbacks(visit: Visit) -> str:
     if not parts.receives_callbacks:
         return "Other processes receive the callbacks; their /readyz says whether they do."
     if parts.readiness.buffer is None:
-        obstacle: ReceiverError | None = None
+        obstacle: Exception | None = None
         try:
-            await parts.readiness.require()
-        except ReceiverError as error:
+            async with asyncio.timeout(_READINESS_SECONDS):
+                await parts.readiness.require()
+        except (ReceiverError, TimeoutError) as error:
             obstacle = error
         if obstacle is None:
             return "Callbacks are being taken: only reading for the dashboard failed."

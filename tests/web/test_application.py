@@ -90,12 +90,36 @@ def test_below_a_prefix_of_a_trusted_proxy_every_address_has_it(
 
 
 @pytest.mark.parametrize(
-    "prefix", ["//evil.example", "/x?y", "/x\\y", "javascript:", "/x" * 90, "x", "/%2f", "/x, /y"]
+    "prefix",
+    [
+        "//evil.example",
+        "/x?y",
+        "/x\\y",
+        "javascript:",
+        "/x" * 90,
+        "x",
+        "/%2f",
+        "/x, /y",
+        "/..",
+        "/x/../y",
+    ],
 )
 def test_a_prefix_that_is_none_is_ignored(prefix: str) -> None:
     headers = [(b"x-forwarded-prefix", prefix.encode())]
     scope = {"type": "http", "headers": headers, "client": ("127.0.0.1", 1), "scheme": "http"}
     assert Proxies(["127.0.0.1"]).origin_of(scope).prefix == ""
+
+
+@pytest.mark.parametrize("path", ["/ui/", "/ui/messages", "/ui/sign-in", "/ui/nothing"])
+def test_an_address_that_is_longer_than_any_is_refused_before_it_is_read(
+    browser: _Browsers, path: str
+) -> None:
+    many = "&".join(f"{at:x}=1" for at in range(5000))
+    for visitor in (browser(), browser(Scope.READ)):
+        for query in (many, f"x={'y' * 40_000}"):
+            answer = visitor.get(f"{path}?{query}")
+            assert answer.status_code == 414
+            assert len(answer.text) < 10_000
 
 
 def test_a_prefix_of_a_stranger_is_ignored(browser: _Browsers) -> None:
