@@ -29,8 +29,12 @@ class SignInFailures:
         return max(1, ceil(failed_at[-FORGIVEN] + WITHIN_SECONDS - self._clock()))
 
     def note(self, address: str) -> None:
-        """A sign-in from *address* has failed."""
+        """A sign-in from *address* has failed, or has begun: those sent at once count as well."""
         self._failed_at.put(address, [*self._recent(address), self._clock()])
+
+    def forgive(self, address: str) -> None:
+        """The last sign-in from *address* that was noted has not failed."""
+        self._failed_at.put(address, self._recent(address)[:-1])
 
     def _recent(self, address: str) -> list[float]:
         since = self._clock() - WITHIN_SECONDS

@@ -12,8 +12,8 @@ from starlette.types import Scope
 from app.kit.addresses import Address
 from app.kit.client_address import address_of, clients_of, is_within
 
-#: As proxies write it: /x, or /x/y.
-_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}")
+#: As proxies write it: /x, or /x/y. A browser would go up where there are dots.
+_PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,64}){1,8}")
 _MAX_NAME_CHARACTERS: Final = 200
 #: A household or a customer of a provider has so much of IPv6.
 _IPV6_HOST_BITS: Final = 64
@@ -56,7 +56,8 @@ class Proxies:
         if address is None or not is_within(address, self._trusted):
             return Origin(_network_of(client), is_secure, prefix, None)
         headers = Headers(scope=scope)
-        proto = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        # What stands before the last value, a client may have written.
+        proto = ",".join(headers.getlist("x-forwarded-proto")).rpartition(",")[2].strip().lower()
         return Origin(
             _network_of(client),
             proto == "https" if proto else is_secure,
@@ -69,8 +70,16 @@ class Proxies:
             return None
         # Two of them would be one of the proxy and one of the client.
         named = headers.getlist(self._header)
-        name = named[0].strip() if len(named) == 1 else ""
+        name = _in_utf8(named[0]).strip() if len(named) == 1 else ""
         return name if name and len(name) <= _MAX_NAME_CHARACTERS else None
+
+
+def _in_utf8(value: str) -> str:
+    """A header's *value*, which was read as Latin-1, as nearly all programs mean it."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _prefix_of(text: str) -> str:

@@ -127,6 +127,18 @@ def test_a_header_without_one_name_signs_nobody_in(names: list[str]) -> None:
     assert proxies.origin_of(scope).person is None
 
 
+@pytest.mark.parametrize("name", ["Ελένη", "Zoë", "eleni"])
+def test_a_name_in_utf8_is_read_as_such(name: str) -> None:
+    raw = [(b"x-person", name.encode())]
+    scope = {"type": "http", "client": ("10.0.0.7", 1), "scheme": "http", "headers": raw}
+    assert Proxies(["10.0.0.7"], header="X-Person").origin_of(scope).person == name
+
+
+def test_of_several_protocols_the_last_is_that_of_the_proxy() -> None:
+    scope = _scope("10.0.0.7", ("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http"))
+    assert not Proxies(["10.0.0.7"]).origin_of(scope).is_secure
+
+
 def test_no_header_is_believed_unless_it_is_set() -> None:
     scope = _scope("10.0.0.7", ("", "eleni"), ("X-Person", "eleni"))
     assert Proxies(["10.0.0.7"]).origin_of(scope).person is None

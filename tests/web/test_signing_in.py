@@ -1,6 +1,7 @@
 """Signing in, staying signed in, and all the ways of not being."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -34,7 +35,7 @@ def test_a_sign_in_leads_to_the_page_that_was_asked_for(browser: _Browsers) -> N
 @pytest.mark.parametrize(
     "beyond",
     ["https://evil.example/", "//evil.example/ui/", "/v1/messages", "/ui/\r\nSet-Cookie: a=b",
-     "/ui/sign-out", "/ui/\\evil", "x"],
+     "/ui/sign-out", "/ui/\\evil", "x", "/ui/../v1/messages", "/ui/./%2e%2E/x"],
 )  # fmt: skip
 def test_a_sign_in_leads_nowhere_else(browser: _Browsers, beyond: str) -> None:
     visitor = browser()
@@ -172,6 +173,27 @@ def test_failed_sign_ins_of_one_address_are_limited(loop: Loop, service: Service
         other = {"X-Forwarded-For": "192.0.2.2"}
         assert client.post("/ui/sign-in", data={"key": key}, headers=other).status_code == 303
         client.close()
+
+
+def test_sign_ins_that_are_sent_at_once_are_limited_as_well(loop: Loop, service: Service) -> None:
+    with running(loop, service.database_url) as own, ThreadPoolExecutor(20) as senders:
+        client = httpx.Client(base_url=own.url, headers={"Sec-Fetch-Site": "same-origin"})
+        answers = senders.map(
+            lambda at: client.post("/ui/sign-in", data={"key": f"rr_guess_{at}"}).status_code,
+            range(20),
+        )
+        assert sorted(answers) == [403] * 5 + [429] * 15
+        client.close()
+
+
+def test_good_sign_ins_are_not_limited(loop: Loop, service: Service) -> None:
+    with running(loop, service.database_url) as own:
+        _, key = own.add_key(Scope.READ)
+        for _ in range(8):
+            answer = httpx.post(
+                f"{own.url}/ui/sign-in", data={"key": key}, headers={"Sec-Fetch-Site": "none"}
+            )
+            assert answer.status_code == 303
 
 
 def test_a_trusted_proxy_names_who_is_signed_in(loop: Loop, service: Service) -> None:

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import unquote
 
 import structlog
 from starlette.responses import RedirectResponse, Response
@@ -15,6 +16,7 @@ from app.web.visit import Visit
 log = structlog.get_logger()
 
 _HOME: Final = "/ui/"
+_DOTS: Final = frozenset({".", ".."})
 _MAX_KEY_CHARACTERS: Final = 200
 _NOT_KEPT: Final = (
     "The key is good, but your browser did not keep the session, as it does so over HTTPS alone. "
@@ -37,10 +39,10 @@ async def sign_in(visit: Visit) -> Response:
     if wait := parts.failures.seconds_to_wait(address):
         raise TooManySignIns(f"Wait for {wait} s, then try again.", retry_after_seconds=wait)
     beyond = form.get("next", "")
+    parts.failures.note(address)
     try:
         key = await parts.keyring.verified(form.get("key", "").strip()[:_MAX_KEY_CHARACTERS])
     except (Unauthorized, Overloaded):
-        parts.failures.note(address)
         log.warning("a sign-in to the dashboard has failed", address=address)
         return _form(
             visit,
@@ -48,6 +50,10 @@ async def sign_in(visit: Visit) -> Response:
             problem="This API key is unknown, revoked or expired.",
             status=HTTPStatus.FORBIDDEN,
         )
+    except BaseException:
+        parts.failures.forgive(address)
+        raise
+    parts.failures.forgive(address)
     if not key.allows(Scope.READ):
         return _form(
             visit,
@@ -87,7 +93,10 @@ def _form(
 def _beyond(path: str) -> str:
     """*path*, if it is one of a page here; else the first page. It may come from anybody."""
     is_ours = path.startswith(_HOME) and not path.startswith("/ui/sign-")
-    return path if is_ours and path.isprintable() and "\\" not in path else _HOME
+    segments = unquote(path.partition("?")[0]).split("/")
+    # A browser would go up where there are dots.
+    is_plain = path.isprintable() and "\\" not in path and not _DOTS.intersection(segments)
+    return path if is_ours and is_plain else _HOME
 
 
 ROUTES: Final = (
