@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
@@ -37,6 +38,8 @@ async def test_what_is_ended_is_counted_and_logged_without_its_query(
         await session.fetch("SELECT '+306912345678' FROM bi_v1.messages")
         with capture_logs() as logs:
             await watch.poll()
+            while not session.is_closed():  # noqa: ASYNC110 (a session takes its time to end)
+                await asyncio.sleep(0.01)
             await watch.poll()
         assert _ended(metrics) == 1
     [entry] = logs
