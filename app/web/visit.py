@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.domain.api_key import ApiKey, Scope
+from app.domain.erasure import PSEUDONYM_PREFIX
 from app.domain.escaped_numbers import mask_escaped_numbers
 from app.domain.masking import mask_number
 from app.domain.tracking_id import canonical_id
@@ -117,10 +118,16 @@ class Visit:
             raise Forbidden(f"This needs an API key of scope `{scope}`.")
 
     def number(self, number: str | None) -> str:
-        """A telephone number, masked to its last three digits without scope `pii`."""
+        """
+        A telephone number, masked to its last three digits without scope `pii`.
+
+        What stands for an erased one is no number, and has no digits of it.
+        """
         if not number:
             return ""
-        return number if self.may(Scope.PII) else mask_number(number)
+        if self.may(Scope.PII):
+            return number
+        return "erased" if number.startswith(PSEUDONYM_PREFIX) else mask_number(number)
 
     def text(self, text: str | None) -> str:
         """A text without secrets, and without scope `pii` without telephone numbers."""

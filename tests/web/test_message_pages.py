@@ -139,6 +139,19 @@ def test_a_payload_that_is_nested_deeply_is_no_page_of_blanks(
     assert len(page) < 1_000_000
 
 
+def test_a_recipient_who_was_erased_is_shown_as_erased(
+    service: Service, browser: _Browsers
+) -> None:
+    message = _stored(service)
+    service.sql(
+        "UPDATE messages SET recipient = 'erased:09617be4b914a3d6' WHERE message_tracking_id = $1",
+        message,
+    )
+    words = browser(Scope.READ).words(_page(message))
+    assert "Number erased " in words
+    assert "***3d6" not in words
+
+
 @pytest.mark.parametrize("event", ["1", "x", "-1", "9" * 30, "9" * 5000, "%00", "1.5", "\u0661"])
 def test_a_payload_of_no_event_is_a_page_that_says_so(
     service: Service, browser: _Browsers, event: str
