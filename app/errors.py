@@ -47,7 +47,7 @@ The only file that knows every way in which a request can fail.
                 └── RouteeTokenUnavailable  502: it gave no access token, so nothing was asked
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar
@@ -352,6 +352,11 @@ class MethodNotAllowed(PageError):
     status = HTTPStatus.METHOD_NOT_ALLOWED
     slug = "method-not-allowed"
     title = "This page cannot be called that way"
+
+    def __init__(self, detail: str, *, allowed: Iterable[str]) -> None:
+        super().__init__(detail)
+        #: The methods that the page is for (RFC 9110, section 15.5.6).
+        self.allowed = tuple(allowed)
 
 
 class AddressTooLong(PageError):

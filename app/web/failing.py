@@ -12,6 +12,7 @@ from app.errors import (
     ApiError,
     DatabaseUnavailable,
     Forbidden,
+    MethodNotAllowed,
     ReceiverError,
     SchemaOutdated,
 )
@@ -38,6 +39,8 @@ async def error_page(visit: Visit, error: Exception) -> Response:
     wait = getattr(error, "retry_after_seconds", None)
     if status is HTTPStatus.SERVICE_UNAVAILABLE or wait is not None:
         answer.headers["Retry-After"] = str(wait or _RETRY_AFTER_SECONDS)
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(error.allowed)
     if status in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT}:
         answer.headers["Connection"] = "close"  # the rest of the form is not read
     return answer

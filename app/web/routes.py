@@ -74,5 +74,8 @@ class Routes:
             raise NotFound("There is no such page. The links above lead to all there are.")
         route = match.by_method.get(method)
         if route is None:
-            raise MethodNotAllowed("Open the page that the form is on, and send it from there.")
+            raise MethodNotAllowed(
+                "Open the page that the form is on, and send it from there.",
+                allowed=[*match.by_method, *(["HEAD"] if "GET" in match.by_method else [])],
+            )
         return route, match.values

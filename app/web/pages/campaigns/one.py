@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from starlette.responses import Response
 
 from app.db.dashboard.figures import FailureReason
+from app.db.dashboard.names import names_of_campaigns
 from app.db.inbound_messages import Reply
 from app.db.tables import CampaignRow
 from app.domain.campaign import Submission
@@ -50,9 +51,10 @@ async def show_campaign(visit: Visit) -> Response:
     """How it did, why messages failed, and how it came about."""
     story = await story_of(visit)
     row = story.row
+    reported = {} if row.name else await names_of_campaigns(visit.parts.reads, [row.tracking_id])
     return visit.page(
         "campaign.html",
-        title=title_of(visit, row),
+        title=title_of(visit, row, reported.get(row.tracking_id or "")),
         is_live=row.finished_at is None and row.submission not in _OVER,
         story=story,
         row=row,
@@ -90,9 +92,9 @@ async def story_of(visit: Visit) -> CampaignStory:
     return await campaign_story(visit.parts.reads, row)
 
 
-def title_of(visit: Visit, row: CampaignRow) -> str:
-    """The name of a campaign, else Routee's id of it, else ours."""
-    return f"Campaign {visit.text(row.name) or row.tracking_id or row.id}"
+def title_of(visit: Visit, row: CampaignRow, reported_name: str | None = None) -> str:
+    """The name of a campaign, or the one that was reported, else Routee's id of it, else ours."""
+    return f"Campaign {visit.text(row.name or reported_name) or row.tracking_id or row.id}"
 
 
 def money(amount: Decimal | None) -> str:
