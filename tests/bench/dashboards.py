@@ -21,7 +21,7 @@ import uvloop
 #: These three as in `live.js`.
 MIN_PAUSE_SECONDS: Final = 1.0
 MAX_PAUSE_SECONDS: Final = 60.0
-PAUSES_PER_COST: Final = 300
+PAUSES_PER_COST: Final = 500
 #: Between two that are opened: people do not come all at once.
 _APART_SECONDS: Final = 0.25
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)

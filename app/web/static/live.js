@@ -4,8 +4,8 @@ import "./morphdom-2.7.8.1bea1e373386.js";
 const MIN_PAUSE_MS = 1000;
 const MAX_PAUSE_MS = 60000;
 const AWAY_PAUSE_MS = 5000;
-// The pause is so many times what the page cost the server: each open page takes a 300th of a core.
-const PAUSES_PER_COST = 300;
+// The pause is so many times what the page cost the server: each open page takes a 500th of a core.
+const PAUSES_PER_COST = 500;
 const away = document.getElementById("away");
 const zone = document.getElementById("zone");
 
