@@ -40,7 +40,7 @@ def test_the_pace_is_that_of_the_script() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cost_ms", "pause"), [(0.4, 1), (10, 3), (150, 45), (1000, 60), (None, 60)]
+    ("cost_ms", "pause"), [(0.4, 1), (10, 5), (100, 50), (1000, 60), (None, 60)]
 )
 def test_a_page_that_costs_more_is_asked_for_less_often(
     cost_ms: float | None, pause: float
