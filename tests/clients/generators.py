@@ -102,7 +102,7 @@ GENERATORS: Final = (
             (
                 f"{_GENERATE} -g go --package-name receiver {_GO_ON}"
                 f"--git-host example.com --git-user-id acme --git-repo-id receiver {_GO_ON}"
-                f"--additional-properties={_LENIENT}"
+                f"--additional-properties={_LENIENT},enumClassPrefix=true"
             ),
         ),
         compile=(f"(cd {CLIENT} && go mod tidy && go build ./...)",),
@@ -117,9 +117,10 @@ GENERATORS: Final = (
         install=("go install github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2",),
         generate=(
             f"mkdir {CLIENT}",
+            "echo 'compatibility: {always-prefix-enum-values: true}' > oapi-codegen.yaml",
             (
-                f"oapi-codegen -generate types,client -package receiver {_GO_ON}"
-                f"-o {CLIENT}/receiver.go openapi.json"
+                f"oapi-codegen -config oapi-codegen.yaml -generate types,client {_GO_ON}"
+                f"-package receiver -o {CLIENT}/receiver.go openapi.json"
             ),
         ),
         compile=("go mod init example.com/acme/backend && go mod tidy", "go build ./..."),
