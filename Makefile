@@ -18,9 +18,9 @@ demo: .venv/run.stamp ## Run the whole product against a simulated Routee and ch
 run: .venv/run.stamp ## Serve on 127.0.0.1:8000 (RECEIVER_CALLBACK_SECRETS must be set)
 	$(BIN)/routee-receiver serve $(ARGS)
 
-# Half of their time tests wait, for processes, clocks and sockets: four at once keep two cores busy.
-test: .venv/dev.stamp ## Run the tests, a file at a time, four at once
-	$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile $(ARGS)
+# Half of their time tests wait, for processes, clocks and sockets: three at once keep two cores busy.
+test: .venv/dev.stamp ## Run the tests, a file at a time, three at once
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile $(ARGS)
 
 test-slow: .venv/dev.stamp ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

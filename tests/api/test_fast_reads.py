@@ -100,6 +100,7 @@ def known(service: Service) -> dict[str, str]:
     service.stored(document)
     service.stored(progress(trackingId=ODD, status=status("Clicked"), to="Ωmega\u2028\x7f"))
     service.stored(reply(referenceTrackingId=document["trackingId"]))
+    service.knows_events_of(document["campaignTrackingId"])
     return {
         "message": document["trackingId"],
         "campaign": document["campaignTrackingId"],

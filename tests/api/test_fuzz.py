@@ -124,6 +124,8 @@ def test_nothing_storable_is_refused(
             return
         if document["status"] is None and _is_reply(document):
             return
+        if str(document.get("direction")).strip().lower() == "inbound":  # a reply, with a status
+            return
         assert service.message(tracking_id)["trackingId"] == tracking_id
         (event,) = service.history(tracking_id, scope=Scope.ADMIN, raw=True)
         assert json.loads(event["raw"]) == document or "NaN" in event["raw"]

@@ -13,6 +13,7 @@ def known(service: Service) -> dict[str, str]:
     answer = reply(campaignTrackingId=document["campaignTrackingId"])
     service.stored(answer)
     (item,) = service.replies(campaignTrackingId=document["campaignTrackingId"])
+    service.knows_events_of(document["campaignTrackingId"])
     return {
         "message": document["trackingId"],
         "campaign": document["campaignTrackingId"],
