@@ -138,7 +138,7 @@ class Visit:
         """
         Whether *text* may stand in the address of a link: it has no secret and no number.
 
-        Addresses are kept in histories and logs, whoever it is that opens them.
+        This holds for all scopes: addresses are kept in histories and logs.
         """
         shown = self.parts.mask.shown(text or "")
         return shown == (text or "") and mask_escaped_numbers(shown) == shown

@@ -1,4 +1,4 @@
-"""Points over time, gathered into as many columns as can be told apart."""
+"""Points over time, gathered into as many columns as a reader can distinguish."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta

@@ -13,7 +13,7 @@ from app.web.charts.words import counted, share
 
 _WIDTH: Final = 120.0
 _HEIGHT: Final = 10.0
-#: Between two parts, so that they are told apart without colours.
+#: Between two parts, so that they can be distinguished without colours.
 _GAP: Final = 1.0
 #: A single message among millions is still seen.
 _LEAST_WIDTH: Final = 2.0

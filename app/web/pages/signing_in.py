@@ -33,7 +33,7 @@ async def show_sign_in(visit: Visit) -> Response:
 
 
 async def sign_in(visit: Visit) -> Response:
-    """Begin a session for whoever has an API key with scope `read`."""
+    """Begin a session for a person with an API key of scope `read`."""
     parts, address = visit.parts, visit.origin.address
     form = await visit.form()
     if wait := parts.failures.seconds_to_wait(address):
