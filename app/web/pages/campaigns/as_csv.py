@@ -1,6 +1,7 @@
 """The page of one campaign as CSV: the same numbers and lines, and nothing else."""
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Final
 
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from app.services.dashboard.campaign import CampaignStory
 from app.services.dashboard.durations import quantile_of
 from app.services.exports.columns import CellKind, Column, Columns
 from app.services.exports.text import Cells, CsvEncoder
-from app.web.pages.campaigns.one import money, story_of
+from app.web.pages.campaigns.one import story_of
 from app.web.rendering import iso
 from app.web.visit import Visit
 
@@ -77,8 +78,8 @@ def _facts(visit: Visit, story: CampaignStory) -> Iterator[_Line]:
         "finished at": None if row.finished_at is None else iso(row.finished_at),
         "expected messages": None if row.expected_messages is None else str(row.expected_messages),
         "without a final status": str(story.unfinished),
-        "cost": money(row.cost),
-        "price": money(story.figures.price),
+        "cost": _exact(row.cost),
+        "price": _exact(story.figures.price),
         "currency": visit.parts.currency,
     }
     yield from (("campaign", name, "", value) for name, value in facts.items() if value)
@@ -90,3 +91,8 @@ def _quantiles(part: str, buckets: Iterable[Bucket]) -> Iterator[_Line]:
         seconds = quantile_of(known, percent)
         if seconds is not None:
             yield part, f"{percent} % within", "", f"{seconds:.3f}"
+
+
+def _exact(amount: Decimal | None) -> str:
+    """*amount* with all its digits; empty if it is not known."""
+    return "" if amount is None else format(amount, "f")

@@ -1,7 +1,6 @@
 """The page of one campaign."""
 
 import asyncio
-from decimal import Decimal
 from typing import Final, NamedTuple
 
 from starlette.responses import Response
@@ -97,11 +96,6 @@ async def story_of(visit: Visit) -> CampaignStory:
 def title_of(visit: Visit, row: CampaignRow, reported_name: str | None = None) -> str:
     """The name of a campaign, or the one that was reported, else Routee's id of it, else ours."""
     return f"Campaign {visit.text(row.name or reported_name) or row.tracking_id or row.id}"
-
-
-def money(amount: Decimal | None) -> str:
-    """*amount* with all its digits; empty if it is not known."""
-    return "" if amount is None else format(amount, "f")
 
 
 def is_cancellable(visit: Visit, row: CampaignRow) -> bool:
