@@ -2,8 +2,6 @@
 
 import sys
 
-from app.kit.garbage import not_collecting
-
 
 def main() -> None:
     """Run the command line. The health check, which runs all the time, imports only itself."""
@@ -11,8 +9,7 @@ def main() -> None:
     if sys.argv[1:2] == ["healthcheck"]:
         from app.observability.healthcheck import alone as run
     else:
-        with not_collecting():
-            from app.cli import main as run
+        from app.cli import main as run
     run()
 
 

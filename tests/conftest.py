@@ -21,7 +21,6 @@ from hypothesis import settings
 from app.db.engine import make_engine
 from app.db.schema import migrate
 from app.embedded import EmbeddedPostgres
-from app.kit.garbage import not_collecting
 from app.sandbox.nats_servers import NatsCluster
 from tests.database import connect
 
@@ -87,8 +86,7 @@ def pytest_configure() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Exempt thousands of tests from collections of garbage: these took a tenth of the time."""
-    with not_collecting():
-        collected = yield
+    collected = yield
     gc.freeze()
     return collected
 

@@ -7,8 +7,6 @@ from typing import Any, Final, TypeAlias
 import typer
 from typer.core import TyperGroup
 
-from app.kit.garbage import not_collecting
-
 #: Of Click, of which Typer contains a copy without a public name.
 _Command: TypeAlias = Any
 
@@ -61,8 +59,7 @@ class CommandGroup(TyperGroup):
 
 def _imported(name: str, place: str) -> _Command:
     module, _, attribute = place.partition(":")
-    with not_collecting():
-        found = getattr(import_module(module), attribute)
+    found = getattr(import_module(module), attribute)
     only = typer.Typer()
     only.callback()(lambda: None)  # without it, a single command would not be one of a group
     if isinstance(found, typer.Typer):
